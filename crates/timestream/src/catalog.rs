@@ -1,0 +1,45 @@
+//! What a query can name: streams, their columns and their keys.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Fields};
+
+/// A stream of points that a source offers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamDef {
+    /// The name in the text: `posts`, `posts.deletes()`, `records("com.example.thing")`.
+    pub name: String,
+    /// Number of the source it is read from. Points of two streams of one source never pair; events of equal time
+    /// are ordered by this number, then by ordinal (SEMANTICS 1.2).
+    pub source: u16,
+    /// The columns of a point, in order.
+    pub fields: Fields,
+    /// Name of the key column, which is also what the stream is grouped by.
+    pub key: String,
+}
+
+impl StreamDef {
+    /// The struct of all columns: the type of a point's value.
+    #[must_use]
+    pub fn data_type(&self) -> DataType {
+        DataType::Struct(self.fields.clone())
+    }
+}
+
+/// What can be named where a query is compiled.
+pub trait Catalog {
+    /// The stream behind a bare name.
+    fn stream(&self, name: &str) -> Option<Arc<StreamDef>>;
+
+    /// The stream behind a function of one text argument, as `records("app.bsky.feed.post")`.
+    ///
+    /// # Errors
+    /// What is wrong with the argument, or that there is no such function, as a sentence for the user.
+    fn stream_function(&self, function: &str, argument: &str) -> Result<Arc<StreamDef>, String>;
+
+    /// The stream that a method without arguments makes of another, as `posts.deletes()`; none if there is no such method.
+    fn stream_method(&self, stream: &StreamDef, method: &str) -> Option<Arc<StreamDef>>;
+
+    /// Every bare name, for the nearest one in an error and for completion.
+    fn names(&self) -> Vec<String>;
+}

@@ -1,0 +1,13 @@
+//! The language of time-aware queries and its meaning: types, functions, parser, plan, and operators as pure state machines.
+//!
+//! A query is text (or the same chain built in Rust); [`query::Query`] is that text checked against what can be named;
+//! [`plan::Plan`] is how it is computed; [`engine`] computes it, one batch at a time. This crate does no I/O, reads no clock,
+//! starts no thread: the same points give the same rows wherever they come from.
+
+pub mod catalog;
+pub mod engine;
+pub mod functions;
+pub mod plan;
+pub mod query;
+pub mod rows;
+pub mod scalar;

@@ -1,0 +1,244 @@
+//! How a query is computed: scans that feed regions of rows with one grouping, regions that feed each other.
+//!
+//! A **region** holds all streams of one grouping between two re-keyings. Its rows are the union of those streams' points, in
+//! order; a stream is a column with a mask that says at which rows it has a point. So joining is a union of masks, `filter`
+//! an `and` of masks, and a continuous value is simply computed at every row: no operator moves rows inside a region, and
+//! the whole region runs fused over one batch. Only a re-keying moves rows, from a region to a later one.
+//! Points that operators add (ticks, moved points) become further inputs of a region.
+
+use std::sync::Arc;
+
+use arrow_schema::DataType;
+
+use crate::catalog::StreamDef;
+use crate::functions::Function;
+use crate::query::Query;
+use crate::scalar::Scalar;
+
+/// A register of a region: the place of a step, which computes one value a row.
+pub type Reg = usize;
+
+/// How a query is computed.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The query it computes.
+    pub query: Arc<Query>,
+    /// What is read from the sources.
+    pub scans: Vec<Scan>,
+    /// The regions. One's inputs are scans and feeds of regions before it; the last one holds the answer.
+    pub regions: Vec<Region>,
+    /// The answer, taken from the last region.
+    pub output: Output,
+}
+
+/// What is read from a stream: nothing that no answer depends on.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// The stream.
+    pub stream: Arc<StreamDef>,
+    /// Whether the key of its points is asked for.
+    pub keyed: bool,
+    /// The wanted columns.
+    pub columns: Vec<ScanColumn>,
+    /// Tests that every wanted point passes. A source may drop points that fail one; the plan does not rely on it.
+    pub tests: Vec<Test>,
+}
+
+/// A value inside a point, to be read as a column of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScanColumn {
+    /// The way from the point's struct to the value; empty: the whole struct.
+    pub path: Vec<PathStep>,
+    /// Type of the value.
+    pub data_type: DataType,
+}
+
+/// A step into a value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PathStep {
+    /// Field of a struct; null where the struct is null.
+    Field(String),
+    /// Item of a list, from 0; null where there is none.
+    Index(usize),
+}
+
+/// A comparison of a scan's column with a constant. Null never passes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Test {
+    /// Place in [`Scan::columns`].
+    pub column: usize,
+    /// How they are compared.
+    pub comparison: Comparison,
+    /// The constant, of the column's type.
+    pub literal: Scalar,
+}
+
+/// How a [`Test`] compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+}
+
+/// All streams of one grouping between two re-keyings.
+#[derive(Debug, Clone)]
+pub struct Region {
+    /// Name of the grouping.
+    pub grouping: Arc<str>,
+    /// Type of the keys; none where nothing in the region depends on them.
+    pub key_type: Option<DataType>,
+    /// Where its rows come from. The same point from two inputs (equal place and key) is one row.
+    pub inputs: Vec<Input>,
+    /// What is computed at each row; register `i` is the value of step `i`. Steps only use earlier ones.
+    pub steps: Vec<Step>,
+    /// What it hands to later regions.
+    pub feeds: Vec<Feed>,
+}
+
+/// Where rows of a region come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Place in [`Plan::scans`].
+    Scan(usize),
+    /// A feed of an earlier region.
+    Feed {
+        /// Place in [`Plan::regions`].
+        region: usize,
+        /// Place in [`Region::feeds`].
+        feed: usize,
+    },
+}
+
+/// Rows under another key.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// Which rows are handed on; none: all.
+    pub present: Option<Reg>,
+    /// Their key in the receiving region.
+    pub key: Reg,
+    /// The columns of the receiving input.
+    pub columns: Vec<Reg>,
+}
+
+/// A value computed at every row.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What is computed.
+    pub op: StepOp,
+    /// Its type.
+    pub data_type: DataType,
+}
+
+/// What a step computes. Masks are booleans without nulls.
+#[derive(Debug, Clone)]
+pub enum StepOp {
+    /// A column of an input; null at rows that are not the input's.
+    Column {
+        /// Place in [`Region::inputs`].
+        input: usize,
+        /// Place among the input's columns.
+        column: usize,
+    },
+    /// Mask: the row is a point of this input.
+    Present(usize),
+    /// The row's key.
+    Key,
+    /// The row's time.
+    Time,
+    /// A constant.
+    Literal(Scalar),
+    /// A scalar function.
+    Call {
+        /// The function.
+        function: &'static Function,
+        /// Its arguments.
+        args: Vec<Reg>,
+    },
+    /// A value in the step's type; what does not fit is null and counted.
+    Cast(Reg),
+    /// A field of a struct.
+    Field {
+        /// The struct.
+        value: Reg,
+        /// Its field's place.
+        index: usize,
+    },
+    /// A struct of these fields, never null; names are in the step's type.
+    Record(Vec<Reg>),
+    /// The value where the mask holds, else null.
+    Only {
+        /// The value.
+        value: Reg,
+        /// The mask.
+        present: Reg,
+    },
+    /// Mask: a boolean value is true (not false, not null).
+    IsTrue(Reg),
+    /// Mask: both masks hold.
+    Both(Reg, Reg),
+    /// Mask: one of the masks holds.
+    Either(Reg, Reg),
+    /// An aggregation per key over the rows at which the mask holds (none: all); its value at every row.
+    Aggregate {
+        /// The function.
+        function: &'static Function,
+        /// What is aggregated.
+        value: Reg,
+        /// At which rows there is a point.
+        present: Option<Reg>,
+    },
+}
+
+/// The answer.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// At which rows of the last region it has a point; none: all.
+    pub present: Option<Reg>,
+    /// Names and registers of its fields: those of the record, or one named `result` (SEMANTICS 7.6).
+    pub columns: Vec<(String, Reg)>,
+    /// Which of its points are shown.
+    pub results: Results,
+}
+
+/// Which points of the answer are shown (SEMANTICS 7.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Results {
+    /// Every point.
+    History {
+        /// From this time on, inclusive; UTC nanoseconds.
+        since: Option<i64>,
+        /// Up to and including this time.
+        until: Option<i64>,
+    },
+    /// One row a key.
+    Snapshot {
+        /// Only keys whose answer changed at or after this time.
+        changed_since: Option<i64>,
+        /// As of this time; else of the newest event.
+        at: Option<i64>,
+    },
+}
+
+impl Results {
+    /// Every point.
+    #[must_use]
+    pub const fn history() -> Self {
+        Self::History { since: None, until: None }
+    }
+
+    /// One row a key, as of the newest event.
+    #[must_use]
+    pub const fn snapshot() -> Self {
+        Self::Snapshot { changed_since: None, at: None }
+    }
+}
