@@ -1,1 +1,120 @@
-fn main() {}
+//! The project's own commands, run as `cargo xtask COMMAND`: what a person runs is what is checked before a landing.
+
+use std::env;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  test    everything a change must pass: format, lints, tests, doc tests, docs, hostile input, fuzz targets
+  fuzz    run a fuzz target: cargo xtask fuzz TARGET [SECONDS]; needs a nightly toolchain and cargo-fuzz
+  help    this text
+
+Tests that read the published vectors run where SKYTIDE_VECTORS names their folder, and are reported as ignored elsewhere.
+";
+
+fn main() -> ExitCode {
+    let mut args = env::args().skip(1);
+    let done = match args.next().as_deref() {
+        Some("test") => test(),
+        Some("fuzz") => fuzz(args.next().as_deref(), args.next().as_deref()),
+        Some("help" | "--help" | "-h") | None => {
+            say(HELP);
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => Err(format!("no command {other:?}\n\n{HELP}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            complain(&why);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// All checks of a landing, each timed; stops at the first that fails.
+fn test() -> Result<(), String> {
+    let vectors = env::var_os("SKYTIDE_VECTORS").is_some();
+    let mut tests = vec!["test", "--workspace", "--all-features", "--no-fail-fast"];
+    if vectors {
+        tests.extend(["--", "--include-ignored"]);
+    }
+    let mut hostile =
+        vec!["test", "--release", "--package", "skytide-atproto", "--all-features", "--test", "hostile"];
+    if vectors {
+        hostile.extend(["--", "--include-ignored"]);
+    }
+    let mut steps = Steps::default();
+    steps.run("format", cargo(&["fmt", "--all", "--check"]))?;
+    steps.run(
+        "lints",
+        cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
+    )?;
+    steps.run("tests and doc tests", cargo(&tests))?;
+    let mut docs = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    steps.run("docs", docs)?;
+    let mut million = cargo(&hostile);
+    million.env("SKYTIDE_HOSTILE", "1000000");
+    steps.run("a million hostile frames", million)?;
+    steps.run("fuzz targets compile", cargo(&["check", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"]))?;
+    steps.report();
+    if !vectors {
+        say("SKYTIDE_VECTORS is not set: the tests over published vectors were reported as ignored.\n");
+    }
+    Ok(())
+}
+
+/// One fuzz target for a bounded time.
+fn fuzz(target: Option<&str>, seconds: Option<&str>) -> Result<(), String> {
+    let target = target.ok_or("which target? see fuzz/fuzz_targets; cargo xtask fuzz TARGET [SECONDS]")?;
+    let seconds = seconds.unwrap_or("60");
+    seconds.parse::<u32>().map_err(|_| format!("{seconds:?} is not a number of seconds"))?;
+    let mut command = Command::new("cargo");
+    command.args(["+nightly", "fuzz", "run", target, "--", &format!("-max_total_time={seconds}")]);
+    Steps::default().run(target, command)
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args);
+    command
+}
+
+/// What was run, and how long it took.
+#[derive(Default)]
+struct Steps(Vec<(String, Duration)>);
+
+impl Steps {
+    fn run(&mut self, name: &str, mut command: Command) -> Result<(), String> {
+        say(&format!("== {name}\n"));
+        let start = Instant::now();
+        let status = command.status().map_err(|error| format!("{name}: {command:?} does not start: {error}"))?;
+        self.0.push((name.to_owned(), start.elapsed()));
+        if status.success() {
+            return Ok(());
+        }
+        self.report();
+        Err(format!("{name} failed ({status}): {command:?}"))
+    }
+
+    fn report(&self) {
+        let total: Duration = self.0.iter().map(|(_, took)| *took).sum();
+        for (name, took) in self.0.iter().map(|(name, took)| (name.as_str(), *took)).chain([("in all", total)]) {
+            say(&format!("{:>6.1} min  {name}\n", took.as_secs_f64() / 60.0));
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "xtask talks to a person on a terminal")]
+fn say(text: &str) {
+    print!("{text}");
+}
+
+#[allow(clippy::print_stderr, reason = "xtask talks to a person on a terminal")]
+fn complain(text: &str) {
+    eprintln!("xtask: {text}");
+}
