@@ -1,0 +1,219 @@
+//! What can go wrong with a subscription, by cause, and which causes pass by themselves.
+
+use std::{io, time::Duration};
+
+use crate::EndpointError;
+
+/// Why a subscription ended, or never began.
+///
+/// What passes by itself is not here: it is a [`ConnectionError`], counted and reported as an
+/// [`Event`](crate::Event), and the subscription connects again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address is not one.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A connection failed in a way that another attempt would not change.
+    #[error("{0}")]
+    Connection(#[source] ConnectionError),
+    /// As many attempts to connect failed in a row as the back-off allows.
+    #[error("gave up after {attempts} attempts to connect: {last}")]
+    GaveUp {
+        /// How many there were.
+        attempts: u32,
+        /// Why the last one failed.
+        #[source]
+        last: ConnectionError,
+    },
+    /// The server ended the stream with an error frame that connecting again would not change.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The runtime of a blocking subscription could not be started.
+    #[error("cannot start the runtime of a blocking subscription: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// An error frame: the server's reason for ending the stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server ended the stream with {code}{}", .message.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
+pub struct StreamError {
+    /// The server's name for it, such as `FutureCursor`.
+    pub code: String,
+    /// The server's explanation.
+    pub message: Option<String>,
+}
+
+/// Why a connection could not be made, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The host's name could not be resolved.
+    #[error("cannot find the host {host}: {source}")]
+    Name {
+        /// The host that was looked for.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No connection to the host could be made.
+    #[error("cannot connect to {host}:{port}: {source}")]
+    Dial {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Name, connection, TLS and the WebSocket's opening together took too long.
+    #[error("no connection within {within:?}")]
+    DialTimeout {
+        /// The time that was given.
+        within: Duration,
+    },
+    /// TLS failed.
+    #[error("TLS failed: {source}")]
+    Tls {
+        /// What rustls said.
+        source: io::Error,
+        /// Whether it was the certificate, or that none can be for such a host: it would be refused again.
+        refused: bool,
+    },
+    /// The server answered the request with a status instead of a stream.
+    #[error("the server answered {status}{}", excerpt(.body))]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// How long the server asks to be left alone.
+        retry_after: Option<Duration>,
+        /// The beginning of the body, on one line; empty where there was none.
+        body: String,
+    },
+    /// The answer was not the opening of a WebSocket, or what came over it broke its rules.
+    #[error("the server broke the WebSocket protocol: {reason}")]
+    Protocol {
+        /// Which rule.
+        reason: String,
+    },
+    /// The server closed the connection.
+    #[error("the server closed the connection{}{}", .code.map(|code| format!(" with {code}")).unwrap_or_default(), excerpt(.reason))]
+    Closed {
+        /// The close code, where a close frame came.
+        code: Option<u16>,
+        /// The reason in the close frame.
+        reason: String,
+    },
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(#[source] io::Error),
+    /// No message came for the receive timeout.
+    #[error("no message for {silent:?}")]
+    Silent {
+        /// The receive timeout.
+        silent: Duration,
+    },
+    /// A ping was not answered: the other side is gone.
+    #[error("no answer to a ping within {within:?}")]
+    DeadPeer {
+        /// The time that was given.
+        within: Duration,
+    },
+    /// The server says that this client reads too slowly (`ConsumerTooSlow`).
+    #[error("the server says that this client reads too slowly{}", excerpt(.message))]
+    TooSlow {
+        /// The server's explanation.
+        message: String,
+    },
+    /// So many frames in a row did not decode that the connection itself is suspect.
+    #[error("{in_a_row} frames in a row did not decode")]
+    Undecodable {
+        /// How many.
+        in_a_row: u32,
+    },
+    /// A message was larger than can be received just to be skipped.
+    #[error("a message of {size} bytes, the most that is received to be skipped is {limit}")]
+    Oversized {
+        /// The size that the message claims, in bytes.
+        size: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+}
+
+impl ConnectionError {
+    /// Whether another attempt may succeed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502..=599),
+            Self::Tls { refused, .. } => !refused,
+            _ => true,
+        }
+    }
+
+    /// How long the server asks to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// A server's text made fit for a line of a log or a terminal: at most 200 characters, without control characters.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if line.len() > 800 {
+            break;
+        }
+    }
+    match line.char_indices().nth(200) {
+        Some((at, _)) => line.get(..at).unwrap_or_default().to_owned() + "…",
+        None => line,
+    }
+}
+
+fn excerpt(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_transient_or_fatal() {
+        let transient = |status| {
+            ConnectionError::Status { status, retry_after: None, body: String::new() }.is_transient()
+        };
+        for status in [408, 425, 429, 500, 502, 503, 504, 520, 599] {
+            assert!(transient(status), "{status}");
+        }
+        for status in [200, 301, 302, 400, 401, 403, 404, 405, 410, 426, 501] {
+            assert!(!transient(status), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_servers_text_becomes_one_short_line() {
+        assert_eq!(one_line(" <html>\r\n\t<b>No\x1b[31m!</b>\n"), "<html> <b>No [31m!</b>");
+        assert_eq!(one_line(&"é".repeat(201)), "é".repeat(200) + "…");
+        assert_eq!(one_line(&"é ".repeat(5000)).chars().count(), 201);
+    }
+
+    #[test]
+    fn texts_have_no_loose_ends() {
+        let closed = |code, reason: &str| ConnectionError::Closed { code, reason: reason.into() }.to_string();
+        assert_eq!(closed(None, ""), "the server closed the connection");
+        assert_eq!(closed(Some(1001), "bye"), "the server closed the connection with 1001: bye");
+        let stream = StreamError { code: "FutureCursor".into(), message: None };
+        assert_eq!(Error::from(stream).to_string(), "the server ended the stream with FutureCursor");
+    }
+}

@@ -1,0 +1,363 @@
+//! Reading recordings: frames as slices of large chunks of the file, and the search for a place in it.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    fs::File,
+    io::{self, BufReader, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use skytide_atproto::frame::{self, Peek};
+use zstd::stream::read::Decoder;
+
+use super::{
+    MAX_RECORDED, RecordingError,
+    index::{Highest, Index, Mark},
+};
+
+/// So many bytes are read together: they still fit into a core's own cache when they are looked at.
+const CHUNK: usize = 256 << 10;
+
+/// So many chunks are kept to be read into again.
+const SPARE: usize = 16;
+
+/// The beginning of a zstd file. As a length it would be more than frames can be.
+const ZSTD: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
+
+/// What the last three bytes of the beginning of a zstd file are that begins with a frame to be skipped.
+const SKIPPABLE: [u8; 3] = [0x2A, 0x4D, 0x18];
+
+/// While a plain recording is searched, so many bytes lie between the marks that are remembered.
+const SPACING: u64 = 1 << 20;
+
+/// Where a recording breaks off in the middle of a frame: whoever wrote it was ended before it could finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// The whole frames before.
+    pub frames: u64,
+    /// Their bytes, with their lengths, decompressed.
+    pub whole: u64,
+    /// The bytes after them that are there, decompressed; they may be none where compressed data is cut off.
+    pub rest: u64,
+}
+
+/// A recording that is read: an [`Iterator`] of frames, in the order of the file.
+///
+/// The frames share the buffers they were read into, which are used again once all of theirs have been dropped: to keep
+/// a frame for long, copy it.
+pub struct Recording {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    index: Index,
+    source: Source,
+    /// What was last read, of which the first `filled` bytes are meant.
+    chunk: Bytes,
+    filled: usize,
+    /// Chunks read before, the oldest first: to be read into again, once the frames in them have been dropped.
+    spare: VecDeque<Bytes>,
+    /// Up to here the chunk has been handed on.
+    at: usize,
+    /// The byte of the frames at which the chunk begins.
+    offset: u64,
+    /// The frames before the next one.
+    frames: u64,
+    cut_off: Option<CutOff>,
+    state: State,
+}
+
+enum State {
+    Reading,
+    /// The next look for more gives the error.
+    Failed(RecordingError),
+    Ended,
+}
+
+enum Source {
+    Plain(File),
+    Zstd(Box<Decoder<'static, BufReader<File>>>),
+}
+
+impl Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = match self {
+                Self::Plain(file) => file.read(buffer),
+                Self::Zstd(decoder) => decoder.read(buffer),
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Recording {
+    /// Opens a recording, plain or compressed with zstd, which its first bytes tell.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, RecordingError> {
+        let path = path.as_ref();
+        Self::open_file(path).map_err(|source| RecordingError::Open { path: path.to_owned(), source })
+    }
+
+    fn open_file(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let mut magic = Vec::with_capacity(4);
+        file.by_ref().take(4).read_to_end(&mut magic)?;
+        let compressed =
+            magic == ZSTD || (magic.ends_with(&SKIPPABLE) && magic.first().is_some_and(|&b| b >> 4 == 5));
+        let index = if compressed { Index::read(&mut file)? } else { None };
+        let length = file.seek(SeekFrom::End(0))?;
+        let source = source_at(&file, compressed, 0)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            length,
+            index: index.unwrap_or_else(Index::new),
+            source,
+            chunk: Bytes::new(),
+            filled: 0,
+            spare: VecDeque::new(),
+            at: 0,
+            offset: 0,
+            frames: 0,
+            cut_off: None,
+            state: State::Reading,
+        })
+    }
+
+    /// The next frame, none at the end.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is damaged; the end follows.
+    #[inline]
+    pub fn next_frame(&mut self) -> Result<Option<Bytes>, RecordingError> {
+        loop {
+            let need = match self.chunk.get(self.at..self.filled).and_then(<[u8]>::split_first_chunk) {
+                Some((head, rest)) => {
+                    let length = u32::from_le_bytes(*head);
+                    let wanted = length as usize;
+                    if wanted <= rest.len() {
+                        let start = self.at + 4;
+                        self.at = start + wanted;
+                        self.frames += 1;
+                        return Ok(Some(self.chunk.slice(start..self.at)));
+                    }
+                    if wanted > MAX_RECORDED {
+                        let at = self.offset + self.at as u64;
+                        self.fail(RecordingError::TooLong { path: self.path.clone(), at, length });
+                    }
+                    wanted + 4
+                }
+                None => 4,
+            };
+            if !self.refill(need)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Adds the next frames to `out`, up to `max`. Gives how many there were, 0 at the end.
+    ///
+    /// # Errors
+    /// As [`next_frame`](Self::next_frame), once the frames before have been given.
+    pub fn next_batch(&mut self, out: &mut Vec<Bytes>, max: usize) -> Result<usize, RecordingError> {
+        for added in 0..max {
+            match self.next_frame() {
+                Ok(Some(frame)) => out.push(frame),
+                Err(error) if added > 0 => {
+                    self.fail(error);
+                    return Ok(added);
+                }
+                Ok(None) => return Ok(added),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(max)
+    }
+
+    /// Where the recording breaks off in the middle of a frame; known once its end was reached.
+    #[must_use]
+    pub fn cut_off(&self) -> Option<CutOff> {
+        self.cut_off
+    }
+
+    /// The bytes of the file, and how many of them have been read: for a progress bar.
+    pub fn progress(&mut self) -> (u64, u64) {
+        let read = match &mut self.source {
+            Source::Plain(file) => file.stream_position(),
+            Source::Zstd(decoder) => decoder.get_mut().stream_position(),
+        };
+        (read.unwrap_or_default(), self.length)
+    }
+
+    /// Goes to the first frame whose number is at least `seq`, and says whether there is one; otherwise to the end.
+    ///
+    /// A plain recording is read up to there, and remembers marks for the next time. A compressed one that a
+    /// [`Recorder`](super::Recorder) finished is entered at most 4 MiB before; any other is read from its beginning.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is damaged before the place.
+    pub fn seek_seq(&mut self, seq: u64) -> Result<bool, RecordingError> {
+        self.seek(|highest| highest.seq >= seq, |peek| peek.seq.is_some_and(|found| found >= seq))
+    }
+
+    /// Goes to the first frame whose time (UTC nanoseconds) is at least `time`, and says whether there is one;
+    /// otherwise to the end. Times fall now and then by up to a second; the first one counts.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is damaged before the place.
+    pub fn seek_time(&mut self, time: i64) -> Result<bool, RecordingError> {
+        self.seek(|highest| highest.time >= time, |peek| peek.time.is_some_and(|found| found >= time))
+    }
+
+    fn seek(
+        &mut self,
+        reached: impl Fn(Highest) -> bool,
+        found: impl Fn(&Peek) -> bool,
+    ) -> Result<bool, RecordingError> {
+        let mark = self.index.before(reached);
+        self.go_to(mark)?;
+        let mut highest = mark.highest;
+        while let Some(frame) = self.next_frame()? {
+            let Ok(peek) = frame::peek(&frame) else { continue };
+            if found(&peek) {
+                self.at -= frame.len() + 4;
+                self.frames -= 1;
+                return Ok(true);
+            }
+            highest.see(peek);
+            if matches!(self.source, Source::Plain(_)) {
+                let offset = self.offset + self.at as u64;
+                self.index.add(Mark { file: offset, offset, frames: self.frames, highest }, SPACING);
+            }
+        }
+        Ok(false)
+    }
+
+    fn go_to(&mut self, mark: Mark) -> Result<(), RecordingError> {
+        let compressed = matches!(self.source, Source::Zstd(_));
+        self.source = source_at(&self.file, compressed, mark.file)
+            .map_err(|source| RecordingError::Read { path: self.path.clone(), source })?;
+        self.chunk = Bytes::new();
+        (self.filled, self.at) = (0, 0);
+        (self.offset, self.frames) = (mark.offset, mark.frames);
+        self.cut_off = None;
+        self.state = State::Reading;
+        Ok(())
+    }
+
+    /// Reads on, if it can, until at least `need` bytes are there that have not been handed on. False once nothing
+    /// came of that: at the end.
+    fn refill(&mut self, need: usize) -> Result<bool, RecordingError> {
+        if !matches!(self.state, State::Reading) {
+            self.at = self.filled;
+            return match std::mem::replace(&mut self.state, State::Ended) {
+                State::Failed(error) => Err(error),
+                _ => Ok(false),
+            };
+        }
+        // As large as is needed, but never by much more than what has really been read: a length may be a lie.
+        let (mut buffer, mut kept) = self.take_buffer();
+        while kept < need {
+            if kept == buffer.len() {
+                buffer.resize(need.min(kept * 2), 0);
+            }
+            match self.source.read(buffer.get_mut(kept..).unwrap_or_default()) {
+                Ok(0) => self.end(kept, kept > 0),
+                Ok(read) => {
+                    kept += read;
+                    continue;
+                }
+                // Compressed data that stops before its end.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.end(kept, true),
+                Err(source) => {
+                    let path = self.path.clone();
+                    self.fail(match &self.source {
+                        Source::Plain(_) => RecordingError::Read { path, source },
+                        Source::Zstd(_) => {
+                            RecordingError::Damaged { path, at: self.offset + kept as u64, source }
+                        }
+                    });
+                }
+            }
+            break;
+        }
+        (self.chunk, self.filled) = (Bytes::from(buffer), kept);
+        Ok(true)
+    }
+
+    /// A buffer that begins with what has not been handed on yet, and how much that is. It is one that was read before,
+    /// if all frames in it have been dropped.
+    fn take_buffer(&mut self) -> (Vec<u8>, usize) {
+        let chunk = std::mem::take(&mut self.chunk);
+        let rest = chunk.get(self.at..self.filled).unwrap_or_default();
+        let kept = rest.len();
+        let mut buffer = match self.spare.pop_front() {
+            Some(spare) if spare.is_unique() => Vec::from(spare),
+            Some(held) => {
+                self.spare.push_front(held);
+                vec![0; CHUNK]
+            }
+            None => vec![0; CHUNK],
+        };
+        buffer.resize(kept.max(CHUNK), 0);
+        if let Some(start) = buffer.get_mut(..kept) {
+            start.copy_from_slice(rest);
+        }
+        self.offset += self.at as u64;
+        self.at = 0;
+        if chunk.len() == CHUNK {
+            self.spare.push_back(chunk);
+            if self.spare.len() > SPARE {
+                self.spare.pop_front();
+            }
+        }
+        (buffer, kept)
+    }
+
+    /// There is nothing more to read; what was kept is not a whole frame.
+    fn end(&mut self, kept: usize, cut_off: bool) {
+        self.state = State::Ended;
+        if cut_off {
+            self.cut_off = Some(CutOff { frames: self.frames, whole: self.offset, rest: kept as u64 });
+        }
+    }
+
+    fn fail(&mut self, error: RecordingError) {
+        self.state = State::Failed(error);
+    }
+}
+
+impl Iterator for Recording {
+    type Item = Result<Bytes, RecordingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_frame().transpose()
+    }
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording")
+            .field("path", &self.path)
+            .field("frames", &self.frames)
+            .field("cut_off", &self.cut_off)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The frames of a file from one of its bytes on.
+fn source_at(file: &File, compressed: bool, at: u64) -> io::Result<Source> {
+    let mut file = file.try_clone()?;
+    file.seek(SeekFrom::Start(at))?;
+    Ok(if compressed { Source::Zstd(Box::new(Decoder::new(file)?)) } else { Source::Plain(file) })
+}

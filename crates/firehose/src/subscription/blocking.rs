@@ -1,0 +1,130 @@
+//! The blocking subscription: the async one, driven on a runtime of its own within the caller's thread.
+
+use std::{fmt, future::poll_fn, time::Duration};
+
+use tokio::runtime::{self, Runtime};
+
+use super::{Batch, Frame, Handle, Subscription};
+use crate::Error;
+
+/// So many frames are received together for the iterator.
+const TOGETHER: usize = 256;
+
+/// A live subscription to an event stream: a blocking [`Iterator`] of frames.
+///
+/// Not to be used within async code: waiting there would block the runtime, which tokio answers with a panic. Take the
+/// [`Subscription`] itself there.
+pub struct Blocking {
+    subscription: Subscription,
+    /// Received and not yet given by the iterator, the next one last.
+    ready: Vec<Frame>,
+    /// There until the drop.
+    runtime: Option<Runtime>,
+}
+
+impl Blocking {
+    pub(super) fn new(subscription: Subscription) -> Result<Self, Error> {
+        let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        Ok(Self { subscription, ready: Vec::new(), runtime: Some(runtime.map_err(Error::Runtime)?) })
+    }
+
+    /// A handle that stops and observes the subscription from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.subscription.handle()
+    }
+
+    /// Waits for the first frame and adds everything that is ready with it, at most `max` frames, to `out`. Gives how
+    /// many there were, 0 if the subscription has ended.
+    ///
+    /// # Errors
+    /// What ended the subscription; once.
+    pub fn next_batch(&mut self, out: &mut Vec<Frame>, max: usize) -> Result<usize, Error> {
+        match self.wait(out, max, None)? {
+            Batch::Received(frames) => Ok(frames),
+            Batch::Idle | Batch::Ended => Ok(0),
+        }
+    }
+
+    /// As [`next_batch`](Self::next_batch), but waits for the first frame no longer than `wait`. With no wait at all
+    /// it takes what is there.
+    ///
+    /// # Errors
+    /// What ended the subscription; once.
+    pub fn next_batch_within(
+        &mut self,
+        out: &mut Vec<Frame>,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Batch, Error> {
+        self.wait(out, max, Some(wait))
+    }
+
+    fn wait(&mut self, out: &mut Vec<Frame>, max: usize, wait: Option<Duration>) -> Result<Batch, Error> {
+        if self.subscription.shared.is_stopped() {
+            self.ready.clear();
+        }
+        if !self.ready.is_empty() {
+            let frames = self.ready.len().min(max.max(1));
+            out.extend(self.ready.drain(self.ready.len() - frames..).rev());
+            let last = out.iter().rev().take(frames).find_map(|frame| frame.seq);
+            self.subscription.shared.hand_on(last);
+            return Ok(Batch::Received(frames));
+        }
+        let Some(runtime) = &self.runtime else { return Ok(Batch::Ended) };
+        let subscription = &mut self.subscription;
+        let frames = runtime.block_on(async {
+            let mut receive = poll_fn(|cx| subscription.poll_batch(cx, out, max));
+            let Some(wait) = wait else { return Some(receive.await) };
+            if let Ok(received) = tokio::time::timeout(wait, &mut receive).await {
+                return Some(received);
+            }
+            // A wait too short to sleep never lets the runtime look at the socket: give it the chance.
+            tokio::task::yield_now().await;
+            tokio::time::timeout(Duration::ZERO, receive).await.ok()
+        });
+        Ok(match frames.transpose()? {
+            None => Batch::Idle,
+            Some(0) => Batch::Ended,
+            Some(frames) => Batch::Received(frames),
+        })
+    }
+}
+
+impl Iterator for Blocking {
+    type Item = Result<Frame, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let shared = self.subscription.shared.clone();
+        if shared.is_stopped() {
+            self.ready.clear();
+        } else if self.ready.is_empty() {
+            let (subscription, ready) = (&mut self.subscription, &mut self.ready);
+            let received =
+                self.runtime.as_ref()?.block_on(poll_fn(|cx| subscription.poll_frames(cx, ready, TOGETHER)));
+            if let Err(error) = received {
+                return Some(Err(error));
+            }
+            self.ready.reverse();
+        }
+        let frame = self.ready.pop()?;
+        shared.hand_on(frame.seq);
+        Some(Ok(frame))
+    }
+}
+
+impl Drop for Blocking {
+    fn drop(&mut self) {
+        self.subscription.end();
+        if let Some(runtime) = self.runtime.take() {
+            // A name that is still being looked up must not hold up the drop.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Blocking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.subscription.fmt(f)
+    }
+}

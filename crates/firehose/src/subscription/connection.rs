@@ -1,0 +1,387 @@
+//! One connection: how it is made, what comes over it, and how it is found to be dead.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use futures_util::Sink;
+use rustls::crypto::{CryptoProvider, ring};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep_until, timeout},
+};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
+    tungstenite::{
+        Error as SocketError, Message,
+        client::IntoClientRequest,
+        error::{CapacityError, ProtocolError},
+        handshake::client::Response,
+        http::header::{RETRY_AFTER, USER_AGENT},
+        protocol::WebSocketConfig,
+    },
+};
+
+use super::builder::Settings;
+use crate::{ConnectionError, Endpoint, error::one_line};
+
+/// No server's wish to be left alone is honoured for longer.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// An open connection.
+pub(super) struct Connection {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    cursor: Option<u64>,
+    opened: Instant,
+    watch: Watch,
+    shelf: Shelf,
+}
+
+/// Where messages are copied to, side by side.
+///
+/// The library reads into one buffer and gives messages as parts of it. While one of them is held, it takes a new
+/// buffer for each message, and asks the system for each message by itself: three times the cost of all else. So
+/// messages that fit are copied, and the library's buffer is free again at once.
+#[derive(Default)]
+struct Shelf {
+    room: BytesMut,
+}
+
+/// The size of a shelf, in bytes.
+const SHELF: usize = 256 << 10;
+
+impl Shelf {
+    fn put(&mut self, message: Bytes) -> Bytes {
+        if message.len() > SHELF / 4 {
+            return message;
+        }
+        if self.room.capacity() < message.len() && !self.room.try_reclaim(SHELF) {
+            self.room = BytesMut::with_capacity(SHELF);
+        }
+        self.room.extend_from_slice(&message);
+        self.room.split().freeze()
+    }
+}
+
+/// What came over a connection.
+pub(super) enum Received {
+    /// A binary message: a frame.
+    Message(Bytes),
+    /// A text message.
+    Text,
+    /// A ping or its answer: a sign of life.
+    Control,
+}
+
+/// Connects to `endpoint`, within the time the settings give.
+pub(super) async fn dial(
+    endpoint: Endpoint,
+    cursor: Option<u64>,
+    settings: Settings,
+) -> Result<Connection, ConnectionError> {
+    let within = settings.dial_timeout;
+    match timeout(within, open(&endpoint, cursor, &settings)).await {
+        Ok(opened) => opened,
+        Err(_) => Err(ConnectionError::DialTimeout { within }),
+    }
+}
+
+async fn open(
+    endpoint: &Endpoint,
+    cursor: Option<u64>,
+    settings: &Settings,
+) -> Result<Connection, ConnectionError> {
+    let (host, port) = (endpoint.host(), endpoint.port());
+    let addresses: Vec<_> = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|source| ConnectionError::Name { host: host.to_owned(), source })?
+        .collect();
+    let socket = TcpStream::connect(&*addresses)
+        .await
+        .and_then(|socket| socket.set_nodelay(true).map(|()| socket))
+        .map_err(|source| ConnectionError::Dial { host: host.to_owned(), port, source })?;
+    let mut request = endpoint.url(cursor).into_client_request().map_err(translate)?;
+    request.headers_mut().insert(USER_AGENT, settings.user_agent.clone());
+    let config = WebSocketConfig::default()
+        .max_frame_size(Some(settings.max_message()))
+        .max_message_size(Some(settings.max_message()));
+    let connector = settings.tls.clone().map(Connector::Rustls);
+    if connector.is_none() && CryptoProvider::get_default().is_none() {
+        // Without a default the library would have to guess one, and panics where it cannot. Someone else's being
+        // there first is as good.
+        ring::default_provider().install_default().ok();
+    }
+    let (socket, _) =
+        client_async_tls_with_config(request, socket, Some(config), connector).await.map_err(translate)?;
+    Ok(Connection {
+        socket,
+        cursor,
+        opened: Instant::now(),
+        watch: Watch::new(settings),
+        shelf: Shelf::default(),
+    })
+}
+
+impl Connection {
+    /// The cursor that was asked for.
+    pub(super) fn cursor(&self) -> Option<u64> {
+        self.cursor
+    }
+
+    /// For how long the connection has been open.
+    pub(super) fn lasted(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// Tells the server that this was the end, if that can be done at once.
+    pub(super) fn say_goodbye(&mut self) {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        if self.poll_send(&mut cx, Message::Close(None)).is_err() {
+            tracing::debug!("the connection broke before its end was said");
+        }
+    }
+
+    /// What comes next. The first error is the end of the connection.
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, ConnectionError>> {
+        let Poll::Ready(received) = Pin::new(&mut self.socket).poll_next(cx) else {
+            return self.poll_watch(cx);
+        };
+        self.watch.heard = true;
+        Poll::Ready(match received {
+            Some(Ok(Message::Binary(bytes))) => {
+                self.watch.heard_message = true;
+                Ok(Received::Message(self.shelf.put(bytes)))
+            }
+            Some(Ok(Message::Text(_))) => {
+                self.watch.heard_message = true;
+                Ok(Received::Text)
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(Received::Control),
+            Some(Ok(Message::Close(frame))) => {
+                // The library has its answer ready; it is sent if that can be done at once.
+                let _sent = Pin::new(&mut self.socket).poll_flush(cx);
+                let (code, reason) =
+                    frame.map(|frame| (u16::from(frame.code), one_line(&frame.reason))).unzip();
+                Err(ConnectionError::Closed { code, reason: reason.unwrap_or_default() })
+            }
+            Some(Err(error)) => Err(translate(error)),
+            None => Err(translate(SocketError::ConnectionClosed)),
+        })
+    }
+
+    /// Nothing is there to be received: looks whether something should have been, and wakes when it should be.
+    fn poll_watch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, ConnectionError>> {
+        let mut now = Instant::now();
+        self.watch.note(now);
+        loop {
+            match self.watch.look(now) {
+                Look::Fine { until: None } => return Poll::Pending,
+                Look::Fine { until: Some(until) } => {
+                    if self.watch.poll_until(cx, until).is_pending() {
+                        return Poll::Pending;
+                    }
+                    now = Instant::now();
+                }
+                Look::Ping => {
+                    self.watch.pinged = Some(now);
+                    if let Err(error) = self.poll_send(cx, Message::Ping(Bytes::new())) {
+                        return Poll::Ready(Err(translate(error)));
+                    }
+                }
+                Look::Over(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Sends a message if the socket takes it now. One that does not has not been read by the other side for long.
+    fn poll_send(&mut self, cx: &mut Context<'_>, message: Message) -> Result<(), SocketError> {
+        let mut socket = Pin::new(&mut self.socket);
+        match socket.as_mut().poll_ready(cx) {
+            Poll::Ready(ready) => ready?,
+            Poll::Pending => return Ok(()),
+        }
+        socket.as_mut().start_send(message)?;
+        match socket.poll_flush(cx) {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+/// Watches over the silence of a connection. Its one timer is set when there is nothing to receive, and only moved when
+/// it has to ring earlier or has rung: while frames come, it costs two flags.
+struct Watch {
+    receive_timeout: Option<Duration>,
+    ping: Option<Duration>,
+    /// Something came since the clock was last read.
+    heard: bool,
+    /// A message came since the clock was last read.
+    heard_message: bool,
+    last_heard: Instant,
+    last_message: Instant,
+    /// When a ping was sent that nothing has come after.
+    pinged: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+enum Look {
+    Fine { until: Option<Instant> },
+    Ping,
+    Over(ConnectionError),
+}
+
+impl Watch {
+    fn new(settings: &Settings) -> Self {
+        let now = Instant::now();
+        Self {
+            receive_timeout: settings.receive_timeout,
+            ping: settings.ping,
+            heard: false,
+            heard_message: false,
+            last_heard: now,
+            last_message: now,
+            pinged: None,
+            timer: None,
+        }
+    }
+
+    fn note(&mut self, now: Instant) {
+        if std::mem::take(&mut self.heard) {
+            self.last_heard = now;
+            self.pinged = None;
+        }
+        if std::mem::take(&mut self.heard_message) {
+            self.last_message = now;
+        }
+    }
+
+    fn look(&self, now: Instant) -> Look {
+        let due = |since: Instant, wait: Option<Duration>| wait.and_then(|wait| since.checked_add(wait));
+        let silent_at = due(self.last_message, self.receive_timeout);
+        let ping_at = due(self.pinged.unwrap_or(self.last_heard), self.ping);
+        if silent_at.is_some_and(|at| at <= now) {
+            let silent = self.receive_timeout.unwrap_or_default();
+            return Look::Over(ConnectionError::Silent { silent });
+        }
+        if ping_at.is_some_and(|at| at <= now) {
+            if self.pinged.is_none() {
+                return Look::Ping;
+            }
+            let within = self.ping.unwrap_or_default();
+            return Look::Over(ConnectionError::DeadPeer { within });
+        }
+        Look::Fine { until: silent_at.into_iter().chain(ping_at).min() }
+    }
+
+    fn poll_until(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if timer.is_elapsed() || until < timer.deadline() {
+            timer.as_mut().reset(until);
+        }
+        Future::poll(timer.as_mut(), cx)
+    }
+}
+
+/// The library's error by what it means for the client.
+fn translate(error: SocketError) -> ConnectionError {
+    match error {
+        SocketError::ConnectionClosed | SocketError::AlreadyClosed => {
+            ConnectionError::Closed { code: None, reason: String::new() }
+        }
+        SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            ConnectionError::Closed { code: None, reason: "without saying so".to_owned() }
+        }
+        SocketError::Io(source) => match source.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(tls) => {
+                let refused = matches!(tls, rustls::Error::InvalidCertificate(_));
+                ConnectionError::Tls { source, refused }
+            }
+            None => ConnectionError::Broken(source),
+        },
+        SocketError::Tls(error) => ConnectionError::Tls { source: io::Error::other(error), refused: true },
+        SocketError::Http(response) => status(&response),
+        SocketError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+            ConnectionError::Oversized { size, limit: max_size }
+        }
+        other => ConnectionError::Protocol { reason: one_line(&other.to_string()) },
+    }
+}
+
+fn status(response: &Response) -> ConnectionError {
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let body = response.body().as_deref().unwrap_or_default();
+    ConnectionError::Status {
+        status: response.status().as_u16(),
+        retry_after: retry_after.and_then(|value| parse_retry_after(value, jiff::Timestamp::now())),
+        body: one_line(&String::from_utf8_lossy(body)),
+    }
+}
+
+/// The wait of a `Retry-After`: seconds, or a date.
+fn parse_retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
+    let wait = match value.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value.trim()).ok()?;
+            Duration::try_from(date.duration_since(now)).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now: jiff::Timestamp = "2026-07-04T14:38:08Z".parse().unwrap();
+        let parse = |value| parse_retry_after(value, now);
+        assert_eq!(parse("120"), Some(Duration::from_secs(120)));
+        assert_eq!(parse(" 0 "), Some(Duration::ZERO));
+        assert_eq!(parse("Sat, 04 Jul 2026 14:38:18 GMT"), Some(Duration::from_secs(10)));
+        assert_eq!(parse("Sat, 04 Jul 2026 14:30:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(parse("18446744073709551615"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(parse("soon"), None);
+        assert_eq!(parse("-1"), None);
+    }
+
+    #[test]
+    fn watch_pings_then_gives_up() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut watch = Watch {
+            receive_timeout: Some(Duration::from_secs(30)),
+            ping: Some(Duration::from_secs(10)),
+            heard: false,
+            heard_message: false,
+            last_heard: start,
+            last_message: start,
+            pinged: None,
+            timer: None,
+        };
+        assert!(matches!(watch.look(at(9)), Look::Fine { until: Some(until) } if until == at(10)));
+        assert!(matches!(watch.look(at(10)), Look::Ping));
+        watch.pinged = Some(at(10));
+        assert!(matches!(watch.look(at(19)), Look::Fine { until: Some(until) } if until == at(20)));
+        assert!(matches!(watch.look(at(20)), Look::Over(ConnectionError::DeadPeer { .. })));
+        // An answer is a sign of life, but no message.
+        watch.heard = true;
+        watch.note(at(19));
+        assert!(matches!(watch.look(at(20)), Look::Fine { until: Some(until) } if until == at(29)));
+        watch.heard = true;
+        watch.note(at(29));
+        assert!(matches!(watch.look(at(30)), Look::Over(ConnectionError::Silent { .. })));
+        watch.heard_message = true;
+        watch.note(at(29));
+        assert!(matches!(watch.look(at(30)), Look::Fine { .. }));
+        watch.receive_timeout = None;
+        watch.ping = None;
+        assert!(matches!(watch.look(at(1000)), Look::Fine { until: None }));
+    }
+}

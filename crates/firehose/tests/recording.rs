@@ -1,0 +1,359 @@
+//! Recordings: what is written is read back, whatever is cut off or damaged, and every place in them is found.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use skytide_atproto::message::{Identity, Message};
+use skytide_firehose::{Compression, CutOff, Recorder, Recording, RecordingError};
+use tempfile::TempDir;
+
+const ZSTD: Compression = Compression::Zstd { level: 1 };
+
+/// Nanoseconds of 2026-07-04T00:00:00Z.
+const DAY: i64 = 1_783_123_200_000_000_000;
+
+/// A frame of this number, of this second of a day, padded by so many bytes.
+fn frame(seq: u64, second: u64, padding: usize) -> Vec<u8> {
+    let (hours, minutes, seconds) = (second / 3600 % 24, second / 60 % 60, second % 60);
+    let time = format!("2026-07-04T{hours:02}:{minutes:02}:{seconds:02}.000Z");
+    // The padding does not compress, so that compressed files have many blocks.
+    let mut state = seq.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut handle = String::new();
+    while handle.len() < padding {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        handle += &format!("{state:016x}");
+    }
+    handle.truncate(padding);
+    let handle = Some(handle.as_str());
+    Message::Identity(Identity { seq, did: "did:plc:abc", time: &time, handle }).to_frame_bytes()
+}
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recording");
+    (folder, path)
+}
+
+fn write(path: &Path, compression: Compression, frames: &[Vec<u8>]) {
+    let mut recorder = Recorder::create(path, compression).unwrap();
+    for frame in frames {
+        recorder.push(frame).unwrap();
+    }
+    let recorded = recorder.finish().unwrap();
+    assert_eq!(recorded.frames, frames.len() as u64);
+    assert_eq!(recorded.bytes, fs::metadata(path).unwrap().len());
+}
+
+fn plain(frames: &[Vec<u8>]) -> Vec<u8> {
+    let length = |frame: &Vec<u8>| u32::try_from(frame.len()).unwrap().to_le_bytes();
+    frames.iter().flat_map(|frame| [&length(frame)[..], frame].concat()).collect()
+}
+
+fn read(path: &Path) -> Result<Vec<Bytes>, RecordingError> {
+    Recording::open(path)?.collect()
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let (_folder, path) = folder();
+    let frames: Vec<_> = (0..5000).map(|seq| frame(seq, seq, usize::try_from(seq).unwrap())).collect();
+    for compression in [Compression::None, ZSTD] {
+        write(&path, compression, &frames);
+        let mut recording = Recording::open(&path).unwrap();
+        let read: Vec<_> = recording.by_ref().map(Result::unwrap).collect();
+        assert_eq!(read, frames, "{compression:?}");
+        assert_eq!(recording.cut_off(), None);
+        let (done, all) = recording.progress();
+        assert_eq!((done, all), (all, fs::metadata(&path).unwrap().len()));
+    }
+    write(&path, Compression::None, &frames);
+    assert_eq!(fs::read(&path).unwrap(), plain(&frames));
+}
+
+#[test]
+fn batches_and_buffers_held_back_give_the_same() {
+    let (_folder, path) = folder();
+    let frames: Vec<_> = (0..3000).map(|seq| frame(seq, seq, 500)).collect();
+    for compression in [Compression::None, ZSTD] {
+        write(&path, compression, &frames);
+        let mut recording = Recording::open(&path).unwrap();
+        let (mut batch, mut read) = (Vec::new(), Vec::new());
+        while recording.next_batch(&mut batch, 100).unwrap() > 0 {
+            assert!(batch.len() <= 100);
+            read.extend(batch.drain(..).map(|frame| frame.to_vec()));
+        }
+        assert_eq!(read, frames);
+        let held = Recording::open(&path).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(held, frames);
+    }
+}
+
+#[test]
+fn other_programs_and_this_one_read_each_others_zstd() {
+    let (_folder, path) = folder();
+    let frames: Vec<_> = (0..9000).map(|seq| frame(seq, seq, 1000)).collect();
+    write(&path, ZSTD, &frames);
+    assert_eq!(zstd::decode_all(&*fs::read(&path).unwrap()).unwrap(), plain(&frames));
+
+    fs::write(&path, zstd::encode_all(&*plain(&frames), 1).unwrap()).unwrap();
+    assert_eq!(read(&path).unwrap(), frames);
+    let mut recording = Recording::open(&path).unwrap();
+    for seq in [8000, 10] {
+        assert!(recording.seek_seq(seq).unwrap());
+        assert_eq!(recording.next().unwrap().unwrap(), frames[usize::try_from(seq).unwrap()]);
+    }
+}
+
+#[test]
+fn a_file_cut_off_anywhere_is_read_up_to_its_last_whole_frame() {
+    let (_folder, path) = folder();
+    let frames: Vec<_> = (0..5).map(|seq| frame(seq, seq, 3)).collect();
+    let whole = plain(&frames);
+    let ends: Vec<_> = (0..=frames.len()).map(|count| plain(&frames[..count]).len()).collect();
+    for length in 0..=whole.len() {
+        fs::write(&path, &whole[..length]).unwrap();
+        let mut recording = Recording::open(&path).unwrap();
+        let read: Vec<_> = recording.by_ref().map(Result::unwrap).collect();
+        let count = ends.iter().rposition(|end| *end <= length).unwrap();
+        assert_eq!(read, frames[..count], "{length}");
+        let (whole, rest) = (ends[count] as u64, (length - ends[count]) as u64);
+        let expected = (rest > 0).then_some(CutOff { frames: count as u64, whole, rest });
+        assert_eq!(recording.cut_off(), expected, "{length}");
+        assert!(recording.next().is_none());
+    }
+}
+
+#[test]
+fn compressed_data_cut_off_anywhere_loses_no_block_before() {
+    let (_folder, path) = folder();
+    let frames: Vec<_> = (0..6).map(|seq| frame(seq, seq, 3)).collect();
+    let mut recorder = Recorder::create(&path, ZSTD).unwrap();
+    let mut flushed = vec![0];
+    for pair in frames.chunks(2) {
+        pair.iter().for_each(|frame| recorder.push(frame).unwrap());
+        recorder.flush().unwrap();
+        flushed.push(fs::metadata(&path).unwrap().len());
+    }
+    recorder.finish().unwrap();
+    let whole = fs::read(&path).unwrap();
+    // Below four bytes it cannot be told what the file is.
+    for length in 4..=whole.len() {
+        fs::write(&path, &whole[..length]).unwrap();
+        let mut recording = Recording::open(&path).unwrap();
+        let read: Vec<_> = recording.by_ref().map(Result::unwrap).collect();
+        let blocks = flushed.iter().rposition(|end| *end <= length as u64).unwrap();
+        assert_eq!(read, frames[..blocks * 2], "{length}");
+        let ends_well = length == whole.len() || flushed.contains(&(length as u64));
+        assert_eq!(recording.cut_off().is_none(), ends_well, "{length}");
+    }
+}
+
+#[test]
+fn what_was_flushed_is_there_and_what_was_dropped_too() {
+    let (_folder, path) = folder();
+    for compression in [Compression::None, ZSTD] {
+        let mut recorder = Recorder::create(&path, compression).unwrap();
+        recorder.push(b"one").unwrap();
+        recorder.flush().unwrap();
+        recorder.push(b"two").unwrap();
+        assert_eq!(read(&path).unwrap(), ["one"], "{compression:?}");
+        drop(recorder);
+        assert_eq!(read(&path).unwrap(), ["one", "two"], "{compression:?}");
+    }
+}
+
+#[test]
+fn every_number_and_time_is_found() {
+    let (_folder, path) = folder();
+    // Numbers have gaps; times stand still, and fall now and then; some frames have neither.
+    let mut frames = Vec::new();
+    for at in 0..12_000 {
+        frames.push(if at % 10 == 3 {
+            b"no frame".to_vec()
+        } else {
+            frame(at * 3 + 7, (at / 4).saturating_sub(at % 2), 1000)
+        });
+    }
+    let seq_at = |target: u64| {
+        frames.iter().enumerate().position(|(at, _)| at % 10 != 3 && at as u64 * 3 + 7 >= target)
+    };
+    let time_at = |target: u64| {
+        (0..frames.len() as u64).position(|at| at % 10 != 3 && (at / 4).saturating_sub(at % 2) >= target)
+    };
+    for compression in [Compression::None, ZSTD] {
+        write(&path, compression, &frames);
+        let mut recording = Recording::open(&path).unwrap();
+        // Forwards, backwards, before the beginning, at it, at the end and after it.
+        for target in [20_000, 5, 0, 7, 35_999, 36_000, 36_004, 40_000, 100, 12_345, u64::MAX] {
+            let expected = seq_at(target);
+            assert_eq!(recording.seek_seq(target).unwrap(), expected.is_some(), "{compression:?} {target}");
+            let next = recording.next().transpose().unwrap();
+            assert_eq!(next.as_deref(), expected.map(|at| &*frames[at]), "{compression:?} {target}");
+        }
+        for second in [1500, 0, 2, 2998, 2999, 3000, 17] {
+            let expected = time_at(second);
+            let target = DAY + i64::try_from(second).unwrap() * 1_000_000_000;
+            assert_eq!(recording.seek_time(target).unwrap(), expected.is_some(), "{compression:?} {second}");
+            let next = recording.next().transpose().unwrap();
+            assert_eq!(next.as_deref(), expected.map(|at| &*frames[at]), "{compression:?} {second}");
+        }
+        assert!(recording.seek_time(i64::MIN).unwrap());
+        assert_eq!(recording.count(), frames.len(), "from the beginning to the end");
+    }
+}
+
+#[test]
+fn a_search_enters_a_compressed_recording_near_the_place() {
+    let (_folder, path) = folder();
+    let frames: Vec<_> = (0..20_000).map(|seq| frame(seq, seq, 1000)).collect();
+    write(&path, ZSTD, &frames);
+    // What lies before the place cannot have been read: it is gone.
+    let mut damaged = fs::read(&path).unwrap();
+    let half = damaged.len() / 2;
+    damaged[4..half].fill(0);
+    fs::write(&path, damaged).unwrap();
+    assert!(read(&path).is_err());
+    let mut recording = Recording::open(&path).unwrap();
+    assert!(recording.seek_seq(15_000).unwrap());
+    assert_eq!(recording.next().unwrap().unwrap(), frames[15_000]);
+    assert_eq!(recording.count(), 20_000 - 15_001);
+}
+
+#[test]
+fn a_numbering_that_began_anew_is_searched_in_the_order_of_the_file() {
+    let (_folder, path) = folder();
+    let numbers: Vec<u64> = (5000..9000).chain(0..12_000).collect();
+    let frames: Vec<_> = numbers.iter().map(|seq| frame(*seq, 0, 1000)).collect();
+    for compression in [Compression::None, ZSTD] {
+        write(&path, compression, &frames);
+        let mut recording = Recording::open(&path).unwrap();
+        for target in [11_000, 6000, 9000, 10, 8999] {
+            let expected = numbers.iter().position(|seq| *seq >= target).unwrap();
+            assert!(recording.seek_seq(target).unwrap());
+            assert_eq!(recording.next().unwrap().unwrap(), frames[expected], "{compression:?} {target}");
+        }
+    }
+}
+
+#[test]
+fn damage_is_an_error_and_then_the_end() {
+    let (_folder, path) = folder();
+    let good = plain(&[frame(1, 1, 10)]);
+
+    fs::write(&path, [&good[..], b"\xff\xff\xff\x7fabc"].concat()).unwrap();
+    let mut recording = Recording::open(&path).unwrap();
+    assert!(recording.next().unwrap().is_ok());
+    let error = recording.next().unwrap().unwrap_err();
+    let at = good.len() as u64;
+    assert!(
+        matches!(error, RecordingError::TooLong { at: found, length: 0x7fff_ffff, .. } if found == at),
+        "{error}"
+    );
+    assert!(recording.next().is_none());
+
+    // A batch gives the frames before the error first.
+    let mut recording = Recording::open(&path).unwrap();
+    let mut batch = Vec::new();
+    assert_eq!(recording.next_batch(&mut batch, 10).unwrap(), 1);
+    assert!(recording.next_batch(&mut batch, 10).is_err());
+    assert_eq!(recording.next_batch(&mut batch, 10).unwrap(), 0);
+
+    let mut zstd = zstd::encode_all(&*good, 1).unwrap();
+    zstd.extend(b"not zstd at all");
+    fs::write(&path, zstd).unwrap();
+    let mut recording = Recording::open(&path).unwrap();
+    assert!(recording.next().unwrap().is_ok());
+    assert!(matches!(recording.next().unwrap().unwrap_err(), RecordingError::Damaged { .. }));
+    assert!(recording.next().is_none());
+
+    assert!(matches!(Recording::open(path.join("none")), Err(RecordingError::Open { .. })));
+    assert!(matches!(Recording::open(path.parent().unwrap()), Err(RecordingError::Open { .. })));
+}
+
+#[test]
+fn a_recorder_refuses_what_could_not_be_read() {
+    let (_folder, path) = folder();
+    let mut recorder = Recorder::create(&path, Compression::None).unwrap();
+    let too_large = vec![0; skytide_firehose::recording::MAX_RECORDED + 1];
+    assert!(matches!(recorder.push(&too_large), Err(RecordingError::FrameTooLarge { .. })));
+    recorder.push(&too_large[1..]).unwrap();
+    recorder.finish().unwrap();
+    assert_eq!(read(&path).unwrap(), [&too_large[1..]]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_follows_a_write_that_failed() {
+    let mut recorder = Recorder::create("/dev/full", Compression::None).unwrap();
+    recorder.push(b"one").unwrap();
+    let error = recorder.flush().unwrap_err();
+    assert!(
+        matches!(&error, RecordingError::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
+    );
+    recorder.push(b"two").unwrap();
+    assert!(recorder.flush().unwrap_err().to_string().ends_with("an earlier write failed"));
+    assert!(recorder.finish().is_err());
+}
+
+#[test]
+fn compression_follows_the_name() {
+    let of = |path: &str| Compression::of_path(Path::new(path));
+    assert_eq!(of("a.frames.zst"), Compression::Zstd { level: 3 });
+    assert_eq!(of("a.zstd"), Compression::Zstd { level: 3 });
+    assert_eq!(of("a.frames"), Compression::None);
+    assert_eq!(of("zst"), Compression::None);
+}
+
+#[test]
+#[ignore = "needs SKYTIDE_VECTORS"]
+fn the_real_window_is_read_and_found() {
+    let vectors =
+        std::env::var_os("SKYTIDE_VECTORS").expect("SKYTIDE_VECTORS names the folder of the vectors");
+    let path = Path::new(&vectors).join("relay-window/frames.bin.zst");
+    let mut recording = Recording::open(&path).unwrap();
+    let frames: Vec<_> = recording.by_ref().map(Result::unwrap).collect();
+    assert_eq!(frames.len(), 150);
+    assert_eq!(recording.cut_off(), None);
+    assert!(recording.seek_seq(31_527_015_400).unwrap());
+    assert_eq!(recording.count(), 72);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes: Vec<u8>, flip in any::<prop::sample::Index>(), to: u8, zstd: bool) {
+        let (_folder, path) = folder();
+        let mut file = if zstd {
+            write(&path, ZSTD, &[frame(1, 1, 20), bytes]);
+            fs::read(&path).unwrap()
+        } else {
+            bytes
+        };
+        if !file.is_empty() {
+            let at = flip.index(file.len());
+            file[at] = to;
+        }
+        fs::write(&path, &file).unwrap();
+        if let Ok(mut recording) = Recording::open(&path) {
+            recording.by_ref().for_each(drop);
+            recording.seek_seq(1).ok();
+            recording.seek_time(DAY).ok();
+        }
+    }
+
+    #[test]
+    fn any_frames_come_back(frames: Vec<Vec<u8>>, zstd: bool) {
+        let (_folder, path) = folder();
+        write(&path, if zstd { ZSTD } else { Compression::None }, &frames);
+        prop_assert_eq!(read(&path).unwrap(), frames);
+    }
+}
