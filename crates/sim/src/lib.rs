@@ -1,1 +1,34 @@
-//! sim
+//! A simulated AT Protocol network: from a seed, real signed bytes, the same every time, served by a relay.
+//!
+//! [`Network`] holds accounts with signing keys and repositories that act on a logical clock and gives the frames a relay
+//! sends of it: every commit is signed, its blocks hash to their CIDs, and its tree proves what it says. [`Relay`] serves
+//! a network, or frames from elsewhere, over WebSocket. Programs try themselves out on it without the real network;
+//! nothing in the library needs it.
+//!
+//! ```
+//! use skytide_sim::{Config, Network};
+//!
+//! let mut network = Network::new(Config::default());
+//! let frame = network.next_frame();
+//! assert_eq!(frame, Network::new(Config::default()).next_frame());
+//! ```
+
+mod account;
+mod content;
+mod frames;
+mod keys;
+mod network;
+mod past;
+mod relay;
+mod repo;
+mod rng;
+mod time;
+
+pub use account::Account;
+pub use content::Mix;
+pub use frames::{FrameSource, Replay, SimFrame};
+pub use keys::Curve;
+pub use network::{Config, Network};
+pub use relay::{
+    Beginning, CursorRule, Ending, Pacing, Relay, RelayCounters, RelayError, RelayHandle, SUBSCRIBE_REPOS,
+};

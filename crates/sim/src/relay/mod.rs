@@ -1,0 +1,318 @@
+//! A relay: serves `com.atproto.sync.subscribeRepos` over WebSocket to any number of clients, with cursor and window.
+//!
+//! One thread with a runtime of its own does everything, so that blocking programs and tests can have one, and so that
+//! its state needs no locks. Frames are made when a client at the head of the stream asks for more, or by a pace, and
+//! are written as whole runs of messages: on one core it keeps up with what loopback TCP carries.
+//!
+//! ```
+//! use skytide_sim::{Config, Ending, Network, Relay};
+//!
+//! let relay = Relay::new(Network::new(Config::default())).total(1_000).ending(Ending::Close).start("127.0.0.1:0")?;
+//! assert!(relay.url().starts_with("ws://127.0.0.1:"));
+//! # Ok::<(), skytide_sim::RelayError>(())
+//! ```
+
+mod hub;
+mod session;
+mod window;
+mod wire;
+
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::frames::{FrameSource, Replay};
+use crate::network::Network;
+use hub::Hub;
+
+/// The path that is served; every other is answered with 404.
+pub const SUBSCRIBE_REPOS: &str = "/xrpc/com.atproto.sync.subscribeRepos";
+
+/// When frames are made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pacing {
+    /// As fast as they are read: a frame is made when the fastest client asks for it, but never so many that the slowest
+    /// would miss one. Without clients nothing is made.
+    AsRead,
+    /// So many frames a second, whoever reads; a client that falls behind the window is sent `ConsumerTooSlow`.
+    Rate(f64),
+    /// So many frames at once, then a pause, whoever reads.
+    Bursts {
+        /// Frames in a burst.
+        frames: u64,
+        /// Silence between two bursts.
+        pause: Duration,
+    },
+}
+
+/// When a pace begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// With the start of the relay.
+    AtOnce,
+    /// With the first client, which then misses nothing even without a cursor.
+    FirstClient,
+}
+
+/// What happens to clients after the last frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The connection is closed with 1000.
+    Close,
+    /// The connection stays, silent.
+    Stay,
+}
+
+/// Whether a replay begins with the frame the cursor names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CursorRule {
+    /// With that frame, as the public relay does.
+    Inclusive,
+    /// After that frame, as the reference PDS does.
+    Exclusive,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    pacing: Pacing,
+    beginning: Beginning,
+    ending: Ending,
+    rule: CursorRule,
+    notices: bool,
+    window: u64,
+    total: Option<u64>,
+}
+
+/// A relay to be started.
+pub struct Relay {
+    source: Box<dyn FrameSource>,
+    settings: Settings,
+}
+
+impl Relay {
+    /// A relay of a simulated network, without end.
+    pub fn new(network: Network) -> Self {
+        Self::from_source(network)
+    }
+
+    /// A relay that serves given frames once, byte for byte.
+    pub fn from_frames(frames: Vec<Bytes>, pacing: Pacing) -> Self {
+        Self::from_source(Replay::once(frames)).pacing(pacing)
+    }
+
+    /// A relay that serves given frames again and again, with rising `seq` and `time`: see [`Replay::repeating`]. The
+    /// cheap way to millions of frames.
+    pub fn repeating(frames: Vec<Bytes>, pacing: Pacing) -> Self {
+        Self::from_source(Replay::repeating(frames)).pacing(pacing)
+    }
+
+    /// A relay of any source.
+    pub fn from_source(source: impl FrameSource + 'static) -> Self {
+        let settings = Settings {
+            pacing: Pacing::AsRead,
+            beginning: Beginning::FirstClient,
+            ending: Ending::Stay,
+            rule: CursorRule::Inclusive,
+            notices: true,
+            window: 4096,
+            total: None,
+        };
+        Self { source: Box::new(source), settings }
+    }
+
+    /// When frames are made. Default: [`Pacing::AsRead`].
+    #[must_use]
+    pub fn pacing(mut self, pacing: Pacing) -> Self {
+        self.settings.pacing = pacing;
+        self
+    }
+
+    /// When the pace begins. Default: [`Beginning::FirstClient`].
+    #[must_use]
+    pub fn beginning(mut self, beginning: Beginning) -> Self {
+        self.settings.beginning = beginning;
+        self
+    }
+
+    /// Ends the stream after so many frames, if its source does not end before. Default: no limit.
+    #[must_use]
+    pub fn total(mut self, frames: u64) -> Self {
+        self.settings.total = Some(frames);
+        self
+    }
+
+    /// What happens to clients after the last frame. Default: [`Ending::Stay`].
+    #[must_use]
+    pub fn ending(mut self, ending: Ending) -> Self {
+        self.settings.ending = ending;
+        self
+    }
+
+    /// How cursors are read. Default: [`CursorRule::Inclusive`].
+    #[must_use]
+    pub fn cursor_rule(mut self, rule: CursorRule) -> Self {
+        self.settings.rule = rule;
+        self
+    }
+
+    /// Whether clients are told: `#info` `OutdatedCursor` before a replay that has lost frames, the error `FutureCursor`
+    /// for a cursor beyond the newest frame. The reference servers do, the public relay does not: there the one gets the
+    /// oldest frame, the other the live stream. Default: true.
+    #[must_use]
+    pub fn notices(mut self, notices: bool) -> Self {
+        self.settings.notices = notices;
+        self
+    }
+
+    /// How many frames are kept for clients that come back or fall behind; at least one is. Default: 4096.
+    #[must_use]
+    pub fn window(mut self, frames: u64) -> Self {
+        self.settings.window = frames.max(1);
+        self
+    }
+
+    /// Listens on an address (port 0: any free port) and serves from a thread of its own.
+    ///
+    /// # Errors
+    /// [`RelayError`] where the address cannot be listened on, or the system gives no thread.
+    pub fn start(self, address: impl ToSocketAddrs) -> Result<RelayHandle, RelayError> {
+        let listener = TcpListener::bind(address).map_err(RelayError::Listen)?;
+        listener.set_nonblocking(true).map_err(RelayError::Listen)?;
+        let address = listener.local_addr().map_err(RelayError::Listen)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RelayError::Thread)?;
+        let (stop, stopped) = oneshot::channel();
+        let counted = Arc::new(Counted::default());
+        let counters = Arc::clone(&counted);
+        let thread = std::thread::Builder::new()
+            .name("relay".to_owned())
+            .spawn(move || {
+                let tasks = tokio::task::LocalSet::new();
+                let hub = Rc::new(Hub::new(self.source, self.settings, counted));
+                tasks.block_on(&runtime, async {
+                    tokio::select! {
+                        () = hub::run(hub, listener) => {}
+                        // An error is the handle dropped: the same as told to stop.
+                        _ = stopped => {}
+                    }
+                });
+            })
+            .map_err(RelayError::Thread)?;
+        Ok(RelayHandle { address, counters, running: Some((stop, thread)) })
+    }
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// A relay that runs. Dropping it stops it.
+#[derive(Debug)]
+pub struct RelayHandle {
+    address: SocketAddr,
+    counters: Arc<Counted>,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl RelayHandle {
+    /// The address it listens on.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `ws://host:port`, as clients name a service.
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    /// What it has done so far.
+    pub fn counters(&self) -> RelayCounters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RelayCounters {
+            connections: read(&self.counters.connections),
+            refused: read(&self.counters.refused),
+            too_slow: read(&self.counters.too_slow),
+            made: read(&self.counters.made),
+            sent: read(&self.counters.sent),
+            sent_bytes: read(&self.counters.sent_bytes),
+            newest_seq: read(&self.counters.newest_seq),
+        }
+    }
+
+    /// Ends all connections and frees the address, at once.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    /// Waits until the relay ends of itself, which it does only if its listener breaks: for a program that does nothing
+    /// but serve.
+    pub fn wait(mut self) {
+        if let Some((_stop, thread)) = self.running.take() {
+            drop(thread.join());
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some((stop, thread)) = self.running.take() {
+            drop(stop);
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for RelayHandle {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What a relay has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RelayCounters {
+    /// Subscriptions that were accepted.
+    pub connections: u64,
+    /// Connections that were refused: another path, a bad cursor, no WebSocket, a cursor in the future.
+    pub refused: u64,
+    /// Subscriptions that were ended with `ConsumerTooSlow`.
+    pub too_slow: u64,
+    /// Frames made.
+    pub made: u64,
+    /// Frames given to sockets, over all subscriptions: what a client has read is counted.
+    pub sent: u64,
+    /// Bytes given to sockets for them.
+    pub sent_bytes: u64,
+    /// Sequence number of the newest frame; 0 before the first.
+    pub newest_seq: u64,
+}
+
+/// [`RelayCounters`] while they are counted.
+#[derive(Debug, Default)]
+struct Counted {
+    connections: AtomicU64,
+    refused: AtomicU64,
+    too_slow: AtomicU64,
+    made: AtomicU64,
+    sent: AtomicU64,
+    sent_bytes: AtomicU64,
+    newest_seq: AtomicU64,
+}
+
+/// A relay could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RelayError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on the address")]
+    Listen(#[source] std::io::Error),
+    /// The system gives no thread or no runtime for it.
+    #[error("cannot start the relay's thread")]
+    Thread(#[source] std::io::Error),
+}

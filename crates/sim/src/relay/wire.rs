@@ -1,0 +1,120 @@
+//! Frames as they go over the wire: many WebSocket messages in one run of bytes, made once, sent to any number of clients.
+//!
+//! A server does not mask what it sends, so every client gets the same bytes: a client at the head of the stream is sent
+//! a whole chunk by one write, and one that replays from a cursor a slice of it.
+
+use bytes::Bytes;
+
+use crate::frames::FrameSource;
+
+/// Consecutive frames, each as one binary WebSocket message.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    /// Place in the stream of the first frame.
+    pub(super) first: u64,
+    /// For each frame its sequence number, or the one before it where it has none: never falls.
+    seqs: Vec<u64>,
+    /// For each frame where its message ends in `bytes`.
+    ends: Vec<usize>,
+    bytes: Bytes,
+}
+
+/// How much goes into one chunk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Frames at most.
+    pub(super) frames: u64,
+    /// No further frame once there are so many bytes.
+    pub(super) bytes: usize,
+}
+
+impl Chunk {
+    /// Takes frames from the source as room allows. `None` where no frame was taken; the flag tells whether the source
+    /// has ended.
+    pub(super) fn take(
+        source: &mut dyn FrameSource,
+        first: u64,
+        mut last_seq: u64,
+        room: Room,
+    ) -> (Option<Self>, bool) {
+        const USUAL: usize = 8 << 10;
+        let usual = usize::try_from(room.frames).unwrap_or(usize::MAX).saturating_mul(USUAL);
+        let mut bytes = Vec::with_capacity(usual.min(room.bytes + USUAL));
+        let (mut seqs, mut ends) = (Vec::new(), Vec::new());
+        let mut ended = false;
+        while (seqs.len() as u64) < room.frames && bytes.len() < room.bytes {
+            let Some(seq) = write_message(source, &mut bytes) else {
+                ended = true;
+                break;
+            };
+            last_seq = seq.unwrap_or(last_seq);
+            seqs.push(last_seq);
+            ends.push(bytes.len());
+        }
+        let chunk = (!seqs.is_empty()).then(|| Self { first, seqs, ends, bytes: bytes.into() });
+        (chunk, ended)
+    }
+
+    /// Place in the stream after the last frame.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.seqs.len() as u64
+    }
+
+    /// The messages from a place in the stream to the chunk's end; empty for a place that is not in the chunk.
+    pub(super) fn from(&self, place: u64) -> Bytes {
+        match place.checked_sub(self.first) {
+            Some(0) => self.bytes.clone(),
+            Some(skipped) => {
+                let start = self.ends.get(skipped as usize - 1).copied().unwrap_or(self.bytes.len());
+                self.bytes.slice(start..)
+            }
+            None => Bytes::new(),
+        }
+    }
+
+    /// The sequence number of the frame at a place in the stream, if it is here.
+    pub(super) fn seq_at(&self, place: u64) -> Option<u64> {
+        self.seqs.get(usize::try_from(place.checked_sub(self.first)?).ok()?).copied()
+    }
+
+    /// The sequence number of the last frame.
+    pub(super) fn last_seq(&self) -> u64 {
+        self.seqs.last().copied().unwrap_or_default()
+    }
+
+    /// The place in the stream of the first frame whose sequence number the caller does not want skipped.
+    pub(super) fn seek(&self, skipped: impl Fn(u64) -> bool) -> u64 {
+        self.first + self.seqs.partition_point(|seq| skipped(*seq)) as u64
+    }
+}
+
+/// Appends the source's next frame as one whole, unmasked binary message (RFC 6455, 5.2); gives its sequence number, or
+/// `None` where the source has ended.
+///
+/// The frame is written where it stays, behind room for the header that nearly all frames need.
+fn write_message(source: &mut dyn FrameSource, out: &mut Vec<u8>) -> Option<Option<u64>> {
+    const FINAL_BINARY: u8 = 0x82;
+    const ROOM: usize = 4;
+    let start = out.len();
+    out.extend_from_slice(&[0; ROOM]);
+    let Some(seq) = source.next_into(out) else {
+        out.truncate(start);
+        return None;
+    };
+    let length = out.len() - start - ROOM;
+    let mut header = vec![FINAL_BINARY];
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ 0..=125), _) => header.push(short),
+        (_, Ok(medium)) => {
+            header.push(126);
+            header.extend_from_slice(&medium.to_be_bytes());
+        }
+        _ => {
+            header.push(127);
+            header.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    // In place where the lengths agree; only the few others are moved.
+    out.splice(start..start + ROOM, header);
+    Some(seq)
+}
