@@ -1,0 +1,115 @@
+//! Event time of a firehose: the running maximum of its frames' `time`, guarded against one that is far ahead.
+//!
+//! The rules are those of a source's watermark: real relays' `time` falls back by up to a second at every other
+//! frame, and one absurd `time` must not put the clock ahead for good. The state is plain data, to be kept with
+//! the cursor.
+
+/// How far above the maximum a `time` is believed, and above arrival the first one: five minutes.
+const BELIEVED: i64 = 5 * 60 * 1_000_000_000;
+/// So many frames in a row that are further ahead are believed after all.
+const CONVINCING: u8 = 16;
+
+/// The state of the clock. Times are UTC nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EventClock {
+    /// The maximum so far; none before the first frame.
+    pub newest: Option<i64>,
+    /// How many of the last frames in a row were too far ahead.
+    pub ahead: u8,
+    /// The lowest `time` of those.
+    pub lowest_ahead: i64,
+}
+
+impl EventClock {
+    /// Takes the `time` of the next frame. Gives the frame's event time, and whether its own was not believed.
+    #[inline]
+    pub fn tell(&mut self, time: i64) -> (i64, bool) {
+        let Some(newest) = self.newest else {
+            self.newest = Some(time);
+            return (time, false);
+        };
+        if time > newest.saturating_add(BELIEVED) {
+            return self.tell_ahead(time, newest);
+        }
+        self.ahead = 0;
+        let newest = newest.max(time);
+        self.newest = Some(newest);
+        (newest, false)
+    }
+
+    #[cold]
+    fn tell_ahead(&mut self, time: i64, newest: i64) -> (i64, bool) {
+        self.lowest_ahead = if self.ahead == 0 { time } else { self.lowest_ahead.min(time) };
+        self.ahead += 1;
+        if self.ahead < CONVINCING {
+            return (newest, true);
+        }
+        self.ahead = 0;
+        self.newest = Some(self.lowest_ahead);
+        (self.lowest_ahead, false)
+    }
+
+    /// Takes the `time` of a live connection's first frame, which is believed up to five minutes after its arrival.
+    pub fn tell_first(&mut self, time: i64, arrival: i64) -> (i64, bool) {
+        let cap = arrival.saturating_add(BELIEVED);
+        let (event_time, held) = self.tell(time.min(cap));
+        (event_time, held || time > cap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn time_is_the_running_maximum() {
+        let mut clock = EventClock::default();
+        let told = [10, 12, 11, 12, 13].map(|time| clock.tell(time * SECOND));
+        assert_eq!(told, [10, 12, 12, 12, 13].map(|time| (time * SECOND, false)));
+    }
+
+    #[test]
+    fn a_time_is_believed_up_to_five_minutes_ahead() {
+        let mut clock = EventClock::default();
+        clock.tell(0);
+        assert_eq!(clock.tell(BELIEVED + 1), (0, true));
+        assert_eq!(clock.tell(BELIEVED), (BELIEVED, false));
+        assert_eq!(clock.ahead, 0);
+    }
+
+    #[test]
+    fn sixteen_in_a_row_move_the_clock_to_their_lowest() {
+        let mut clock = EventClock::default();
+        clock.tell(0);
+        for frame in 0..15 {
+            assert_eq!(clock.tell(BELIEVED + 100 - frame), (0, true));
+        }
+        assert_eq!(clock.tell(BELIEVED + 200), (BELIEVED + 86, false));
+        assert_eq!(clock.tell(BELIEVED + 200), (BELIEVED + 200, false));
+    }
+
+    #[test]
+    fn one_that_is_not_ahead_starts_the_row_again() {
+        let mut clock = EventClock::default();
+        clock.tell(0);
+        for _ in 0..15 {
+            clock.tell(2 * BELIEVED);
+        }
+        clock.tell(1);
+        for _ in 0..15 {
+            assert_eq!(clock.tell(3 * BELIEVED), (1, true));
+        }
+        // The lowest is of this row, not of the one before.
+        assert_eq!(clock.tell(3 * BELIEVED), (3 * BELIEVED, false));
+    }
+
+    #[test]
+    fn the_first_of_a_connection_is_capped_by_its_arrival() {
+        let mut clock = EventClock::default();
+        assert_eq!(clock.tell_first(i64::MAX, 7), (7 + BELIEVED, true));
+        assert_eq!(clock.tell_first(8, 9), (7 + BELIEVED, false));
+        assert_eq!(EventClock::default().tell_first(5, 7), (5, false));
+    }
+}

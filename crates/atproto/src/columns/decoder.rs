@@ -1,0 +1,494 @@
+//! The decoder: one frame at a time, all of it or nothing.
+
+use super::clock::EventClock;
+use super::column::Refusal;
+use super::op::RawOp;
+use super::stream::{Own, Point, PointOp, Stream};
+use super::{Clock, ColumnsError, StreamColumns, StreamKind, Wanted};
+use crate::car::Car;
+use crate::cbor::Cursor;
+use crate::cid::Cid;
+use crate::frame::{self, Frame, FrameError, Kind};
+use crate::message::envelope::Envelope;
+use crate::message::{Account, Action, Identity, MAX_OPS, Message, Path, Sync};
+use crate::syntax::{Tid, parse_time};
+
+/// Bytes of records that are read of one frame at most, for each wanted stream: the limit of a frame, since a
+/// commit may name one record often.
+const MAX_RECORD_BYTES: usize = 5_000_000;
+
+/// Ordinals from one frame to the next; a commit has fewer operations.
+const ORDINALS: u64 = 256;
+
+/// Reads frames into columns.
+#[derive(Debug)]
+pub struct Decoder {
+    streams: Vec<Stream>,
+    /// The messages that each stream is made of, if not of operations.
+    messages: Vec<Option<Kind>>,
+    clock: Clock,
+    needs_did: bool,
+    needs_rev: bool,
+    /// The next frame is the first of a live connection.
+    connected: bool,
+    position: Position,
+    counters: Counters,
+    times: Times,
+    /// Operations of the frame at hand that are wanted.
+    hits: Vec<Hit>,
+}
+
+/// Reads times of which most lie in the same second as the one before: then only the fraction is read.
+#[derive(Debug, Default)]
+struct Times {
+    /// The text of that second with its point, as `2026-07-04T14:38:08.`.
+    text: [u8; 20],
+    /// Its start; none before the first.
+    start: Option<i64>,
+}
+
+impl Times {
+    /// What [`parse_time`] gives.
+    #[inline]
+    fn parse(&mut self, text: &str) -> Option<i64> {
+        let Some((second, &[hundreds @ b'0'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'Z'])) =
+            text.as_bytes().split_first_chunk::<20>()
+        else {
+            return parse_time(text);
+        };
+        let digit = |digit: u8| i64::from(digit - b'0');
+        let fraction = (digit(hundreds) * 100 + digit(tens) * 10 + digit(ones)) * 1_000_000;
+        match self.start {
+            Some(start) if *second == self.text => start.checked_add(fraction),
+            _ => {
+                let time = parse_time(text)?;
+                self.start = time.checked_sub(fraction);
+                self.text = *second;
+                Some(time)
+            }
+        }
+    }
+}
+
+/// Where a decoder stands in its source: what it has to know to go on after a restart. Plain data, to be kept with the
+/// cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    /// The event clock.
+    pub clock: EventClock,
+    /// Frames released since the start of the source.
+    pub frames: u64,
+    /// The newest arrival, UTC nanoseconds; none before the first frame.
+    pub arrival: Option<i64>,
+}
+
+/// What became of frames and operations. Of a refused frame only the refusal is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Frames with an event: commits, syncs, identities, accounts, and the older kinds.
+    pub frames: u64,
+    /// Frames without: remarks, errors, labels, unknown kinds.
+    pub ignored: u64,
+    /// Frames that were refused.
+    pub refused: u64,
+    /// Operations of commits.
+    pub ops: u64,
+    /// Operations that no stream wanted.
+    pub unwanted: u64,
+    /// Points read.
+    pub rows: u64,
+    /// Points left out, since they failed a test.
+    pub filtered: u64,
+    /// Values of another type than their field's: null.
+    pub misfits: u64,
+    /// Points whose record was not among the blocks: null.
+    pub no_record: u64,
+    /// Frames whose time was too far ahead to be believed.
+    pub ahead: u64,
+    /// Points that have no time by the chosen clock, and were given their frame's.
+    pub untimed: u64,
+}
+
+/// A frame that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pushed {
+    /// What it was.
+    pub kind: Kind,
+    /// Its number, where it has one.
+    pub seq: Option<u64>,
+    /// Its own time, UTC nanoseconds, where it has one.
+    pub source_time: Option<i64>,
+    /// Points that it gave.
+    pub rows: u32,
+}
+
+/// A wanted operation: places are offsets in the frame or its blocks.
+#[derive(Debug, Clone, Copy)]
+struct Hit {
+    stream: usize,
+    op: usize,
+    path: (usize, usize),
+    /// Length of the path's collection.
+    collection: usize,
+    cid: Option<Cid>,
+    /// The last bytes of the CID, if its record is read: they tell most blocks apart.
+    wanted: Option<u64>,
+    record: Option<(usize, usize)>,
+}
+
+/// Operations of a commit.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    ops: u64,
+    unwanted: u64,
+}
+
+/// Where the points of a frame stand.
+#[derive(Debug, Clone, Copy)]
+struct Release {
+    seq: i64,
+    source_time: i64,
+    time: i64,
+    ordinal: u64,
+}
+
+impl Decoder {
+    /// A decoder for what is wanted.
+    ///
+    /// # Errors
+    /// If a value is wanted that its stream does not have.
+    pub fn new(wanted: &Wanted) -> Result<Decoder, ColumnsError> {
+        let streams = wanted
+            .streams
+            .iter()
+            .enumerate()
+            .map(|(at, stream)| Stream::new(stream, wanted.clock, at))
+            .collect::<Result<Vec<_>, _>>()?;
+        let messages = wanted.streams.iter().map(|stream| match stream.of {
+            StreamKind::Records { .. } => None,
+            StreamKind::Identities => Some(Kind::Identity),
+            StreamKind::Accounts => Some(Kind::Account),
+            StreamKind::Syncs => Some(Kind::Sync),
+        });
+        Ok(Decoder {
+            messages: messages.collect(),
+            clock: wanted.clock,
+            needs_did: streams.iter().any(Stream::needs_did),
+            needs_rev: wanted.clock == Clock::Rev || streams.iter().any(|stream| stream.shows(Own::Rev)),
+            streams,
+            connected: false,
+            position: Position::default(),
+            counters: Counters::default(),
+            times: Times::default(),
+            hits: Vec::new(),
+        })
+    }
+
+    /// Says that the next frame is the first of a live connection: its time is believed up to five minutes after its
+    /// arrival.
+    pub fn connected(&mut self) {
+        self.connected = true;
+    }
+
+    /// Where the decoder stands.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Goes on from where another decoder of the same source stood.
+    pub fn set_position(&mut self, position: Position) {
+        self.position = position;
+    }
+
+    /// What became of frames and operations.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Number of points read and not yet taken.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.streams.iter().map(Stream::rows).sum()
+    }
+
+    /// The points read so far, one for each wanted stream; there are none after.
+    pub fn take(&mut self) -> Vec<StreamColumns> {
+        self.streams.iter_mut().map(Stream::take).collect()
+    }
+
+    /// Reads a frame that arrived at `arrival` (UTC nanoseconds).
+    ///
+    /// # Errors
+    /// If the frame is refused: then all is as before, but for [`Counters::refused`]. [`FrameError::Full`] is not the
+    /// frame's fault: it can be pushed again after [`take`](Decoder::take).
+    pub fn push(&mut self, frame: &[u8], arrival: i64) -> Result<Pushed, FrameError> {
+        let before = (self.position, self.counters);
+        let pushed = self.read(frame, arrival);
+        match &pushed {
+            Ok(pushed) => {
+                if pushed.rows > 0 {
+                    self.streams.iter_mut().for_each(|stream| stream.committed = stream.rows());
+                }
+            }
+            Err(error) => {
+                (self.position, self.counters) = before;
+                self.counters.refused += u64::from(*error != FrameError::Full);
+                self.streams.iter_mut().for_each(|stream| stream.truncate(stream.committed));
+            }
+        }
+        pushed
+    }
+
+    fn read(&mut self, frame: &[u8], arrival: i64) -> Result<Pushed, FrameError> {
+        let mut cursor = Cursor::new(frame);
+        match frame::read_kind(&mut cursor)? {
+            Kind::Commit => self.read_commit(frame, &mut cursor, arrival),
+            kind => self.read_other(kind, frame, arrival),
+        }
+    }
+
+    #[inline]
+    fn read_commit(
+        &mut self,
+        frame: &[u8],
+        cursor: &mut Cursor<'_>,
+        arrival: i64,
+    ) -> Result<Pushed, FrameError> {
+        let mut found = Found::default();
+        let envelope = Envelope::read(cursor, |ops| {
+            found = self.find_ops(ops)?;
+            Ok(())
+        })?;
+        frame::end(cursor)?;
+        self.counters.ops += found.ops;
+        self.counters.unwanted += found.unwanted;
+        let release = self.release(envelope.seq, envelope.time, arrival)?;
+        let rows = if self.hits.is_empty() { 0 } else { self.read_ops(frame, &envelope, release)? };
+        Ok(Pushed {
+            kind: Kind::Commit,
+            seq: Some(envelope.seq),
+            source_time: Some(release.source_time),
+            rows,
+        })
+    }
+
+    /// Finds the operations that are wanted.
+    #[inline]
+    fn find_ops(&mut self, cursor: &mut Cursor<'_>) -> Result<Found, FrameError> {
+        self.hits.clear();
+        let count = cursor.read_list()?;
+        if count > MAX_OPS {
+            return Err(FrameError::TooManyOps(count));
+        }
+        let mut found = Found { ops: count as u64, unwanted: 0 };
+        for op in 0..count {
+            let raw = RawOp::read(cursor)?;
+            let hits = self.hits.len();
+            for (stream, of) in self.streams.iter().enumerate() {
+                let Some(ops) = of.ops.as_ref().filter(|ops| raw.path.starts_with(&ops.prefix)) else {
+                    continue;
+                };
+                if raw.action()? != ops.action {
+                    continue;
+                }
+                let cid = raw.cid()?;
+                let reads = ops.action != Action::Delete && !of.record.is_empty();
+                self.hits.push(Hit {
+                    stream,
+                    op,
+                    path: raw.path_range(),
+                    collection: ops.prefix.len() - 1,
+                    cid,
+                    wanted: cid.filter(|_| reads).as_ref().and_then(tail),
+                    record: None,
+                });
+            }
+            found.unwanted += u64::from(self.hits.len() == hits);
+        }
+        Ok(found)
+    }
+
+    /// The frame's place in the order of release.
+    #[inline]
+    fn release(&mut self, seq: u64, time: &str, arrival: i64) -> Result<Release, FrameError> {
+        let seq = i64::try_from(seq).map_err(|_| FrameError::Seq)?;
+        let source_time = self.times.parse(time).ok_or(FrameError::Time)?;
+        let (event_time, ahead) = if self.connected {
+            self.connected = false;
+            self.position.clock.tell_first(source_time, arrival)
+        } else {
+            self.position.clock.tell(source_time)
+        };
+        self.counters.ahead += u64::from(ahead);
+        let arrival = self.position.arrival.map_or(arrival, |newest| newest.max(arrival));
+        self.position.arrival = Some(arrival);
+        let time = if self.clock == Clock::Arrival { arrival } else { event_time };
+        let ordinal = self.position.frames.wrapping_mul(ORDINALS);
+        self.position.frames += 1;
+        self.counters.frames += 1;
+        Ok(Release { seq, source_time, time, ordinal })
+    }
+
+    /// Reads the wanted operations; gives the number of points.
+    #[inline]
+    fn read_ops(
+        &mut self,
+        frame: &[u8],
+        envelope: &Envelope<'_>,
+        release: Release,
+    ) -> Result<u32, FrameError> {
+        self.find_records(envelope.blocks)?;
+        let did = if self.needs_did { { envelope.repo }.read_text()? } else { "" };
+        let rev = if self.needs_rev { Some({ envelope.rev }.read_text()?) } else { None };
+        let mut rows = 0;
+        for hit in &self.hits {
+            let stream = &mut self.streams[hit.stream];
+            let Some(action) = stream.ops.as_ref().map(|ops| ops.action) else { continue };
+            let refused = |refusal| refused(refusal, hit.op);
+            if let Some((start, end)) = hit.record {
+                stream
+                    .read_record(&envelope.blocks[start..end], &mut self.counters.misfits)
+                    .map_err(refused)?;
+            } else {
+                self.counters.no_record += u64::from(action != Action::Delete && !stream.record.is_empty());
+            }
+            let path = path(frame, hit)?;
+            let mut point = Point {
+                time: release.time,
+                ordinal: release.ordinal + hit.op as u64,
+                seq: release.seq,
+                source_time: release.source_time,
+                did,
+                rev,
+                op: Some(PointOp { path, action, cid: hit.cid }),
+                ..Point::default()
+            };
+            let own_time = match self.clock {
+                Clock::FrameTime | Clock::Arrival => Some(release.time),
+                Clock::Rev => rev.and_then(rev_time),
+                Clock::CreatedAt => stream.created_at().and_then(parse_time),
+            };
+            self.counters.untimed += u64::from(own_time.is_none());
+            point.time = own_time.unwrap_or(release.time);
+            let kept = stream.end_row(&point).map_err(refused)?;
+            rows += u32::from(kept);
+            self.counters.filtered += u64::from(!kept);
+        }
+        self.counters.rows += u64::from(rows);
+        Ok(rows)
+    }
+
+    /// Finds the blocks of the records that are wanted. If there are any, all blocks are hopped through.
+    #[inline]
+    fn find_records(&mut self, blocks: &[u8]) -> Result<(), FrameError> {
+        if self.hits.iter().all(|hit| hit.wanted.is_none()) {
+            return Ok(());
+        }
+        let mut bytes = 0;
+        for block in Car::parse(blocks)?.blocks() {
+            let (cid, block) = block?;
+            let tail = tail(&cid);
+            for hit in &mut self.hits {
+                if hit.wanted == tail && hit.cid == Some(cid) && hit.record.is_none() {
+                    let end = offset_of(blocks, block) + block.len();
+                    hit.record = Some((end - block.len(), end));
+                    bytes += block.len();
+                }
+            }
+        }
+        if bytes > MAX_RECORD_BYTES * self.streams.len() {
+            return Err(FrameError::RecordBytes(bytes));
+        }
+        Ok(())
+    }
+
+    /// Frames other than commits.
+    #[cold]
+    fn read_other(&mut self, kind: Kind, frame: &[u8], arrival: i64) -> Result<Pushed, FrameError> {
+        let frame = Frame::parse(frame)?;
+        let message = Message::parse(&frame)?;
+        let (time, point) = match &message {
+            Message::Identity(Identity { did, time, handle, .. }) => {
+                (*time, Point { did, handle: *handle, ..Point::default() })
+            }
+            Message::Account(Account { did, time, active, status, .. }) => {
+                let point = Point { did, active: Some(*active), status: *status, ..Point::default() };
+                (*time, point)
+            }
+            Message::Sync(Sync { did, time, rev, .. }) => {
+                (*time, Point { did, rev: Some(rev), ..Point::default() })
+            }
+            Message::Handle(message) => (message.time, Point::default()),
+            Message::Migrate(message) => (message.time, Point::default()),
+            Message::Tombstone(message) => (message.time, Point::default()),
+            _ => {
+                self.counters.ignored += 1;
+                return Ok(Pushed { kind, seq: message.seq(), source_time: None, rows: 0 });
+            }
+        };
+        let release = self.release(message.seq().ok_or(FrameError::Missing("seq"))?, time, arrival)?;
+        let own_time = match self.clock {
+            Clock::FrameTime | Clock::Arrival => Some(release.time),
+            Clock::Rev => point.rev.and_then(rev_time),
+            Clock::CreatedAt => None,
+        };
+        let point = Point {
+            time: own_time.unwrap_or(release.time),
+            ordinal: release.ordinal,
+            seq: release.seq,
+            source_time: release.source_time,
+            ..point
+        };
+        let mut rows = 0;
+        for (stream, _) in self.streams.iter_mut().zip(&self.messages).filter(|(_, of)| **of == Some(kind)) {
+            let kept = stream.end_row(&point).map_err(|refusal| refused(refusal, 0))?;
+            rows += u32::from(kept);
+            self.counters.filtered += u64::from(!kept);
+            self.counters.untimed += u64::from(own_time.is_none());
+        }
+        self.counters.rows += u64::from(rows);
+        Ok(Pushed { kind, seq: message.seq(), source_time: Some(release.source_time), rows })
+    }
+}
+
+#[cold]
+fn refused(refusal: Refusal, op: usize) -> FrameError {
+    match refusal {
+        Refusal::Cbor(error) => FrameError::Record { op, error },
+        Refusal::Full => FrameError::Full,
+    }
+}
+
+/// The path of a wanted operation, of which the collection is known to be followed by a slash.
+#[inline]
+fn path<'a>(frame: &'a [u8], hit: &Hit) -> Result<Path<'a>, FrameError> {
+    let (start, end) = hit.path;
+    let text = frame.get(start..end).and_then(|text| std::str::from_utf8(text).ok());
+    let parts = text.and_then(|text| Some((text.get(..hit.collection)?, text.get(hit.collection + 1..)?)));
+    match parts {
+        Some((collection, rkey)) if !rkey.is_empty() && !rkey.bytes().any(|byte| byte == b'/') => {
+            Ok(Path { collection, rkey })
+        }
+        _ => Err(FrameError::Path { at: start }),
+    }
+}
+
+/// The last bytes of a CID.
+#[inline]
+fn tail(cid: &Cid) -> Option<u64> {
+    cid.as_bytes().last_chunk().map(|tail| u64::from_le_bytes(*tail))
+}
+
+/// Where `part` starts in `whole`.
+#[inline]
+fn offset_of(whole: &[u8], part: &[u8]) -> usize {
+    part.as_ptr() as usize - whole.as_ptr() as usize
+}
+
+/// The time in a revision, UTC nanoseconds.
+fn rev_time(rev: &str) -> Option<i64> {
+    let micros = rev.parse::<Tid>().ok()?.micros();
+    i64::try_from(micros).ok()?.checked_mul(1000)
+}

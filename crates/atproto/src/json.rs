@@ -1,0 +1,228 @@
+//! The data model's JSON: links as `{"$link": "bafy…"}`, bytes as `{"$bytes": "base64"}`, as Jetstream writes it.
+//!
+//! [`write()`] goes from DAG-CBOR to JSON text with nothing in between: strings are copied once, only the entries of a
+//! map are held to be sorted. Keys are sorted bytewise, but a blob's are in their own order; `<`, `>`, `&`,
+//! U+2028 and U+2029 are escaped, and bytes are unpadded: all as the reference servers do.
+//!
+//! ```
+//! use skytide_atproto::{cbor, json};
+//!
+//! let value = json::parse(r#"{"text": "hi", "data": {"$bytes": "AQI"}}"#)?;
+//! let mut text = String::new();
+//! json::write(&mut cbor::Cursor::new(&value.to_bytes()), &mut text).unwrap();
+//! assert_eq!(text, r#"{"data":{"$bytes":"AQI"},"text":"hi"}"#);
+//! # Ok::<(), json::JsonError>(())
+//! ```
+
+use std::fmt::Write as _;
+
+use data_encoding::{BASE64, BASE64_NOPAD};
+
+use crate::cbor::{self, Cursor, Kind, MAX_DEPTH, Map, MapKeys, Rule, Value};
+use crate::cid::{Cid, CidError};
+
+/// Appends the next item as JSON. What [`Cursor::check`] refuses is refused; then `json` holds a part of it.
+///
+/// # Errors
+/// The rule that the item breaks.
+pub fn write(cursor: &mut Cursor<'_>, json: &mut String) -> cbor::Result<()> {
+    write_within(cursor, json, 0)
+}
+
+/// Appends the next item, which is inside `depth` lists and maps.
+pub(crate) fn write_within(cursor: &mut Cursor<'_>, json: &mut String, depth: usize) -> cbor::Result<()> {
+    match cursor.kind()? {
+        Kind::Null => {
+            cursor.read_null()?;
+            json.push_str("null");
+        }
+        Kind::Bool => json.push_str(if cursor.read_bool()? { "true" } else { "false" }),
+        Kind::Unsigned | Kind::Negative => push_display(json, cursor.read_integer()?),
+        // A float always shows that it is one: `1.0`, `1e300`.
+        Kind::Float => push_display(json, format_args!("{:?}", cursor.read_f64()?)),
+        Kind::Text => push_text(json, cursor.read_text()?),
+        Kind::Bytes => {
+            json.push_str("{\"$bytes\":\"");
+            BASE64_NOPAD.encode_append(cursor.read_bytes()?, json);
+            json.push_str("\"}");
+        }
+        Kind::Link => {
+            json.push_str("{\"$link\":\"");
+            json.push_str(cursor.read_link()?.write_text(&mut [0; Cid::TEXT_LENGTH]));
+            json.push_str("\"}");
+        }
+        Kind::List => {
+            let items = deeper(cursor, depth)?.read_list()?;
+            json.push('[');
+            for index in 0..items {
+                if index > 0 {
+                    json.push(',');
+                }
+                write_within(cursor, json, depth + 1)?;
+            }
+            json.push(']');
+        }
+        Kind::Map => write_map(deeper(cursor, depth)?, json, depth)?,
+    }
+    Ok(())
+}
+
+fn write_map(cursor: &mut Cursor<'_>, json: &mut String, depth: usize) -> cbor::Result<()> {
+    let mut keys = MapKeys::new(cursor.read_map()?);
+    let mut entries = Vec::new();
+    let mut blob = false;
+    while let Some(key) = keys.next(cursor)? {
+        entries.push((key, *cursor));
+        blob |= key == "$type" && cursor.clone().read_text().is_ok_and(|of| of == "blob");
+        cursor.skip()?;
+    }
+    entries.sort_unstable_by_key(|(key, _)| (if blob { blob_place(key) } else { 0 }, *key));
+    json.push('{');
+    for (index, (key, mut value)) in entries.into_iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        push_text(json, key);
+        json.push(':');
+        write_within(&mut value, json, depth + 1)?;
+    }
+    json.push('}');
+    Ok(())
+}
+
+/// Where a field of a blob stands.
+fn blob_place(key: &str) -> usize {
+    ["$type", "ref", "mimeType", "size"].iter().position(|field| *field == key).unwrap_or(4)
+}
+
+fn deeper<'a, 'c>(cursor: &'c mut Cursor<'a>, depth: usize) -> cbor::Result<&'c mut Cursor<'a>> {
+    if depth < MAX_DEPTH {
+        return Ok(cursor);
+    }
+    Err(cbor::Error { at: cursor.position(), rule: Rule::Depth })
+}
+
+/// Writing to a `String` does not fail.
+fn push_display(json: &mut String, value: impl std::fmt::Display) {
+    let _ = write!(json, "{value}");
+}
+
+/// Appends text in quotes.
+pub(crate) fn push_text(json: &mut String, text: &str) {
+    json.push('"');
+    let mut copied = 0;
+    for (at, &byte) in text.as_bytes().iter().enumerate() {
+        let escaped: usize = match byte {
+            b'"' | b'\\' | b'<' | b'>' | b'&' | 0..0x20 => 1,
+            // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
+            0xe2 if matches!(text.as_bytes().get(at + 1..at + 3), Some([0x80, 0xa8 | 0xa9])) => 3,
+            _ => continue,
+        };
+        json.push_str(&text[copied..at]);
+        copied = at + escaped;
+        match byte {
+            b'"' => json.push_str("\\\""),
+            b'\\' => json.push_str("\\\\"),
+            b'\n' => json.push_str("\\n"),
+            b'\r' => json.push_str("\\r"),
+            b'\t' => json.push_str("\\t"),
+            0x08 => json.push_str("\\b"),
+            0x0c => json.push_str("\\f"),
+            0xe2 => json.push_str(if text.as_bytes()[at + 2] == 0xa8 { "\\u2028" } else { "\\u2029" }),
+            other => push_display(json, format_args!("\\u{other:04x}")),
+        }
+    }
+    json.push_str(&text[copied..]);
+    json.push('"');
+}
+
+/// Why JSON is not a value of the data model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// The text is not JSON.
+    #[error("not JSON: {0}")]
+    Syntax(#[from] serde_json::Error),
+    /// A `$link` that is not the only field, or not text.
+    #[error("a `$link` is one text and stands alone")]
+    Link,
+    /// A `$link` that is not a CID of ours.
+    #[error("a `$link`: {0}")]
+    Cid(#[from] CidError),
+    /// A `$bytes` that is not the only field, or not text in base64.
+    #[error("a `$bytes` is one text in base64 and stands alone")]
+    Bytes,
+    /// A `$type` that is not text, or empty.
+    #[error("a `$type` is text that is not empty")]
+    Type,
+    /// A blob without `ref`, `mimeType` or `size`, or with another type there.
+    #[error("a blob has `ref` (a link), `mimeType` (text) and `size` (an integer that is not negative)")]
+    Blob,
+    /// Nested deeper than the data model allows.
+    #[error("nested deeper than {MAX_DEPTH}")]
+    Depth,
+}
+
+/// Reads JSON as a value of the data model. Numbers written with a fraction or an exponent are floats.
+///
+/// # Errors
+/// If the text is not JSON, or breaks a rule of `$link`, `$bytes`, `$type` or blobs.
+pub fn parse(json: &str) -> Result<Value, JsonError> {
+    from_json(&serde_json::from_str(json)?)
+}
+
+/// The value that JSON stands for.
+///
+/// # Errors
+/// As [`parse`], but for syntax.
+pub fn from_json(json: &serde_json::Value) -> Result<Value, JsonError> {
+    value_within(json, 0)
+}
+
+fn value_within(json: &serde_json::Value, depth: usize) -> Result<Value, JsonError> {
+    if depth >= MAX_DEPTH && (json.is_array() || json.is_object()) {
+        return Err(JsonError::Depth);
+    }
+    Ok(match json {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(value) => Value::Bool(*value),
+        serde_json::Value::Number(number) => match (number.as_i128(), number.as_f64()) {
+            (Some(integer), _) => Value::Integer(integer),
+            (None, float) => Value::Float(float.unwrap_or_default()),
+        },
+        serde_json::Value::String(text) => Value::Text(text.clone()),
+        serde_json::Value::Array(items) => {
+            Value::List(items.iter().map(|item| value_within(item, depth + 1)).collect::<Result<_, _>>()?)
+        }
+        serde_json::Value::Object(fields) => return object(fields, depth),
+    })
+}
+
+fn object(fields: &serde_json::Map<String, serde_json::Value>, depth: usize) -> Result<Value, JsonError> {
+    let alone = fields.len() == 1;
+    if let Some(link) = fields.get("$link") {
+        let text = link.as_str().filter(|_| alone).ok_or(JsonError::Link)?;
+        return Ok(Value::Link(text.parse()?));
+    }
+    if let Some(bytes) = fields.get("$bytes") {
+        let text = bytes.as_str().filter(|_| alone).ok_or(JsonError::Bytes)?;
+        // Both forms are met; without padding is what is written.
+        let encoding = if text.ends_with('=') { &BASE64 } else { &BASE64_NOPAD };
+        return Ok(Value::Bytes(encoding.decode(text.as_bytes()).map_err(|_| JsonError::Bytes)?));
+    }
+    let of = fields.get("$type").map(|of| of.as_str().filter(|of| !of.is_empty()).ok_or(JsonError::Type));
+    let of = of.transpose()?;
+    let map = fields
+        .iter()
+        .map(|(key, value)| Ok((key.as_str(), value_within(value, depth + 1)?)))
+        .collect::<Result<Map, JsonError>>()?;
+    if of == Some("blob") {
+        let whole = matches!(map.get("ref"), Some(Value::Link(_)))
+            && matches!(map.get("mimeType"), Some(Value::Text(_)))
+            && matches!(map.get("size"), Some(Value::Integer(0..)));
+        if !whole {
+            return Err(JsonError::Blob);
+        }
+    }
+    Ok(Value::Map(map))
+}

@@ -1,0 +1,350 @@
+//! Frames and messages: written and read back, and each refusal.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use skytide_atproto::cbor::{Cursor, Encoder, Map, Rule, Value};
+use skytide_atproto::cid::Cid;
+use skytide_atproto::frame::{self, Frame, FrameError, Header, Kind};
+use skytide_atproto::message::{
+    Account, Action, Commit, ErrorMessage, Handle, Identity, Info, Label, Labels, MAX_OPS, Message, Migrate,
+    Op, Path, Sync, Tombstone,
+};
+use skytide_atproto::{car, jetstream, json};
+
+const TIME: &str = "2026-07-04T14:38:08.999Z";
+const NANOS: i64 = 1_783_175_888_999_000_000;
+
+/// One message of each kind that has a `t` or is an error, with all fields or only those that have to be there.
+fn messages(all: bool) -> Vec<Message<'static>> {
+    let did = "did:plc:abc";
+    let text = |text: &'static str| all.then_some(text);
+    let cid = Cid::for_dag_cbor(b"x");
+    let label = Label {
+        cid: text("bafy"),
+        cts: TIME,
+        exp: text(TIME),
+        neg: all.then_some(false),
+        sig: all.then_some(b"sig"),
+        src: did,
+        uri: "at://did:plc:abc",
+        val: "spam",
+        ver: all.then_some(1),
+    };
+    let path = Path { collection: "a.b.c", rkey: "self" };
+    vec![
+        Message::Commit(Commit {
+            ops: vec![
+                Op { cid: Some(cid), path, prev: None, action: Action::Create },
+                Op { cid: Some(cid), path, prev: all.then_some(cid), action: Action::Update },
+                Op { cid: None, path, prev: all.then_some(cid), action: Action::Delete },
+            ],
+            rev: "3mptbypluud2a",
+            seq: 1,
+            prev: all.then_some(cid),
+            repo: did,
+            time: TIME,
+            blobs: all.then(|| vec![cid]),
+            since: text("3mptbwv4pn32u"),
+            blocks: b"car",
+            commit: cid,
+            rebase: all.then_some(false),
+            too_big: all.then_some(true),
+            prev_data: all.then_some(cid),
+        }),
+        Message::Sync(Sync { did, rev: "3mptbypluud2a", seq: 2, time: TIME, blocks: b"car" }),
+        Message::Identity(Identity { did, seq: 3, time: TIME, handle: text("a.test") }),
+        Message::Account(Account { did, seq: 4, time: TIME, active: all, status: text("deleted") }),
+        Message::Handle(Handle { did, seq: 5, time: TIME, handle: "a.test" }),
+        Message::Migrate(Migrate { did, seq: 6, time: TIME, migrate_to: text("did:plc:def") }),
+        Message::Tombstone(Tombstone { did, seq: 7, time: TIME }),
+        Message::Labels(Labels { seq: 8, labels: vec![label; 2] }),
+        Message::Info(Info { name: "OutdatedCursor", message: text("older than the window") }),
+        Message::Error(ErrorMessage { error: "FutureCursor", message: text("not yet") }),
+    ]
+}
+
+/// The payload's fields.
+fn fields(frame: &[u8]) -> Map {
+    match Value::from_bytes(Frame::parse(frame).unwrap().payload).unwrap() {
+        Value::Map(map) => map,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn frame_of(header: &Header<'_>, payload: Map) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    header.encode(&mut encoder);
+    Value::Map(payload).encode(&mut encoder);
+    encoder.into_bytes()
+}
+
+fn parse(bytes: &[u8]) -> Result<Message<'_>, FrameError> {
+    Message::parse(&Frame::parse(bytes)?)
+}
+
+#[test]
+fn every_message_is_read_as_it_was_written() {
+    for all in [false, true] {
+        for message in messages(all) {
+            let bytes = message.to_frame_bytes();
+            assert_eq!(parse(&bytes).unwrap(), message);
+            // What is written is canonical.
+            let mut cursor = Cursor::new(&bytes);
+            cursor.check().unwrap();
+            cursor.check().unwrap();
+            let peek = frame::peek(&bytes).unwrap();
+            assert_eq!((peek.kind, peek.seq), (message.kind(), message.seq()));
+            let timed = !matches!(peek.kind, Kind::Labels | Kind::Info | Kind::Error);
+            assert_eq!(peek.time, timed.then_some(NANOS));
+        }
+    }
+}
+
+#[test]
+fn a_field_that_is_missing_or_of_another_type_is_refused() {
+    let mut refused = 0;
+    for message in messages(false) {
+        let bytes = message.to_frame_bytes();
+        let header = Frame::parse(&bytes).unwrap().header;
+        for (name, value) in fields(&bytes).iter() {
+            let mut without = fields(&bytes);
+            without.remove(name);
+            let without = frame_of(&header, without);
+            match parse(&without) {
+                Err(FrameError::Missing(missing)) => assert_eq!(missing, name),
+                Ok(_) => assert_eq!(*value, Value::Null, "{name}"),
+                Err(error) => panic!("{error}"),
+            }
+            let mut with = fields(&bytes);
+            with.insert(name, Value::Float(0.5));
+            let with = frame_of(&header, with);
+            let Err(FrameError::Cbor(error)) = parse(&with) else {
+                panic!("{name} of another type is taken")
+            };
+            assert!(matches!(error.rule, Rule::Expected(_)));
+            // The offset is that in the frame.
+            assert_eq!(with[error.at], 0xfb);
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 8 + 5 + 3 + 4 + 4 + 4 + 3 + 2 + 1 + 1);
+}
+
+#[test]
+fn unknown_fields_and_frames_are_ignored() {
+    for message in messages(true) {
+        let bytes = message.to_frame_bytes();
+        let header = Frame::parse(&bytes).unwrap().header;
+        let mut more = fields(&bytes);
+        for name in ["a", "zz", "later", "aVeryLongOneIndeed"] {
+            more.insert(name, Value::List(vec![Value::Null]));
+        }
+        let more = frame_of(&header, more);
+        assert_eq!(parse(&more).unwrap(), message);
+        assert_eq!(frame::peek(&more).unwrap().seq, message.seq());
+    }
+    for header in [Header::message("#later"), Header { op: 1, t: None }, Header { op: 7, t: Some("#commit") }]
+    {
+        let bytes = frame_of(&header, Map::new());
+        assert_eq!(parse(&bytes).unwrap(), Message::Unknown(header));
+        assert_eq!(Message::Unknown(header).to_frame_bytes(), bytes);
+        assert_eq!(frame::peek(&bytes).unwrap().kind, Kind::Unknown);
+    }
+}
+
+#[test]
+fn a_peek_refuses_nothing_of_a_message_that_it_does_not_know() {
+    for payload in [Value::Null, Value::List(vec![]), Value::Text("seq".to_owned())] {
+        let mut bytes = Encoder::new();
+        Header::message("#later").encode(&mut bytes);
+        payload.encode(&mut bytes);
+        assert_eq!(frame::peek(bytes.as_bytes()).unwrap().seq, None);
+    }
+    let odd = [("seq", Value::Text("1".to_owned())), ("time", Value::Null)];
+    let bytes = frame_of(&Header::message("#info"), odd.into_iter().collect());
+    let peek = frame::peek(&bytes).unwrap();
+    assert_eq!((peek.kind, peek.seq, peek.time), (Kind::Info, None, None));
+    let seq = [("seq", Value::Integer(9))];
+    assert_eq!(
+        frame::peek(&frame_of(&Header::message("#later"), seq.into_iter().collect())).unwrap().seq,
+        Some(9)
+    );
+}
+
+#[test]
+fn a_frame_is_two_items_exactly() {
+    for message in messages(true) {
+        let bytes = message.to_frame_bytes();
+        for end in 0..bytes.len() {
+            assert!(Frame::parse(&bytes[..end]).is_err() && frame::peek(&bytes[..end]).is_err());
+        }
+        let third = [&bytes[..], &[0xf6]].concat();
+        let error = FrameError::Cbor(skytide_atproto::cbor::Error { at: bytes.len(), rule: Rule::Trailing });
+        assert_eq!(Frame::parse(&third).unwrap_err(), error);
+        assert_eq!(frame::peek(&third).unwrap_err(), error);
+    }
+}
+
+#[test]
+fn operations_have_a_known_action_a_whole_path_and_a_limit() {
+    let Message::Commit(commit) = messages(false).remove(0) else { panic!("the first is a commit") };
+    let with = |path: &str, action: &str| {
+        let bytes = Message::Commit(commit.clone()).to_frame_bytes();
+        let mut payload = fields(&bytes);
+        let op = [
+            ("path", Value::Text(path.into())),
+            ("action", Value::Text(action.into())),
+            ("cid", Value::Null),
+        ];
+        payload.insert("ops", Value::List(vec![Value::Map(op.into_iter().collect())]));
+        let bytes = frame_of(&Header::message("#commit"), payload);
+        parse(&bytes).map(|_| ())
+    };
+    assert_eq!(with("a.b.c/self", "delete"), Ok(()));
+    assert!(matches!(with("a.b.c/self", "destroy"), Err(FrameError::Action { .. })));
+    for path in ["", "/", "a.b.c", "a.b.c/", "/self", "a.b.c/self/", "a/b/c"] {
+        assert!(matches!(with(path, "delete"), Err(FrameError::Path { .. })), "{path}");
+    }
+    let many = |count: usize| {
+        let ops = vec![commit.ops[2].clone(); count];
+        let bytes = Message::Commit(Commit { ops, ..commit.clone() }).to_frame_bytes();
+        parse(&bytes).map(|_| ())
+    };
+    assert_eq!((many(MAX_OPS), many(MAX_OPS + 1)), (Ok(()), Err(FrameError::TooManyOps(MAX_OPS + 1))));
+}
+
+#[test]
+fn operations_are_joined_to_their_records() {
+    let Message::Commit(mut commit) = messages(true).remove(0) else { panic!("the first is a commit") };
+    let blocks: Vec<(Cid, Vec<u8>)> = (0..5_u8).map(|at| (Cid::for_dag_cbor(&[at]), vec![at])).collect();
+    let car = car::write(&[], blocks[..4].iter().cloned());
+    commit.blocks = &car;
+    commit.ops = [3, 0, 3, 4]
+        .map(|at: usize| Op { cid: Some(blocks[at].0), ..commit.ops[0].clone() })
+        .into_iter()
+        .chain([commit.ops[2].clone()])
+        .collect();
+    let records: Vec<_> = commit.ops().unwrap().into_iter().map(|op| op.record).collect();
+    assert_eq!(records, [Some(&[3][..]), Some(&[0]), Some(&[3]), None, None]);
+    commit.blocks = b"no car";
+    assert!(matches!(commit.ops(), Err(FrameError::Car(_))));
+    // Nothing is looked for, so the blocks are not looked at.
+    commit.ops.retain(|op| op.cid.is_none());
+    assert_eq!(commit.ops().unwrap().len(), 1);
+}
+
+#[test]
+fn events_need_their_records_and_a_refused_frame_writes_none() {
+    let Message::Commit(mut commit) = messages(true).remove(0) else { panic!("the first is a commit") };
+    let good = Value::Map(Map::new()).to_bytes();
+    let bad = b"\xa1\x61a".to_vec();
+    let car = car::write(&[], [&good, &bad].map(|block| (Cid::for_dag_cbor(block), block)));
+    commit.blocks = &car;
+    let mut json = String::from("kept\n");
+    let mut events = |blocks: &[&[u8]]| {
+        let ops =
+            blocks.iter().map(|block| Op { cid: Some(Cid::for_dag_cbor(block)), ..commit.ops[0].clone() });
+        let message = Message::Commit(Commit { ops: ops.collect(), ..commit.clone() });
+        let written = jetstream::write_events(
+            &Frame::parse(&message.to_frame_bytes()).unwrap(),
+            7,
+            |_| true,
+            &mut json,
+        );
+        (written, json.lines().count())
+    };
+    assert!(matches!(events(&[&good, &bad]), (Err(FrameError::Record { op: 1, .. }), 1)));
+    assert!(matches!(events(&[&good, b"elsewhere"]), (Err(FrameError::NoRecord { op: 1 }), 1)));
+    assert_eq!(events(&[&good, &good]), (Ok(2), 3));
+    let account = Account { did: "did:plc:abc", seq: 4, time: TIME, active: false, status: Some("deleted") };
+    json.clear();
+    let frame = Message::Account(account).to_frame_bytes();
+    let unwanted =
+        jetstream::write_events(&Frame::parse(&frame).unwrap(), 7, |of| of.did == "did:plc:x", &mut json);
+    assert_eq!((unwanted, json.len()), (Ok(0), 0));
+    jetstream::write_events(&Frame::parse(&frame).unwrap(), 7, |_| true, &mut json).unwrap();
+    assert_eq!(
+        json,
+        "{\"did\":\"did:plc:abc\",\"time_us\":7,\"kind\":\"account\",\"account\":{\"active\":false,\
+         \"did\":\"did:plc:abc\",\"seq\":4,\"status\":\"deleted\",\"time\":\"2026-07-04T14:38:08.999Z\"}}\n"
+    );
+}
+
+#[test]
+fn a_label_is_signed_without_its_signature_and_with_all_that_was_received() {
+    let Message::Labels(labels) = messages(true).remove(7) else { panic!("the eighth are labels") };
+    let unsigned = match Value::from_bytes(&labels.labels[0].unsigned_bytes()).unwrap() {
+        Value::Map(map) => map,
+        other => panic!("{other:?}"),
+    };
+    let names: Vec<&str> = unsigned.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["cid", "cts", "exp", "neg", "src", "uri", "val", "ver"]);
+}
+
+#[test]
+fn json_escapes_and_orders_as_the_reference_servers() {
+    let write = |value: &Value| {
+        let mut text = String::new();
+        json::write(&mut Cursor::new(&value.to_bytes()), &mut text).unwrap();
+        text
+    };
+    let text = Value::Text("\"\\/<>&\u{2028}\u{2029}\u{202a}é\u{0}\u{8}\t\n\u{c}\r\u{1f}\u{7f}".to_owned());
+    assert_eq!(
+        write(&text),
+        "\"\\\"\\\\/\\u003c\\u003e\\u0026\\u2028\\u2029\u{202a}é\\u0000\\b\\t\\n\\f\\r\\u001f\u{7f}\""
+    );
+    let blob = r#"{"$type":"blob","ref":{"$link":"bafkreias7oxbr6swsuggccmtnqpoeami4jza5x4w3urltn6gzhqf4k6k2e"},"mimeType":"image/jpeg","size":1,"a":1.0}"#;
+    assert_eq!(write(&json::parse(blob).unwrap()), blob);
+    assert_eq!(
+        write(&json::parse(r#"{"b":1,"aa":-1,"B":18446744073709551615}"#).unwrap()),
+        r#"{"B":18446744073709551615,"aa":-1,"b":1}"#
+    );
+    assert_eq!(write(&json::parse(r#"{"$bytes":"AQI="}"#).unwrap()), r#"{"$bytes":"AQI"}"#);
+    let deep = |depth: usize| [vec![0x81; depth], vec![0x80]].concat();
+    json::write(&mut Cursor::new(&deep(63)), &mut String::new()).unwrap();
+    let error = json::write(&mut Cursor::new(&deep(64)), &mut String::new()).unwrap_err();
+    assert_eq!((error.rule, error.at), (Rule::Depth, 64));
+    assert!(json::parse(&format!("{}{}", "[".repeat(65), "]".repeat(65))).is_err());
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(|value| Value::Integer(value.into())),
+        any::<f64>().prop_filter("finite", |value| value.is_finite()).prop_map(Value::Float),
+        any::<String>().prop_map(Value::Text),
+        vec(any::<u8>(), 0..6).prop_map(Value::Bytes),
+        any::<u8>().prop_map(|seed| Value::Link(Cid::for_raw(&[seed]))),
+    ];
+    leaf.prop_recursive(4, 32, 5, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(Value::List),
+            vec(("[a-z\"<é]{0,3}", inner), 0..5)
+                .prop_map(|entries| Value::Map(entries.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_value_as_json_is_the_same_value(value in value()) {
+        let mut text = String::new();
+        json::write(&mut Cursor::new(&value.to_bytes()), &mut text).unwrap();
+        prop_assert_eq!(json::parse(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn json_refuses_what_the_strict_reader_refuses(bytes in vec(any::<u8>(), 0..40), value in option::of(value()), at in any::<usize>()) {
+        let mut bytes = value.map_or(bytes, |value| value.to_bytes());
+        if let Some(count) = bytes.len().checked_sub(1) {
+            bytes[at % (count + 1)] ^= 1 << (at % 7);
+        }
+        let mut checked = Cursor::new(&bytes);
+        let mut written = Cursor::new(&bytes);
+        let mut text = String::new();
+        prop_assert_eq!(json::write(&mut written, &mut text).is_ok(), checked.check().is_ok());
+    }
+}

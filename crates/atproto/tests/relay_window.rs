@@ -1,0 +1,148 @@
+//! Real frames, as a relay sent them, against what another implementation made of the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use skytide_atproto::cbor::{Cursor, MapKeys};
+use skytide_atproto::frame::{self, Frame, Kind};
+use skytide_atproto::message::{Action, Message};
+use skytide_atproto::{jetstream, json};
+
+fn folder() -> PathBuf {
+    PathBuf::from(std::env::var_os("SKYTIDE_VECTORS").expect("SKYTIDE_VECTORS names the folder of test data"))
+        .join("relay-window")
+}
+
+fn frames() -> Vec<Vec<u8>> {
+    let file = std::fs::File::open(folder().join("frames.bin.zst")).unwrap();
+    let bytes = zstd::decode_all(file).unwrap();
+    let mut rest = &bytes[..];
+    let mut frames = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (frame, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        frames.push(frame.to_vec());
+        rest = after;
+    }
+    frames
+}
+
+#[test]
+#[ignore = "needs SKYTIDE_VECTORS"]
+fn every_frame_is_read_and_written_as_it_was() {
+    let manifest: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder().join("manifest.json")).unwrap()).unwrap();
+    let count = |name: &str| manifest[name].as_u64().unwrap();
+    let mut kinds = BTreeMap::<&str, u64>::new();
+    let mut actions = BTreeMap::<&str, u64>::new();
+    let mut seqs = Vec::new();
+    for bytes in frames() {
+        let frame = Frame::parse(&bytes).unwrap();
+        let message = Message::parse(&frame).unwrap();
+        assert_eq!(message.to_frame_bytes(), bytes);
+        let peek = frame::peek(&bytes).unwrap();
+        assert_eq!((peek.kind, peek.seq), (message.kind(), message.seq()));
+        let time = 1_783_175_880_000_000_000; // 2026-07-04T14:38:00Z
+        assert!((time..time + 60_000_000_000).contains(&peek.time.unwrap()));
+        seqs.extend(peek.seq);
+        *kinds.entry(peek.kind.t().unwrap()).or_default() += 1;
+        if let Message::Commit(commit) = message {
+            for op in commit.ops().unwrap() {
+                *actions.entry(op.action.as_str()).or_default() += 1;
+                assert_eq!(op.record.is_some(), op.action != Action::Delete);
+                if let (Some(cid), Some(record)) = (op.cid, op.record) {
+                    assert!(cid.matches(record));
+                }
+            }
+        }
+    }
+    assert_eq!(seqs, (count("seq_first")..=count("seq_last")).collect::<Vec<_>>());
+    assert_eq!(seqs.len() as u64, count("frames"));
+    let of = |kind: Kind| kinds[kind.t().unwrap()];
+    assert_eq!(of(Kind::Commit), count("commit_frames"));
+    assert_eq!((of(Kind::Identity), of(Kind::Account)), (count("identity"), count("account")));
+    assert_eq!(
+        (actions["create"], actions["update"], actions["delete"]),
+        (count("creates"), count("updates"), count("deletes"))
+    );
+}
+
+#[test]
+#[ignore = "needs SKYTIDE_VECTORS"]
+fn the_events_are_those_that_jetstream_served() {
+    /// What an event is joined by, and the line without its `time_us`.
+    fn keyed(line: &str) -> ([String; 5], String) {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let commit = &event["commit"];
+        let key = [&event["did"], &commit["rev"], &commit["collection"], &commit["rkey"], &event["kind"]];
+        let time = format!("\"time_us\":{},", event["time_us"]);
+        (key.map(ToString::to_string), line.replacen(&time, "", 1))
+    }
+    let expected = std::fs::read_to_string(folder().join("expected_v1.jsonl")).unwrap();
+    let expected: BTreeMap<_, _> = expected.lines().map(keyed).collect();
+    let mut ours = String::new();
+    let mut events = 0;
+    for bytes in frames() {
+        let written = jetstream::write_events(
+            &Frame::parse(&bytes).unwrap(),
+            1_783_175_888_000_000,
+            |_| true,
+            &mut ours,
+        );
+        events += written.unwrap();
+    }
+    let ours: BTreeMap<_, _> = ours.lines().map(keyed).collect();
+    assert_eq!((events, ours.len(), expected.len()), (152, 152, 152));
+    for (key, line) in &ours {
+        assert_eq!(line, &expected[key]);
+    }
+}
+
+#[test]
+#[ignore = "needs SKYTIDE_VECTORS"]
+fn posts_have_the_known_first_languages() {
+    let mut languages = BTreeMap::<String, usize>::new();
+    for bytes in frames() {
+        let Message::Commit(commit) = Message::parse(&Frame::parse(&bytes).unwrap()).unwrap() else {
+            continue;
+        };
+        for op in commit.ops().unwrap() {
+            if op.collection != "app.bsky.feed.post" || op.action != Action::Create {
+                continue;
+            }
+            let mut language = None;
+            let mut cursor = Cursor::new(op.record.unwrap());
+            let mut keys = MapKeys::new(cursor.read_map().unwrap());
+            while let Some(key) = keys.next(&mut cursor).unwrap() {
+                if key == "langs" && { cursor }.read_list().unwrap() > 0 {
+                    let mut list = cursor;
+                    list.read_list().unwrap();
+                    language = Some(list.read_text().unwrap().to_owned());
+                }
+                cursor.check().unwrap();
+            }
+            *languages.entry(language.unwrap_or_default()).or_default() += 1;
+        }
+    }
+    let expected =
+        [("en", 7), ("tr", 3), ("ja", 1), ("ko", 1), ("de", 1), ("en-US", 1), ("ru", 1), ("es", 1), ("", 1)];
+    assert_eq!(languages, expected.map(|(language, count)| (language.to_owned(), count)).into());
+}
+
+#[test]
+#[ignore = "needs SKYTIDE_VECTORS"]
+fn a_record_as_json_is_the_same_record() {
+    let mut records = 0;
+    for bytes in frames() {
+        let Message::Commit(commit) = Message::parse(&Frame::parse(&bytes).unwrap()).unwrap() else {
+            continue;
+        };
+        for record in commit.ops().unwrap().into_iter().filter_map(|op| op.record) {
+            let mut text = String::new();
+            json::write(&mut Cursor::new(record), &mut text).unwrap();
+            assert_eq!(json::parse(&text).unwrap().to_bytes(), record);
+            records += 1;
+        }
+    }
+    assert_eq!(records, 146);
+}
