@@ -17,6 +17,7 @@
 use crate::car;
 use crate::cbor::{self, Cursor, Encoder, MapKeys, Rule};
 use crate::message::envelope::Envelope;
+use crate::message::usual;
 use crate::syntax::parse_time;
 
 /// What a frame carries, by its header.
@@ -207,9 +208,13 @@ pub fn peek(bytes: &[u8]) -> Result<Peek, FrameError> {
     let mut cursor = Cursor::new(bytes);
     let kind = read_kind(&mut cursor)?;
     if kind == Kind::Commit {
+        let time = |bytes| std::str::from_utf8(bytes).ok().and_then(parse_time);
+        if let Some(usual) = usual::read(bytes, cursor.position(), |_, _| Some(())) {
+            return Ok(Peek { kind, seq: Some(usual.seq), time: time(usual.time) });
+        }
         let envelope = Envelope::read(&mut cursor, |ops| Ok(ops.skip()?))?;
         end(&cursor)?;
-        return Ok(Peek { kind, seq: Some(envelope.seq), time: parse_time(envelope.time) });
+        return Ok(Peek { kind, seq: Some(envelope.seq), time: time(envelope.time) });
     }
     let (mut seq, mut time) = (None, None);
     if cursor.kind()? != cbor::Kind::Map {

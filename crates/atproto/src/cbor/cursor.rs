@@ -40,6 +40,12 @@ impl<'a> Cursor<'a> {
         Cursor { bytes, at: 0 }
     }
 
+    /// A cursor at the byte `at` of `bytes`, which is an item's first.
+    #[inline]
+    pub(crate) fn at(bytes: &'a [u8], at: usize) -> Cursor<'a> {
+        Cursor { bytes, at: at.min(bytes.len()) }
+    }
+
     /// Offset of the next item from the start of the bytes.
     #[inline]
     pub fn position(&self) -> usize {

@@ -10,6 +10,7 @@ use crate::cbor::Cursor;
 use crate::cid::Cid;
 use crate::frame::{self, Frame, FrameError, Kind};
 use crate::message::envelope::Envelope;
+use crate::message::usual;
 use crate::message::{Account, Action, Identity, MAX_OPS, Message, Path, Sync};
 use crate::syntax::{Tid, parse_time};
 
@@ -50,18 +51,18 @@ struct Times {
 impl Times {
     /// What [`parse_time`] gives.
     #[inline]
-    fn parse(&mut self, text: &str) -> Option<i64> {
+    fn parse(&mut self, text: &[u8]) -> Option<i64> {
         let Some((second, &[hundreds @ b'0'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'Z'])) =
-            text.as_bytes().split_first_chunk::<20>()
+            text.split_first_chunk::<20>()
         else {
-            return parse_time(text);
+            return parse_time(std::str::from_utf8(text).ok()?);
         };
         let digit = |digit: u8| i64::from(digit - b'0');
         let fraction = (digit(hundreds) * 100 + digit(tens) * 10 + digit(ones)) * 1_000_000;
         match self.start {
             Some(start) if *second == self.text => start.checked_add(fraction),
             _ => {
-                let time = parse_time(text)?;
+                let time = parse_time(std::str::from_utf8(text).ok()?)?;
                 self.start = time.checked_sub(fraction);
                 self.text = *second;
                 Some(time)
@@ -257,11 +258,32 @@ impl Decoder {
         arrival: i64,
     ) -> Result<Pushed, FrameError> {
         let mut found = Found::default();
-        let envelope = Envelope::read(cursor, |ops| {
-            found = self.find_ops(ops)?;
-            Ok(())
-        })?;
-        frame::end(cursor)?;
+        self.hits.clear();
+        let usual = usual::read(frame, cursor.position(), |op, usual| {
+            found.ops += 1;
+            let path = (usual.path, usual.path_end - usual.path.len());
+            let known = |cid: &[u8; Cid::LENGTH]| Cid::from_bytes(cid);
+            let wanted = self.note(op, path, || Ok(usual.action), || usual.cid.map(known).transpose());
+            found.unwanted += u64::from(!wanted.ok()?);
+            Some(())
+        });
+        let envelope = match usual {
+            Some(usual) => Envelope {
+                seq: usual.seq,
+                time: usual.time,
+                rev: Cursor::at(frame, usual.rev),
+                repo: Cursor::at(frame, usual.repo),
+                blocks: usual.blocks,
+            },
+            None => {
+                let envelope = Envelope::read(cursor, |ops| {
+                    found = self.find_ops(ops)?;
+                    Ok(())
+                })?;
+                frame::end(cursor)?;
+                envelope
+            }
+        };
         self.counters.ops += found.ops;
         self.counters.unwanted += found.unwanted;
         let release = self.release(envelope.seq, envelope.time, arrival)?;
@@ -274,8 +296,7 @@ impl Decoder {
         })
     }
 
-    /// Finds the operations that are wanted.
-    #[inline]
+    /// Finds the operations that are wanted, whatever keys they have.
     fn find_ops(&mut self, cursor: &mut Cursor<'_>) -> Result<Found, FrameError> {
         self.hits.clear();
         let count = cursor.read_list()?;
@@ -285,34 +306,46 @@ impl Decoder {
         let mut found = Found { ops: count as u64, unwanted: 0 };
         for op in 0..count {
             let raw = RawOp::read(cursor)?;
-            let hits = self.hits.len();
-            for (stream, of) in self.streams.iter().enumerate() {
-                let Some(ops) = of.ops.as_ref().filter(|ops| raw.path.starts_with(&ops.prefix)) else {
-                    continue;
-                };
-                if raw.action()? != ops.action {
-                    continue;
-                }
-                let cid = raw.cid()?;
-                let reads = ops.action != Action::Delete && !of.record.is_empty();
-                self.hits.push(Hit {
-                    stream,
-                    op,
-                    path: raw.path_range(),
-                    collection: ops.prefix.len() - 1,
-                    cid,
-                    wanted: cid.filter(|_| reads).as_ref().and_then(tail),
-                    record: None,
-                });
-            }
-            found.unwanted += u64::from(self.hits.len() == hits);
+            let wanted = self.note(op, (raw.path, raw.path_at), || raw.action(), || raw.cid())?;
+            found.unwanted += u64::from(!wanted);
         }
         Ok(found)
     }
 
+    /// Notes an operation for each stream that wants it; says whether one does. The path comes with its offset in the frame.
+    #[inline]
+    fn note<E>(
+        &mut self,
+        op: usize,
+        (path, path_at): (&[u8], usize),
+        action: impl Fn() -> Result<Action, E>,
+        cid: impl Fn() -> Result<Option<Cid>, E>,
+    ) -> Result<bool, E> {
+        let mut wanted = false;
+        for (stream, of) in self.streams.iter().enumerate() {
+            let Some(ops) = of.ops.as_ref().filter(|ops| ops.holds(path)) else { continue };
+            if action()? != ops.action {
+                continue;
+            }
+            let cid = cid()?;
+            let reads = ops.action != Action::Delete && !of.record.is_empty();
+            self.hits.push(Hit {
+                stream,
+                op,
+                path: (path_at, path_at + path.len()),
+                collection: ops.prefix.len() - 1,
+                cid,
+                wanted: cid.filter(|_| reads).as_ref().and_then(tail),
+                record: None,
+            });
+            wanted = true;
+        }
+        Ok(wanted)
+    }
+
     /// The frame's place in the order of release.
     #[inline]
-    fn release(&mut self, seq: u64, time: &str, arrival: i64) -> Result<Release, FrameError> {
+    fn release(&mut self, seq: u64, time: &[u8], arrival: i64) -> Result<Release, FrameError> {
         let seq = i64::try_from(seq).map_err(|_| FrameError::Seq)?;
         let source_time = self.times.parse(time).ok_or(FrameError::Time)?;
         let (event_time, ahead) = if self.connected {
@@ -428,7 +461,8 @@ impl Decoder {
                 return Ok(Pushed { kind, seq: message.seq(), source_time: None, rows: 0 });
             }
         };
-        let release = self.release(message.seq().ok_or(FrameError::Missing("seq"))?, time, arrival)?;
+        let release =
+            self.release(message.seq().ok_or(FrameError::Missing("seq"))?, time.as_bytes(), arrival)?;
         let own_time = match self.clock {
             Clock::FrameTime | Clock::Arrival => Some(release.time),
             Clock::Rev => point.rev.and_then(rev_time),

@@ -11,36 +11,14 @@ pub(super) struct RawOp<'a> {
     /// The text of its path, not checked to be UTF-8.
     pub(super) path: &'a [u8],
     /// Offset of that text in the frame.
-    path_at: usize,
+    pub(super) path_at: usize,
     cid: Cursor<'a>,
     action: Cursor<'a>,
 }
 
 impl<'a> RawOp<'a> {
-    /// Moves over an operation.
-    #[inline]
+    /// Moves over an operation, whatever keys it has.
     pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<RawOp<'a>, FrameError> {
-        let mut ahead = *cursor;
-        if ahead.take_prefix(b"\xa3\x63cid") {
-            let cid = ahead;
-            ahead.skip()?;
-            if ahead.take_prefix(b"\x64path") {
-                let path = ahead;
-                ahead.skip()?;
-                if ahead.take_prefix(b"\x66action") {
-                    let action = ahead;
-                    ahead.skip()?;
-                    *cursor = ahead;
-                    return Self::new(cid, path, action);
-                }
-            }
-        }
-        Self::by_keys(cursor)
-    }
-
-    /// The general way, for whatever is not a create or delete of today's servers.
-    #[cold]
-    fn by_keys(cursor: &mut Cursor<'a>) -> Result<RawOp<'a>, FrameError> {
         let mut keys = MapKeys::new(cursor.read_map()?);
         let (mut path, mut cid, mut action) = (None, None, None);
         while let Some(key) = keys.next(cursor)? {
@@ -85,11 +63,5 @@ impl<'a> RawOp<'a> {
     pub(super) fn cid(&self) -> Result<Option<Cid>, FrameError> {
         let mut cursor = self.cid;
         if cursor.take_null() { Ok(None) } else { Ok(Some(cursor.read_link()?)) }
-    }
-
-    /// Where the text of its path is in the frame: from, up to.
-    #[inline]
-    pub(super) fn path_range(&self) -> (usize, usize) {
-        (self.path_at, self.path_at + self.path.len())
     }
 }

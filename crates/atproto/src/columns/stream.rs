@@ -42,6 +42,17 @@ pub(super) struct Ops {
     pub(super) action: Action,
 }
 
+impl Ops {
+    /// Whether a path is of this collection.
+    #[inline]
+    pub(super) fn holds(&self, path: &[u8]) -> bool {
+        // The last letters tell most collections apart, without a call.
+        let end = self.prefix.len();
+        let tells = end.saturating_sub(3);
+        path.get(tells..end) == self.prefix.get(tells..) && path.starts_with(&self.prefix)
+    }
+}
+
 #[derive(Debug)]
 enum Output {
     Column(usize),

@@ -9,6 +9,7 @@ mod commit;
 pub(crate) mod envelope;
 mod label;
 mod notice;
+pub(crate) mod usual;
 mod wire;
 
 pub use account::{Account, Handle, Identity, Migrate, Sync, Tombstone};
