@@ -20,7 +20,7 @@ use crate::source::{Next, Source, SourceError, Status};
 
 /// So many frames make an epoch at most: enough that what an epoch costs is nothing beside them, few enough that the rows
 /// of one stay in the cache.
-const FRAMES_PER_EPOCH: usize = 16_384;
+const FRAMES_PER_EPOCH: usize = 4096;
 
 /// Reads frames and decodes what a plan wants of them.
 pub struct FirehoseSource {

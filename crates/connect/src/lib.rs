@@ -1,1 +1,13 @@
-//! connect
+//! Where a query's points come from and where its answers go.
+//!
+//! A [`source::Source`] gives epochs: batches of points in order, each after the ones before it. A [`sink::Sink`] takes
+//! record batches. [`run::run`] moves one through a job to the other until the source ends or someone says stop. Nothing
+//! here touches a terminal, the environment or a home folder: that is the program's.
+
+pub mod catalog;
+pub mod firehose;
+pub mod frames;
+pub mod reorder;
+pub mod run;
+pub mod sink;
+pub mod source;

@@ -1,0 +1,70 @@
+//! Comma-separated values with a header; lists and records stand as JSON text in their field.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_csv::WriterBuilder;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use super::{Sink, SinkError, json_texts, printable};
+
+/// Comma-separated values, a header first.
+pub struct Csv<W: Write> {
+    target: W,
+    schema: SchemaRef,
+    headed: bool,
+}
+
+impl<W: Write> Csv<W> {
+    /// Writes batches of `schema` to `target`; the header goes before the first row, or alone if there is none.
+    pub fn new(target: W, schema: SchemaRef) -> Self {
+        Self { target, schema, headed: false }
+    }
+
+    fn put(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        let flat = flatten(&printable(batch)?)?;
+        let mut bytes = Vec::new();
+        let mut writer = WriterBuilder::new().with_header(!self.headed).build(&mut bytes);
+        writer.write(&flat)?;
+        drop(writer);
+        self.headed = true;
+        self.target.write_all(&bytes)?;
+        Ok(self.target.flush()?)
+    }
+}
+
+impl<W: Write> Sink for Csv<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        self.put(batch)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        if !self.headed {
+            self.put(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
+        }
+        Ok(self.target.flush()?)
+    }
+}
+
+/// The batch with each nested or binary column as text.
+fn flatten(batch: &RecordBatch) -> Result<RecordBatch, SinkError> {
+    let mut fields = Vec::with_capacity(batch.num_columns());
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
+    for (place, field) in batch.schema().fields().iter().enumerate() {
+        if !field.data_type().is_nested() && !matches!(field.data_type(), DataType::Binary) {
+            fields.push(Field::clone(field));
+            columns.push(Arc::clone(batch.column(place)));
+            continue;
+        }
+        let texts = json_texts(&batch.project(&[place])?)?;
+        let texts = texts.into_iter().map(|row| match row.get(field.name()) {
+            None | Some(serde_json::Value::Null) => None,
+            Some(serde_json::Value::String(text)) => Some(text.clone()),
+            Some(value) => Some(value.to_string()),
+        });
+        fields.push(Field::new(field.name(), DataType::Utf8, true));
+        columns.push(Arc::new(texts.collect::<StringArray>()));
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}

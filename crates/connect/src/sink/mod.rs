@@ -1,0 +1,128 @@
+//! Where answers go: record batches as text or Arrow, to anything that can be written to.
+
+mod delimited;
+mod printable;
+
+use std::io::{self, Write};
+
+use arrow_array::RecordBatch;
+use arrow_ipc::writer::StreamWriter;
+use arrow_json::writer::{JsonArray, LineDelimited, WriterBuilder};
+use arrow_schema::{ArrowError, SchemaRef};
+
+pub use delimited::Csv;
+pub use printable::printable;
+
+/// Takes the rows of an answer, in order.
+pub trait Sink {
+    /// Writes a batch; when it returns, the rows have left this process (a pipe's reader sees them).
+    ///
+    /// # Errors
+    /// The target is gone or full, or a value has no form in this format.
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError>;
+
+    /// Writes what belongs after the last row.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    fn finish(&mut self) -> Result<(), SinkError>;
+}
+
+/// Why rows could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The target is gone or full.
+    #[error("cannot write the answer: {0}")]
+    Io(#[from] io::Error),
+    /// A value has no form in this format.
+    #[error("cannot write the answer in this format: {0}")]
+    Format(ArrowError),
+}
+
+impl From<ArrowError> for SinkError {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(_, source) => Self::Io(source),
+            other => Self::Format(other),
+        }
+    }
+}
+
+impl SinkError {
+    /// Whether the reader of a pipe went away, which is its right and no failure.
+    #[must_use]
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Newline-delimited JSON: an object a row, nulls written out.
+pub struct Ndjson<W: Write> {
+    target: W,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> Ndjson<W> {
+    /// Writes to `target`.
+    pub fn new(target: W) -> Self {
+        Self { target, buffer: Vec::new() }
+    }
+}
+
+impl<W: Write> Sink for Ndjson<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        self.buffer.clear();
+        let mut writer =
+            WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut self.buffer);
+        writer.write(&printable(batch)?)?;
+        writer.finish()?;
+        drop(writer);
+        self.target.write_all(&self.buffer)?;
+        self.target.flush()?;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(self.target.flush()?)
+    }
+}
+
+/// The Arrow IPC stream format.
+pub struct Arrow<W: Write> {
+    writer: StreamWriter<W>,
+}
+
+impl<W: Write> Arrow<W> {
+    /// Writes batches of a schema to `target`; the schema is written at once.
+    ///
+    /// # Errors
+    /// The target is gone or full.
+    pub fn new(target: W, schema: &SchemaRef) -> Result<Self, SinkError> {
+        Ok(Self { writer: StreamWriter::try_new(target, schema)? })
+    }
+}
+
+impl<W: Write> Sink for Arrow<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        self.writer.write(batch)?;
+        Ok(self.writer.flush()?)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(self.writer.finish()?)
+    }
+}
+
+/// A value as JSON text, for formats that have no lists or records of their own. Null where the value is null.
+///
+/// # Errors
+/// A type that JSON has no form for.
+pub(crate) fn json_texts(batch: &RecordBatch) -> Result<Vec<serde_json::Value>, SinkError> {
+    let mut bytes = Vec::new();
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(&mut bytes);
+    writer.write(batch)?;
+    writer.finish()?;
+    drop(writer);
+    serde_json::from_slice(&bytes)
+        .map_err(|error| SinkError::Format(ArrowError::JsonError(error.to_string())))
+}

@@ -1,0 +1,80 @@
+//! What a query reads: epochs of points, in order.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use skytide_runtime::Epoch;
+
+/// A source of epochs for one plan's scans.
+pub trait Source {
+    /// The next epoch. All its points come after those of the epochs before it.
+    ///
+    /// Waits at most `wait` for something to read; a zero `wait` only looks.
+    ///
+    /// # Errors
+    /// What ended the source. What was read before it has been given out.
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError>;
+
+    /// What it has done so far.
+    fn status(&self) -> Status;
+}
+
+/// What [`Source::next`] found.
+#[derive(Debug)]
+pub enum Next {
+    /// Points, or a watermark that moved.
+    Epoch(Epoch),
+    /// Nothing to read for now.
+    Idle,
+    /// Everything has been read.
+    End,
+}
+
+/// What a source has done so far: no event vanishes, what is not handed on is counted with a reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Messages (of a table: rows) read.
+    pub read: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Points handed on.
+    pub points: u64,
+    /// What was not handed on, or not as it came, by reason: `late`, `undecodable`, `filtered`, …
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// The newest event time, in UTC nanoseconds.
+    pub newest: Option<i64>,
+    /// The cursor to go on from after a restart.
+    pub cursor: Option<u64>,
+    /// What is known of the whole: messages or bytes read of how many.
+    pub progress: Option<Progress>,
+}
+
+/// How much of bounded work is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// Why a source ended before its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The subscription ended for a reason that a reconnect does not mend.
+    #[error(transparent)]
+    Subscription(#[from] skytide_firehose::Error),
+    /// The recording cannot be read.
+    #[error(transparent)]
+    Recording(#[from] skytide_firehose::recording::RecordingError),
+    /// The plan asks for what this source does not have.
+    #[error("{0}")]
+    Unfit(String),
+    /// Batches that do not belong together: a defect of the source.
+    #[error("points could not be put in order: {0}")]
+    Engine(#[from] skytide_timestream::engine::EngineError),
+    /// Columns could not be put in order or joined.
+    #[error("points could not be put in order: {0}")]
+    Arrow(#[from] arrow_schema::ArrowError),
+}

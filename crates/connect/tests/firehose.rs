@@ -1,0 +1,167 @@
+//! The firehose as a source: what a query over simulated frames gives is what counting them by hand gives.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampNanosecondType};
+use bytes::Bytes;
+use skytide_atproto::columns::Clock;
+use skytide_atproto::frame::Frame;
+use skytide_atproto::message::{Action, Message};
+use skytide_connect::catalog::FirehoseCatalog;
+use skytide_connect::firehose::FirehoseSource;
+use skytide_connect::frames::Frames;
+use skytide_connect::reorder::Reorder;
+use skytide_connect::run::{End, RunOptions, run};
+use skytide_connect::sink::{Sink, SinkError};
+use skytide_connect::source::Source;
+use skytide_sim::{Config, Network};
+use skytide_timestream::engine::Mode;
+use skytide_timestream::plan::{Plan, Results};
+
+/// Keeps what it is given.
+#[derive(Default)]
+struct Kept(Vec<RecordBatch>);
+
+impl Sink for Kept {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        self.0.push(batch.clone());
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+fn simulated(frames: usize) -> Arc<[Bytes]> {
+    let network = Network::new(Config { accounts: 60, ..Config::default() });
+    network.take(frames).map(|frame| frame.bytes).collect()
+}
+
+fn planned(query: &str, results: Results) -> (FirehoseCatalog, Arc<Plan>) {
+    let catalog = FirehoseCatalog::new();
+    let query = skytide_timestream::compile(query, &catalog).unwrap();
+    (catalog, Arc::new(skytide_timestream::plan(Arc::new(query), results)))
+}
+
+/// The operations of a collection by author, counted by hand.
+fn by_author(frames: &[Bytes], collection: &str, action: Action) -> BTreeMap<String, i64> {
+    let mut counts = BTreeMap::new();
+    for frame in frames {
+        let Message::Commit(commit) = Message::parse(&Frame::parse(frame).unwrap()).unwrap() else {
+            continue;
+        };
+        for op in commit.ops().unwrap() {
+            if op.collection == collection && op.action == action {
+                *counts.entry(commit.repo.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    counts
+}
+
+fn counts(batches: &[RecordBatch]) -> BTreeMap<String, i64> {
+    let rows = batches.iter().flat_map(|batch| {
+        let keys = batch.column_by_name("_key").unwrap().as_string::<i32>();
+        let counts = batch.column_by_name("result").unwrap().as_primitive::<Int64Type>();
+        keys.iter().zip(counts.iter()).map(|(key, count)| (key.unwrap().to_owned(), count.unwrap()))
+    });
+    rows.collect()
+}
+
+#[test]
+fn counts_are_those_of_the_frames() {
+    let frames = simulated(3000);
+    let cases = [
+        ("likes.count()", "app.bsky.feed.like", Action::Create),
+        ("posts.count()", "app.bsky.feed.post", Action::Create),
+        ("follows.deletes().count()", "app.bsky.graph.follow", Action::Delete),
+        ("profiles.updates().count()", "app.bsky.actor.profile", Action::Update),
+        ("records(\"app.bsky.feed.repost\").count()", "app.bsky.feed.repost", Action::Create),
+    ];
+    for (query, collection, action) in cases {
+        let (catalog, plan) = planned(query, Results::snapshot());
+        let memory = Frames::repeating(Arc::clone(&frames)).until(Some(3000));
+        let mut source = FirehoseSource::new(&plan, &catalog, memory, Clock::FrameTime).unwrap();
+        let mut kept = Kept::default();
+        let outcome = run(plan, &mut source, &mut kept, &RunOptions::once(), |_, _| {}).unwrap();
+        let expected = by_author(&frames, collection, action);
+        assert!(!expected.is_empty(), "{query} has something to count");
+        assert_eq!(counts(&kept.0), expected, "{query}");
+        assert_eq!((outcome.end, outcome.source.read), (End::Source, 3000));
+        assert_eq!(outcome.source.dropped, BTreeMap::new());
+    }
+}
+
+#[test]
+fn frames_that_do_not_decode_are_counted_and_the_rest_goes_on() {
+    let good = simulated(500);
+    let mut frames = good.to_vec();
+    frames.insert(100, Bytes::from_static(b"\xa1\x62op\x01garbage"));
+    let cut = good[200].slice(..good[200].len() / 2);
+    frames.insert(300, cut);
+    let (catalog, plan) = planned("likes.count()", Results::snapshot());
+    let memory = Frames::repeating(frames.into()).until(Some(502));
+    let mut source = FirehoseSource::new(&plan, &catalog, memory, Clock::FrameTime).unwrap();
+    let mut kept = Kept::default();
+    let outcome = run(plan, &mut source, &mut kept, &RunOptions::once(), |_, _| {}).unwrap();
+    assert_eq!(counts(&kept.0), by_author(&good, "app.bsky.feed.like", Action::Create));
+    assert_eq!(outcome.source.dropped, BTreeMap::from([("undecodable", 2)]));
+}
+
+fn times(mode: Mode, lateness: Duration, clock: Clock) -> (Vec<i64>, u64) {
+    let (catalog, plan) = planned("likes.seq", Results::history());
+    let memory = Frames::repeating(simulated(2000)).until(Some(2000));
+    let source = FirehoseSource::new(&plan, &catalog, memory, clock).unwrap();
+    let mut source = Reorder::new(source, mode, lateness);
+    let mut kept = Kept::default();
+    let options = RunOptions { mode, ..RunOptions::once() };
+    run(plan, &mut source, &mut kept, &options, |_, _| {}).unwrap();
+    let times = kept.0.iter().flat_map(|batch| {
+        batch.column_by_name("_time").unwrap().as_primitive::<TimestampNanosecondType>().values().to_vec()
+    });
+    (times.collect(), source.status().dropped.get("late").copied().unwrap_or(0))
+}
+
+#[test]
+fn other_clocks_are_put_in_order() {
+    // A server commits a moment before the relay says so; what authors claim may be years old.
+    let hour = Duration::from_secs(3600);
+    for (clock, enough) in [(Clock::Rev, hour), (Clock::CreatedAt, hour * 24 * 365 * 50)] {
+        let (once, late) = times(Mode::Once, Duration::ZERO, clock);
+        assert!(once.is_sorted() && once.len() > 1000 && late == 0, "{clock:?}");
+        let (patient, late) = times(Mode::Live, enough, clock);
+        assert_eq!((&patient, late), (&once, 0), "{clock:?}: who waits long enough misses nothing");
+        let (hasty, late) = times(Mode::Live, Duration::ZERO, clock);
+        assert!(hasty.is_sorted());
+        assert_eq!(hasty.len() as u64 + late, once.len() as u64, "{clock:?}: what is not there is counted");
+    }
+}
+
+#[test]
+fn a_limit_ends_it_and_a_stop_too() {
+    let (catalog, plan) = planned("likes.count()", Results::history());
+    let endless =
+        || FirehoseSource::new(&plan, &catalog, Frames::repeating(simulated(300)), Clock::FrameTime).unwrap();
+    let mut kept = Kept::default();
+    let limited = RunOptions { limit: Some(7), ..RunOptions::live() };
+    let outcome = run(Arc::clone(&plan), &mut endless(), &mut kept, &limited, |_, _| {}).unwrap();
+    assert_eq!((outcome.end, outcome.rows), (End::Limit, 7));
+    assert_eq!(kept.0.iter().map(RecordBatch::num_rows).sum::<usize>(), 7);
+
+    let options = RunOptions::live();
+    let stop = options.stop.clone();
+    let outcome = run(Arc::clone(&plan), &mut endless(), &mut kept, &options, |_, rows| {
+        if rows > 0 {
+            stop.stop();
+        }
+    })
+    .unwrap();
+    assert_eq!(outcome.end, End::Stopped);
+}
