@@ -1,5 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`: what a person runs is what is checked before a landing.
 
+mod bench;
+
 use std::env;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -10,6 +12,8 @@ Usage: cargo xtask COMMAND
 Commands:
   test    everything a change must pass: format, lints, tests, doc tests, docs, hostile input, fuzz targets
   fuzz    run a fuzz target: cargo xtask fuzz TARGET [SECONDS]; needs a nightly toolchain and cargo-fuzz
+  bench   figures beside the peers': cargo xtask bench FRAMES.zst; SKYTIDE_PEERS names the folder of the peers' scripts,
+          SKYTIDE_PYTHON an interpreter that has what they need
   help    this text
 
 Tests that read the published vectors run where SKYTIDE_VECTORS names their folder, and are reported as ignored elsewhere.
@@ -20,6 +24,7 @@ fn main() -> ExitCode {
     let done = match args.next().as_deref() {
         Some("test") => test(),
         Some("fuzz") => fuzz(args.next().as_deref(), args.next().as_deref()),
+        Some("bench") => bench::bench(args.next().as_deref()),
         Some("help" | "--help" | "-h") | None => {
             say(HELP);
             return ExitCode::SUCCESS;
@@ -60,7 +65,10 @@ fn test() -> Result<(), String> {
     let mut million = cargo(&hostile);
     million.env("SKYTIDE_HOSTILE", "1000000");
     steps.run("a million hostile frames", million)?;
-    steps.run("fuzz targets compile", cargo(&["check", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"]))?;
+    steps.run(
+        "fuzz targets compile",
+        cargo(&["check", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"]),
+    )?;
     steps.report();
     if !vectors {
         say("SKYTIDE_VECTORS is not set: the tests over published vectors were reported as ignored.\n");
@@ -92,7 +100,8 @@ impl Steps {
     fn run(&mut self, name: &str, mut command: Command) -> Result<(), String> {
         say(&format!("== {name}\n"));
         let start = Instant::now();
-        let status = command.status().map_err(|error| format!("{name}: {command:?} does not start: {error}"))?;
+        let status =
+            command.status().map_err(|error| format!("{name}: {command:?} does not start: {error}"))?;
         self.0.push((name.to_owned(), start.elapsed()));
         if status.success() {
             return Ok(());
@@ -103,7 +112,9 @@ impl Steps {
 
     fn report(&self) {
         let total: Duration = self.0.iter().map(|(_, took)| *took).sum();
-        for (name, took) in self.0.iter().map(|(name, took)| (name.as_str(), *took)).chain([("in all", total)]) {
+        for (name, took) in
+            self.0.iter().map(|(name, took)| (name.as_str(), *took)).chain([("in all", total)])
+        {
             say(&format!("{:>6.1} min  {name}\n", took.as_secs_f64() / 60.0));
         }
     }

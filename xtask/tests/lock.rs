@@ -1,5 +1,7 @@
 //! Rules over Cargo.lock and the manifests that no compiler checks.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -76,4 +78,25 @@ fn every_dependency_has_a_reason() {
         .filter(|name| !name.starts_with("skytide") && !reasons.contains(&format!("`{name}`")))
         .collect();
     assert!(missing.is_empty(), "CONTRIBUTING.md gives no reason for {missing:?}");
+}
+
+/// What the workspace lists, some crate of it uses.
+#[test]
+fn every_dependency_is_used() {
+    let workspace = table("Cargo.toml");
+    let mut unused: BTreeSet<_> =
+        workspace["workspace"]["dependencies"].as_table().unwrap().keys().cloned().collect();
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").read_dir().unwrap();
+    let manifests = crates.map(|entry| format!("crates/{}/Cargo.toml", entry.unwrap().file_name().display()));
+    for file in manifests.chain(["xtask/Cargo.toml".to_owned()]) {
+        let manifest = table(&file);
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            for name in
+                manifest.get(kind).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys)
+            {
+                unused.remove(name);
+            }
+        }
+    }
+    assert!(unused.is_empty(), "the workspace lists {unused:?} for nobody");
 }

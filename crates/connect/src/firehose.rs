@@ -1,5 +1,6 @@
 //! The firehose as a source: frames in, the columns that a plan's scans want out, nothing else decoded.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,14 +28,11 @@ pub struct FirehoseSource {
     frames: Frames,
     decoder: Decoder,
     lanes: Vec<u16>,
-    /// Frames read, the first `decoded` of which have been decoded.
-    batch: Vec<Bytes>,
-    decoded: usize,
-    /// When they came, UTC nanoseconds.
-    arrival: i64,
+    /// Frames for which the columns had no room, with their times of arrival.
+    full: VecDeque<(Bytes, i64)>,
+    /// What ended the frames, to be said once their points are out.
+    failed: Option<SourceError>,
     clock: Clock,
-    /// Connections that the decoder knows of.
-    connections: u64,
     points: u64,
 }
 
@@ -50,34 +48,17 @@ impl FirehoseSource {
         clock: Clock,
     ) -> Result<Self, SourceError> {
         let streams = plan.scans.iter().map(|scan| wanted(scan, catalog)).collect::<Result<_, _>>()?;
-        let decoder = Decoder::new(&Wanted { streams, clock })
+        let mut decoder = Decoder::new(&Wanted { streams, clock })
             .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))?;
+        if frames.is_live() {
+            decoder.connected();
+        }
         let lanes = plan.scans.iter().map(|scan| 1 + scan.stream.source).collect();
-        Ok(Self {
-            frames,
-            decoder,
-            lanes,
-            batch: Vec::new(),
-            decoded: 0,
-            arrival: 0,
-            clock,
-            connections: 0,
-            points: 0,
-        })
+        Ok(Self { frames, decoder, lanes, full: VecDeque::new(), failed: None, clock, points: 0 })
     }
 
-    /// Decodes frames that are at hand into an epoch, all of them where they fit.
-    fn decode(&mut self) -> Epoch {
-        let mut taken = 0;
-        for frame in &self.batch[self.decoded..] {
-            match self.decoder.push(frame, self.arrival) {
-                // Columns have a limit of 2 GiB: these go first.
-                Err(FrameError::Full) if self.decoder.rows() > 0 => break,
-                // What is refused is counted by the decoder; the rest of the stream goes on.
-                Ok(_) | Err(_) => taken += 1,
-            }
-        }
-        self.decoded += taken;
+    /// The points decoded so far, as an epoch.
+    fn epoch(&mut self) -> Epoch {
         let newest = self.newest();
         let scans = self.decoder.take().into_iter().zip(&self.lanes).map(|(columns, lane)| {
             self.points += columns.time.len() as u64;
@@ -97,22 +78,34 @@ impl FirehoseSource {
 
 impl Source for FirehoseSource {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
-        if self.decoded < self.batch.len() {
-            return Ok(Next::Epoch(self.decode()));
+        if let Some(error) = self.failed.take() {
+            return Err(error);
         }
-        self.batch.clear();
-        self.decoded = 0;
-        let (batch, arrival) = self.frames.next_batch(&mut self.batch, FRAMES_PER_EPOCH, wait)?;
-        self.arrival = arrival;
-        if self.frames.connections() > self.connections {
-            self.connections = self.frames.connections();
-            self.decoder.connected();
+        // What did not fit into the last epoch's columns goes before anything else.
+        while let Some((frame, arrival)) = self.full.pop_front() {
+            if self.decoder.push(&frame, arrival) == Err(FrameError::Full) && self.decoder.rows() > 0 {
+                self.full.push_front((frame, arrival));
+                return Ok(Next::Epoch(self.epoch()));
+            }
         }
-        Ok(match batch {
-            Batch::Received(_) => Next::Epoch(self.decode()),
-            Batch::Idle => Next::Idle,
-            Batch::Ended => Next::End,
-        })
+        let (decoder, full) = (&mut self.decoder, &mut self.full);
+        let batch = self.frames.visit(FRAMES_PER_EPOCH, wait, |frame, arrival| {
+            // What is refused is counted by the decoder; the rest of the stream goes on.
+            if !full.is_empty() || decoder.push(frame, arrival) == Err(FrameError::Full) {
+                full.push_back((Bytes::copy_from_slice(frame), arrival));
+            }
+        });
+        match batch {
+            Ok(Batch::Received(_)) => Ok(Next::Epoch(self.epoch())),
+            Ok(Batch::Idle) => Ok(Next::Idle),
+            Ok(Batch::Ended) => Ok(Next::End),
+            // What was decoded before it goes out first.
+            Err(error) if self.decoder.rows() > 0 => {
+                self.failed = Some(error);
+                Ok(Next::Epoch(self.epoch()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn status(&self) -> Status {

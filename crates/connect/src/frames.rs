@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Batch, Blocking, Frame};
+use skytide_firehose::{Batch, Blocking};
 
 use crate::source::{Progress, SourceError, Status};
 
@@ -19,8 +19,6 @@ pub struct Frames {
     limit: Option<u64>,
     /// How much of a file is read.
     progress: Option<Progress>,
-    /// Frames as the subscription gives them.
-    received: Vec<Frame>,
 }
 
 enum Input {
@@ -56,64 +54,60 @@ impl Frames {
     }
 
     fn of(input: Input) -> Self {
-        Self { input, read: 0, bytes: 0, limit: None, progress: None, received: Vec::new() }
+        Self { input, read: 0, bytes: 0, limit: None, progress: None }
     }
 
-    /// Adds what there is, at most `max` frames, to `out`, and gives the time of arrival in UTC nanoseconds. Waits at most
+    /// Shows what there is, at most `max` frames, each with its time of arrival in UTC nanoseconds, to `visit`. Waits at most
     /// `wait` for the first frame of a socket.
     ///
     /// # Errors
-    /// What ended the source. What was read before it has been given out.
-    pub fn next_batch(
+    /// What ended the source. What was read before it has been shown.
+    pub fn visit(
         &mut self,
-        out: &mut Vec<Bytes>,
         max: usize,
         wait: Duration,
-    ) -> Result<(Batch, i64), SourceError> {
+        mut visit: impl FnMut(&[u8], i64),
+    ) -> Result<Batch, SourceError> {
         let left = self.limit.map_or(u64::MAX, |limit| limit - self.read);
         let max = max.min(usize::try_from(left).unwrap_or(usize::MAX));
         if max == 0 {
-            return Ok((Batch::Ended, now()));
+            return Ok(Batch::Ended);
         }
-        let before = out.len();
-        let mut arrival = None;
+        let (mut frames, mut bytes) = (0_u64, 0_u64);
+        let mut show = |frame: &[u8], arrival: i64| {
+            frames += 1;
+            bytes += frame.len() as u64;
+            visit(frame, arrival);
+        };
         let batch = match &mut self.input {
-            Input::Socket(subscription) => {
-                let batch = subscription.next_batch_within(&mut self.received, max, wait)?;
-                arrival = self.received.last().map(|frame| frame.arrival);
-                out.extend(self.received.drain(..).map(|frame| frame.bytes));
-                batch
-            }
+            Input::Socket(subscription) => subscription
+                .visit_within(max, wait, |frame| show(&frame.bytes, frame.arrival))
+                .map_err(Into::into),
             Input::Recording(recording) => {
-                let frames = recording.next_batch(out, max)?;
+                let arrival = now();
+                let batch = read(recording, max, |frame| show(frame, arrival));
                 let (done, total) = recording.progress();
                 self.progress = Some(Progress { done, total });
-                if frames == 0 { Batch::Ended } else { Batch::Received(frames) }
+                batch
             }
             Input::Memory { frames, at } => {
-                if frames.is_empty() {
-                    return Ok((Batch::Ended, now()));
+                let arrival = now();
+                for _ in 0..if frames.is_empty() { 0 } else { max } {
+                    show(&frames[*at], arrival);
+                    *at = if *at + 1 == frames.len() { 0 } else { *at + 1 };
                 }
-                while out.len() - before < max {
-                    let end = frames.len().min(*at + max - (out.len() - before));
-                    out.extend_from_slice(&frames[*at..end]);
-                    *at = if end == frames.len() { 0 } else { end };
-                }
-                Batch::Received(out.len() - before)
+                Ok(if frames.is_empty() { Batch::Ended } else { Batch::Received(max) })
             }
         };
-        self.read += (out.len() - before) as u64;
-        self.bytes += out[before..].iter().map(|frame| frame.len() as u64).sum::<u64>();
-        Ok((batch, arrival.unwrap_or_else(now)))
+        self.read += frames;
+        self.bytes += bytes;
+        batch
     }
 
-    /// Connections made so far; 0 for what is no socket.
+    /// Whether they come over a connection as they happen.
     #[must_use]
-    pub fn connections(&self) -> u64 {
-        match &self.input {
-            Input::Socket(subscription) => subscription.handle().counters().connections,
-            Input::Recording(_) | Input::Memory { .. } => 0,
-        }
+    pub fn is_live(&self) -> bool {
+        matches!(self.input, Input::Socket(_))
     }
 
     /// What has been read, and what was met on the way.
@@ -146,6 +140,18 @@ impl Frames {
         }
         status
     }
+}
+
+/// Reads up to `max` frames.
+fn read(recording: &mut Recording, max: usize, mut show: impl FnMut(&[u8])) -> Result<Batch, SourceError> {
+    for frames in 0..max {
+        match recording.next_frame()? {
+            Some(frame) => show(&frame),
+            None if frames == 0 => return Ok(Batch::Ended),
+            None => return Ok(Batch::Received(frames)),
+        }
+    }
+    Ok(Batch::Received(max))
 }
 
 fn now() -> i64 {

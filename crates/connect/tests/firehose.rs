@@ -10,9 +10,12 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use bytes::Bytes;
+use skytide_atproto::car;
+use skytide_atproto::cbor::{Map, Value};
+use skytide_atproto::cid::Cid;
 use skytide_atproto::columns::Clock;
 use skytide_atproto::frame::Frame;
-use skytide_atproto::message::{Action, Message};
+use skytide_atproto::message::{Action, Commit, Message, Op, Path};
 use skytide_connect::catalog::FirehoseCatalog;
 use skytide_connect::firehose::FirehoseSource;
 use skytide_connect::frames::Frames;
@@ -164,4 +167,57 @@ fn a_limit_ends_it_and_a_stop_too() {
     })
     .unwrap();
     assert_eq!(outcome.end, End::Stopped);
+}
+
+/// A post that claims to be of this time, in a frame of 2026-01-01T00:00:00Z.
+fn claiming(seq: u64, created_at: &str) -> Bytes {
+    let record = [("$type", "app.bsky.feed.post"), ("text", "hi"), ("createdAt", created_at)];
+    let record: Map =
+        record.into_iter().map(|(key, text)| (key.to_owned(), Value::Text(text.to_owned()))).collect();
+    let record = Value::Map(record).to_bytes();
+    let cid = Cid::for_dag_cbor(&record);
+    let blocks = car::write(&[cid], [(cid, record.as_slice())]);
+    let path = Path { collection: "app.bsky.feed.post", rkey: "3mptbypluud2a" };
+    let commit = Commit {
+        ops: vec![Op { cid: Some(cid), path, prev: None, action: Action::Create }],
+        rev: "3mptbypluud2a",
+        seq,
+        prev: None,
+        repo: "did:plc:wq4aajammjtxdomz3e23667t",
+        time: "2026-01-01T00:00:00.000Z",
+        blobs: Some(vec![]),
+        since: None,
+        blocks: &blocks,
+        commit: cid,
+        rebase: Some(false),
+        too_big: Some(false),
+        prev_data: None,
+    };
+    Message::Commit(commit).to_frame_bytes().into()
+}
+
+#[test]
+fn one_absurd_claim_makes_nobody_late() {
+    let claims =
+        ["2025-12-31T23:59:58Z", "2199-01-01T00:00:00Z", "2025-12-31T23:59:59Z", "2026-01-01T00:01:00Z"];
+    let frames: Arc<[Bytes]> = (1..).zip(claims).map(|(seq, claim)| claiming(seq, claim)).collect();
+    for mode in [Mode::Once, Mode::Live] {
+        let (catalog, plan) = planned("posts.seq", Results::history());
+        let memory = Frames::repeating(Arc::clone(&frames)).until(Some(4));
+        let source = FirehoseSource::new(&plan, &catalog, memory, Clock::CreatedAt).unwrap();
+        let mut source = Reorder::new(source, mode, Duration::from_secs(60));
+        let mut kept = Kept::default();
+        let options = RunOptions { mode, ..RunOptions::once() };
+        run(plan, &mut source, &mut kept, &options, |_, _| {}).unwrap();
+        let seqs: Vec<i64> = kept
+            .0
+            .iter()
+            .flat_map(|batch| {
+                batch.column_by_name("result").unwrap().as_primitive::<Int64Type>().values().to_vec()
+            })
+            .collect();
+        // The second one stands at its frame's time.
+        assert_eq!(seqs, [1, 3, 2, 4], "{mode:?}");
+        assert_eq!(source.status().dropped, BTreeMap::from([("with a time too far ahead", 1)]));
+    }
 }

@@ -2,6 +2,9 @@
 //!
 //! Rows move between workers only where they must: to the worker that holds their key's state, and where points that may be
 //! one come from different places. All else stays where it is.
+//!
+//! Of a region that feeds another, the rows of one place are all on one worker, in the order of their keys. Were they apart,
+//! nobody could put them back in that order once they have other keys.
 
 use std::collections::BTreeMap;
 
@@ -75,6 +78,7 @@ impl Layout {
     /// The layout of a plan. A plan in which a region would wait for rows for ever is refused.
     pub(crate) fn new(plan: &Plan, workers: usize) -> Result<Self, JobError> {
         let mut regions: Vec<Placed> = Vec::with_capacity(plan.regions.len());
+        let mut mixed: Vec<bool> = Vec::with_capacity(plan.regions.len());
         for (number, region) in plan.regions.iter().enumerate() {
             let refuse = |reason: &str| Err(JobError::Plan { region: number, reason: reason.to_owned() });
             if region.inputs.is_empty() {
@@ -87,7 +91,8 @@ impl Layout {
             if !region.inputs.iter().all(known) {
                 return refuse("an input is neither a scan nor a feed of a region before it");
             }
-            let placed = place(region, &regions, workers);
+            mixed.push(is_mixed(region, &mixed));
+            let placed = place(region, mixed[number], &regions, workers);
             regions.push(placed);
         }
         let sink_senders = regions.last().map_or(0, |last| last.place.count(workers));
@@ -121,8 +126,18 @@ impl Place {
     }
 }
 
+/// Whether rows of one place can have several keys in a region: streams that were given keys one by one meet in it, or it is
+/// fed from a region where they did. Before all re-keying a point has one key, its event's.
+fn is_mixed(region: &Region, mixed: &[bool]) -> bool {
+    let several = region.inputs.len() > 1;
+    region.inputs.iter().any(|input| match *input {
+        Input::Scan(_) => false,
+        Input::Feed { region, .. } => several || mixed[region],
+    })
+}
+
 /// The region after those already placed.
-fn place(region: &Region, before: &[Placed], workers: usize) -> Placed {
+fn place(region: &Region, is_mixed: bool, before: &[Placed], workers: usize) -> Placed {
     let mut origins: BTreeMap<Origin, Vec<(usize, usize)>> = BTreeMap::new();
     for (input, from) in region.inputs.iter().enumerate() {
         let (origin, what) = match *from {
@@ -139,7 +154,7 @@ fn place(region: &Region, before: &[Placed], workers: usize) -> Placed {
     let moves = workers > 1 && (holds_state(region) || origins.len() > 1);
     let (route, place) = if !moves {
         (Route::Stay, origins.keys().next().map_or(Place::First, origin_place))
-    } else if region.key_type.is_none() {
+    } else if region.key_type.is_none() || (is_mixed && !region.feeds.is_empty()) {
         (Route::First, Place::First)
     } else {
         (Route::ByKey, Place::Everywhere)

@@ -24,6 +24,9 @@ pub(crate) struct Past {
 /// Records of each past, and how many accounts in a hundred have it.
 const SIZES: [(usize, u64); 5] = [(120, 5), (2_000, 15), (8_000, 25), (24_000, 30), (60_000, 25)];
 
+/// How long before the stream a past begins, in microseconds.
+const TWO_YEARS: u64 = 2 * 365 * 86_400 * 1_000_000;
+
 /// All pasts, each made when it is first asked for.
 #[derive(Debug)]
 pub(crate) struct Pasts {
@@ -61,17 +64,18 @@ impl Past {
             (RecordType::Block, 1),
             (RecordType::ListItem, 1),
         ];
-        const TWO_YEARS: u64 = 2 * 365 * 86_400 * 1_000_000;
         let some_cid = |chance: &mut Chance| Cid::for_dag_cbor(&chance.bytes::<16>());
-        let step = TWO_YEARS / size as u64;
-        let mut last = end.saturating_sub(TWO_YEARS);
+        // Each record at some time in a stretch of its own: their keys rise, and none lies after the stream's beginning.
+        let begin = end.saturating_sub(TWO_YEARS);
+        let step = ((end - begin) / size as u64).max(1);
+        let mut last = begin;
         let clock_id = chance.below(1 << 10) as u16;
         let mut entries = Vec::with_capacity(size);
         for single in [RecordType::Profile, RecordType::Status] {
             entries.push((format!("{}/self", single.nsid()).into(), some_cid(&mut chance)));
         }
-        while entries.len() < size {
-            last += 1 + chance.below(2 * step - 1);
+        for stretch in entries.len()..size {
+            last = begin + stretch as u64 * step + chance.below(step);
             let kind = KINDS[chance.weighted(KINDS.iter().map(|(_, weight)| *weight))].0;
             if let Ok(tid) = Tid::from_micros(last, clock_id) {
                 entries.push((format!("{}/{tid}", kind.nsid()).into(), some_cid(&mut chance)));
@@ -104,5 +108,26 @@ impl Past {
     pub(crate) fn newest_posts(&self) -> impl Iterator<Item = (&str, Cid)> {
         let posts = self.entries.iter().rev().filter(|(path, _)| path.starts_with(RecordType::Post.nsid()));
         posts.map(|(path, cid)| (&**path, *cid)).take(8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_past_is_over_when_the_stream_begins() {
+        let end = 1_767_225_600_000_000;
+        for (which, (size, _)) in SIZES.into_iter().take(3).enumerate() {
+            for seed in 0..20 {
+                let past = Past::new(size, end, Chance::new(seed, which as u64));
+                assert_eq!(past.entries.len(), size);
+                assert!(
+                    past.last < end && past.last > end - 2 * (TWO_YEARS / size as u64),
+                    "{size}, {seed}: {}",
+                    past.last
+                );
+            }
+        }
     }
 }

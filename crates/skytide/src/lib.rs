@@ -1,1 +1,39 @@
-//! skytide
+//! Skytide: live, time-aware queries over the AT Protocol firehose and its past.
+//!
+//! This crate is the facade: it hands on the parts, each a crate of its own, under one name. The program `skytide` stands on the
+//! same parts.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use skytide::atproto::columns::Clock;
+//! use skytide::connect::catalog::FirehoseCatalog;
+//! use skytide::connect::firehose::FirehoseSource;
+//! use skytide::connect::frames::Frames;
+//! use skytide::connect::run::{RunOptions, run};
+//! use skytide::connect::sink::Ndjson;
+//! use skytide::sim::{Config, Network};
+//! use skytide::timestream::plan::Results;
+//!
+//! // A thousand events of the simulated network, in memory.
+//! let frames: Vec<_> = Network::new(Config::default()).take(1000).map(|frame| frame.bytes).collect();
+//!
+//! let catalog = FirehoseCatalog::new();
+//! let query = skytide::compile("posts.with_key(record.langs[0]).count()", &catalog)?;
+//! let plan = Arc::new(skytide::timestream::plan(Arc::new(query), Results::snapshot()));
+//! let frames = Frames::repeating(frames.into()).until(Some(1000));
+//! let mut source = FirehoseSource::new(&plan, &catalog, frames, Clock::FrameTime)?;
+//! let mut rows = Vec::new();
+//! run(plan, &mut source, &mut Ndjson::new(&mut rows), &RunOptions::once(), |_, _| {})?;
+//! assert!(String::from_utf8(rows)?.contains(r#""_key":"en""#));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub use skytide_atproto as atproto;
+pub use skytide_connect as connect;
+pub use skytide_firehose as firehose;
+pub use skytide_runtime as runtime;
+pub use skytide_sim as sim;
+pub use skytide_timestream as timestream;
+
+pub use skytide_timestream::compile;

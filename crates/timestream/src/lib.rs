@@ -4,10 +4,22 @@
 //! [`plan::Plan`] is how it is computed; [`engine`] computes it, one batch at a time. This crate does no I/O, reads no clock,
 //! starts no thread: the same points give the same rows wherever they come from.
 
+pub mod builder;
 pub mod catalog;
+mod check;
 pub mod engine;
+pub mod error;
+mod explain;
 pub mod functions;
 pub mod plan;
+mod planner;
 pub mod query;
 pub mod rows;
 pub mod scalar;
+pub mod syntax;
+pub mod times;
+pub mod types;
+
+pub use check::compile;
+pub use error::QueryError;
+pub use planner::plan;

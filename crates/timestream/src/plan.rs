@@ -47,7 +47,7 @@ pub struct Scan {
 /// A value inside a point, to be read as a column of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScanColumn {
-    /// The way from the point's struct to the value; empty: the whole struct.
+    /// The way from the point's struct to the value. The planner asks for a whole point column by column, never by an empty path.
     pub path: Vec<PathStep>,
     /// Type of the value.
     pub data_type: DataType,
@@ -97,7 +97,8 @@ pub struct Region {
     pub grouping: Arc<str>,
     /// Type of the keys; none where nothing in the region depends on them.
     pub key_type: Option<DataType>,
-    /// Where its rows come from. The same point from two inputs (equal place and key) is one row.
+    /// Where its rows come from; no scan or feed is the input of two regions. The same point from two inputs (equal place and
+    /// key) is one row.
     pub inputs: Vec<Input>,
     /// What is computed at each row; register `i` is the value of step `i`. Steps only use earlier ones.
     pub steps: Vec<Step>,

@@ -14,13 +14,13 @@ use crate::scalar::Scalar;
 /// Place of a node in [`Query::nodes`].
 pub type NodeId = usize;
 
-/// Bytes `start..end` of the query's text; `0..0` for what was built in Rust.
+/// Bytes `start..end` of the query's text.
 pub type Span = std::ops::Range<usize>;
 
 /// A checked query. Arguments always stand before the nodes that use them.
 #[derive(Debug, Clone)]
 pub struct Query {
-    /// The text it was compiled from, or the text of what was built.
+    /// The text it was compiled from; of what was built in Rust, the text that means it.
     pub text: String,
     /// The distinct expressions.
     pub nodes: Vec<Node>,

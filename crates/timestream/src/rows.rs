@@ -1,7 +1,9 @@
 //! Points of a stream as columns: the batch that operators take and give.
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_buffer::ScalarBuffer;
+use arrow_schema::ArrowError;
+use arrow_select::take::take;
 
 /// Where each point stands in the order of SEMANTICS 1.2: by time, then lane, then ordinal. Rows are in this order.
 #[derive(Debug, Clone)]
@@ -85,6 +87,53 @@ impl Rows {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// The rows from `start` on, `len` of them; nothing is copied.
+    #[must_use]
+    pub fn slice(&self, start: usize, len: usize) -> Self {
+        let places = Places {
+            time: self.places.time.slice(start, len),
+            lane: match &self.places.lane {
+                Lane::One(lane) => Lane::One(*lane),
+                Lane::Each(lanes) => Lane::Each(lanes.slice(start, len)),
+            },
+            ordinal: self.places.ordinal.slice(start, len),
+        };
+        let key = self
+            .key
+            .as_ref()
+            .map(|key| Keys { values: key.values.slice(start, len), hashes: key.hashes.slice(start, len) });
+        Self { places, key, columns: self.columns.iter().map(|column| column.slice(start, len)).collect() }
+    }
+
+    /// These rows, in this order.
+    ///
+    /// # Errors
+    /// A row that is not there.
+    pub fn select(&self, rows: &UInt32Array) -> Result<Self, ArrowError> {
+        let at = |row: &u32| *row as usize;
+        let indices = rows.values();
+        if let Some(row) = indices.iter().find(|row| at(row) >= self.len()) {
+            return Err(ArrowError::InvalidArgumentError(format!("row {row} of {}", self.len())));
+        }
+        let places = Places {
+            time: indices.iter().map(|row| self.places.time[at(row)]).collect(),
+            lane: match &self.places.lane {
+                Lane::One(lane) => Lane::One(*lane),
+                Lane::Each(lanes) => Lane::Each(indices.iter().map(|row| lanes[at(row)]).collect()),
+            },
+            ordinal: indices.iter().map(|row| self.places.ordinal[at(row)]).collect(),
+        };
+        let key = match &self.key {
+            None => None,
+            Some(key) => Some(Keys {
+                values: take(&key.values, rows, None)?,
+                hashes: indices.iter().map(|row| key.hashes[at(row)]).collect(),
+            }),
+        };
+        let columns = self.columns.iter().map(|column| take(column, rows, None)).collect::<Result<_, _>>()?;
+        Ok(Self { places, key, columns })
     }
 
     /// Bytes held by keys and columns, for limits and reports.

@@ -42,6 +42,7 @@ impl<'a> Cursor<'a> {
 
     /// A cursor at the byte `at` of `bytes`, which is an item's first.
     #[inline]
+    #[cfg(any(feature = "arrow", test))]
     pub(crate) fn at(bytes: &'a [u8], at: usize) -> Cursor<'a> {
         Cursor { bytes, at: at.min(bytes.len()) }
     }

@@ -4,8 +4,9 @@
 //! frame, and one absurd `time` must not put the clock ahead for good. The state is plain data, to be kept with
 //! the cursor.
 
-/// How far above the maximum a `time` is believed, and above arrival the first one: five minutes.
-const BELIEVED: i64 = 5 * 60 * 1_000_000_000;
+/// How far above the maximum a `time` is believed, above arrival the first one, and above the event clock a time by
+/// another clock: five minutes.
+pub(super) const BELIEVED: i64 = 5 * 60 * 1_000_000_000;
 /// So many frames in a row that are further ahead are believed after all.
 const CONVINCING: u8 = 16;
 

@@ -1,6 +1,6 @@
 //! The decoder: one frame at a time, all of it or nothing.
 
-use super::clock::EventClock;
+use super::clock::{BELIEVED, EventClock};
 use super::column::Refusal;
 use super::op::RawOp;
 use super::stream::{Own, Point, PointOp, Stream};
@@ -104,7 +104,7 @@ pub struct Counters {
     pub misfits: u64,
     /// Points whose record was not among the blocks: null.
     pub no_record: u64,
-    /// Frames whose time was too far ahead to be believed.
+    /// Frames, and points by another clock, whose time was too far ahead to be believed; they have the event clock's.
     pub ahead: u64,
     /// Points that have no time by the chosen clock, and were given their frame's.
     pub untimed: u64,
@@ -151,6 +151,13 @@ struct Release {
     source_time: i64,
     time: i64,
     ordinal: u64,
+}
+
+impl Release {
+    /// Whether a time by another clock is not too far ahead of the event clock.
+    fn believes(&self, time: i64) -> bool {
+        time <= self.time.saturating_add(BELIEVED)
+    }
 }
 
 impl Decoder {
@@ -403,7 +410,11 @@ impl Decoder {
                 Clock::Rev => rev.and_then(rev_time),
                 Clock::CreatedAt => stream.created_at().and_then(parse_time),
             };
+            // A claim that is far ahead of the network's clock would make all who are honest late.
+            let believed = own_time.filter(|time| release.believes(*time));
+            self.counters.ahead += u64::from(own_time.is_some() && believed.is_none());
             self.counters.untimed += u64::from(own_time.is_none());
+            let own_time = believed;
             point.time = own_time.unwrap_or(release.time);
             let kept = stream.end_row(&point).map_err(refused)?;
             rows += u32::from(kept);
@@ -465,7 +476,7 @@ impl Decoder {
             self.release(message.seq().ok_or(FrameError::Missing("seq"))?, time.as_bytes(), arrival)?;
         let own_time = match self.clock {
             Clock::FrameTime | Clock::Arrival => Some(release.time),
-            Clock::Rev => point.rev.and_then(rev_time),
+            Clock::Rev => point.rev.and_then(rev_time).filter(|time| release.believes(*time)),
             Clock::CreatedAt => None,
         };
         let point = Point {

@@ -1,6 +1,11 @@
 //! The blocking subscription: the async one, driven on a runtime of its own within the caller's thread.
 
-use std::{fmt, future::poll_fn, time::Duration};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    time::Duration,
+};
 
 use tokio::runtime::{self, Runtime};
 
@@ -60,35 +65,73 @@ impl Blocking {
         self.wait(out, max, Some(wait))
     }
 
-    fn wait(&mut self, out: &mut Vec<Frame>, max: usize, wait: Option<Duration>) -> Result<Batch, Error> {
-        if self.subscription.shared.is_stopped() {
-            self.ready.clear();
-        }
-        if !self.ready.is_empty() {
-            let frames = self.ready.len().min(max.max(1));
-            out.extend(self.ready.drain(self.ready.len() - frames..).rev());
-            let last = out.iter().rev().take(frames).find_map(|frame| frame.seq);
-            self.subscription.shared.hand_on(last);
-            return Ok(Batch::Received(frames));
+    /// Shows each frame that is ready to `visit`, at most `max` frames; waits for the first no longer than `wait`. The
+    /// fastest way: see [`Subscription::visit_batch`].
+    ///
+    /// # Errors
+    /// What ended the subscription; once.
+    pub fn visit_within(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        mut visit: impl FnMut(&Frame),
+    ) -> Result<Batch, Error> {
+        let mut ready = Vec::new();
+        if let Some(batch) = self.take_ready(&mut ready, max) {
+            ready.iter().for_each(visit);
+            return Ok(batch);
         }
         let Some(runtime) = &self.runtime else { return Ok(Batch::Ended) };
         let subscription = &mut self.subscription;
-        let frames = runtime.block_on(async {
-            let mut receive = poll_fn(|cx| subscription.poll_batch(cx, out, max));
-            let Some(wait) = wait else { return Some(receive.await) };
-            if let Ok(received) = tokio::time::timeout(wait, &mut receive).await {
-                return Some(received);
-            }
-            // A wait too short to sleep never lets the runtime look at the socket: give it the chance.
-            tokio::task::yield_now().await;
-            tokio::time::timeout(Duration::ZERO, receive).await.ok()
-        });
-        Ok(match frames.transpose()? {
-            None => Batch::Idle,
-            Some(0) => Batch::Ended,
-            Some(frames) => Batch::Received(frames),
-        })
+        within(runtime, Some(wait), subscription.visit_batch(max, &mut visit))
     }
+
+    fn wait(&mut self, out: &mut Vec<Frame>, max: usize, wait: Option<Duration>) -> Result<Batch, Error> {
+        if let Some(batch) = self.take_ready(out, max) {
+            return Ok(batch);
+        }
+        let Some(runtime) = &self.runtime else { return Ok(Batch::Ended) };
+        let subscription = &mut self.subscription;
+        within(runtime, wait, subscription.next_batch(out, max))
+    }
+
+    /// Takes what was received for the iterator and not given by it; none if there is nothing.
+    fn take_ready(&mut self, out: &mut Vec<Frame>, max: usize) -> Option<Batch> {
+        if self.subscription.shared.is_stopped() {
+            self.ready.clear();
+        }
+        if self.ready.is_empty() {
+            return None;
+        }
+        let frames = self.ready.len().min(max.max(1));
+        out.extend(self.ready.drain(self.ready.len() - frames..).rev());
+        let last = out.iter().rev().take(frames).find_map(|frame| frame.seq);
+        self.subscription.shared.hand_on(last);
+        Some(Batch::Received(frames))
+    }
+}
+
+/// Receives, waiting no longer than `wait` where there is one.
+fn within(
+    runtime: &Runtime,
+    wait: Option<Duration>,
+    receive: impl Future<Output = Result<usize, Error>>,
+) -> Result<Batch, Error> {
+    let frames = runtime.block_on(async {
+        let mut receive = pin!(receive);
+        let Some(wait) = wait else { return Some(receive.await) };
+        if let Ok(received) = tokio::time::timeout(wait, &mut receive).await {
+            return Some(received);
+        }
+        // A wait too short to sleep never lets the runtime look at the socket: give it the chance.
+        tokio::task::yield_now().await;
+        tokio::time::timeout(Duration::ZERO, receive).await.ok()
+    });
+    Ok(match frames.transpose()? {
+        None => Batch::Idle,
+        Some(0) => Batch::Ended,
+        Some(frames) => Batch::Received(frames),
+    })
 }
 
 impl Iterator for Blocking {

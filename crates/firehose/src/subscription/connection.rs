@@ -3,14 +3,15 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::Sink;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::{
     net::TcpStream,
     time::{Instant, Sleep, sleep_until, timeout},
@@ -30,6 +31,16 @@ use tokio_tungstenite::{
 use super::builder::Settings;
 use crate::{ConnectionError, Endpoint, error::one_line};
 
+/// TLS with Mozilla's roots. The provider of cryptography is named: nothing depends on a default of the process.
+fn mozilla() -> Result<Arc<ClientConfig>, rustls::Error> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
 /// No server's wish to be left alone is honoured for longer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -39,33 +50,6 @@ pub(super) struct Connection {
     cursor: Option<u64>,
     opened: Instant,
     watch: Watch,
-    shelf: Shelf,
-}
-
-/// Where messages are copied to, side by side.
-///
-/// The library reads into one buffer and gives messages as parts of it. While one of them is held, it takes a new
-/// buffer for each message, and asks the system for each message by itself: three times the cost of all else. So
-/// messages that fit are copied, and the library's buffer is free again at once.
-#[derive(Default)]
-struct Shelf {
-    room: BytesMut,
-}
-
-/// The size of a shelf, in bytes.
-const SHELF: usize = 256 << 10;
-
-impl Shelf {
-    fn put(&mut self, message: Bytes) -> Bytes {
-        if message.len() > SHELF / 4 {
-            return message;
-        }
-        if self.room.capacity() < message.len() && !self.room.try_reclaim(SHELF) {
-            self.room = BytesMut::with_capacity(SHELF);
-        }
-        self.room.extend_from_slice(&message);
-        self.room.split().freeze()
-    }
 }
 
 /// What came over a connection.
@@ -110,21 +94,14 @@ async fn open(
     let config = WebSocketConfig::default()
         .max_frame_size(Some(settings.max_message()))
         .max_message_size(Some(settings.max_message()));
-    let connector = settings.tls.clone().map(Connector::Rustls);
-    if connector.is_none() && CryptoProvider::get_default().is_none() {
-        // Without a default the library would have to guess one, and panics where it cannot. Someone else's being
-        // there first is as good.
-        ring::default_provider().install_default().ok();
-    }
+    let tls = match &settings.tls {
+        Some(tls) => tls.clone(),
+        None => mozilla().map_err(|error| translate(SocketError::Tls(error.into())))?,
+    };
+    let connector = Some(Connector::Rustls(tls));
     let (socket, _) =
         client_async_tls_with_config(request, socket, Some(config), connector).await.map_err(translate)?;
-    Ok(Connection {
-        socket,
-        cursor,
-        opened: Instant::now(),
-        watch: Watch::new(settings),
-        shelf: Shelf::default(),
-    })
+    Ok(Connection { socket, cursor, opened: Instant::now(), watch: Watch::new(settings) })
 }
 
 impl Connection {
@@ -155,7 +132,7 @@ impl Connection {
         Poll::Ready(match received {
             Some(Ok(Message::Binary(bytes))) => {
                 self.watch.heard_message = true;
-                Ok(Received::Message(self.shelf.put(bytes)))
+                Ok(Received::Message(bytes))
             }
             Some(Ok(Message::Text(_))) => {
                 self.watch.heard_message = true;

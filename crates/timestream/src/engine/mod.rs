@@ -1,9 +1,32 @@
 //! The operators: pure state machines, `state x batch -> batch`, with snapshot and restore.
+//!
+//! A [`RegionOperator`] computes a [region](crate::plan::Region) of a plan: all expressions between two re-keyings run fused
+//! over one batch, on Arrow kernels. A [`ResultOperator`] cuts the answer to what is shown. State is typed vectors by
+//! dense key number, and leaves and enters by 256 virtual shards of the keys' hashes, so that any number of workers can share it.
+//! Whatever runs them hands each operator its rows in order ([`merge`]) and all rows of a key.
 
-use arrow_schema::DataType;
+mod aggregate;
+pub mod aggregates;
+pub(crate) mod array;
+mod choose;
+mod error;
+mod hash;
+mod join;
+mod keys;
+mod mask;
+mod merge;
+mod pair;
+mod region;
+mod results;
+mod slots;
+mod snapshot;
 
-/// Makes the state of an aggregation for inputs of a type.
-pub type MakeAggregate = fn(&DataType) -> Box<dyn Aggregate>;
+pub use aggregate::{Aggregate, Batch, MakeAggregate};
+pub use error::{EngineError, SnapshotError};
+pub use hash::{SHARDS, hash, shard};
+pub use merge::merge;
+pub use region::{Emitted, RegionOperator};
+pub use results::{Mode, ResultOperator, answer_batch, answer_schema};
 
-/// An aggregation's state over all keys of an operator; owned by the engine's author.
-pub trait Aggregate: Send {}
+#[cfg(test)]
+mod tests;

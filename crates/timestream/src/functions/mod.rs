@@ -1,19 +1,37 @@
 //! The functions of the language, each defined once: name, signature, docs, examples, evaluation.
 //!
-//! The parser's table, type checking, help, reference pages and Python's methods are made from this registry.
+//! The parser's table, type checking, help, reference pages and Python's methods are made from this registry: [`all`] of it,
+//! or what [`find`] finds. One file a family holds the definitions.
+
+pub(crate) mod aggregations;
+mod comparisons;
+pub mod eval;
+pub(crate) mod lists;
+pub(crate) mod logic;
+mod numbers;
+mod page;
+mod registry;
+pub mod signature;
+mod streams;
+mod texts;
 
 use std::fmt;
 
 use arrow_array::{ArrayRef, Datum};
 use arrow_schema::DataType;
 
+pub use page::reference;
+pub use registry::{all, find, nearest, signature_of};
+
 /// A function of the language.
 pub struct Function {
     /// Its name in the text and in Rust: `count`, `add`, `if_`.
     pub name: &'static str,
+    /// Other names it is found by, as `and_` in Python, where `and` is a word of the language.
+    pub aliases: &'static [&'static str],
     /// The operator that means it, as `+`; none for most.
     pub operator: Option<&'static str>,
-    /// Its type: `add<N: number>(x: N, y: N) -> N`. Variables stand for one type each; `number`, `ordered`, `any` bound them.
+    /// What it takes and gives, in the language of [`signature`]: `add<N: number>(x: N, y: N) -> N`.
     pub signature: &'static str,
     /// What it does, in a line.
     pub summary: &'static str,
@@ -21,8 +39,31 @@ pub struct Function {
     pub details: &'static str,
     /// Queries with their answers, run as tests.
     pub examples: &'static [Example],
+    /// Whether it is null wherever one of its arguments is. An aggregation is not: it skips nulls.
+    pub strict: bool,
+    /// The family under which it is listed.
+    pub family: Family,
     /// How it is computed.
     pub kind: FunctionKind,
+}
+
+/// What a function is about: the chapters of the reference pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// Streams, their keys and their fields.
+    Streams,
+    /// Over a key's points so far.
+    Aggregations,
+    /// Numbers.
+    Numbers,
+    /// Comparisons.
+    Comparisons,
+    /// Conditions and nulls.
+    Logic,
+    /// Text.
+    Text,
+    /// Lists.
+    Lists,
 }
 
 /// How a function is computed.
@@ -31,16 +72,31 @@ pub enum FunctionKind {
     Scalar(fn(&Call<'_>) -> Result<Column, EvalError>),
     /// Over a key's points so far. The engine keeps the state (crate::engine); this makes it for a type of input.
     Aggregate(crate::engine::MakeAggregate),
+    /// Not by values alone: checking a query turns it into an operation of its own ([`crate::query::Op`]).
+    Form(Form),
 }
 
-/// An example: events, a query over them, the rows it gives; in the text format of the language tests.
+/// The functions that are operations of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `filter`
+    Filter,
+    /// `with_key`
+    WithKey,
+    /// `col`
+    Col,
+    /// `cast`
+    Cast,
+}
+
+/// An example: events, a query over them, the rows it gives.
 #[derive(Debug, Clone, Copy)]
 pub struct Example {
-    /// The query.
+    /// The query, over a stream named `events`.
     pub query: &'static str,
-    /// Events in, as CSV with a header.
+    /// The events in order, as CSV: a header `time, key: utf8, name: type, …`, then a line each; the grouping is `key`.
     pub events: &'static str,
-    /// Rows out, as CSV with a header.
+    /// Rows out, as CSV with the header `_time, _key, …`.
     pub rows: &'static str,
 }
 
@@ -100,6 +156,7 @@ impl fmt::Debug for Function {
     }
 }
 
+/// A name is defined once.
 impl PartialEq for Function {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

@@ -1,0 +1,59 @@
+//! Who takes frames as they are received: a batch that keeps them, or a visitor that is done with each at once.
+
+use bytes::{Bytes, BytesMut};
+
+use super::Frame;
+
+/// Takes frames as they are received.
+pub(super) trait Taker {
+    /// Takes a frame whose bytes may lie in the socket's own buffer.
+    fn take(&mut self, shelf: &mut Shelf, frame: Frame);
+}
+
+/// Keeps them, in the order of receipt.
+impl Taker for Vec<Frame> {
+    fn take(&mut self, shelf: &mut Shelf, frame: Frame) {
+        self.push(Frame { bytes: shelf.put(frame.bytes), ..frame });
+    }
+}
+
+/// Shows each to a function and lets it go.
+pub(super) struct Visitor<F>(pub(super) F);
+
+impl<F: FnMut(&Frame)> Taker for Visitor<F> {
+    fn take(&mut self, _: &mut Shelf, frame: Frame) {
+        (self.0)(&frame);
+    }
+}
+
+/// A taker and the number of frames it has taken.
+pub(super) struct Taking<'a, T> {
+    pub(super) taker: &'a mut T,
+    pub(super) taken: usize,
+}
+
+/// Where messages are copied to, side by side.
+///
+/// The library reads into one buffer and gives messages as parts of it. While one of them is held, it takes a new
+/// buffer for each message, and asks the system for each message by itself: three times the cost of all else. So
+/// messages that fit are copied, and the library's buffer is free again at once.
+#[derive(Default)]
+pub(super) struct Shelf {
+    room: BytesMut,
+}
+
+/// The size of a shelf, in bytes.
+const SHELF: usize = 256 << 10;
+
+impl Shelf {
+    fn put(&mut self, message: Bytes) -> Bytes {
+        if message.len() > SHELF / 4 {
+            return message;
+        }
+        if self.room.capacity() < message.len() && !self.room.try_reclaim(SHELF) {
+            self.room = BytesMut::with_capacity(SHELF);
+        }
+        self.room.extend_from_slice(&message);
+        self.room.split().freeze()
+    }
+}

@@ -1,0 +1,305 @@
+//! The command line: every command, flag and default, defined once; help and errors are made from here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::location::Location;
+
+/// Live, time-aware queries over the AT Protocol firehose and its past.
+#[derive(Debug, Parser)]
+#[command(name = "skytide", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  skytide run 'posts.with_key(record.langs[0]).count()'
+  skytide run 'likes.with_key(record.subject.uri).count()' --from wss://bsky.network --for 30s
+  skytide tail --from wss://bsky.network --collections app.bsky.feed.post --limit 10
+
+A SOURCE is
+  sim[:seed=1,accounts=1000,events=N,rate=1000]   a simulated network of its own (the default)
+  wss://HOST, ws://HOST:PORT                      a relay or PDS
+  FILE                                            a recording, as `skytide record` writes it
+
+Exit codes: 0 done, 1 the query or the data, 2 usage, 3 the source cannot be reached, 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Answer a query, once or live
+    Run(RunArgs),
+    /// Print events as JSON lines, in the shape of Jetstream v1
+    Tail(TailArgs),
+    /// Write a source's frames to a file
+    Record(RecordArgs),
+    /// Check a query: its type and grouping, or what is wrong with it and where
+    Check(QueryArgs),
+    /// Show how a query would be computed: what is read, where keys change, what state is held
+    Explain(QueryArgs),
+    /// List the functions of the language, or explain one
+    Functions(FunctionsArgs),
+    /// Serve a simulated network to any client
+    Sim(SimArgs),
+    /// Measure this machine: decoding, a query, the wire
+    Bench(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+    #[command(flatten)]
+    pub(crate) from: FromArgs,
+    /// Answer over what is there, or on and on [default: live for sockets, once for files]
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<ModeArg>,
+    /// Every point, or one row a key [default: snapshot for a table on a terminal, else history]
+    #[arg(long, value_enum)]
+    pub(crate) results: Option<ResultsArg>,
+    /// [default: table on a terminal, else ndjson]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FormatArg>,
+    /// Write the rows to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// End after N rows
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// End after a while: 30s, 5m, 1h30m
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Threads that share the keys; one is fastest for most queries
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = workers)]
+    pub(crate) workers: usize,
+    /// Which clock points are placed by: the relay's frame, the author's server (rev), the author's claim, arrival
+    #[arg(long, value_enum, default_value_t = TimeArg::Time)]
+    pub(crate) time: TimeArg,
+    /// How long a live answer waits for points that are out of order (with --time rev or created_at)
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s")]
+    pub(crate) lateness: Duration,
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// The query: 'posts.with_key(record.langs[0]).count()'
+    pub(crate) query: String,
+    /// A lexicon file that describes records of your own; may be given several times
+    #[arg(long = "lexicon", value_name = "FILE")]
+    pub(crate) lexicons: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FromArgs {
+    /// What is read: sim[:…], wss://HOST, ws://HOST:PORT, or a recording
+    #[arg(long = "from", value_name = "SOURCE", default_value = "sim")]
+    pub(crate) location: Location,
+    /// Where a socket starts: a sequence number, `oldest`, or `live`
+    #[arg(long, value_name = "CURSOR", default_value = "live")]
+    pub(crate) cursor: CursorArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// No status on stderr
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TailArgs {
+    #[command(flatten)]
+    pub(crate) from: FromArgs,
+    /// Only these kinds
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "KIND")]
+    pub(crate) kinds: Vec<KindArg>,
+    /// Only commits to these collections; `app.bsky.feed.*` takes all that start so
+    #[arg(long, value_delimiter = ',', value_name = "NSID")]
+    pub(crate) collections: Vec<String>,
+    /// Only these accounts
+    #[arg(long, value_delimiter = ',', value_name = "DID")]
+    pub(crate) dids: Vec<String>,
+    /// End after N events
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// End after a while: 30s, 5m, 1h30m
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    #[command(flatten)]
+    pub(crate) from: FromArgs,
+    /// The file; compressed if its name ends in .zst
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// End after N frames
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// End after a while: 30s, 5m, 1h30m
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FunctionsArgs {
+    /// A function's name
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7777")]
+    pub(crate) listen: String,
+    /// Same seed, same bytes
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many accounts live there
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) accounts: usize,
+    /// Stop making events after N
+    #[arg(long, value_name = "N")]
+    pub(crate) events: Option<u64>,
+    /// Events a second; 0: as fast as clients read
+    #[arg(long, default_value_t = 1000.0)]
+    pub(crate) rate: f64,
+    /// Serve this recording over and over, renumbered, instead of making events
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
+    /// Start after the cursor asked for, as the reference PDS does, not at it, as the public relay does
+    #[arg(long)]
+    pub(crate) exclusive: bool,
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(crate) what: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Frames to columns, from memory
+    Decode(BenchInput),
+    /// Frames to the answer, from memory
+    Query(BenchInput),
+    /// Frames to the answer, over a loopback WebSocket; beside it a raw TCP read of the same bytes, and latencies
+    Wire(WireInput),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchInput {
+    /// A recording [default: 20,000 events of the simulated network]
+    pub(crate) file: Option<PathBuf>,
+    /// What is asked
+    #[arg(long, default_value = "posts.with_key(record.langs[0]).count()")]
+    pub(crate) query: String,
+    /// How many frames go through in a run; the input is repeated
+    #[arg(long, default_value_t = 2_000_000)]
+    pub(crate) frames: u64,
+    /// Runs, of which the median is quoted
+    #[arg(long, default_value_t = 5)]
+    pub(crate) runs: usize,
+    /// Every point, or one row a key
+    #[arg(long, value_enum, default_value_t = ResultsArg::Snapshot)]
+    pub(crate) results: ResultsArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WireInput {
+    #[command(flatten)]
+    pub(crate) input: BenchInput,
+    /// Frames a second for the latencies
+    #[arg(long, default_value_t = 2000)]
+    pub(crate) rate: u32,
+    /// Seconds the latencies are measured for
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeArg {
+    Once,
+    Live,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ResultsArg {
+    History,
+    Snapshot,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatArg {
+    Table,
+    Ndjson,
+    Csv,
+    Arrow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum TimeArg {
+    Time,
+    Rev,
+    CreatedAt,
+    Arrival,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    Commit,
+    Identity,
+    Account,
+}
+
+/// Where a socket starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CursorArg {
+    Live,
+    Oldest,
+    Seq(u64),
+}
+
+impl std::str::FromStr for CursorArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "live" => Ok(Self::Live),
+            "oldest" => Ok(Self::Oldest),
+            number => number
+                .parse()
+                .map(Self::Seq)
+                .map_err(|_| format!("{number:?} is no cursor: a sequence number, `oldest` or `live`")),
+        }
+    }
+}
+
+/// A length of time as `30s`, `5m`, `1h30m`, `250ms`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("{text:?} is no length of time, as 30s, 5m or 1h30m"))?;
+    Duration::try_from(span).map_err(|_| format!("{text:?} is below zero"))
+}
+
+/// A number of workers: at least one, at most what timely's shards can use.
+fn workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=256) => Ok(number),
+        _ => Err(format!("{text:?} is no number of workers from 1 to 256")),
+    }
+}

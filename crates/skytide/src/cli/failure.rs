@@ -1,0 +1,63 @@
+//! How the program ends: each kind of failure mapped once to a message, a hint and an exit code.
+
+use std::process::ExitCode;
+
+use skytide_connect::run::RunError;
+use skytide_connect::source::SourceError;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+/// The query or the data.
+pub(crate) const DATA: u8 = 1;
+/// The command line.
+pub(crate) const USAGE: u8 = 2;
+/// The source cannot be reached or read.
+pub(crate) const SOURCE: u8 = 3;
+/// Interrupted; what was done is out.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+impl Failure {
+    pub(crate) fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says it on stderr.
+    pub(crate) fn report(&self) -> ExitCode {
+        super::status::say(&format!("skytide: {}\n", self.message.trim_end()));
+        if let Some(hint) = &self.hint {
+            super::status::say(&format!("  hint: {hint}\n"));
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        let code = match &error {
+            SourceError::Subscription(_) | SourceError::Recording(_) => SOURCE,
+            _ => DATA,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Source(error) => error.into(),
+            RunError::Job(error) => Self::new(DATA, error.to_string()),
+            RunError::Sink(error) => Self::new(DATA, error.to_string()),
+        }
+    }
+}

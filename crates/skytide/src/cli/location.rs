@@ -1,0 +1,135 @@
+//! What `--from` names: a simulated network, a socket, or a recording.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A source as the user names it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Location {
+    /// A simulated network of this process.
+    Sim(SimLocation),
+    /// A relay, PDS, or whatever serves frames at this URL.
+    Socket(String),
+    /// A recording.
+    File(PathBuf),
+}
+
+/// What of the simulated network is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct SimLocation {
+    pub(crate) seed: u64,
+    pub(crate) accounts: usize,
+    /// It ends after so many events.
+    pub(crate) events: Option<u64>,
+    /// Events a second; 0: as fast as they are read.
+    pub(crate) rate: f64,
+}
+
+impl Default for SimLocation {
+    fn default() -> Self {
+        Self { seed: 1, accounts: 1000, events: None, rate: 1000.0 }
+    }
+}
+
+impl Location {
+    /// Whether it ends by itself.
+    pub(crate) fn is_bounded(&self) -> bool {
+        match self {
+            Self::Sim(sim) => sim.events.is_some(),
+            Self::Socket(_) => false,
+            Self::File(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sim(_) => write!(f, "the simulated network"),
+            Self::Socket(url) => write!(f, "{url}"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for Location {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("an empty source; give sim, wss://HOST, ws://HOST:PORT or a file".to_owned());
+        }
+        if text == "sim" {
+            return Ok(Self::Sim(SimLocation::default()));
+        }
+        if let Some(settings) = text.strip_prefix("sim:") {
+            return settings.parse().map(Self::Sim);
+        }
+        match text.split_once("://") {
+            Some(("ws" | "wss", _)) => Ok(Self::Socket(text.to_owned())),
+            Some((scheme, rest)) => Err(format!(
+                "{scheme}:// is not read; an event stream is at wss://{rest} (or ws:// without TLS)"
+            )),
+            None => Ok(Self::File(PathBuf::from(text))),
+        }
+    }
+}
+
+impl FromStr for SimLocation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut sim = Self::default();
+        for setting in text.split(',').filter(|setting| !setting.is_empty()) {
+            let (name, value) = setting
+                .split_once('=')
+                .ok_or_else(|| format!("{setting:?} says no value; as in sim:seed=1,rate=100"))?;
+            let number = |what: &str| format!("{name}={value:?} is not {what}");
+            match name {
+                "seed" => sim.seed = value.parse().map_err(|_| number("a whole number"))?,
+                "accounts" => {
+                    sim.accounts = match value.parse() {
+                        Ok(accounts @ 1..=1_000_000) => accounts,
+                        _ => return Err(number("a number of accounts from 1 to 1000000")),
+                    }
+                }
+                "events" => sim.events = Some(value.parse().map_err(|_| number("a whole number"))?),
+                "rate" => sim.rate = rate(value).ok_or_else(|| number("a number of events a second"))?,
+                other => return Err(format!("no setting {other:?}; there are seed, accounts, events, rate")),
+            }
+        }
+        Ok(sim)
+    }
+}
+
+fn rate(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Location, String> {
+        text.parse()
+    }
+
+    #[test]
+    fn sources_are_told_apart() {
+        assert_eq!(parsed("sim"), Ok(Location::Sim(SimLocation::default())));
+        let sim = SimLocation { seed: 7, accounts: 10, events: Some(500), rate: 0.0 };
+        assert_eq!(parsed("sim:seed=7,accounts=10,events=500,rate=0"), Ok(Location::Sim(sim)));
+        assert_eq!(parsed("wss://bsky.network"), Ok(Location::Socket("wss://bsky.network".to_owned())));
+        assert_eq!(parsed("day.frames.zst"), Ok(Location::File("day.frames.zst".into())));
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        assert!(parsed("https://bsky.network").unwrap_err().contains("wss://bsky.network"));
+        assert!(parsed("sim:speed=3").unwrap_err().contains("seed, accounts, events, rate"));
+        assert!(parsed("sim:rate=-1").unwrap_err().contains("rate"));
+        assert!(parsed("sim:rate").unwrap_err().contains("says no value"));
+        assert!(parsed("").is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! The commands, and what they share: arguments, sources, status, how a run ends.
+
+mod args;
+mod bench;
+mod failure;
+mod functions;
+mod input;
+mod interrupt;
+mod location;
+mod query;
+mod record;
+mod run;
+mod sim;
+mod status;
+mod table;
+mod tail;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use args::{Cli, Command};
+use failure::Failure;
+
+/// The variable that asks for the libraries' diagnostics on stderr: `SKYTIDE_LOG=skytide_firehose=debug`.
+const LOG: &str = "SKYTIDE_LOG";
+
+/// Parses the command line and carries it out.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Ok(filter) = EnvFilter::try_from_env(LOG) {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+    let done = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Tail(args) => tail::tail(&args),
+        Command::Record(args) => record::record(&args),
+        Command::Check(args) => query::check(&args),
+        Command::Explain(args) => query::explain(&args),
+        Command::Functions(args) => functions::functions(&args),
+        Command::Sim(args) => sim::sim(&args),
+        Command::Bench(args) => bench::bench(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Prints data on stdout. A closed pipe is no failure: its reader has what it wanted.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(failure::DATA, format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

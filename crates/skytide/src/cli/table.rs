@@ -1,0 +1,211 @@
+//! Answers as a table for a person: on a terminal one that grows, in a file or a pipe one at the end.
+
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::io::Write;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use arrow_array::{Array, RecordBatch};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::DataType;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+use console::Term;
+use skytide_connect::sink::{Sink, SinkError, printable};
+
+use super::status::StatusLine;
+
+/// How often a table on a terminal is drawn anew.
+const EVERY: Duration = Duration::from_millis(200);
+/// Lines of a table that are not rows: its borders, its header, "and N more", the status below it.
+const FRAME_LINES: usize = 7;
+
+/// One row a key, the newest answer of each.
+pub(crate) struct SnapshotTable<W: Write> {
+    target: W,
+    rows: HashMap<Option<String>, Row>,
+    header: Vec<String>,
+    right: Vec<bool>,
+    live: Option<Live>,
+}
+
+/// Where a growing table stands.
+pub(crate) struct Live {
+    pub(crate) term: Term,
+    pub(crate) status: Rc<RefCell<StatusLine>>,
+    drawn: Option<Instant>,
+    lines: usize,
+}
+
+impl Live {
+    pub(crate) fn new(term: Term, status: Rc<RefCell<StatusLine>>) -> Self {
+        Self { term, status, drawn: None, lines: 0 }
+    }
+}
+
+struct Row {
+    cells: Vec<String>,
+    /// What a growing table is ordered by: its last number, largest first.
+    size: f64,
+}
+
+impl<W: Write> SnapshotTable<W> {
+    /// Prints to `target` at the end; to a terminal all along.
+    pub(crate) fn new(target: W, live: Option<Live>) -> Self {
+        Self { target, rows: HashMap::new(), header: Vec::new(), right: Vec::new(), live }
+    }
+
+    fn layout(&self, most: usize) -> String {
+        let mut rows: Vec<&Row> = self.rows.values().collect();
+        rows.sort_by(|a, b| {
+            b.size.partial_cmp(&a.size).unwrap_or(Ordering::Equal).then_with(|| a.cells.cmp(&b.cells))
+        });
+        let mut text = table(&self.header, &self.right, rows.iter().take(most).map(|row| &row.cells));
+        if rows.len() > most {
+            text.push_str(&format!("\n… and {} more", rows.len() - most));
+        }
+        text
+    }
+
+    fn draw(&mut self) -> Result<(), SinkError> {
+        let height = self.live.as_ref().map_or(0, |live| usize::from(live.term.size().0));
+        let text = self.layout(height.saturating_sub(FRAME_LINES).max(1));
+        let Some(live) = &mut self.live else { return Ok(()) };
+        let mut done = Ok(());
+        live.status.borrow().aside(|| {
+            done = live.term.clear_last_lines(live.lines).and_then(|()| live.term.write_line(&text));
+        });
+        live.lines = text.lines().count();
+        live.drawn = Some(Instant::now());
+        Ok(done?)
+    }
+}
+
+impl<W: Write> Sink for SnapshotTable<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        if self.header.is_empty() {
+            (self.header, self.right) = header(batch);
+        }
+        let sizes = last_numbers(batch);
+        for (row, cells) in cells(batch)?.into_iter().enumerate() {
+            let key = cells.get(1).filter(|_| !batch.column(1).is_null(row)).cloned();
+            let size = sizes.as_ref().and_then(|sizes| sizes.get(row).copied()).unwrap_or(0.0);
+            self.rows.insert(key, Row { cells, size });
+        }
+        match &self.live {
+            Some(live) if live.drawn.is_none_or(|at| at.elapsed() >= EVERY) => self.draw(),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        if self.live.is_some() {
+            return self.draw();
+        }
+        let text = self.layout(usize::MAX);
+        writeln!(self.target, "{text}")?;
+        Ok(self.target.flush()?)
+    }
+}
+
+/// Every point as it comes: a table a batch would repeat its header, so columns are as wide as what has been seen.
+pub(crate) struct HistoryTable<W: Write> {
+    target: W,
+    widths: Vec<usize>,
+}
+
+impl<W: Write> HistoryTable<W> {
+    pub(crate) fn new(target: W) -> Self {
+        Self { target, widths: Vec::new() }
+    }
+
+    fn line(&mut self, cells: &[String], right: &[bool]) -> std::io::Result<()> {
+        let mut line = String::new();
+        for (place, cell) in cells.iter().enumerate() {
+            let wide = console::measure_text_width(cell);
+            if self.widths.len() <= place {
+                self.widths.push(0);
+            }
+            self.widths[place] = self.widths[place].max(wide);
+            let gap = " ".repeat(self.widths[place] - wide);
+            let (before, after) = if right[place] { (gap.as_str(), "") } else { ("", gap.as_str()) };
+            line.push_str(&format!("{before}{cell}{after}  "));
+        }
+        writeln!(self.target, "{}", line.trim_end())
+    }
+}
+
+impl<W: Write> Sink for HistoryTable<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        let (names, right) = header(batch);
+        let rows = cells(batch)?;
+        if self.widths.is_empty() {
+            // The first rows tell how wide the header must be.
+            let wide = |place: usize| {
+                rows.iter()
+                    .map(|row: &Vec<String>| console::measure_text_width(&row[place]))
+                    .max()
+                    .unwrap_or(0)
+            };
+            self.widths = (0..names.len()).map(wide).collect();
+            self.line(&names, &right)?;
+        }
+        for row in rows {
+            self.line(&row, &right)?;
+        }
+        Ok(self.target.flush()?)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(self.target.flush()?)
+    }
+}
+
+fn table<'a>(header: &[String], right: &[bool], rows: impl Iterator<Item = &'a Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
+    table.add_rows(rows);
+    for (place, right) in right.iter().enumerate() {
+        if let Some(column) = table.column_mut(place).filter(|_| *right) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.to_string()
+}
+
+/// Column names, and which hold numbers.
+fn header(batch: &RecordBatch) -> (Vec<String>, Vec<bool>) {
+    let schema = batch.schema();
+    let fields = schema.fields().iter();
+    fields.map(|field| (field.name().clone(), field.data_type().is_numeric())).unzip()
+}
+
+/// The rows as text a person reads; control characters of hostile text are shown, not obeyed.
+fn cells(batch: &RecordBatch) -> Result<Vec<Vec<String>>, SinkError> {
+    let batch = printable(batch)?;
+    let options = FormatOptions::new().with_null("null");
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
+        .collect::<Result<Vec<_>, _>>()?;
+    let row = |row: usize| columns.iter().map(|column| visible(&column.value(row).to_string())).collect();
+    Ok((0..batch.num_rows()).map(row).collect())
+}
+
+fn visible(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// The last column that holds numbers.
+fn last_numbers(batch: &RecordBatch) -> Option<Vec<f64>> {
+    let column = batch.columns().iter().rev().find(|column| column.data_type().is_numeric())?;
+    let floats = arrow_cast::cast(column, &DataType::Float64).ok()?;
+    let floats = floats.as_any().downcast_ref::<arrow_array::Float64Array>()?;
+    Some((0..floats.len()).map(|row| if floats.is_null(row) { 0.0 } else { floats.value(row) }).collect())
+}

@@ -1,0 +1,308 @@
+//! The program as a user meets it: in a pipe, interrupted, starved, pointed at nonsense.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const MAIN: &str = "posts.with_key(record.langs[0]).count()";
+
+fn skytide(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skytide"));
+    command.args(args).stdin(Stdio::null()).env_remove("SKYTIDE_LOG");
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    skytide(args).output().expect("the program starts")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("stdout is UTF-8")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Kills what a test leaves behind.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A recording of the simulated network.
+fn recording(folder: &tempfile::TempDir, events: u32, name: &str) -> String {
+    let path = folder.path().join(name).to_str().expect("a UTF-8 path").to_owned();
+    let from = format!("sim:accounts=50,rate=0,events={events}");
+    let made = output(&["record", "--from", &from, "-o", &path]);
+    assert!(made.status.success(), "{}", err(&made));
+    path
+}
+
+#[test]
+fn the_main_job_on_the_simulated_network() {
+    let ran = output(&["run", MAIN, "--from", "sim:accounts=50,rate=0,events=2000"]);
+    assert!(ran.status.success(), "{}", err(&ran));
+    let rows: Vec<serde_json::Value> =
+        out(&ran).lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    assert!(rows.len() > 100, "about an eighth of 2000 events are posts, not {}", rows.len());
+    assert!(rows.iter().all(|row| row["result"].as_i64() > Some(0) && row["_time"].is_string()));
+    assert!(err(&ran).contains("2,000 events"), "{}", err(&ran));
+}
+
+#[test]
+fn a_recording_answers_as_the_network_did_in_every_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = output(&["run", MAIN, "--from", "sim:accounts=50,rate=0,events=1500", "-q"]);
+    for name in ["a.frames", "a.frames.zst"] {
+        let path = recording(&folder, 1500, name);
+        for ways in [&["--workers", "1"], &["--workers", "3"], &["--mode", "live"]] {
+            let mut args = vec!["run", MAIN, "--from", &path, "-q"];
+            args.extend(ways.iter());
+            let ran = output(&args);
+            assert!(ran.status.success(), "{}", err(&ran));
+            assert_eq!(out(&ran), out(&live), "{name} {ways:?}");
+        }
+    }
+    assert!(!live.stdout.is_empty());
+}
+
+#[test]
+fn snapshots_and_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = recording(&folder, 1500, "b.frames.zst");
+    let run = |more: &[&str]| {
+        let mut args = vec!["run", MAIN, "--from", &path, "--results", "snapshot", "-q"];
+        args.extend(more);
+        output(&args)
+    };
+    let json = out(&run(&["--format", "ndjson"]));
+    let keys: Vec<serde_json::Value> = json
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["_key"].clone())
+        .collect();
+    assert!(
+        keys.len() > 3 && keys[0].is_null(),
+        "posts without a language are a key of their own, first: {json}"
+    );
+    let csv = out(&run(&["--format", "csv"]));
+    assert!(csv.starts_with("_time,_key,result\n"), "{csv}");
+    assert_eq!(csv.lines().count(), keys.len() + 1);
+    let table = out(&run(&["--format", "table"]));
+    assert!(table.contains("_key") && table.contains("en") && !table.contains('\u{1b}'), "{table}");
+    let arrow = run(&["--format", "arrow"]);
+    assert!(arrow.stdout.starts_with(&[0xff; 4]) && arrow.status.success());
+    let file = folder.path().join("rows.ndjson");
+    let ran = run(&["-o", file.to_str().unwrap()]);
+    assert!(ran.stdout.is_empty() && std::fs::read_to_string(file).unwrap() == json);
+    let limited = run(&["--limit", "2"]);
+    assert_eq!(out(&limited).lines().count(), 2);
+}
+
+#[test]
+fn errors_name_the_thing_the_place_and_what_to_do() {
+    let cases: [(&[&str], i32, &[&str]); 9] = [
+        (&["run", "pots.count()"], 1, &["pots", "posts", "^"]),
+        (&["run", "posts.record.txt"], 1, &["txt", "text", "^"]),
+        (&["check", "posts.count("], 1, &["^"]),
+        (&["run", "posts.count()", "--from", "no such file"], 3, &["no such file"]),
+        (&["run", "posts.count()", "--from", "ws://127.0.0.1:1"], 3, &["127.0.0.1:1", "attempts"]),
+        (&["run", "posts.count()", "--from", "http://bsky.network"], 2, &["wss://bsky.network"]),
+        (&["run", "posts.count()", "--format", "xml"], 2, &["xml", "ndjson"]),
+        (&["functions", "cuont"], 2, &["cuont", "count"]),
+        (&["run", "posts.count()", "--for", "soon"], 2, &["soon", "30s"]),
+    ];
+    for (args, code, says) in cases {
+        let ran = output(args);
+        assert_eq!(ran.status.code(), Some(code), "{args:?}: {}", err(&ran));
+        assert!(ran.stdout.is_empty(), "{args:?} prints data: {}", out(&ran));
+        for text in says {
+            assert!(err(&ran).contains(text), "{args:?} does not say {text:?}: {}", err(&ran));
+        }
+    }
+}
+
+#[test]
+fn a_recording_that_is_none_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nonsense.frames");
+    std::fs::write(&path, b"\xff\xff\xff\xffthis is no recording").unwrap();
+    let ran = output(&["run", MAIN, "--from", path.to_str().unwrap()]);
+    assert_eq!(ran.status.code(), Some(3), "{}", err(&ran));
+    assert!(err(&ran).contains("nonsense.frames"), "{}", err(&ran));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let mut child = Running(
+        skytide(&["run", "likes.count()", "--from", "sim:accounts=20,rate=0", "-q"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.0.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    assert!(line.contains("result"), "{line}");
+    drop(stdout);
+    let status = child.0.wait().unwrap();
+    let mut said = String::new();
+    child.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(status.success(), "{status}: {said}");
+    assert_eq!(said, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_flushes_what_was_done() {
+    let mut child = Running(
+        skytide(&["run", "likes.count()", "--from", "sim:accounts=20,rate=500", "--results", "history"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut stdout = BufReader::new(child.0.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let asked = Instant::now();
+    let id = child.0.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.0.wait().unwrap().code(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(2), "it ends at once, not after {:?}", asked.elapsed());
+    assert!(rest.is_empty() || rest.ends_with('\n'), "rows are whole");
+}
+
+#[test]
+fn tail_prints_events_in_jetstreams_shape() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = recording(&folder, 1000, "c.frames");
+    let all = output(&["tail", "--from", &path, "-q"]);
+    let events: Vec<serde_json::Value> =
+        out(&all).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(events.len() >= 1000);
+    let likes = output(&["tail", "--from", &path, "--collections", "app.bsky.feed.like", "-q"]);
+    let expected =
+        events.iter().filter(|event| event["commit"]["collection"] == "app.bsky.feed.like").count();
+    assert!(expected > 500);
+    assert_eq!(out(&likes).lines().count(), expected);
+    let feed = output(&["tail", "--from", &path, "--collections", "app.bsky.feed.*", "--limit", "10", "-q"]);
+    assert_eq!(out(&feed).lines().count(), 10);
+    let identities = output(&["tail", "--from", &path, "--kinds", "identity,account", "-q"]);
+    assert!(
+        out(&identities)
+            .lines()
+            .all(|line| line.contains(r#""kind":"identity""#) || line.contains(r#""kind":"account""#))
+    );
+    let did = events[0]["did"].as_str().unwrap();
+    let one = output(&["tail", "--from", &path, "--dids", did, "-q"]);
+    assert!(!one.stdout.is_empty() && out(&one).lines().all(|line| line.contains(did)));
+}
+
+#[test]
+fn sim_serves_another_process() {
+    let mut server = Running(
+        skytide(&["sim", "--listen", "127.0.0.1:0", "--accounts", "20", "--rate", "0"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut said = String::new();
+    BufReader::new(server.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    let url = said.split_whitespace().find(|word| word.starts_with("ws://")).expect("it says where");
+    let ran = output(&["run", "likes.count()", "--from", url, "--cursor", "oldest", "--limit", "50", "-q"]);
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert_eq!(out(&ran).lines().count(), 50);
+}
+
+#[test]
+fn help_for_every_command() {
+    for command in ["run", "tail", "record", "check", "explain", "functions", "sim", "bench"] {
+        let ran = output(&[command, "--help"]);
+        assert!(ran.status.success() && out(&ran).contains("Usage"), "{command}");
+    }
+    let listed = out(&output(&["functions"]));
+    for name in ["count", "sum", "filter", "with_key"] {
+        assert!(listed.lines().any(|line| line.starts_with(name)), "{name} is listed");
+    }
+    assert!(out(&output(&["functions", "count"])).contains("count"));
+    let explained = out(&output(&["explain", MAIN]));
+    assert!(explained.contains("record.langs[0]"), "{explained}");
+}
+
+/// The folder of published vectors.
+fn vectors() -> String {
+    std::env::var("SKYTIDE_VECTORS").expect("SKYTIDE_VECTORS names the folder of vectors")
+}
+
+#[test]
+#[ignore = "needs SKYTIDE_VECTORS"]
+fn the_languages_of_the_real_window() {
+    let path = format!("{}/relay-window/frames.bin.zst", vectors());
+    let ran = output(&["run", MAIN, "--from", &path, "--results", "snapshot", "--format", "ndjson", "-q"]);
+    assert!(ran.status.success(), "{}", err(&ran));
+    let counts: Vec<(Option<String>, i64)> = out(&ran)
+        .lines()
+        .map(|line| {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            (row["_key"].as_str().map(str::to_owned), row["result"].as_i64().unwrap())
+        })
+        .collect();
+    let expected = [
+        (None, 1),
+        (Some("de"), 1),
+        (Some("en"), 7),
+        (Some("en-US"), 1),
+        (Some("es"), 1),
+        (Some("ja"), 1),
+        (Some("ko"), 1),
+        (Some("ru"), 1),
+        (Some("tr"), 3),
+    ];
+    assert_eq!(counts, expected.map(|(key, count)| (key.map(str::to_owned), count)));
+}
+
+#[test]
+#[ignore = "needs SKYTIDE_VECTORS"]
+fn tail_of_the_real_window_is_jetstreams() {
+    let folder = vectors();
+    let ran = output(&["tail", "--from", &format!("{folder}/relay-window/frames.bin.zst"), "-q"]);
+    assert!(ran.status.success(), "{}", err(&ran));
+    let events = |text: &str| {
+        let mut events: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
+                event.as_object_mut().unwrap().remove("time_us").expect("each has its time");
+                // As text with sorted keys, so that order of keys does not matter here.
+                sorted(event).to_string()
+            })
+            .collect();
+        events.sort();
+        events
+    };
+    let expected = std::fs::read_to_string(format!("{folder}/relay-window/expected_v1.jsonl")).unwrap();
+    assert_eq!(events(&expected).len(), 152);
+    assert_eq!(events(&out(&ran)), events(&expected));
+}
+
+fn sorted(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+            fields.sort_by(|a, b| a.0.cmp(&b.0));
+            fields.into_iter().collect()
+        }
+        serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,214 @@
+//! The functions of values, as the rules tell them (SEMANTICS 2 and 3), one value at a time.
+
+use std::cmp::Ordering;
+
+use arrow_schema::DataType;
+use twox_hash::XxHash3_64;
+
+use super::{ReferenceError, Warnings};
+use crate::text;
+use crate::value::{Val, int_range};
+
+/// Applies the function of a name to arguments of the types that checking chose.
+pub(super) fn call(
+    name: &str,
+    args: &[Val],
+    out: &DataType,
+    warnings: &mut Warnings,
+) -> Result<Val, ReferenceError> {
+    Ok(match (name, args) {
+        ("add" | "sub" | "mul" | "div" | "rem", [x, y]) => arithmetic(name, x, y, out, warnings),
+        ("neg", [x]) => match x {
+            Val::Int(x) => fit(-x, out, warnings),
+            Val::Float(x) => Val::Float(-x),
+            Val::Duration(x) => fit_duration(-i128::from(*x), warnings),
+            _ => Val::Null,
+        },
+        ("lt", [x, y]) => compare(x, y, Ordering::is_lt),
+        ("le", [x, y]) => compare(x, y, Ordering::is_le),
+        ("gt", [x, y]) => compare(x, y, Ordering::is_gt),
+        ("ge", [x, y]) => compare(x, y, Ordering::is_ge),
+        ("eq", [x, y]) => compare(x, y, Ordering::is_eq),
+        ("ne", [x, y]) => match compare(x, y, Ordering::is_eq) {
+            Val::Bool(equal) => Val::Bool(!equal),
+            other => other,
+        },
+        ("and" | "and_", [x, y]) => match (x, y) {
+            (Val::Bool(false), _) | (_, Val::Bool(false)) => Val::Bool(false),
+            (Val::Bool(true), Val::Bool(true)) => Val::Bool(true),
+            _ => Val::Null,
+        },
+        ("or" | "or_", [x, y]) => match (x, y) {
+            (Val::Bool(true), _) | (_, Val::Bool(true)) => Val::Bool(true),
+            (Val::Bool(false), Val::Bool(false)) => Val::Bool(false),
+            _ => Val::Null,
+        },
+        ("not" | "not_", [x]) => match x {
+            Val::Bool(x) => Val::Bool(!x),
+            _ => Val::Null,
+        },
+        ("is_null", [x]) => Val::Bool(x.is_null()),
+        ("is_not_null", [x]) => Val::Bool(!x.is_null()),
+        // 2.2: null where its condition is not true.
+        ("if_", [value, condition]) if *condition == Val::Bool(true) => value.clone(),
+        ("if_", [_, _]) => Val::Null,
+        ("else_", [value, other]) => {
+            if value.is_null() {
+                other.clone()
+            } else {
+                value.clone()
+            }
+        }
+        // 2.5: characters, not bytes.
+        ("len", [Val::Text(text)]) => Val::Int(text.chars().count() as i128),
+        ("lower", [Val::Text(text)]) => Val::Text(text.to_lowercase()),
+        ("upper", [Val::Text(text)]) => Val::Text(text.to_uppercase()),
+        ("len" | "lower" | "upper", [Val::Null]) => Val::Null,
+        ("index", [list, Val::Int(index)]) => list.item(*index),
+        ("index", [_, Val::Null]) => Val::Null,
+        ("hash", [value]) => Val::Int(i128::from(hash(value))),
+        _ => return Err(ReferenceError::Unknown(format!("function `{name}` of {} arguments", args.len()))),
+    })
+}
+
+/// Null with a null; whole numbers beyond their type are null and counted (2.3), as is nothing else.
+fn arithmetic(name: &str, x: &Val, y: &Val, out: &DataType, warnings: &mut Warnings) -> Val {
+    match (x, y) {
+        (Val::Int(_), Val::Int(0)) if matches!(name, "div" | "rem") => Val::Null,
+        (Val::Int(x), Val::Int(y)) => fit(
+            match name {
+                "add" => x + y,
+                "sub" => x - y,
+                "mul" => x * y,
+                "div" => x / y,
+                _ => x % y,
+            },
+            out,
+            warnings,
+        ),
+        (Val::Float(x), Val::Float(y)) => Val::Float(match (name, out) {
+            ("add", DataType::Float32) => f64::from(*x as f32 + *y as f32),
+            ("sub", DataType::Float32) => f64::from(*x as f32 - *y as f32),
+            ("mul", DataType::Float32) => f64::from(*x as f32 * *y as f32),
+            ("div", DataType::Float32) => f64::from(*x as f32 / *y as f32),
+            (_, DataType::Float32) => f64::from(*x as f32 % *y as f32),
+            ("add", _) => x + y,
+            ("sub", _) => x - y,
+            ("mul", _) => x * y,
+            ("div", _) => x / y,
+            _ => x % y,
+        }),
+        _ => Val::Null,
+    }
+}
+
+/// A whole number in a type, or null and counted.
+fn fit(value: i128, out: &DataType, warnings: &mut Warnings) -> Val {
+    match int_range(out) {
+        Some((least, greatest)) if value < least || value > greatest => {
+            warnings.overflows += 1;
+            Val::Null
+        }
+        _ => Val::Int(value),
+    }
+}
+
+fn fit_duration(nanos: i128, warnings: &mut Warnings) -> Val {
+    i64::try_from(nanos).map_or_else(
+        |_| {
+            warnings.overflows += 1;
+            Val::Null
+        },
+        Val::Duration,
+    )
+}
+
+/// Null with a null. Numbers as IEEE 754 has it: `-0.0` is `0.0`, and nothing compares to NaN.
+pub(super) fn compare(x: &Val, y: &Val, holds: fn(Ordering) -> bool) -> Val {
+    match (x, y) {
+        (Val::Null, _) | (_, Val::Null) => Val::Null,
+        (Val::Float(x), Val::Float(y)) => Val::Bool(x.partial_cmp(y).is_some_and(holds)),
+        _ => Val::Bool(holds(x.cmp(y))),
+    }
+}
+
+/// XXH3 (64 bits, seed 0) of the value's canonical bytes; 0 for null (2.4).
+fn hash(value: &Val) -> u64 {
+    match value {
+        Val::Null => 0,
+        Val::Text(text) => XxHash3_64::oneshot(text.as_bytes()),
+        Val::Bytes(bytes) => XxHash3_64::oneshot(bytes),
+        value => XxHash3_64::oneshot(&canonical(value)),
+    }
+}
+
+/// All numbers as 64 bits, little-endian; of a struct the fields, of a list their number and the items, each of them 0 for null,
+/// else 1 and its bytes; text in them follows its length.
+fn canonical(value: &Val) -> Vec<u8> {
+    let sized = |bytes: &[u8]| [&(bytes.len() as u64).to_le_bytes(), bytes].concat();
+    let item = |item: &Val| if item.is_null() { vec![0] } else { [vec![1], canonical(item)].concat() };
+    match value {
+        Val::Null => Vec::new(),
+        Val::Bool(value) => vec![u8::from(*value)],
+        Val::Int(value) => (*value as u64).to_le_bytes().to_vec(),
+        Val::Float(value) if value.is_nan() => 0x7ff8_0000_0000_0000_u64.to_le_bytes().to_vec(),
+        Val::Float(value) => (value + 0.0).to_bits().to_le_bytes().to_vec(),
+        Val::Time(nanos) | Val::Duration(nanos) => nanos.to_le_bytes().to_vec(),
+        Val::Text(text) => sized(text.as_bytes()),
+        Val::Bytes(bytes) => sized(bytes),
+        Val::List(items) => {
+            let head = (items.len() as u64).to_le_bytes().to_vec();
+            std::iter::once(head).chain(items.iter().map(item)).flatten().collect()
+        }
+        Val::Struct(fields) => fields.iter().flat_map(|(_, value)| item(value)).collect(),
+    }
+}
+
+/// A value in another type; what does not fit is null and counted (2.6).
+pub(super) fn cast(
+    value: &Val,
+    from: &DataType,
+    to: &DataType,
+    warnings: &mut Warnings,
+) -> Result<Val, ReferenceError> {
+    if from == to || value.is_null() {
+        return Ok(value.clone());
+    }
+    let float = |value: f64| match to {
+        DataType::Float32 => Val::Float(f64::from(value as f32)),
+        _ => Val::Float(value),
+    };
+    let is_float = matches!(to, DataType::Float32 | DataType::Float64);
+    let fitted = match value {
+        Val::Bool(value) if is_float => Some(float(f64::from(u8::from(*value)))),
+        Val::Bool(value) if int_range(to).is_some() => Some(Val::Int(i128::from(*value))),
+        Val::Int(value) if is_float => Some(match to {
+            DataType::Float32 => Val::Float(f64::from(*value as f32)),
+            _ => Val::Float(*value as f64),
+        }),
+        Val::Int(value) if int_range(to).is_some() => in_range(*value, to),
+        Val::Int(value) if *to == DataType::Boolean => Some(Val::Bool(*value != 0)),
+        Val::Float(value) if is_float => Some(float(*value)),
+        // Towards zero, as division does.
+        Val::Float(value) if int_range(to).is_some() => {
+            if value.is_finite() {
+                in_range(value.trunc() as i128, to)
+            } else {
+                None
+            }
+        }
+        Val::Text(text) if *to != DataType::Utf8 => {
+            text::parse(text, to).ok().filter(|value| !value.is_null())
+        }
+        Val::Bool(_) | Val::Int(_) if *to == DataType::Utf8 => Some(Val::Text(text::render(value))),
+        _ => return Err(ReferenceError::Unknown(format!("cast from {from} to {to}"))),
+    };
+    Ok(fitted.unwrap_or_else(|| {
+        warnings.misfits += 1;
+        Val::Null
+    }))
+}
+
+fn in_range(value: i128, to: &DataType) -> Option<Val> {
+    int_range(to).filter(|(least, greatest)| (least..=greatest).contains(&&value)).map(|_| Val::Int(value))
+}

@@ -1,0 +1,244 @@
+//! Arguments against a signature: which is which, one type for each variable, and the casts that make them so.
+
+use arrow_schema::DataType;
+
+use super::literal::{self, Fit};
+use super::{Checker, Value, defect};
+use crate::error::QueryError;
+use crate::functions::signature::{Class, Param, Signature, Type};
+use crate::functions::{self, Function};
+use crate::query::Span;
+use crate::scalar::Scalar;
+use crate::syntax::{Expr, Ident};
+use crate::types;
+
+/// An argument as it was given.
+#[derive(Debug, Clone)]
+pub(super) struct Given<'a> {
+    /// The parameter it names.
+    pub(super) name: Option<&'a Ident>,
+    /// What it was found to be.
+    pub(super) value: Value,
+    /// As written.
+    pub(super) expr: &'a Expr,
+}
+
+/// The arguments in the order of the parameters. What is left out is missing at the end.
+pub(super) fn arrange<'a>(
+    function: &Function,
+    given: Vec<Given<'a>>,
+    span: &Span,
+) -> Result<Vec<Given<'a>>, QueryError> {
+    let signature = functions::signature_of(function).ok_or_else(|| defect(function, span))?;
+    let name = function.name;
+    let params = &signature.params;
+    let mut placed: Vec<Option<Given<'a>>> = params.iter().map(|_| None).collect();
+    for (at, argument) in given.into_iter().enumerate() {
+        let place = match argument.name {
+            None => Some(at).filter(|at| *at < params.len()),
+            Some(Ident { name: wanted, span }) => {
+                let place = params.iter().position(|param| param.name == *wanted);
+                Some(place.ok_or_else(|| {
+                    let known = params.iter().skip(1).map(|param| param.name.clone()).collect();
+                    let message = format!("`{name}` has no parameter `{wanted}`");
+                    QueryError::unknown(span.clone(), message, wanted, known)
+                        .note("two values are compared with `==`; `=` names a parameter")
+                })?)
+            }
+        };
+        let place = place.and_then(|place| params.get(place).zip(placed.get_mut(place)));
+        let (param, place) = place.ok_or_else(|| {
+            let message = format!("too many arguments: `{name}` takes {}", params.len() - 1);
+            QueryError::new(argument.expr.span.clone(), message).note(function.signature)
+        })?;
+        if place.is_some() {
+            let message = format!("`{}` of `{name}` is given twice", param.name);
+            return Err(QueryError::new(argument.expr.span.clone(), message).note(function.signature));
+        }
+        *place = Some(argument);
+    }
+    let missing = params.iter().zip(&placed).find(|(param, given)| given.is_none() && !param.optional);
+    if let Some((param, _)) = missing {
+        let message = format!("`{name}` needs an argument: `{}`", param.name);
+        return Err(QueryError::new(span.clone(), message).note(function.signature));
+    }
+    Ok(placed.into_iter().flatten().collect())
+}
+
+/// An argument that must be a text in quotes.
+pub(super) fn text<'g>(
+    function: &Function,
+    param: &str,
+    given: &'g Given<'_>,
+) -> Result<&'g str, QueryError> {
+    match &given.value {
+        Value::Literal(Scalar::Text(text)) => Ok(text),
+        _ => {
+            let message = format!("`{param}` of `{}` must be a text in quotes", function.name);
+            Err(QueryError::new(given.expr.span.clone(), message))
+        }
+    }
+}
+
+impl<'a> Checker<'a> {
+    /// Nodes of exactly the types that a function takes, and the type of what it gives.
+    pub(super) fn coerce(
+        &mut self,
+        function: &'static Function,
+        given: &[Given<'a>],
+        span: &Span,
+    ) -> Result<(Vec<usize>, DataType), QueryError> {
+        let signature = functions::signature_of(function).ok_or_else(|| defect(function, span))?;
+        let bound = self.bind(function, signature, given)?;
+        let mut nodes = Vec::new();
+        for (param, argument) in signature.params.iter().zip(given) {
+            let takes = self.takes(&param.takes, argument, &bound).ok_or_else(|| defect(function, span))?;
+            nodes.push(self.convert(function, param, argument, &takes)?);
+        }
+        let gives = signature.result.with(&bound).ok_or_else(|| defect(function, span))?;
+        Ok((nodes, gives))
+    }
+
+    /// The type of each variable: what holds the values of all arguments in its places.
+    fn bind(
+        &self,
+        function: &'static Function,
+        signature: &Signature,
+        given: &[Given<'a>],
+    ) -> Result<Vec<DataType>, QueryError> {
+        let mut bound: Vec<Option<DataType>> = vec![None; signature.variables.len()];
+        // Columns first: a literal takes their type.
+        for (param, argument) in signature.params.iter().zip(given) {
+            let Value::Node(node) = argument.value else { continue };
+            let actual = &self.graph.node(node).data_type;
+            let (variable, actual) = match &param.takes {
+                Type::Variable(variable) => (*variable, actual),
+                Type::List(item) => match (item.as_ref(), types::item(actual)) {
+                    (Type::Variable(variable), Some(item)) => (*variable, item),
+                    (_, Some(_)) => continue,
+                    (_, None) => return Err(self.mismatch(function, argument, "a list")),
+                },
+                Type::Exactly(_) | Type::Depends => continue,
+            };
+            let class = signature.variables[variable].1;
+            let admitted = class.admits(actual).ok_or_else(|| self.misfit(function, argument, class))?;
+            let shared = match &bound[variable] {
+                None => Some(admitted),
+                Some(others) => types::common(others, &admitted).and_then(|both| class.admits(&both)),
+            };
+            bound[variable] = Some(shared.ok_or_else(|| self.incompatible(function, given, argument))?);
+        }
+        for (param, argument) in signature.params.iter().zip(given) {
+            let (Value::Literal(literal), Type::Variable(variable)) = (&argument.value, &param.takes) else {
+                continue;
+            };
+            let class = signature.variables[*variable].1;
+            let natural = literal::natural_type(literal);
+            let shared = match &bound[*variable] {
+                // A null says nothing about its type.
+                _ if *literal == Scalar::Null => continue,
+                None => Some(class.admits(&natural).ok_or_else(|| self.misfit(function, argument, class))?),
+                Some(others) => match literal::fit(literal, others) {
+                    Fit::As(both) => class.admits(&both),
+                    Fit::Unreadable => return Err(unreadable(argument, literal, others)),
+                    Fit::Not => None,
+                },
+            };
+            bound[*variable] = Some(shared.ok_or_else(|| self.incompatible(function, given, argument))?);
+        }
+        Ok(bound.into_iter().map(|bound| bound.unwrap_or(DataType::Int64)).collect())
+    }
+
+    /// The type a parameter takes of this argument.
+    fn takes(&self, param: &Type, argument: &Given<'a>, bound: &[DataType]) -> Option<DataType> {
+        let takes = param.with(bound)?;
+        if let (Type::List(_), Value::Node(node)) = (param, &argument.value) {
+            // Lists of one kind differ in the name of their items; that is no reason to copy them.
+            let actual = &self.graph.node(*node).data_type;
+            if matches!(actual, DataType::List(_)) && types::item(actual) == types::item(&takes) {
+                return Some(actual.clone());
+            }
+        }
+        Some(takes)
+    }
+
+    /// The argument in a type, where it has it or can be brought to it without loss.
+    fn convert(
+        &mut self,
+        function: &'static Function,
+        param: &Param,
+        argument: &Given<'a>,
+        takes: &DataType,
+    ) -> Result<usize, QueryError> {
+        let span = &argument.expr.span;
+        match &argument.value {
+            Value::Literal(literal) => match literal::fit(literal, takes) {
+                Fit::As(shared) if shared == *takes => {
+                    self.graph.add_literal(literal.clone(), takes.clone(), span)
+                }
+                Fit::Unreadable => Err(unreadable(argument, literal, takes)),
+                Fit::As(_) | Fit::Not => Err(self.mismatch(function, argument, &types::name(takes))),
+            },
+            Value::Node(node) => {
+                let actual = &self.graph.node(*node).data_type;
+                let fits = match &param.takes {
+                    // Checked when the variables were bound.
+                    Type::Variable(_) | Type::List(_) | Type::Depends => true,
+                    Type::Exactly(_) => types::common(actual, takes).as_ref() == Some(takes),
+                };
+                if !fits {
+                    return Err(self.mismatch(function, argument, &types::name(takes)));
+                }
+                self.graph.add_cast(*node, takes.clone(), span)
+            }
+        }
+    }
+
+    /// What an argument is, in words.
+    fn found(&self, argument: &Given<'a>) -> String {
+        match &argument.value {
+            Value::Literal(literal) => literal::describe(literal),
+            Value::Node(node) => types::name(&self.graph.node(*node).data_type),
+        }
+    }
+
+    fn mismatch(&self, function: &Function, argument: &Given<'a>, needs: &str) -> QueryError {
+        let (name, found) = (spoken(function), self.found(argument));
+        let message = format!("Incompatible argument types: {name} needs {needs}, found {found}");
+        QueryError::new(argument.expr.span.clone(), message).note(function.signature)
+    }
+
+    /// An error about an argument of a type that the class of its variable does not hold.
+    fn misfit(&self, function: &Function, argument: &Given<'a>, class: Class) -> QueryError {
+        let error = self.mismatch(function, argument, class.words());
+        let Value::Node(node) = argument.value else { return error };
+        let DataType::Struct(fields) = &self.graph.node(node).data_type else { return error };
+        let fit = fields.iter().filter(|field| class.admits(field.data_type()).is_some());
+        let fit: Vec<_> = fit.map(|field| format!("`{}`", field.name())).collect();
+        if fit.is_empty() {
+            error
+        } else {
+            error.note(format!("of its fields these fit: {}", fit.join(", ")))
+        }
+    }
+
+    fn incompatible(&self, function: &Function, given: &[Given<'a>], argument: &Given<'a>) -> QueryError {
+        let found: Vec<_> = given.iter().map(|argument| self.found(argument)).collect();
+        let message =
+            format!("Incompatible argument types: {} is given {}", spoken(function), found.join(" and "));
+        QueryError::new(argument.expr.span.clone(), message).note(function.signature)
+    }
+}
+
+/// A function as it is written.
+fn spoken(function: &Function) -> String {
+    format!("`{}`", function.operator.unwrap_or(function.name))
+}
+
+fn unreadable(argument: &Given<'_>, literal: &Scalar, data_type: &DataType) -> QueryError {
+    let text = if let Scalar::Text(text) = literal { text.as_str() } else { "" };
+    let example =
+        if matches!(data_type, DataType::Duration(_)) { "\"1h30m\"" } else { "\"2026-07-04T14:38:08Z\"" };
+    let message = format!("the text `{text}` is no {}", types::name(data_type));
+    QueryError::new(argument.expr.span.clone(), message).expecting(&[example])
+}

@@ -1,0 +1,288 @@
+//! The graph under construction: each distinct expression once, with its type, grouping and continuity.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Fields};
+
+use super::{Value, literal, no_points};
+use crate::catalog::StreamDef;
+use crate::error::QueryError;
+use crate::query::{Continuity, Grouping, Node, Op, Query, Span};
+use crate::scalar::Scalar;
+use crate::syntax::MAX_DEPTH;
+
+/// Most expressions of a query.
+const MAX_NODES: usize = 4096;
+/// Deepest way from the answer to a source: planning calls itself along it.
+const MAX_NODE_DEPTH: u32 = 2 * MAX_DEPTH;
+/// Most values within the values of one expression: `let`s can double a record in a few letters.
+const MAX_WIDTH: usize = 100_000;
+
+#[derive(Default)]
+pub(super) struct Graph {
+    nodes: Vec<Node>,
+    sizes: Vec<Size>,
+    known: HashMap<Key, usize>,
+}
+
+/// What is bounded of a node.
+#[derive(Clone, Copy)]
+struct Size {
+    depth: u32,
+    /// Values within its value, at most.
+    width: usize,
+}
+
+/// What makes two expressions the same.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    op: OpKey,
+    args: Vec<usize>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum OpKey {
+    Stream(u16, String),
+    /// A scalar as its debug text, which tells apart what equality of floats does not.
+    Literal(String, DataType),
+    Field(String),
+    Call(&'static str),
+    Cast(DataType),
+    Record(Vec<String>),
+    Filter,
+    WithKey(Arc<str>),
+    Aggregate(&'static str),
+}
+
+impl Graph {
+    pub(super) fn node(&self, node: usize) -> &Node {
+        &self.nodes[node]
+    }
+
+    /// Place and type of a field of a node's struct.
+    pub(super) fn field_of(&self, node: usize, name: &str) -> Option<(usize, DataType)> {
+        let DataType::Struct(fields) = &self.nodes[node].data_type else { return None };
+        fields.find(name).map(|(at, field)| (at, field.data_type().clone()))
+    }
+
+    /// Names of the fields of a node's struct; none if it is no struct.
+    pub(super) fn fields_of(&self, node: usize) -> Vec<String> {
+        match &self.nodes[node].data_type {
+            DataType::Struct(fields) => fields.iter().map(|field| field.name().clone()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The stream that a node is, if it is one as it comes from its source.
+    pub(super) fn stream_of(&self, node: usize) -> Option<&StreamDef> {
+        match &self.nodes[node].op {
+            Op::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    pub(super) fn add_stream(&mut self, stream: Arc<StreamDef>, span: &Span) -> Result<Value, QueryError> {
+        let key_type = stream.fields.find(&stream.key).map(|(_, field)| field.data_type().clone());
+        let key_type = key_type.ok_or_else(|| {
+            QueryError::new(
+                span.clone(),
+                format!("`{}` has no column `{}`, its key", stream.name, stream.key),
+            )
+        })?;
+        let node = Node {
+            data_type: stream.data_type(),
+            grouping: Some(Grouping { name: Arc::from(stream.key.as_str()), key_type }),
+            continuity: Continuity::Discrete,
+            op: Op::Stream(stream),
+            args: Vec::new(),
+            span: span.clone(),
+        };
+        self.add(node).map(Value::Node)
+    }
+
+    pub(super) fn add_literal(
+        &mut self,
+        scalar: Scalar,
+        data_type: DataType,
+        span: &Span,
+    ) -> Result<usize, QueryError> {
+        self.add(Node {
+            op: Op::Literal(literal::typed(scalar, &data_type)),
+            args: Vec::new(),
+            data_type,
+            grouping: None,
+            continuity: Continuity::Constant,
+            span: span.clone(),
+        })
+    }
+
+    pub(super) fn add_field(
+        &mut self,
+        of: usize,
+        name: &str,
+        data_type: DataType,
+        span: &Span,
+    ) -> Result<Value, QueryError> {
+        self.add_joined(Op::Field(name.to_owned()), vec![of], data_type, span, None)
+    }
+
+    /// A value in another type; the value itself if it is of it.
+    pub(super) fn add_cast(&mut self, value: usize, to: DataType, span: &Span) -> Result<usize, QueryError> {
+        if self.nodes[value].data_type == to {
+            return Ok(value);
+        }
+        let node = self.joined(Op::Cast, vec![value], to, span)?;
+        self.add(node)
+    }
+
+    pub(super) fn add_record(
+        &mut self,
+        names: Vec<String>,
+        values: Vec<usize>,
+        span: &Span,
+    ) -> Result<Value, QueryError> {
+        let fields = names.iter().zip(&values);
+        let fields = fields.map(|(name, value)| Field::new(name, self.nodes[*value].data_type.clone(), true));
+        let data_type = DataType::Struct(fields.collect::<Fields>());
+        self.add_joined(Op::Record(names), values, data_type, span, None)
+    }
+
+    /// An operation on the union of its arguments' points. What `needs_points` names is none of constants alone.
+    pub(super) fn add_joined(
+        &mut self,
+        op: Op,
+        args: Vec<usize>,
+        data_type: DataType,
+        span: &Span,
+        needs_points: Option<&str>,
+    ) -> Result<Value, QueryError> {
+        let node = self.joined(op, args, data_type, span)?;
+        if let (Some(name), None) = (needs_points, &node.grouping) {
+            return Err(no_points(span.clone(), &format!("`{name}`")));
+        }
+        self.add(node).map(Value::Node)
+    }
+
+    pub(super) fn add_with_key(
+        &mut self,
+        args: Vec<usize>,
+        data_type: DataType,
+        grouping: Grouping,
+        span: &Span,
+    ) -> Result<Value, QueryError> {
+        let node = self.joined(Op::WithKey, args, data_type, span)?;
+        if node.grouping.is_none() {
+            return Err(no_points(span.clone(), "`with_key`"));
+        }
+        self.add(Node { grouping: Some(grouping), ..node }).map(Value::Node)
+    }
+
+    /// A node with the grouping that its arguments share and the continuity that follows from theirs (SEMANTICS 1.3, 1.4).
+    fn joined(&self, op: Op, args: Vec<usize>, data_type: DataType, span: &Span) -> Result<Node, QueryError> {
+        let mut grouping: Option<&Grouping> = None;
+        let mut points = Continuity::Constant;
+        for arg in args.iter().map(|arg| &self.nodes[*arg]) {
+            match (grouping, &arg.grouping) {
+                (Some(one), Some(other)) if one != other => return Err(two_groupings(&arg.span, one, other)),
+                (None, Some(_)) => grouping = arg.grouping.as_ref(),
+                _ => {}
+            }
+            points = match (points, arg.continuity) {
+                (Continuity::Discrete, _) | (_, Continuity::Discrete) => Continuity::Discrete,
+                (Continuity::Continuous, _) | (_, Continuity::Continuous) => Continuity::Continuous,
+                (Continuity::Constant, Continuity::Constant) => Continuity::Constant,
+            };
+        }
+        let continuity = match op {
+            Op::Filter | Op::WithKey => Continuity::Discrete,
+            Op::Aggregate(_) => Continuity::Continuous,
+            _ => points,
+        };
+        Ok(Node { op, args, data_type, grouping: grouping.cloned(), continuity, span: span.clone() })
+    }
+
+    fn add(&mut self, node: Node) -> Result<usize, QueryError> {
+        let key = Key {
+            op: match &node.op {
+                Op::Stream(stream) => OpKey::Stream(stream.source, stream.name.clone()),
+                Op::Literal(scalar) => OpKey::Literal(format!("{scalar:?}"), node.data_type.clone()),
+                Op::Field(name) => OpKey::Field(name.clone()),
+                Op::Call(function) => OpKey::Call(function.name),
+                Op::Cast => OpKey::Cast(node.data_type.clone()),
+                Op::Record(names) => OpKey::Record(names.clone()),
+                Op::Filter => OpKey::Filter,
+                Op::WithKey => {
+                    OpKey::WithKey(node.grouping.as_ref().map_or("".into(), |group| group.name.clone()))
+                }
+                Op::Aggregate(function) => OpKey::Aggregate(function.name),
+            },
+            args: node.args.clone(),
+        };
+        if let Some(known) = self.known.get(&key) {
+            return Ok(*known);
+        }
+        let args = || node.args.iter().map(|arg| self.sizes[*arg]);
+        let size = Size {
+            depth: 1 + args().map(|size| size.depth).max().unwrap_or(0),
+            width: match node.op {
+                Op::Record(_) => 1 + args().map(|size| size.width).sum::<usize>(),
+                Op::Stream(_) => width(&node.data_type),
+                _ => args().map(|size| size.width).max().unwrap_or(1),
+            },
+        };
+        let limit = if size.depth > MAX_NODE_DEPTH {
+            format!("nested too deeply: more than {MAX_NODE_DEPTH} operations")
+        } else if size.width > MAX_WIDTH {
+            format!("too wide: more than {MAX_WIDTH} values within one")
+        } else if self.nodes.len() >= MAX_NODES {
+            format!("too many expressions: more than {MAX_NODES}")
+        } else {
+            self.nodes.push(node);
+            self.sizes.push(size);
+            self.known.insert(key, self.nodes.len() - 1);
+            return Ok(self.nodes.len() - 1);
+        };
+        Err(QueryError::new(node.span, limit))
+    }
+
+    /// The query: what its answer depends on, and nothing else.
+    pub(super) fn finish(self, text: String, root: usize) -> Query {
+        let mut used = vec![false; self.nodes.len()];
+        used[root] = true;
+        for at in (0..self.nodes.len()).rev().filter(|at| *at <= root) {
+            if used[at] {
+                self.nodes[at].args.iter().for_each(|arg| used[*arg] = true);
+            }
+        }
+        let mut places = vec![0; self.nodes.len()];
+        let mut nodes = Vec::new();
+        for (at, mut node) in self.nodes.into_iter().enumerate().filter(|(at, _)| used[*at]) {
+            places[at] = nodes.len();
+            node.args.iter_mut().for_each(|arg| *arg = places[*arg]);
+            nodes.push(node);
+        }
+        Query { text, nodes, root: places[root] }
+    }
+}
+
+/// Values within values of a type.
+fn width(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Struct(fields) => 1 + fields.iter().map(|field| width(field.data_type())).sum::<usize>(),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            1 + width(item.data_type())
+        }
+        _ => 1,
+    }
+}
+
+fn two_groupings(span: &Span, one: &Grouping, other: &Grouping) -> QueryError {
+    let (one_type, other_type) = (crate::types::name(&one.key_type), crate::types::name(&other.key_type));
+    let message = format!(
+        "different groupings: `{}` ({one_type}) and `{}` ({other_type}) cannot be used in one expression",
+        one.name, other.name
+    );
+    QueryError::new(span.clone(), message)
+        .note("`with_key` groups a stream by another key; `grouping=\"…\"` names what its keys are")
+}

@@ -1,0 +1,385 @@
+//! Text to a checked query: names are looked up, types chosen, groupings compared, and each distinct expression kept once.
+//!
+//! A literal has no type until it meets something that has one (SEMANTICS 2.1), so checking an expression gives a [`Value`]:
+//! a literal yet to be typed, or a node of the graph.
+
+mod arguments;
+mod graph;
+mod literal;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_schema::DataType;
+
+use crate::catalog::Catalog;
+use crate::error::QueryError;
+use crate::functions::{self, Form, Function, FunctionKind};
+use crate::query::{Grouping, Op, Query, Span};
+use crate::scalar::Scalar;
+use crate::syntax::{self, Arg, BinaryOp, Expr, ExprKind, Ident, Program, UnaryOp};
+use crate::types;
+use arguments::Given;
+use graph::Graph;
+
+/// Reads and checks a query.
+///
+/// # Errors
+/// The first thing that is wrong with it, with its place in the text. Nothing has run.
+pub fn compile(text: &str, catalog: &dyn Catalog) -> Result<Query, QueryError> {
+    let program = syntax::parse(text)?;
+    let mut checker =
+        Checker { catalog, graph: Graph::default(), lets: BTreeMap::new(), receivers: Vec::new() };
+    let root = checker.program(&program)?;
+    Ok(checker.graph.finish(text.to_owned(), root))
+}
+
+/// What an expression was found to be.
+#[derive(Debug, Clone)]
+enum Value {
+    /// A constant that takes the type of what it meets.
+    Literal(Scalar),
+    /// A node of the graph.
+    Node(usize),
+}
+
+struct Checker<'a> {
+    catalog: &'a dyn Catalog,
+    graph: Graph,
+    lets: BTreeMap<&'a str, Value>,
+    /// What stands before the dots of the calls around: bare names are their fields, the innermost's first.
+    receivers: Vec<usize>,
+}
+
+impl<'a> Checker<'a> {
+    fn program(&mut self, program: &'a Program) -> Result<usize, QueryError> {
+        for binding in &program.lets {
+            let Ident { name, span } = &binding.name;
+            let value = self.expr(&binding.value)?;
+            if self.lets.insert(name, value).is_some() {
+                return Err(QueryError::new(span.clone(), format!("`{name}` is defined twice")));
+            }
+        }
+        let body = &program.body;
+        let root = self.expr(body)?;
+        match root {
+            Value::Node(root) if self.graph.node(root).grouping.is_some() => Ok(root),
+            _ => Err(no_points(body.span.clone(), "an answer").expecting(&["an expression of a stream"])),
+        }
+    }
+
+    fn expr(&mut self, expr: &'a Expr) -> Result<Value, QueryError> {
+        let span = &expr.span;
+        match &expr.kind {
+            ExprKind::Literal(literal) => Ok(Value::Literal(literal.clone())),
+            ExprKind::Name(name) => self.name(name, span),
+            ExprKind::Field { value, name } => {
+                let of = self.expr(value)?;
+                self.field(&of, &name.name, &name.span, span)
+            }
+            ExprKind::Index { value, index } => self.operation("index", &[value, index], span),
+            ExprKind::Unary { op, value } => self.unary(*op, value, span),
+            ExprKind::Binary { op, left, right } => self.binary(*op, left, right, span),
+            ExprKind::Call { receiver, function, args } => {
+                self.call(receiver.as_deref(), function, args, span)
+            }
+            ExprKind::Record(fields) => self.record(fields, span),
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, value: &'a Expr, span: &Span) -> Result<Value, QueryError> {
+        // A negative number is a literal like any other: it takes the type of what it meets.
+        if let (UnaryOp::Neg, ExprKind::Literal(literal)) = (op, &value.kind)
+            && let Some(negated) = literal::negate(literal)
+        {
+            return Ok(Value::Literal(negated));
+        }
+        self.operation(op.function(), &[value], span)
+    }
+
+    fn binary(
+        &mut self,
+        op: BinaryOp,
+        left: &'a Expr,
+        right: &'a Expr,
+        span: &Span,
+    ) -> Result<Value, QueryError> {
+        self.operation(op.function(), &[left, right], span)
+    }
+
+    /// What an operator means.
+    fn operation(&mut self, name: &str, operands: &[&'a Expr], span: &Span) -> Result<Value, QueryError> {
+        let function = functions::find(name);
+        let function = function
+            .ok_or_else(|| QueryError::new(span.clone(), format!("no function is called `{name}`")))?;
+        let mut given = Vec::new();
+        for operand in operands {
+            given.push(Given { name: None, value: self.expr(operand)?, expr: operand });
+        }
+        self.apply(function, given, span)
+    }
+
+    /// A bare name: a field of what the method is called on, else a `let`, else a source (SEMANTICS 8.1).
+    fn name(&mut self, name: &'a str, span: &Span) -> Result<Value, QueryError> {
+        for receiver in self.receivers.clone().into_iter().rev() {
+            if let Some((_, data_type)) = self.graph.field_of(receiver, name) {
+                return self.graph.add_field(receiver, name, data_type, span);
+            }
+        }
+        if let Some(value) = self.lets.get(name) {
+            return Ok(value.clone());
+        }
+        if let Some(stream) = self.catalog.stream(name) {
+            return self.graph.add_stream(stream, span);
+        }
+        let mut known: Vec<String> =
+            self.receivers.iter().rev().flat_map(|at| self.graph.fields_of(*at)).collect();
+        known.extend(self.lets.keys().map(|&name| name.to_owned()));
+        let fields = if known.is_empty() { "" } else { "field, `let` or " };
+        known.extend(self.catalog.names());
+        let message = format!("no {fields}source is called `{name}`");
+        let error = QueryError::unknown(span.clone(), message, name, known);
+        Err(if functions::find(name).is_some() {
+            error.note(format!("`{name}` is a function: it is called with brackets, on what it is of"))
+        } else {
+            error
+        })
+    }
+
+    fn field(&mut self, of: &Value, name: &str, at: &Span, span: &Span) -> Result<Value, QueryError> {
+        let (node, data_type) = match of {
+            Value::Node(node) => (*node, self.graph.node(*node).data_type.clone()),
+            Value::Literal(literal) => {
+                let found = literal::describe(literal);
+                let message = format!("Cannot access column `{name}`: this is {found}, not a struct");
+                return Err(QueryError::new(at.clone(), message));
+            }
+        };
+        if !matches!(data_type, DataType::Struct(_)) {
+            let found = types::name(&data_type);
+            let error = QueryError::new(
+                at.clone(),
+                format!("Cannot access column `{name}`: this is {found}, not a struct"),
+            );
+            return Err(self.hint_call(error, node, name));
+        }
+        if let Some((_, field)) = self.graph.field_of(node, name) {
+            return self.graph.add_field(node, name, field, span);
+        }
+        let known = self.graph.fields_of(node);
+        let message = format!("Illegal field reference: there is no field `{name}` here");
+        Err(self.hint_call(QueryError::unknown(at.clone(), message, name, known), node, name))
+    }
+
+    /// Says so where a call has lost its brackets.
+    fn hint_call(&self, error: QueryError, node: usize, name: &str) -> QueryError {
+        let method = self.graph.stream_of(node).and_then(|stream| self.catalog.stream_method(stream, name));
+        if functions::find(name).is_some() || method.is_some() {
+            return error.note(format!("`{name}` is a function: it is called with brackets, `{name}(…)`"));
+        }
+        error
+    }
+
+    fn record(&mut self, fields: &'a [(Ident, Expr)], span: &Span) -> Result<Value, QueryError> {
+        if fields.is_empty() {
+            return Err(QueryError::new(span.clone(), "a record needs at least one field")
+                .expecting(&["name: value"]));
+        }
+        let (mut names, mut nodes) = (Vec::new(), Vec::new());
+        for (Ident { name, span }, value) in fields {
+            if names.contains(name) {
+                return Err(QueryError::new(span.clone(), format!("the field `{name}` is given twice")));
+            }
+            names.push(name.clone());
+            let checked = self.expr(value)?;
+            nodes.push(self.natural(checked, &value.span)?);
+        }
+        self.graph.add_record(names, nodes, span)
+    }
+
+    /// A node for a value that meets nothing with a type.
+    fn natural(&mut self, value: Value, span: &Span) -> Result<usize, QueryError> {
+        match value {
+            Value::Node(node) => Ok(node),
+            Value::Literal(literal) => {
+                let data_type = literal::natural_type(&literal);
+                self.graph.add_literal(literal, data_type, span)
+            }
+        }
+    }
+
+    /// `x.f(y)`, or `f(x, y)`, which means the same.
+    fn call(
+        &mut self,
+        receiver: Option<&'a Expr>,
+        function: &'a Ident,
+        args: &'a [Arg],
+        span: &Span,
+    ) -> Result<Value, QueryError> {
+        let Ident { name, span: at } = function;
+        let found = functions::find(name);
+        if let (None, None, [Arg { name: None, value }]) = (receiver, found, args)
+            && let ExprKind::Literal(Scalar::Text(text)) = &value.kind
+        {
+            let stream = self.catalog.stream_function(name, text);
+            return match stream {
+                Ok(stream) => self.graph.add_stream(stream, span),
+                Err(message) => {
+                    let mut error = QueryError::new(span.clone(), message);
+                    error.nearest =
+                        crate::error::nearest(name, functions::all().map(|function| function.name));
+                    Err(error)
+                }
+            };
+        }
+        let (first, rest) = match (receiver, args) {
+            (Some(receiver), args) => (Some(receiver), args),
+            (None, [Arg { name: None, value }, rest @ ..]) => (Some(value), rest),
+            (None, args) => (None, args),
+        };
+        let mut given = Vec::new();
+        let mut scope = None;
+        if let Some(first) = first {
+            let value = self.expr(first)?;
+            if let Value::Node(node) = value {
+                scope = Some(node);
+            }
+            given.push(Given { name: None, value, expr: first });
+        }
+        let Some(function) = found else {
+            return self.stream_method(scope, name, rest, at, span);
+        };
+        self.receivers.extend(scope);
+        let rest = rest.iter().map(|arg| {
+            Ok(Given { name: arg.name.as_ref(), value: self.expr(&arg.value)?, expr: &arg.value })
+        });
+        let rest = rest.collect::<Result<Vec<_>, QueryError>>();
+        if scope.is_some() {
+            self.receivers.pop();
+        }
+        given.extend(rest?);
+        self.apply(function, given, span)
+    }
+
+    /// A method that the catalog knows, as `posts.deletes()`.
+    fn stream_method(
+        &mut self,
+        receiver: Option<usize>,
+        name: &str,
+        args: &[Arg],
+        at: &Span,
+        span: &Span,
+    ) -> Result<Value, QueryError> {
+        let stream = receiver.and_then(|node| self.graph.stream_of(node));
+        if let Some(stream) = stream
+            && let Some(other) = self.catalog.stream_method(stream, name)
+        {
+            return match args {
+                [] => self.graph.add_stream(other, span),
+                [first, ..] => {
+                    let place = first.value.span.clone();
+                    Err(QueryError::new(place, format!("`{name}` takes no arguments")))
+                }
+            };
+        }
+        let known = functions::all().map(|function| function.name.to_owned()).collect();
+        let mut error =
+            QueryError::unknown(at.clone(), format!("no function is called `{name}`"), name, known);
+        // All names of the registry are too many to list: the nearest helps.
+        error.expected.clear();
+        if receiver.is_some_and(|node| self.graph.field_of(node, name).is_some()) {
+            return Err(error.note(format!("`{name}` is a field: it is written without brackets")));
+        }
+        Err(error)
+    }
+
+    /// A function of arguments.
+    fn apply(
+        &mut self,
+        function: &'static Function,
+        given: Vec<Given<'a>>,
+        span: &Span,
+    ) -> Result<Value, QueryError> {
+        let matched = arguments::arrange(function, given, span)?;
+        match &function.kind {
+            FunctionKind::Form(Form::Col) => {
+                let [value, name, ..] = matched.as_slice() else { return Err(defect(function, span)) };
+                let (of, expr) = (value.value.clone(), name.expr);
+                let name = arguments::text(function, "name", name)?.to_owned();
+                self.field(&of, &name, &expr.span, span)
+            }
+            FunctionKind::Form(Form::Cast) => {
+                let [value, to, ..] = matched.as_slice() else { return Err(defect(function, span)) };
+                let name = arguments::text(function, "type", to)?;
+                let to = types::castable(name).ok_or_else(|| {
+                    let known = types::CASTABLE.map(str::to_owned).to_vec();
+                    QueryError::unknown(
+                        to.expr.span.clone(),
+                        format!("no type is called `{name}`"),
+                        name,
+                        known,
+                    )
+                })?;
+                self.cast(value, to, span)
+            }
+            FunctionKind::Form(Form::Filter) => {
+                let (nodes, data_type) = self.coerce(function, &matched, span)?;
+                self.graph.add_joined(Op::Filter, nodes, data_type, span, Some(function.name))
+            }
+            FunctionKind::Form(Form::WithKey) => self.with_key(function, &matched, span),
+            FunctionKind::Scalar(_) => {
+                let (nodes, data_type) = self.coerce(function, &matched, span)?;
+                self.graph.add_joined(Op::Call(function), nodes, data_type, span, None)
+            }
+            FunctionKind::Aggregate(_) => {
+                let (nodes, data_type) = self.coerce(function, &matched, span)?;
+                self.graph.add_joined(Op::Aggregate(function), nodes, data_type, span, Some(function.name))
+            }
+        }
+    }
+
+    fn cast(&mut self, value: &Given<'a>, to: DataType, span: &Span) -> Result<Value, QueryError> {
+        let place = &value.expr.span;
+        if let Value::Literal(Scalar::Null) = value.value {
+            return self.graph.add_literal(Scalar::Null, to, span).map(Value::Node);
+        }
+        let node = self.natural(value.value.clone(), place)?;
+        let from = &self.graph.node(node).data_type;
+        if !arrow_cast::can_cast_types(from, &to) {
+            let message = format!(
+                "Incompatible argument types: no {} can be cast to {}",
+                types::name(from),
+                types::name(&to)
+            );
+            return Err(QueryError::new(place.clone(), message));
+        }
+        self.graph.add_cast(node, to, span).map(Value::Node)
+    }
+
+    fn with_key(
+        &mut self,
+        function: &'static Function,
+        matched: &[Given<'a>],
+        span: &Span,
+    ) -> Result<Value, QueryError> {
+        let [_, key, given @ ..] = matched else { return Err(defect(function, span)) };
+        let name = match given {
+            [grouping, ..] => arguments::text(function, "grouping", grouping)?.to_owned(),
+            [] => key.expr.to_string(),
+        };
+        let (nodes, data_type) = self.coerce(function, &matched[..2], span)?;
+        let key_type = self.graph.node(nodes[1]).data_type.clone();
+        let grouping = Grouping { name: Arc::from(name), key_type };
+        self.graph.add_with_key(nodes, data_type, grouping, span)
+    }
+}
+
+/// An error about a constant where there must be points.
+fn no_points(span: Span, what: &str) -> QueryError {
+    QueryError::new(span, format!("a constant has no points: {what} needs a stream"))
+}
+
+/// The registry contradicts the checker; its tests keep this from happening.
+fn defect(function: &Function, span: &Span) -> QueryError {
+    QueryError::new(span.clone(), format!("`{}` is not defined as it is used", function.name))
+}

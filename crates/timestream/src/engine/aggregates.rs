@@ -1,0 +1,428 @@
+//! The aggregations: their states as plain vectors by key number.
+//!
+//! All skip nulls and hold their value at null points (SEMANTICS 4.2). A function here makes the state for a type of input;
+//! the registry of [functions](crate::functions) names them.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Float64Array, Int64Array, PrimitiveArray, UInt64Array,
+};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_schema::DataType;
+
+use super::aggregate::{Aggregate, Batch};
+use super::array::fill;
+use super::error::EngineError;
+use super::slots::{Keep, Slots};
+
+/// `count`: how many points were not null, as i64. Never null from a key's first point on.
+///
+/// # Errors
+/// None: every type can be counted.
+pub fn count(_: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+    Ok(Box::new(Count { counts: Vec::new(), what: Counted::NotNull }))
+}
+
+/// `count_if`: how many points were true, as i64. Never null from a key's first point on.
+///
+/// # Errors
+/// The input is not boolean.
+pub fn count_if(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+    match input {
+        DataType::Boolean => Ok(Box::new(Count { counts: Vec::new(), what: Counted::True })),
+        other => Err(EngineError::mismatch("count_if", "bool", other)),
+    }
+}
+
+/// `sum`: signed ints as i64, unsigned as u64, floats as f64, in the order of the points. After an overflow of ints null.
+///
+/// # Errors
+/// The input is not a number.
+pub fn sum(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+    match input {
+        _ if input.is_signed_integer() => Ok(Box::new(Sum::<Int64Type>::default())),
+        _ if input.is_unsigned_integer() => Ok(Box::new(Sum::<UInt64Type>::default())),
+        _ if input.is_floating() => Ok(Box::new(Sum::<Float64Type>::default())),
+        _ => Err(EngineError::mismatch("sum", "a number", input)),
+    }
+}
+
+/// `mean`: the sum as f64, in the order of the points, divided by the count.
+///
+/// # Errors
+/// The input is not a number.
+pub fn mean(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+    if input.is_integer() || input.is_floating() {
+        return Ok(Box::new(Mean::default()));
+    }
+    Err(EngineError::mismatch("mean", "a number", input))
+}
+
+/// `min`: the least value. Numbers come before NaN; of equal values (-0.0 and 0.0) the first is kept. Text goes by bytes.
+///
+/// # Errors
+/// Values of the type cannot be kept.
+pub fn min(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+    kept(input, Keep::Min)
+}
+
+/// `max`: the greatest value. Numbers come before NaN; of equal values (-0.0 and 0.0) the first is kept. Text goes by bytes.
+///
+/// # Errors
+/// Values of the type cannot be kept.
+pub fn max(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+    kept(input, Keep::Max)
+}
+
+/// `first`: the first value that was not null.
+///
+/// # Errors
+/// Values of the type cannot be kept.
+pub fn first(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+    kept(input, Keep::First)
+}
+
+/// `last`: the newest value that was not null.
+///
+/// # Errors
+/// Values of the type cannot be kept.
+pub fn last(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+    kept(input, Keep::Last)
+}
+
+fn kept(input: &DataType, keep: Keep) -> Result<Box<dyn Aggregate>, EngineError> {
+    Ok(Box::new(Kept { keep, slots: Slots::new(input)? }))
+}
+
+/// A part of a saved state as the array it must be.
+fn part<'a, T: Array + 'static>(
+    state: &'a [ArrayRef],
+    index: usize,
+    what: &'static str,
+) -> Result<&'a T, EngineError> {
+    let part = state.get(index).ok_or_else(|| EngineError::mismatch(what, "another part", "none"))?;
+    let found = || EngineError::mismatch(what, std::any::type_name::<T>(), part.data_type());
+    part.as_any().downcast_ref::<T>().ok_or_else(found)
+}
+
+/// The values of a batch as the wide type that is summed.
+fn widened<T: ArrowPrimitiveType>(
+    values: &ArrayRef,
+    what: &'static str,
+) -> Result<PrimitiveArray<T>, EngineError> {
+    if let Some(values) = values.as_primitive_opt::<T>() {
+        return Ok(values.clone());
+    }
+    let cast = arrow_cast::cast(values, &T::DATA_TYPE).map_err(EngineError::kernel(what))?;
+    Ok(cast.as_primitive::<T>().clone())
+}
+
+/// What a [`Count`] counts.
+#[derive(Clone, Copy)]
+enum Counted {
+    NotNull,
+    True,
+}
+
+/// `count` and `count_if`.
+struct Count {
+    /// One more than the count; 0 before a key's first point.
+    counts: Vec<u64>,
+    what: Counted,
+}
+
+impl Aggregate for Count {
+    fn data_type(&self) -> DataType {
+        DataType::Int64
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        fill(&mut self.counts, batch.known, 0);
+        let mut counted = batch.valid();
+        if let Counted::True = self.what {
+            let values = batch.array()?;
+            let values = values.as_boolean_opt();
+            let values =
+                values.ok_or_else(|| EngineError::mismatch("count_if", "bool", batch.values.data_type()))?;
+            counted = Some(counted.map_or_else(|| values.values().clone(), |valid| &valid & values.values()));
+        }
+        let counts = self.counts.as_mut_slice();
+        let mut out = Vec::with_capacity(batch.keys.len());
+        let nulls = match (counted, batch.present) {
+            (None, _) => {
+                out.extend(batch.keys.iter().map(|key| {
+                    let count = &mut counts[*key as usize];
+                    *count = (*count).max(1) + 1;
+                    *count as i64 - 1
+                }));
+                None
+            }
+            (Some(counted), None) => {
+                out.extend(batch.keys.iter().zip(&counted).map(|(key, counted)| {
+                    let count = &mut counts[*key as usize];
+                    *count = (*count).max(1) + u64::from(counted);
+                    *count as i64 - 1
+                }));
+                None
+            }
+            (Some(counted), Some(present)) => {
+                let known = BooleanBuffer::collect_bool(batch.keys.len(), |row| {
+                    let count = &mut counts[batch.keys[row] as usize];
+                    if present.value(row) {
+                        *count = (*count).max(1) + u64::from(counted.value(row));
+                    }
+                    out.push((*count).max(1) as i64 - 1);
+                    *count > 0
+                });
+                Some(NullBuffer::new(known))
+            }
+        };
+        Ok(Arc::new(Int64Array::new(out.into(), nulls)))
+    }
+
+    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
+        Ok(vec![Arc::new(
+            keys.iter().map(|key| self.counts.get(*key as usize).copied()).collect::<UInt64Array>(),
+        )])
+    }
+
+    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
+        fill(&mut self.counts, known, 0);
+        let counts = part::<UInt64Array>(state, 0, "count")?;
+        for (key, count) in keys.iter().zip(counts) {
+            self.counts[*key as usize] = count.unwrap_or(0);
+        }
+        Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.counts.capacity() * 8
+    }
+}
+
+/// How a number is added to a sum.
+trait Add: ArrowPrimitiveType {
+    /// None beyond the type.
+    fn add(sum: Self::Native, value: Self::Native) -> Option<Self::Native>;
+}
+
+impl Add for Int64Type {
+    #[inline]
+    fn add(sum: i64, value: i64) -> Option<i64> {
+        sum.checked_add(value)
+    }
+}
+
+impl Add for UInt64Type {
+    #[inline]
+    fn add(sum: u64, value: u64) -> Option<u64> {
+        sum.checked_add(value)
+    }
+}
+
+impl Add for Float64Type {
+    #[inline]
+    fn add(sum: f64, value: f64) -> Option<f64> {
+        Some(sum + value)
+    }
+}
+
+/// What a key's sum is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Standing {
+    /// No value yet.
+    Empty,
+    /// The sum of the values so far.
+    Holds,
+    /// Beyond its type: null until the window resets (SEMANTICS 2.3).
+    Overflowed,
+}
+
+/// `sum`.
+struct Sum<T: Add> {
+    sums: Vec<T::Native>,
+    standing: Vec<Standing>,
+}
+
+impl<T: Add> Default for Sum<T> {
+    fn default() -> Self {
+        Self { sums: Vec::new(), standing: Vec::new() }
+    }
+}
+
+impl<T: Add> Sum<T> {
+    fn grow(&mut self, known: usize) {
+        fill(&mut self.sums, known, T::Native::default());
+        fill(&mut self.standing, known, Standing::Empty);
+    }
+
+    /// True while the sum is within its type.
+    #[inline]
+    fn add(&mut self, key: usize, value: T::Native) -> bool {
+        match self.standing[key] {
+            Standing::Overflowed => return true,
+            // Not added to 0, which would make 0.0 of -0.0.
+            Standing::Empty => self.sums[key] = value,
+            Standing::Holds => match T::add(self.sums[key], value) {
+                Some(sum) => self.sums[key] = sum,
+                None => {
+                    self.standing[key] = Standing::Overflowed;
+                    return false;
+                }
+            },
+        }
+        self.standing[key] = Standing::Holds;
+        true
+    }
+}
+
+impl<T: Add> Aggregate for Sum<T> {
+    fn data_type(&self) -> DataType {
+        T::DATA_TYPE
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        self.grow(batch.known);
+        let values = widened::<T>(&batch.array()?, "sum")?;
+        let values = values.values();
+        let valid = batch.valid();
+        let mut overflows = 0;
+        let mut out = Vec::with_capacity(batch.keys.len());
+        let holds = BooleanBuffer::collect_bool(batch.keys.len(), |row| {
+            let key = batch.keys[row] as usize;
+            if valid.as_ref().is_none_or(|valid| valid.value(row)) && !self.add(key, values[row]) {
+                overflows += 1;
+            }
+            out.push(self.sums[key]);
+            self.standing[key] == Standing::Holds
+        });
+        batch.warnings.overflows.set(batch.warnings.overflows.get() + overflows);
+        Ok(Arc::new(PrimitiveArray::<T>::new(out.into(), Some(NullBuffer::new(holds)))))
+    }
+
+    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
+        let standing = |key: &u32| self.standing.get(*key as usize).copied().unwrap_or(Standing::Empty);
+        let sums: PrimitiveArray<T> = keys
+            .iter()
+            .map(|key| (standing(key) == Standing::Holds).then(|| self.sums[*key as usize]))
+            .collect();
+        let overflowed: BooleanArray =
+            keys.iter().map(|key| Some(standing(key) == Standing::Overflowed)).collect();
+        Ok(vec![Arc::new(sums), Arc::new(overflowed)])
+    }
+
+    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
+        self.grow(known);
+        let sums = part::<PrimitiveArray<T>>(state, 0, "sum")?;
+        let overflowed = part::<BooleanArray>(state, 1, "sum")?;
+        for (row, key) in keys.iter().enumerate() {
+            let key = *key as usize;
+            if sums.is_valid(row) {
+                self.sums[key] = sums.value(row);
+                self.standing[key] = Standing::Holds;
+            } else if overflowed.value(row) {
+                self.standing[key] = Standing::Overflowed;
+            }
+        }
+        Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.sums.capacity() * size_of::<T::Native>() + self.standing.capacity()
+    }
+}
+
+/// `mean`.
+#[derive(Default)]
+struct Mean {
+    sums: Vec<f64>,
+    counts: Vec<u64>,
+}
+
+impl Mean {
+    fn grow(&mut self, known: usize) {
+        fill(&mut self.sums, known, 0.0);
+        fill(&mut self.counts, known, 0);
+    }
+}
+
+impl Aggregate for Mean {
+    fn data_type(&self) -> DataType {
+        DataType::Float64
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        self.grow(batch.known);
+        let values = widened::<Float64Type>(&batch.array()?, "mean")?;
+        let values = values.values();
+        let valid = batch.valid();
+        let mut out = Vec::with_capacity(batch.keys.len());
+        let holds = BooleanBuffer::collect_bool(batch.keys.len(), |row| {
+            let key = batch.keys[row] as usize;
+            if valid.as_ref().is_none_or(|valid| valid.value(row)) {
+                self.sums[key] += values[row];
+                self.counts[key] += 1;
+            }
+            out.push(self.sums[key] / self.counts[key] as f64);
+            self.counts[key] > 0
+        });
+        Ok(Arc::new(Float64Array::new(out.into(), Some(NullBuffer::new(holds)))))
+    }
+
+    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
+        let sums: Float64Array = keys.iter().map(|key| self.sums.get(*key as usize).copied()).collect();
+        let counts: UInt64Array = keys.iter().map(|key| self.counts.get(*key as usize).copied()).collect();
+        Ok(vec![Arc::new(sums), Arc::new(counts)])
+    }
+
+    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
+        self.grow(known);
+        let sums = part::<Float64Array>(state, 0, "mean")?;
+        let counts = part::<UInt64Array>(state, 1, "mean")?;
+        for (row, key) in keys.iter().enumerate() {
+            self.sums[*key as usize] = if sums.is_valid(row) { sums.value(row) } else { 0.0 };
+            self.counts[*key as usize] = if counts.is_valid(row) { counts.value(row) } else { 0 };
+        }
+        Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        (self.sums.capacity() + self.counts.capacity()) * 8
+    }
+}
+
+/// `first`, `last`, `min` and `max`.
+struct Kept {
+    keep: Keep,
+    slots: Slots,
+}
+
+impl Aggregate for Kept {
+    fn data_type(&self) -> DataType {
+        self.slots.data_type().clone()
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        self.slots.grow(batch.known);
+        self.slots.fold(self.keep, batch.keys, &batch.array()?, batch.valid().as_ref())
+    }
+
+    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
+        Ok(vec![self.slots.take(keys)?])
+    }
+
+    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
+        self.slots.grow(known);
+        let values =
+            state.first().ok_or_else(|| EngineError::mismatch("state", self.slots.data_type(), "none"))?;
+        self.slots.put(keys, values)
+    }
+
+    fn memory(&self) -> usize {
+        self.slots.memory()
+    }
+}

@@ -1,0 +1,217 @@
+//! The rows of a region's epoch: the union of its inputs' points, in order.
+//!
+//! Columns stay the inputs' own until a step asks for one: an input that has all rows, or none, is never copied.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, UInt32Array, new_empty_array, new_null_array};
+use arrow_schema::DataType;
+use arrow_select::take::take;
+
+use super::error::EngineError;
+use super::mask::Mask;
+use super::merge::{Heads, merge, pick_keys, pick_places};
+use super::pair::pair;
+use crate::plan::{Input, Plan, Reg};
+use crate::rows::{Keys, Lane, Places, Rows};
+
+/// Joins the inputs of a region.
+pub(super) struct Join {
+    /// What each input's batches hold.
+    inputs: Vec<Shape>,
+    /// The source of each input that is a scan.
+    sources: Vec<Option<u16>>,
+    /// Whether anything depends on the keys.
+    keyed: bool,
+}
+
+/// What rows hold: the type of their keys, where asked for, and of their columns.
+#[derive(Debug, Clone)]
+struct Shape {
+    key: Option<DataType>,
+    columns: Vec<DataType>,
+}
+
+/// The rows of an epoch: the union of the inputs' points.
+pub(super) struct Joined {
+    pub(super) places: Places,
+    pub(super) key: Option<Keys>,
+    parts: Vec<Part>,
+}
+
+/// An input's share of the rows.
+struct Part {
+    columns: Vec<ArrayRef>,
+    rows: Share,
+}
+
+/// Which rows are an input's.
+enum Share {
+    /// All, in order.
+    All,
+    /// None.
+    Nothing,
+    /// Those that are not null here, each with its row in the input.
+    Some(UInt32Array),
+}
+
+impl Join {
+    pub(super) fn new(plan: &Plan, region: usize) -> Result<Self, EngineError> {
+        let of = plan
+            .regions
+            .get(region)
+            .ok_or_else(|| EngineError::mismatch("region", plan.regions.len(), region))?;
+        let inputs = of.inputs.iter().map(|input| shape(plan, *input)).collect::<Result<_, _>>()?;
+        let source = |input: &Input| match *input {
+            Input::Scan(scan) => Some(plan.scans.get(scan)?.stream.source),
+            Input::Feed { .. } => None,
+        };
+        Ok(Self { inputs, sources: of.inputs.iter().map(source).collect(), keyed: of.key_type.is_some() })
+    }
+
+    /// several sources.
+    pub(super) fn rows(&self, inputs: Vec<Vec<Rows>>) -> Result<Joined, EngineError> {
+        if inputs.len() != self.inputs.len() {
+            return Err(EngineError::mismatch("inputs", self.inputs.len(), inputs.len()));
+        }
+        let mut batches = Vec::with_capacity(inputs.len());
+        for (shape, input) in self.inputs.iter().zip(inputs) {
+            let mut rows = if input.is_empty() { shape.empty() } else { merge(input)? };
+            shape.expect(&rows)?;
+            if !self.keyed {
+                rows.key = None;
+            }
+            batches.push(rows);
+        }
+        let filled: Vec<usize> = (0..batches.len()).filter(|input| !batches[*input].is_empty()).collect();
+        if let [] | [_] = filled[..] {
+            let all = filled.first().copied().unwrap_or(0);
+            let Some(rows) = batches.get(all) else {
+                return Err(EngineError::mismatch("inputs", "at least one", 0));
+            };
+            let (places, key) = (rows.places.clone(), rows.key.clone());
+            let share = |input| if input == all { Share::All } else { Share::Nothing };
+            let part = |(input, rows): (usize, Rows)| Part { columns: rows.columns, rows: share(input) };
+            return Ok(Joined { places, key, parts: batches.into_iter().enumerate().map(part).collect() });
+        }
+        pair(&self.sources, &mut batches)?;
+        let mut heads = Heads::new(&batches)?;
+        let mut picks: Vec<(usize, usize)> = Vec::new();
+        let mut shares: Vec<Vec<Option<u32>>> = vec![Vec::new(); batches.len()];
+        while let Some(first) = heads.least() {
+            let same: Vec<bool> = (0..batches.len()).map(|input| heads.is_same(first, input)).collect();
+            for (input, share) in shares.iter_mut().enumerate() {
+                let row = same[input].then(|| heads.advance(input));
+                if input == first {
+                    picks.push((input, row.unwrap_or_default()));
+                }
+                share.push(row.and_then(|row| u32::try_from(row).ok()));
+            }
+        }
+        let (places, key) = (pick_places(&batches, &picks), pick_keys(&batches, &picks)?);
+        let share = |(rows, share): (Rows, Vec<Option<u32>>)| {
+            let rows_of = match rows.len() {
+                0 => Share::Nothing,
+                len if len == picks.len() => Share::All,
+                _ => Share::Some(share.into()),
+            };
+            Part { columns: rows.columns, rows: rows_of }
+        };
+        let parts = batches.into_iter().zip(shares).map(share).collect();
+        Ok(Joined { places, key, parts })
+    }
+}
+
+/// What the rows of an input hold.
+fn shape(plan: &Plan, input: Input) -> Result<Shape, EngineError> {
+    let missing = || EngineError::mismatch("input", "a scan or feed of the plan", format!("{input:?}"));
+    match input {
+        Input::Scan(scan) => {
+            let scan = plan.scans.get(scan).ok_or_else(missing)?;
+            let columns = scan.columns.iter().map(|column| column.data_type.clone()).collect();
+            let keyed = scan.keyed.then(|| plan.regions.iter().find(|region| region.inputs.contains(&input)));
+            Ok(Shape { key: keyed.flatten().and_then(|region| region.key_type.clone()), columns })
+        }
+        Input::Feed { region, feed } => {
+            let region = plan.regions.get(region).ok_or_else(missing)?;
+            let feed = region.feeds.get(feed).ok_or_else(missing)?;
+            let type_of =
+                |reg: &Reg| region.steps.get(*reg).map(|step| step.data_type.clone()).ok_or_else(missing);
+            let columns = feed.columns.iter().map(type_of).collect::<Result<_, _>>()?;
+            Ok(Shape { key: Some(type_of(&feed.key)?), columns })
+        }
+    }
+}
+
+impl Shape {
+    /// No rows of this shape.
+    fn empty(&self) -> Rows {
+        let key = self.key.as_ref().map(|key| Keys { values: new_empty_array(key), hashes: vec![].into() });
+        let places = Places { time: vec![].into(), lane: Lane::One(0), ordinal: vec![].into() };
+        Rows { places, key, columns: self.columns.iter().map(new_empty_array).collect() }
+    }
+
+    /// Checks what would else be a panic in a kernel.
+    fn expect(&self, rows: &Rows) -> Result<(), EngineError> {
+        let len = rows.len();
+        let found = rows.columns.iter().map(Array::data_type);
+        if !found.clone().eq(&self.columns) {
+            return Err(EngineError::mismatch(
+                "columns",
+                format!("{:?}", self.columns),
+                format!("{:?}", found.collect::<Vec<_>>()),
+            ));
+        }
+        let key = rows.key.as_ref().map(|key| key.values.data_type());
+        if self.key.is_some() && key != self.key.as_ref() {
+            return Err(EngineError::mismatch("keys", format!("{:?}", self.key), format!("{key:?}")));
+        }
+        let mut lengths = vec![rows.places.ordinal.len()];
+        lengths.extend(rows.columns.iter().map(Array::len));
+        lengths.extend(rows.key.iter().flat_map(|key| [key.values.len(), key.hashes.len()]));
+        if let Lane::Each(lanes) = &rows.places.lane {
+            lengths.push(lanes.len());
+        }
+        match lengths.iter().find(|length| **length != len) {
+            Some(length) => Err(EngineError::mismatch("rows", len, length)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Joined {
+    /// A column of an input at every row; null at rows that are not the input's.
+    pub(super) fn column(
+        &self,
+        input: usize,
+        column: usize,
+        data_type: &DataType,
+    ) -> Result<ArrayRef, EngineError> {
+        let part = self.part(input)?;
+        let values = part
+            .columns
+            .get(column)
+            .ok_or_else(|| EngineError::mismatch("column", part.columns.len(), column))?;
+        match &part.rows {
+            Share::All => Ok(Arc::clone(values)),
+            Share::Nothing => Ok(new_null_array(data_type, self.places.len())),
+            Share::Some(rows) => take(values, rows, None).map_err(EngineError::kernel("join")),
+        }
+    }
+
+    /// The rows that are an input's.
+    pub(super) fn present(&self, input: usize) -> Result<Mask, EngineError> {
+        Ok(match &self.part(input)?.rows {
+            Share::All => Mask::All,
+            Share::Nothing => Mask::Nothing,
+            Share::Some(rows) => match rows.nulls() {
+                Some(nulls) => Mask::Some(nulls.inner().clone()),
+                None => Mask::All,
+            },
+        })
+    }
+
+    fn part(&self, input: usize) -> Result<&Part, EngineError> {
+        self.parts.get(input).ok_or_else(|| EngineError::mismatch("input", self.parts.len(), input))
+    }
+}

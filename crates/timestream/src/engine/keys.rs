@@ -1,0 +1,321 @@
+//! Keys to dense numbers: each key of an operator gets the next number when it is first seen, and every aggregation of the
+//! region keeps its state in plain vectors by that number.
+//!
+//! The table holds nothing but the numbers (about 8 bytes a key); the keys lie in one arena and are hashed again when the
+//! table grows. So state of a `count` stays under 64 bytes a key of 24 bytes.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, BinaryArray, StringArray};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::{ArrowError, DataType};
+use hashbrown::HashTable;
+
+use super::array::{is_carried, make_room};
+use super::error::EngineError;
+use super::hash::{hash_bits, hash_bytes, narrow, widen};
+use crate::rows::Keys;
+
+/// The keys of an operator and their numbers.
+pub(crate) struct KeyIndex {
+    data_type: DataType,
+    table: HashTable<u32>,
+    store: Store,
+    null: Option<u32>,
+}
+
+/// The keys by number. The null key has a slot whose content means nothing.
+enum Store {
+    /// Numbers, dates, times and booleans, by their canonical bits.
+    Bits(Vec<u64>),
+    /// Text and binary; any other type in the row format, whose bytes are equal where the values are.
+    Bytes(Arena, Option<Encoded>),
+}
+
+/// What keys in the row format need beside their bytes, from which their hash does not follow.
+struct Encoded {
+    converter: RowConverter,
+    hashes: Vec<u64>,
+}
+
+/// Byte strings one after another.
+#[derive(Default)]
+struct Arena {
+    bytes: Vec<u8>,
+    ends: Ends,
+}
+
+/// Where byte strings end: in 32 bits while they fit.
+enum Ends {
+    Narrow(Vec<u32>),
+    Wide(Vec<u64>),
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self::Narrow(Vec::new())
+    }
+}
+
+impl Arena {
+    fn len(&self) -> usize {
+        match &self.ends {
+            Ends::Narrow(ends) => ends.len(),
+            Ends::Wide(ends) => ends.len(),
+        }
+    }
+
+    #[inline]
+    fn get(&self, index: u32) -> &[u8] {
+        let index = index as usize;
+        let (start, end) = match &self.ends {
+            Ends::Narrow(ends) => {
+                (if index == 0 { 0 } else { ends[index - 1] as usize }, ends[index] as usize)
+            }
+            Ends::Wide(ends) => (if index == 0 { 0 } else { ends[index - 1] as usize }, ends[index] as usize),
+        };
+        &self.bytes[start..end]
+    }
+
+    fn push(&mut self, value: &[u8]) {
+        make_room(&mut self.bytes, value.len());
+        self.bytes.extend_from_slice(value);
+        let end = self.bytes.len();
+        if let Ends::Narrow(ends) = &mut self.ends {
+            if let Ok(end) = u32::try_from(end) {
+                make_room(ends, 1);
+                ends.push(end);
+                return;
+            }
+            self.ends = Ends::Wide(ends.iter().map(|end| u64::from(*end)).collect());
+        }
+        if let Ends::Wide(ends) = &mut self.ends {
+            make_room(ends, 1);
+            ends.push(end as u64);
+        }
+    }
+
+    fn memory(&self) -> usize {
+        let ends = match &self.ends {
+            Ends::Narrow(ends) => ends.capacity() * 4,
+            Ends::Wide(ends) => ends.capacity() * 8,
+        };
+        self.bytes.capacity() + ends
+    }
+}
+
+/// All keys of a worker share the low bits that chose the worker; the table wants bits that differ.
+#[inline]
+fn spread(hash: u64) -> u64 {
+    hash.rotate_left(32)
+}
+
+/// The next number, or the end of numbers.
+#[inline]
+fn next(len: usize) -> Result<u32, EngineError> {
+    u32::try_from(len).ok().filter(|index| *index != u32::MAX).ok_or(EngineError::TooManyKeys)
+}
+
+impl KeyIndex {
+    /// No keys yet, of a type.
+    pub(crate) fn new(data_type: &DataType) -> Result<Self, EngineError> {
+        let store = match data_type {
+            DataType::Utf8 | DataType::Binary => Store::Bytes(Arena::default(), None),
+            DataType::Boolean => Store::Bits(Vec::new()),
+            other if is_carried(other) => Store::Bits(Vec::new()),
+            other => {
+                let converter = RowConverter::new(vec![SortField::new(other.clone())])
+                    .map_err(EngineError::kernel("keys"))?;
+                Store::Bytes(Arena::default(), Some(Encoded { converter, hashes: Vec::new() }))
+            }
+        };
+        Ok(Self { data_type: data_type.clone(), table: HashTable::new(), store, null: None })
+    }
+
+    /// Number of keys seen.
+    pub(crate) fn len(&self) -> usize {
+        match &self.store {
+            Store::Bits(bits) => bits.len(),
+            Store::Bytes(arena, _) => arena.len(),
+        }
+    }
+
+    /// Bytes held.
+    pub(crate) fn memory(&self) -> usize {
+        let store = match &self.store {
+            Store::Bits(bits) => bits.capacity() * 8,
+            Store::Bytes(arena, None) => arena.memory(),
+            Store::Bytes(arena, Some(rows)) => {
+                arena.memory() + rows.hashes.capacity() * 8 + rows.converter.size()
+            }
+        };
+        store + self.table.allocation_size()
+    }
+
+    /// Appends each key's number to `numbers`; keys not seen before get the next ones.
+    pub(crate) fn number(&mut self, keys: &Keys, numbers: &mut Vec<u32>) -> Result<(), EngineError> {
+        let values = keys.values.as_ref();
+        if *values.data_type() != self.data_type {
+            return Err(EngineError::mismatch("keys", &self.data_type, values.data_type()));
+        }
+        let nulls = values.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+        numbers.reserve(values.len());
+        let mut seen = Seen {
+            table: &mut self.table,
+            null: &mut self.null,
+            hashes: &keys.hashes,
+            nulls: nulls.as_ref(),
+        };
+        match &mut self.store {
+            Store::Bits(store) => {
+                let boolean = values.as_boolean_opt();
+                let bits = boolean
+                    .map(|values| values.values().iter().map(u64::from).collect())
+                    .or_else(|| widen(values));
+                let bits =
+                    bits.ok_or_else(|| EngineError::mismatch("keys", "numbers", values.data_type()))?;
+                let rehash =
+                    if boolean.is_some() { |bits: u64| hash_bytes(&[bits as u8]) } else { hash_bits };
+                for (row, key) in bits.iter().enumerate() {
+                    let index = match seen.find(row, |index| store[index as usize] == *key) {
+                        Some(index) => index,
+                        None => {
+                            let index = next(store.len())?;
+                            make_room(store, 1);
+                            store.push(*key);
+                            seen.insert(row, index, |index| rehash(store[index as usize]));
+                            index
+                        }
+                    };
+                    numbers.push(index);
+                }
+                Ok(())
+            }
+            Store::Bytes(arena, None) => {
+                let (offsets, data) = match values.as_string_opt::<i32>() {
+                    Some(values) => (values.value_offsets(), values.value_data()),
+                    None => {
+                        (values.as_binary::<i32>().value_offsets(), values.as_binary::<i32>().value_data())
+                    }
+                };
+                for (row, ends) in offsets.windows(2).enumerate() {
+                    let key = &data[ends[0] as usize..ends[1] as usize];
+                    let index = match seen.find(row, |index| arena.get(index) == key) {
+                        Some(index) => index,
+                        None => {
+                            let index = next(arena.len())?;
+                            arena.push(key);
+                            seen.insert(row, index, |index| hash_bytes(arena.get(index)));
+                            index
+                        }
+                    };
+                    numbers.push(index);
+                }
+                Ok(())
+            }
+            Store::Bytes(arena, Some(Encoded { converter, hashes })) => {
+                let rows = converter
+                    .convert_columns(&[Arc::clone(&keys.values)])
+                    .map_err(EngineError::kernel("keys"))?;
+                for (row, key) in rows.iter().enumerate() {
+                    let index = match seen.find(row, |index| arena.get(index) == key.data()) {
+                        Some(index) => index,
+                        None => {
+                            let index = next(arena.len())?;
+                            arena.push(key.data());
+                            hashes.push(keys.hashes[row]);
+                            seen.insert(row, index, |index| hashes[index as usize]);
+                            index
+                        }
+                    };
+                    numbers.push(index);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The keys with these numbers.
+    pub(crate) fn keys(&self, numbers: &[u32]) -> Result<ArrayRef, EngineError> {
+        let nulls = self
+            .null
+            .filter(|null| numbers.contains(null))
+            .map(|null| numbers.iter().map(|number| *number != null).collect());
+        self.values(numbers, nulls).map_err(EngineError::kernel("keys"))
+    }
+
+    fn values(&self, numbers: &[u32], nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+        match &self.store {
+            Store::Bits(store) => {
+                let bits = numbers.iter().map(|number| store[*number as usize]);
+                narrow(bits, nulls, &self.data_type)
+            }
+            Store::Bytes(arena, None) => {
+                let offsets =
+                    OffsetBuffer::from_lengths(numbers.iter().map(|number| arena.get(*number).len()));
+                let mut bytes = Vec::with_capacity(offsets.last().map_or(0, |end| *end as usize));
+                for number in numbers {
+                    bytes.extend_from_slice(arena.get(*number));
+                }
+                let bytes = Buffer::from_vec(bytes);
+                match self.data_type {
+                    DataType::Utf8 => Ok(Arc::new(StringArray::try_new(offsets, bytes, nulls)?)),
+                    _ => Ok(Arc::new(BinaryArray::try_new(offsets, bytes, nulls)?)),
+                }
+            }
+            Store::Bytes(arena, Some(rows)) => {
+                let parser = rows.converter.parser();
+                let columns = rows
+                    .converter
+                    .convert_rows(numbers.iter().map(|number| parser.parse(arena.get(*number))))?;
+                columns
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| ArrowError::ComputeError("no column came of the rows".into()))
+            }
+        }
+    }
+
+    /// The hash of each key, by number.
+    pub(crate) fn hashes(&self) -> Result<ScalarBuffer<u64>, EngineError> {
+        if let Store::Bytes(_, Some(rows)) = &self.store {
+            return Ok(rows.hashes.clone().into());
+        }
+        let numbers: Vec<u32> = (0..self.len() as u32).collect();
+        Ok(super::hash(&self.keys(&numbers)?))
+    }
+}
+
+/// What looking up and adding a key needs, whatever its type.
+struct Seen<'a> {
+    table: &'a mut HashTable<u32>,
+    null: &'a mut Option<u32>,
+    hashes: &'a [u64],
+    nulls: Option<&'a NullBuffer>,
+}
+
+impl Seen<'_> {
+    #[inline]
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    #[inline]
+    fn find(&self, row: usize, equal: impl Fn(u32) -> bool) -> Option<u32> {
+        if self.is_null(row) {
+            return *self.null;
+        }
+        self.table.find(spread(self.hashes[row]), |index| equal(*index)).copied()
+    }
+
+    #[inline]
+    fn insert(&mut self, row: usize, index: u32, hash: impl Fn(u32) -> u64) {
+        if self.is_null(row) {
+            *self.null = Some(index);
+        } else {
+            self.table.insert_unique(spread(self.hashes[row]), index, |index| spread(hash(*index)));
+        }
+    }
+}

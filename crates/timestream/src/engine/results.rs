@@ -1,0 +1,313 @@
+//! What of the answer is shown (SEMANTICS 7.5): history is cut by time, a snapshot keeps the newest row of each key.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampNanosecondArray, UInt32Array};
+use arrow_ord::sort::sort_to_indices;
+use arrow_schema::{DataType, Field, Schema, SchemaRef, SortOptions, TimeUnit};
+use arrow_select::take::take;
+
+use super::error::{EngineError, SnapshotError};
+use super::keys::KeyIndex;
+use super::slots::Slots;
+use super::{array, snapshot};
+use crate::plan::{Plan, Results};
+use crate::rows::{Keys, Lane, Places, Rows};
+
+/// How a query runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Over input that ends; a snapshot comes once, at the end.
+    Once,
+    /// Over input that does not; a snapshot is upserts of the keys that changed.
+    Live,
+}
+
+/// Names and types of the answer's columns: `_time` (UTC nanoseconds), `_key`, then the fields (SEMANTICS 7.6).
+///
+/// # Errors
+/// The plan's output is not of its last region.
+pub fn answer_schema(plan: &Plan) -> Result<SchemaRef, EngineError> {
+    let (key_type, columns) = answer_types(plan)?;
+    let time = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+    let mut fields = vec![Field::new("_time", time, false), Field::new("_key", key_type, true)];
+    let names = plan.output.columns.iter().map(|(name, _)| name);
+    fields.extend(names.zip(columns).map(|(name, data_type)| Field::new(name, data_type, true)));
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Rows of the answer as a batch of [`answer_schema`]; nothing is copied.
+///
+/// # Errors
+/// The rows are not the plan's answer.
+pub fn answer_batch(plan: &Plan, rows: &Rows) -> Result<RecordBatch, EngineError> {
+    let key = rows.key.as_ref().ok_or_else(|| EngineError::mismatch("answer", "keys", "none"))?;
+    let time = TimestampNanosecondArray::new(rows.places.time.clone(), None).with_timezone("UTC");
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(time), Arc::clone(&key.values)];
+    columns.extend(rows.columns.iter().cloned());
+    RecordBatch::try_new(answer_schema(plan)?, columns).map_err(EngineError::kernel("answer"))
+}
+
+/// Types of the answer's keys and columns.
+fn answer_types(plan: &Plan) -> Result<(DataType, Vec<DataType>), EngineError> {
+    let region = plan.regions.last().ok_or_else(|| EngineError::mismatch("answer", "a region", "none"))?;
+    let key_type = region.key_type.clone().ok_or_else(|| EngineError::mismatch("answer", "keys", "none"))?;
+    let type_of = |(name, reg): &(String, usize)| {
+        let step =
+            region.steps.get(*reg).ok_or_else(|| EngineError::mismatch("answer", name, "no such step"))?;
+        Ok(step.data_type.clone())
+    };
+    Ok((key_type, plan.output.columns.iter().map(type_of).collect::<Result<_, EngineError>>()?))
+}
+
+/// Cuts the answer to what is shown.
+#[derive(Debug)]
+pub struct ResultOperator {
+    results: Results,
+    mode: Mode,
+    key_type: DataType,
+    /// For a snapshot at the end: the newest row of each key.
+    held: Option<Held>,
+}
+
+/// The newest row of each key.
+struct Held {
+    keys: KeyIndex,
+    /// Time of the row.
+    times: Vec<i64>,
+    columns: Vec<Slots>,
+    /// The number of each row's key in the batch at hand; kept for its room.
+    numbers: Vec<u32>,
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held").field("keys", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+impl ResultOperator {
+    /// For a plan's answer, with nothing held.
+    ///
+    /// # Errors
+    /// The plan's output is not of its last region.
+    pub fn new(plan: &Plan, mode: Mode) -> Result<Self, EngineError> {
+        let (key_type, columns) = answer_types(plan)?;
+        let results = plan.output.results;
+        let held = match (results, mode) {
+            (Results::Snapshot { .. }, Mode::Once) => Some(Held {
+                keys: KeyIndex::new(&key_type)?,
+                times: Vec::new(),
+                columns: columns.iter().map(Slots::new).collect::<Result<_, _>>()?,
+                numbers: Vec::new(),
+            }),
+            _ => None,
+        };
+        Ok(Self { results, mode, key_type, held })
+    }
+
+    /// Takes the next rows of the answer, in order, and gives those to show now: of a history those within its bounds; of a
+    /// live snapshot each key's newest row, as of the nanosecond after it, in order; of a snapshot that comes at the end none.
+    ///
+    /// # Errors
+    /// The rows are not the plan's answer.
+    pub fn process(&mut self, rows: Rows) -> Result<Rows, EngineError> {
+        match self.results {
+            Results::History { since, until } => Ok(between(rows, since, until)),
+            Results::Snapshot { changed_since, at } => match (&mut self.held, self.mode) {
+                (Some(held), _) => {
+                    let rows = between(rows, None, at);
+                    held.put(&rows)?;
+                    Ok(slice(rows, 0, 0))
+                }
+                (None, _) => newest(&self.key_type, &between(rows, changed_since, at)),
+            },
+        }
+    }
+
+    /// The rows that were held to the end: of a snapshot over input that ends, one a key, by key, null first. `newest` is
+    /// the time of the newest event read. None where nothing was held.
+    ///
+    /// # Errors
+    /// The rows do not fit Arrow's arrays (2 GiB of text in one column).
+    pub fn finish(&mut self, newest: i64) -> Result<Option<Rows>, EngineError> {
+        let (Some(held), Results::Snapshot { changed_since, at }) = (&self.held, self.results) else {
+            return Ok(None);
+        };
+        let changed = |time: &i64| changed_since.is_none_or(|since| *time >= since);
+        let numbers: Vec<u32> =
+            (0..).zip(&held.times).filter(|(_, time)| changed(time)).map(|(number, _)| number).collect();
+        if numbers.is_empty() {
+            return Ok(None);
+        }
+        let by_key = SortOptions { descending: false, nulls_first: true };
+        let order = sort_to_indices(&held.keys.keys(&numbers)?, Some(by_key), None)
+            .map_err(EngineError::kernel("snapshot"))?;
+        let numbers: Vec<u32> = order.values().iter().map(|row| numbers[*row as usize]).collect();
+        let values = held.keys.keys(&numbers)?;
+        let columns = held.columns.iter().map(|column| column.take(&numbers)).collect::<Result<_, _>>()?;
+        let time = at.unwrap_or(newest).saturating_add(1);
+        let places = Places {
+            time: vec![time; numbers.len()].into(),
+            lane: Lane::One(u16::MAX),
+            ordinal: vec![0; numbers.len()].into(),
+        };
+        Ok(Some(Rows { places, key: Some(Keys { hashes: super::hash(&values), values }), columns }))
+    }
+
+    /// What is held, by virtual shard of the keys.
+    ///
+    /// # Errors
+    /// A shard's rows do not fit Arrow's arrays (2 GiB of text in one column).
+    pub fn snapshot(&self) -> Result<Vec<(u8, Vec<u8>)>, EngineError> {
+        let Some(held) = &self.held else { return Ok(Vec::new()) };
+        let shards = snapshot::by_shard(&held.keys.hashes()?).into_iter();
+        let saved = shards.map(|(shard, numbers)| {
+            let times: Int64Array = numbers.iter().map(|number| Some(held.times[*number as usize])).collect();
+            let mut columns = vec![
+                ("key".to_owned(), held.keys.keys(&numbers)?),
+                ("time".to_owned(), Arc::new(times) as ArrayRef),
+            ];
+            for (at, column) in held.columns.iter().enumerate() {
+                columns.push((at.to_string(), column.take(&numbers)?));
+            }
+            Ok((shard, snapshot::to_bytes(&columns).map_err(EngineError::kernel("snapshot"))?))
+        });
+        saved.collect()
+    }
+
+    /// Takes up a shard of what was held, beside what is there. Each shard is restored once.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`].
+    pub fn restore(&mut self, shard: u8, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let columns = snapshot::from_bytes(bytes)?;
+        let foreign =
+            |expected: &str, found: String| SnapshotError::Foreign { expected: expected.into(), found };
+        let Some(held) = &mut self.held else { return Err(foreign("nothing held", "rows".into())) };
+        let names = columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ");
+        let [(_, values), (_, times), values_of @ ..] = columns.as_slice() else {
+            return Err(foreign("keys and times", names));
+        };
+        let times = array::carried::<arrow_array::types::Int64Type>(times)?;
+        let hashes = super::hash(values);
+        if hashes.iter().any(|hash| super::shard(*hash) != shard) || values_of.len() != held.columns.len() {
+            return Err(foreign(&format!("{} columns of shard {shard}", held.columns.len()), names));
+        }
+        let places =
+            Places { time: times.values().clone(), lane: Lane::One(0), ordinal: vec![0; times.len()].into() };
+        let columns = values_of.iter().map(|(_, column)| Arc::clone(column)).collect();
+        Ok(held.put(&Rows { places, key: Some(Keys { values: Arc::clone(values), hashes }), columns })?)
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        let held = |held: &Held| {
+            held.keys.memory()
+                + held.times.capacity() * 8
+                + held.columns.iter().map(Slots::memory).sum::<usize>()
+        };
+        self.held.as_ref().map_or(0, held)
+    }
+
+    /// Number of keys whose rows are held.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.keys.len())
+    }
+}
+
+impl Held {
+    /// Keeps the last row of each key.
+    fn put(&mut self, rows: &Rows) -> Result<(), EngineError> {
+        let keys = rows.key.as_ref().ok_or_else(|| EngineError::mismatch("answer", "keys", "none"))?;
+        self.numbers.clear();
+        self.keys.number(keys, &mut self.numbers)?;
+        array::fill(&mut self.times, self.keys.len(), i64::MIN);
+        for (number, time) in self.numbers.iter().zip(&rows.places.time) {
+            self.times[*number as usize] = *time;
+        }
+        if rows.columns.len() != self.columns.len() {
+            return Err(EngineError::mismatch("answer", self.columns.len(), rows.columns.len()));
+        }
+        // Few keys come often: all but the last of their rows need not be put. Of many, most come once.
+        let last = (self.keys.len() < rows.len()).then(|| last_of_each(&self.numbers, self.keys.len()));
+        let numbers =
+            last.as_ref().map(|last| last.values().iter().map(|row| self.numbers[*row as usize]).collect());
+        let numbers: &Vec<u32> = numbers.as_ref().unwrap_or(&self.numbers);
+        for (slots, values) in self.columns.iter_mut().zip(&rows.columns) {
+            slots.grow(self.keys.len());
+            match &last {
+                Some(last) => {
+                    let values = take(values, last, None).map_err(EngineError::kernel("snapshot"))?;
+                    slots.put(numbers, &values)?;
+                }
+                None => slots.put(numbers, values)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The last row of each number that occurs, in order of rows; all numbers are below `known`.
+fn last_of_each(numbers: &[u32], known: usize) -> UInt32Array {
+    let mut seen = vec![false; known];
+    let mut last: Vec<u32> = Vec::new();
+    for (row, number) in (0..numbers.len() as u32).zip(numbers).rev() {
+        if !std::mem::replace(&mut seen[*number as usize], true) {
+            last.push(row);
+        }
+    }
+    last.reverse();
+    last.into()
+}
+
+/// The newest row of each key, as of the nanosecond after it.
+fn newest(key_type: &DataType, rows: &Rows) -> Result<Rows, EngineError> {
+    let keys = rows.key.as_ref().ok_or_else(|| EngineError::mismatch("answer", "keys", "none"))?;
+    let mut index = KeyIndex::new(key_type)?;
+    let mut numbers = Vec::new();
+    index.number(keys, &mut numbers)?;
+    let last = last_of_each(&numbers, index.len());
+    let taken = |array: &ArrayRef| take(array, &last, None).map_err(EngineError::kernel("snapshot"));
+    let at = || last.values().iter().map(|row| *row as usize);
+    let places = Places {
+        time: at().map(|row| rows.places.time[row].saturating_add(1)).collect(),
+        lane: match &rows.places.lane {
+            Lane::One(lane) => Lane::One(*lane),
+            Lane::Each(lanes) => Lane::Each(at().map(|row| lanes[row]).collect()),
+        },
+        ordinal: at().map(|row| rows.places.ordinal[row]).collect(),
+    };
+    let key = Keys { values: taken(&keys.values)?, hashes: at().map(|row| keys.hashes[row]).collect() };
+    Ok(Rows { places, key: Some(key), columns: rows.columns.iter().map(taken).collect::<Result<_, _>>()? })
+}
+
+/// The rows from `since` up to and including `until`; nothing is copied.
+fn between(rows: Rows, since: Option<i64>, until: Option<i64>) -> Rows {
+    let times = &rows.places.time;
+    let start = since.map_or(0, |since| times.partition_point(|time| *time < since));
+    let end = until.map_or(times.len(), |until| times.partition_point(|time| *time <= until));
+    slice(rows, start, end.saturating_sub(start))
+}
+
+/// Some of the rows; nothing is copied.
+fn slice(rows: Rows, start: usize, len: usize) -> Rows {
+    if len == rows.len() {
+        return rows;
+    }
+    let places = Places {
+        time: rows.places.time.slice(start, len),
+        lane: match &rows.places.lane {
+            Lane::One(lane) => Lane::One(*lane),
+            Lane::Each(lanes) => Lane::Each(lanes.slice(start, len)),
+        },
+        ordinal: rows.places.ordinal.slice(start, len),
+    };
+    let key = rows
+        .key
+        .as_ref()
+        .map(|key| Keys { values: key.values.slice(start, len), hashes: key.hashes.slice(start, len) });
+    Rows { places, key, columns: rows.columns.iter().map(|column| column.slice(start, len)).collect() }
+}

@@ -1,0 +1,166 @@
+//! A plan as text: what is read, what each region computes and holds, where keys change, what is shown.
+//!
+//! One line a step, so that two plans that differ differ in a line. Registers are named `region.step`.
+
+use std::fmt::{self, Display, Formatter, Write as _};
+
+use arrow_schema::DataType;
+
+use crate::plan::{Comparison, Input, PathStep, Plan, Region, Results, Scan, ScanColumn, Step, StepOp};
+use crate::syntax::{Expr, ExprKind};
+use crate::{times, types};
+
+impl Plan {
+    /// The plan as lines of text, sources first.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut out = String::new();
+        for (at, scan) in self.scans.iter().enumerate() {
+            out.push_str(&explain_scan(at, scan));
+        }
+        for at in 0..self.regions.len() {
+            out.push_str(&self.explain_region(at));
+        }
+        out.push_str(&self.explain_output());
+        out
+    }
+
+    fn explain_region(&self, at: usize) -> String {
+        let region = &self.regions[at];
+        let keys = match &region.key_type {
+            Some(key_type) => format!("{} keys", types::name(key_type)),
+            None => "keys not read".to_owned(),
+        };
+        let held = region.steps.iter().filter(|step| matches!(step.op, StepOp::Aggregate { .. })).count();
+        let state = match held {
+            0 => "no state".to_owned(),
+            1 => "1 state a key".to_owned(),
+            many => format!("{many} states a key"),
+        };
+        let mut out = format!("region {at} by `{}`: {keys}, {state}\n", region.grouping);
+        for (number, input) in region.inputs.iter().enumerate() {
+            let from = match input {
+                Input::Scan(scan) => format!("scan {scan}"),
+                Input::Feed { region, feed } => format!("feed {region}.{feed}"),
+            };
+            let _ = writeln!(out, "  input {number}: {from}");
+        }
+        for (number, step) in region.steps.iter().enumerate() {
+            let _ = writeln!(
+                out,
+                "  r{number} = {}: {}",
+                self.explain_step(region, step),
+                types::name(&step.data_type)
+            );
+        }
+        for (number, feed) in region.feeds.iter().enumerate() {
+            let columns: Vec<_> = feed.columns.iter().map(|column| format!("r{column}")).collect();
+            let columns = if columns.is_empty() { "nothing".to_owned() } else { columns.join(", ") };
+            let _ =
+                writeln!(out, "  feed {at}.{number}: {columns} by key r{}{}", feed.key, rows(feed.present));
+        }
+        out
+    }
+
+    fn explain_step(&self, region: &Region, step: &Step) -> String {
+        match &step.op {
+            StepOp::Column { input, column } => match region.inputs.get(*input) {
+                Some(Input::Scan(scan)) => {
+                    let column = self.scans.get(*scan).and_then(|scan| scan.columns.get(*column));
+                    column.map_or_else(|| "?".to_owned(), path)
+                }
+                _ => format!("input {input}, column {column}"),
+            },
+            StepOp::Present(input) => format!("point of input {input}"),
+            StepOp::Key => "key".to_owned(),
+            StepOp::Time => "time".to_owned(),
+            StepOp::Literal(scalar) => Expr::new(ExprKind::Literal(scalar.clone()), 0..0).to_string(),
+            StepOp::Call { function, args } => {
+                let args: Vec<_> = args.iter().map(|arg| format!("r{arg}")).collect();
+                format!("{}({})", function.name, args.join(", "))
+            }
+            StepOp::Cast(value) => format!("cast r{value}"),
+            StepOp::Field { value, index } => match region.steps.get(*value).map(|step| &step.data_type) {
+                Some(DataType::Struct(fields)) if *index < fields.len() => {
+                    format!("r{value}.{}", fields[*index].name())
+                }
+                _ => format!("r{value}.{index}"),
+            },
+            StepOp::Record(values) => {
+                let values: Vec<_> = values.iter().map(|value| format!("r{value}")).collect();
+                format!("{{{}}}", values.join(", "))
+            }
+            StepOp::Only { value, present } => format!("r{value} only at r{present}"),
+            StepOp::IsTrue(value) => format!("r{value} is true"),
+            StepOp::Both(one, other) => format!("both r{one} and r{other}"),
+            StepOp::Either(one, other) => format!("either r{one} or r{other}"),
+            StepOp::Aggregate { function, value, present } => {
+                format!("{} of r{value}{}, a state for each key", function.name, rows(*present))
+            }
+        }
+    }
+
+    fn explain_output(&self) -> String {
+        let time = |name: &str, nanos: Option<i64>| {
+            nanos.map_or_else(String::new, |nanos| format!(" {name} {}", times::timestamp_text(nanos)))
+        };
+        let results = match self.output.results {
+            Results::History { since, until } => {
+                format!("history{}{}", time("since", since), time("until", until))
+            }
+            Results::Snapshot { changed_since, at } => {
+                format!("snapshot{}{}", time("changed since", changed_since), time("at", at))
+            }
+        };
+        let mut out = format!("answer: {results}{}\n", rows(self.output.present));
+        for (name, reg) in &self.output.columns {
+            let _ = writeln!(out, "  {name} = r{reg}");
+        }
+        out
+    }
+}
+
+fn explain_scan(at: usize, scan: &Scan) -> String {
+    let keys =
+        if scan.keyed { format!("with its key `{}`", scan.stream.key) } else { "without keys".to_owned() };
+    let mut out = format!("scan {at} of {} (source {}), {keys}\n", scan.stream.name, scan.stream.source);
+    for column in &scan.columns {
+        let _ = writeln!(out, "  {}: {}", path(column), types::name(&column.data_type));
+    }
+    for test in &scan.tests {
+        let column = scan.columns.get(test.column).map_or_else(|| "?".to_owned(), path);
+        let literal = Expr::new(ExprKind::Literal(test.literal.clone()), 0..0);
+        let _ = writeln!(out, "  only where {column} {} {literal}", test.comparison);
+    }
+    out
+}
+
+fn rows(present: Option<usize>) -> String {
+    present.map_or_else(String::new, |mask| format!(" at r{mask}"))
+}
+
+/// A path as it is written in a query.
+fn path(column: &ScanColumn) -> String {
+    let mut out = String::new();
+    for step in &column.path {
+        let _ = match step {
+            PathStep::Field(name) if out.is_empty() => write!(out, "{name}"),
+            PathStep::Field(name) => write!(out, ".{name}"),
+            PathStep::Index(index) => write!(out, "[{index}]"),
+        };
+    }
+    out
+}
+
+impl Display for Comparison {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Eq => "==",
+            Self::Ne => "!=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+        })
+    }
+}

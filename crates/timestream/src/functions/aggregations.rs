@@ -1,0 +1,140 @@
+//! Aggregations: over a key's points so far.
+
+use super::{Example, Family, Function, FunctionKind};
+use crate::engine::aggregates;
+
+const AGGREGATION: Function = Function {
+    name: "",
+    aliases: &[],
+    operator: None,
+    signature: "",
+    summary: "",
+    details: "",
+    examples: &[],
+    strict: false,
+    family: Family::Aggregations,
+    kind: FunctionKind::Aggregate(aggregates::count),
+};
+
+const EVENTS: &str =
+    "time, key: utf8, x: i64\n00:00:01, A, 5\n00:00:02, A, 2\n00:00:03, B,\n00:00:04, A,\n00:00:05, A, 7";
+
+/// `count`; the planner counts points by it to know where a stream has begun.
+pub(crate) static COUNT: Function = Function {
+    name: "count",
+    signature: "count<T: any>(values: T) -> i64",
+    summary: "How many values that are not null the key has had so far.",
+    details: "Never null from the key's first point on. Of a whole stream it counts the points.",
+    examples: &[
+        Example {
+            query: "events.count()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, A, 2\n00:00:03, B, 1\n00:00:04, A, 3\n00:00:05, A, 4",
+        },
+        Example {
+            query: "events.x.count()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, A, 2\n00:00:03, B, 0\n00:00:04, A, 2\n00:00:05, A, 3",
+        },
+    ],
+    kind: FunctionKind::Aggregate(aggregates::count),
+    ..AGGREGATION
+};
+
+pub(super) static FUNCTIONS: &[&Function] = &[
+    &COUNT,
+    &Function {
+        name: "count_if",
+        signature: "count_if(condition: bool) -> i64",
+        summary: "At how many points the condition was true so far.",
+        details: "Never null from the key's first point on.",
+        examples: &[Example {
+            query: "(events.x > 2).count_if()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, A, 1\n00:00:03, B, 0\n00:00:04, A, 1\n00:00:05, A, 2",
+        }],
+        kind: FunctionKind::Aggregate(aggregates::count_if),
+        ..AGGREGATION
+    },
+    &Function {
+        name: "sum",
+        signature: "sum<N: wide>(values: N) -> N",
+        summary: "The sum of the key's values so far.",
+        details: "Null before the first value. Signed numbers are summed as i64, unsigned as u64, floats as f64 in the order of \
+                  the points. An overflow makes it null, from then on, and is counted.",
+        examples: &[Example {
+            query: "events.x.sum()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 7\n00:00:03, B, null\n00:00:04, A, 7\n00:00:05, A, 14",
+        }],
+        kind: FunctionKind::Aggregate(aggregates::sum),
+        ..AGGREGATION
+    },
+    &Function {
+        name: "min",
+        signature: "min<T: ordered>(values: T) -> T",
+        summary: "The least of the key's values so far.",
+        details: "Null before the first value. Text is compared by its bytes in UTF-8.",
+        examples: &[Example {
+            query: "events.x.min()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 2\n00:00:03, B, null\n00:00:04, A, 2\n00:00:05, A, 2",
+        }],
+        kind: FunctionKind::Aggregate(aggregates::min),
+        ..AGGREGATION
+    },
+    &Function {
+        name: "max",
+        signature: "max<T: ordered>(values: T) -> T",
+        summary: "The greatest of the key's values so far.",
+        details: "Null before the first value. Text is compared by its bytes in UTF-8.",
+        examples: &[Example {
+            query: "events.x.max()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 5\n00:00:03, B, null\n00:00:04, A, 5\n00:00:05, A, 7",
+        }],
+        kind: FunctionKind::Aggregate(aggregates::max),
+        ..AGGREGATION
+    },
+    &Function {
+        name: "mean",
+        signature: "mean<N: number>(values: N) -> f64",
+        summary: "The mean of the key's values so far.",
+        details: "Null before the first value. Values are summed as f64 in the order of the points.",
+        examples: &[Example {
+            query: "events.x.mean()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 5.0\n00:00:02, A, 3.5\n00:00:03, B, null\n00:00:04, A, 3.5\n\
+                   00:00:05, A, 4.666666666666667",
+        }],
+        kind: FunctionKind::Aggregate(aggregates::mean),
+        ..AGGREGATION
+    },
+    &Function {
+        name: "first",
+        signature: "first<T: any>(values: T) -> T",
+        summary: "The key's first value that was not null.",
+        details: "Null before the first value. Of a whole stream it is the struct of its columns.",
+        examples: &[Example {
+            query: "events.x.first()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 5\n00:00:03, B, null\n00:00:04, A, 5\n00:00:05, A, 5",
+        }],
+        kind: FunctionKind::Aggregate(aggregates::first),
+        ..AGGREGATION
+    },
+    &Function {
+        name: "last",
+        signature: "last<T: any>(values: T) -> T",
+        summary: "The key's newest value that was not null.",
+        details: "Null before the first value. It holds between points: beside another stream it is the newest value as of \
+                  that stream's points.",
+        examples: &[Example {
+            query: "events.x.last()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 2\n00:00:03, B, null\n00:00:04, A, 2\n00:00:05, A, 7",
+        }],
+        kind: FunctionKind::Aggregate(aggregates::last),
+        ..AGGREGATION
+    },
+];

@@ -1,0 +1,106 @@
+//! Values in another type, and constants.
+//!
+//! Moments and lengths of time are read and written as [`times`] has it; all else by Arrow's kernel. A moment is its count of
+//! nanoseconds in UTC whatever zone its type names, so the kernel sees it without one.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, NullArray, StringArray,
+    TimestampNanosecondArray, UInt64Array, new_null_array,
+};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{ArrowError, DataType};
+
+use super::super::{Call, Column, EvalError};
+use super::named;
+use crate::engine::array::{carried, retyped};
+use crate::scalar::Scalar;
+use crate::{times, types};
+
+/// The argument in the call's type; what does not fit is null and counted (SEMANTICS 2.6). Floats lose their fraction.
+///
+/// # Errors
+/// No value of the one type is ever one of the other.
+pub fn cast(call: &Call<'_>) -> Result<Column, EvalError> {
+    let run = || {
+        let values = call.array(0)?;
+        if values.data_type() == call.data_type {
+            return Ok(values);
+        }
+        let result = converted(&values, call.data_type)?;
+        let lost = result.logical_null_count().saturating_sub(values.logical_null_count());
+        call.warnings.casts.set(call.warnings.casts.get() + lost as u64);
+        Ok(result)
+    };
+    named("cast", run())
+}
+
+/// A constant as an array of one value.
+///
+/// # Errors
+/// It cannot be of the type.
+pub fn literal(scalar: &Scalar, data_type: &DataType) -> Result<ArrayRef, EvalError> {
+    let value: ArrayRef = match scalar {
+        Scalar::Null if data_type.is_null() => Arc::new(NullArray::new(1)),
+        Scalar::Null => return Ok(new_null_array(data_type, 1)),
+        Scalar::Bool(value) => Arc::new(BooleanArray::from(vec![*value])),
+        Scalar::Int(value) => Arc::new(Int64Array::from(vec![*value])),
+        Scalar::UInt(value) => Arc::new(UInt64Array::from(vec![*value])),
+        Scalar::Float(value) => Arc::new(Float64Array::from(vec![*value])),
+        Scalar::Text(value) => Arc::new(StringArray::from(vec![value.as_str()])),
+        Scalar::Duration(value) => Arc::new(DurationNanosecondArray::from(vec![*value])),
+        Scalar::Timestamp(value) => {
+            Arc::new(TimestampNanosecondArray::from(vec![*value]).with_timezone("UTC"))
+        }
+    };
+    let fits = |result: ArrayRef| {
+        if result.is_valid(0) {
+            return Ok(result);
+        }
+        Err(ArrowError::CastError(format!("{scalar:?} is not of type {data_type}")))
+    };
+    converted(&value, data_type).and_then(fits).map_err(|source| EvalError { function: "literal", source })
+}
+
+/// The values in another type; null where one does not fit.
+fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let kernel = |values: &ArrayRef, to: &DataType| {
+        cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() })
+    };
+    let from = values.data_type();
+    let nanos = |parse: fn(&str) -> Option<i64>| -> Result<Int64Array, ArrowError> {
+        let texts = kernel(values, &DataType::Utf8)?;
+        Ok(texts.as_string::<i32>().iter().map(|text| text.and_then(parse)).collect())
+    };
+    let texts = |through: DataType, text: fn(i64) -> String| -> Result<ArrayRef, ArrowError> {
+        let nanos = carried::<Int64Type>(&converted(values, &through)?)?;
+        let texts: StringArray = nanos.iter().map(|nanos| nanos.map(text)).collect();
+        kernel(&(Arc::new(texts) as ArrayRef), to)
+    };
+    match (from, to) {
+        _ if from == to => Ok(Arc::clone(values)),
+        (_, DataType::Timestamp(unit, zone)) if types::is_text(from) => {
+            let nanos = retyped(nanos(times::parse_timestamp)?, &types::timestamp())?;
+            converted(&nanos, &DataType::Timestamp(*unit, zone.clone()))
+        }
+        (_, DataType::Duration(_)) if types::is_text(from) => {
+            kernel(&retyped(nanos(times::parse_duration)?, &types::duration())?, to)
+        }
+        (DataType::Timestamp(..), _) if types::is_text(to) => {
+            texts(types::timestamp(), times::timestamp_text)
+        }
+        (DataType::Duration(_), _) if types::is_text(to) => texts(types::duration(), times::duration_text),
+        (DataType::Timestamp(unit, Some(_)), _) => {
+            let plain = retyped(carried::<Int64Type>(values)?, &DataType::Timestamp(*unit, None))?;
+            converted(&plain, to)
+        }
+        (_, DataType::Timestamp(unit, Some(_))) => {
+            let plain = kernel(values, &DataType::Timestamp(*unit, None))?;
+            retyped(carried::<Int64Type>(&plain)?, to)
+        }
+        _ => kernel(values, to),
+    }
+}

@@ -1,0 +1,128 @@
+//! Text, lists and hashes.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{
+    Array, ArrayRef, Int64Array, PrimitiveArray, StringArray, UInt64Array, new_null_array, types::Int64Type,
+};
+use arrow_buffer::{Buffer, OffsetBuffer};
+use arrow_schema::{ArrowError, DataType};
+use arrow_select::take::take;
+
+use super::super::{Call, Column, EvalError};
+use super::{named, refused};
+use crate::engine::array::carried;
+
+/// `len`: characters of text (Unicode scalar values), as i64.
+///
+/// # Errors
+/// The argument is not text.
+pub fn len(call: &Call<'_>) -> Result<Column, EvalError> {
+    let run = || {
+        let values = call.array(0)?;
+        let text = values.as_string_opt::<i32>().ok_or_else(|| refused(values.data_type()))?;
+        let (offsets, bytes) = (text.value_offsets(), text.values().as_slice());
+        let lengths: Vec<i64> = if text.is_ascii() {
+            offsets.windows(2).map(|ends| i64::from(ends[1] - ends[0])).collect()
+        } else {
+            // Every character has one byte that does not continue another.
+            let starts = |bytes: &[u8]| bytes.iter().map(|byte| i64::from(*byte as i8 >= -0x40)).sum();
+            offsets.windows(2).map(|ends| starts(&bytes[ends[0] as usize..ends[1] as usize])).collect()
+        };
+        let lengths = Int64Array::try_new(lengths.into(), text.nulls().cloned())?;
+        arrow_cast::cast(&lengths, call.data_type)
+    };
+    named("len", run())
+}
+
+/// `lower`: by Unicode's rules, whatever the language.
+///
+/// # Errors
+/// The argument is not text.
+pub fn lower(call: &Call<'_>) -> Result<Column, EvalError> {
+    named("lower", mapped(call, <[u8]>::make_ascii_lowercase, str::to_lowercase))
+}
+
+/// `upper`: by Unicode's rules, whatever the language.
+///
+/// # Errors
+/// The argument is not text.
+pub fn upper(call: &Call<'_>) -> Result<Column, EvalError> {
+    named("upper", mapped(call, <[u8]>::make_ascii_uppercase, str::to_uppercase))
+}
+
+/// ASCII keeps its lengths, so that all values are changed at once.
+fn mapped(call: &Call<'_>, ascii: fn(&mut [u8]), any: fn(&str) -> String) -> Result<ArrayRef, ArrowError> {
+    let values = call.array(0)?;
+    let text = values.as_string_opt::<i32>().ok_or_else(|| refused(values.data_type()))?;
+    if !text.is_ascii() {
+        return Ok(Arc::new(text.iter().map(|value| value.map(any)).collect::<StringArray>()));
+    }
+    let (start, end) = (text.value_offsets()[0], text.value_offsets()[text.len()]);
+    let mut bytes = text.values()[start as usize..end as usize].to_vec();
+    ascii(&mut bytes);
+    let offsets = OffsetBuffer::new(text.value_offsets().iter().map(|offset| offset - start).collect());
+    Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), text.nulls().cloned())?))
+}
+
+/// `index(list, at)`, `list[at]`: the item, counted from 0; null where there is none (SEMANTICS 2.2).
+///
+/// # Errors
+/// The arguments are not a list and a whole number.
+pub fn index(call: &Call<'_>) -> Result<Column, EvalError> {
+    named("index", indexed(call))
+}
+
+fn indexed(call: &Call<'_>) -> Result<ArrayRef, ArrowError> {
+    let values = call.array(0)?;
+    let at = arrow_cast::cast(&call.array(1)?, &DataType::Int64)?;
+    let at = at.as_primitive::<Int64Type>();
+    let chosen = |row: usize, start: usize, end: usize| -> Option<u64> {
+        if values.is_null(row) || at.is_null(row) {
+            return None;
+        }
+        let at = usize::try_from(at.value(row)).ok().filter(|at| *at < end - start)?;
+        u64::try_from(start + at).ok()
+    };
+    let (items, rows): (ArrayRef, UInt64Array) = match values.data_type() {
+        DataType::List(_) => {
+            let (list, ends) = (values.as_list::<i32>(), values.as_list::<i32>().value_offsets());
+            let rows = (0..list.len()).map(|row| chosen(row, ends[row] as usize, ends[row + 1] as usize));
+            (Arc::clone(list.values()), rows.collect())
+        }
+        DataType::LargeList(_) => {
+            let (list, ends) = (values.as_list::<i64>(), values.as_list::<i64>().value_offsets());
+            let rows = (0..list.len()).map(|row| chosen(row, ends[row] as usize, ends[row + 1] as usize));
+            (Arc::clone(list.values()), rows.collect())
+        }
+        DataType::FixedSizeList(_, size) => {
+            let (list, size) = (values.as_fixed_size_list(), usize::try_from(*size).unwrap_or(0));
+            (
+                Arc::clone(list.values()),
+                (0..list.len()).map(|row| chosen(row, row * size, (row + 1) * size)).collect(),
+            )
+        }
+        other => return Err(refused(other)),
+    };
+    if items.is_empty() {
+        return Ok(new_null_array(call.data_type, call.len));
+    }
+    take(&items, &rows, None)
+}
+
+/// `hash`: the hash that also decides shards, fixed for ever; of null it is 0 (SEMANTICS 2.4).
+///
+/// # Errors
+/// The result's type is not one of 64 bits.
+pub fn hash(call: &Call<'_>) -> Result<Column, EvalError> {
+    let run = || {
+        let hashes = UInt64Array::new(crate::engine::hash(&call.array(0)?), None);
+        if call.data_type == &DataType::UInt64 {
+            return Ok(Arc::new(hashes) as ArrayRef);
+        }
+        let signed: PrimitiveArray<Int64Type> = carried(&hashes)?;
+        crate::engine::array::retyped(signed, call.data_type)
+    };
+    named("hash", run())
+}

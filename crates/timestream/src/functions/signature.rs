@@ -1,0 +1,206 @@
+//! What functions take and give, as a line of text: `add<N: number>(x: N, y: N) -> N`.
+//!
+//! ```text
+//! signature = name [ "<" variable ":" class, … ">" ] "(" parameter ":" type [ "?" ], … ")" "->" type
+//! type      = any | variable | bool | i64 | u64 | f64 | utf8 | timestamp | duration | list<type>
+//! class     = number | signed | wide | ordered | any
+//! ```
+//!
+//! A variable stands for one type in all its places: the narrowest that holds the values of all arguments there. A parameter
+//! with `?` may be left out. The result `any` depends on what an argument says.
+
+use arrow_schema::DataType;
+
+use crate::types;
+
+/// A signature, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signature {
+    /// The function's name.
+    pub name: String,
+    /// The type variables.
+    pub variables: Vec<(String, Class)>,
+    /// The parameters, in order; what may be left out comes last.
+    pub params: Vec<Param>,
+    /// Type of what it gives.
+    pub result: Type,
+}
+
+/// A parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    /// Its name: the argument may be given as `name=value`.
+    pub name: String,
+    /// What it takes.
+    pub takes: Type,
+    /// Whether it may be left out.
+    pub optional: bool,
+}
+
+/// A type with variables.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Type {
+    /// This very type.
+    Exactly(DataType),
+    /// The type of a variable: its place in [`Signature::variables`].
+    Variable(usize),
+    /// A list of such items.
+    List(Box<Self>),
+    /// As an argument says: of a result only.
+    Depends,
+}
+
+/// What types a variable can stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Whole numbers and floats.
+    Number,
+    /// Numbers that can be negative; unsigned ones become the signed type that holds them.
+    Signed,
+    /// i64, u64 or f64; narrower numbers become these.
+    Wide,
+    /// What has an order: numbers, text, moments, lengths of time.
+    Ordered,
+    /// Every type.
+    Any,
+}
+
+impl Class {
+    const ALL: [(&'static str, Self, &'static str); 5] = [
+        ("number", Self::Number, "a number"),
+        ("signed", Self::Signed, "a number"),
+        ("wide", Self::Wide, "a number"),
+        ("ordered", Self::Ordered, "a number, text, timestamp or duration"),
+        ("any", Self::Any, "anything"),
+    ];
+
+    /// What it asks for, in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        Self::ALL.iter().find(|(_, class, _)| *class == self).map_or("anything", |(_, _, words)| words)
+    }
+
+    /// The type that a function takes where an argument has this type; none if the class does not hold it.
+    #[must_use]
+    pub fn admits(self, data_type: &DataType) -> Option<DataType> {
+        let number = types::is_number(data_type);
+        match self {
+            Self::Number => number.then(|| data_type.clone()),
+            Self::Signed => number.then(|| types::signed(data_type)),
+            Self::Wide => number.then(|| types::wide(data_type)),
+            Self::Ordered => {
+                let ordered = number
+                    || types::is_text(data_type)
+                    || matches!(data_type, DataType::Timestamp(..) | DataType::Duration(_));
+                ordered.then(|| data_type.clone())
+            }
+            Self::Any => Some(data_type.clone()),
+        }
+    }
+}
+
+impl Signature {
+    /// Reads a signature; none if the text is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (head, result) = text.rsplit_once("->")?;
+        let (head, params) = head.trim().strip_suffix(')')?.split_once('(')?;
+        let (name, variables) = match head.split_once('<') {
+            Some((name, variables)) => {
+                let variables = variables.strip_suffix('>')?.split(',').map(|variable| {
+                    let (name, class) = variable.split_once(':')?;
+                    let class = Class::ALL.iter().find(|(name, ..)| *name == class.trim())?.1;
+                    Some((name.trim().to_owned(), class))
+                });
+                (name, variables.collect::<Option<Vec<_>>>()?)
+            }
+            None => (head, Vec::new()),
+        };
+        let params = params.split(',').filter(|param| !param.trim().is_empty()).map(|param| {
+            let (name, takes) = param.split_once(':')?;
+            let optional = takes.ends_with('?');
+            let takes = parse_type(takes.trim_end_matches('?'), &variables)?;
+            Some(Param { name: name.trim().to_owned(), takes, optional })
+        });
+        let params = params.collect::<Option<Vec<_>>>()?;
+        let result = if result.trim() == "any" { Type::Depends } else { parse_type(result, &variables)? };
+        let all_used = (0..variables.len()).all(|at| params.iter().any(|param| param.takes.uses(at)));
+        (all_used && !params.is_empty()).then(|| Self {
+            name: name.trim().to_owned(),
+            variables,
+            params,
+            result,
+        })
+    }
+}
+
+fn parse_type(text: &str, variables: &[(String, Class)]) -> Option<Type> {
+    let text = text.trim();
+    if let Some(item) = text.strip_prefix("list<") {
+        return Some(Type::List(Box::new(parse_type(item.strip_suffix('>')?, variables)?)));
+    }
+    if let Some(at) = variables.iter().position(|(name, _)| name == text) {
+        return Some(Type::Variable(at));
+    }
+    types::castable(text).map(Type::Exactly)
+}
+
+impl Type {
+    /// Whether a variable stands in it.
+    fn uses(&self, variable: usize) -> bool {
+        match self {
+            Self::Exactly(_) | Self::Depends => false,
+            Self::Variable(at) => *at == variable,
+            Self::List(item) => item.uses(variable),
+        }
+    }
+
+    /// The type where each variable stands for these; none if one is missing.
+    #[must_use]
+    pub fn with(&self, variables: &[DataType]) -> Option<DataType> {
+        match self {
+            Self::Exactly(data_type) => Some(data_type.clone()),
+            Self::Variable(at) => variables.get(*at).cloned(),
+            Self::List(item) => item.with(variables).map(types::list),
+            Self::Depends => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_read() {
+        let add = Signature::parse("add<N: number>(x: N, y: N) -> N").unwrap();
+        assert_eq!(add.name, "add");
+        assert_eq!(add.variables, [("N".to_owned(), Class::Number)]);
+        assert_eq!(add.params.len(), 2);
+        assert_eq!(add.result, Type::Variable(0));
+
+        let index = Signature::parse("index<T: any>(list: list<T>, index: i64) -> T").unwrap();
+        assert_eq!(index.params[0].takes, Type::List(Box::new(Type::Variable(0))));
+        assert_eq!(index.result.with(&[DataType::Utf8]), Some(DataType::Utf8));
+
+        let key =
+            Signature::parse("with_key<T: any, K: any>(stream: T, key: K, grouping: utf8?) -> T").unwrap();
+        assert!(key.params[2].optional && !key.params[1].optional);
+    }
+
+    #[test]
+    fn what_is_none_is_none() {
+        for text in [
+            "",
+            "f() -> i64",
+            "f(x: i64)",
+            "f(x) -> i64",
+            "f(x: Q) -> i64",
+            "f<N: odd>(x: N) -> N",
+            "f<N: any>(x: i64) -> N",
+            "f<N>(x: N) -> N",
+        ] {
+            assert_eq!(Signature::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Streams, their keys and their fields.
+
+use super::{Example, Family, Form, Function, FunctionKind, eval};
+
+const STREAMS: Function = Function {
+    name: "",
+    aliases: &[],
+    operator: None,
+    signature: "",
+    summary: "",
+    details: "",
+    examples: &[],
+    strict: false,
+    family: Family::Streams,
+    kind: FunctionKind::Form(Form::Filter),
+};
+
+pub(super) static FUNCTIONS: &[&Function] = &[
+    &Function {
+        name: "filter",
+        signature: "filter<T: any>(stream: T, condition: bool) -> T",
+        summary: "The points at which a condition is true.",
+        details: "Points at which it is false or null are left out. Bare names in the condition are fields of the stream. \
+                  A value that holds between its points is cut to the points of the condition.",
+        examples: &[Example {
+            query: "events.filter(x > 2).count()",
+            events: "time, key: utf8, x: i64\n00:00:01, A, 1\n00:00:02, A, 3\n00:00:03, A,\n00:00:04, A, 5",
+            rows: "_time, _key, result\n00:00:02, A, 1\n00:00:04, A, 2",
+        }],
+        kind: FunctionKind::Form(Form::Filter),
+        ..STREAMS
+    },
+    &Function {
+        name: "with_key",
+        signature: "with_key<T: any, K: any>(stream: T, key: K, grouping: utf8?) -> T",
+        summary: "The same points under another key.",
+        details: "Null is a key of its own. Points keep their order. The grouping, which two streams must share to be used in \
+                  one expression, is called as the key is written, unless `grouping` names it.",
+        examples: &[Example {
+            query: "events.with_key(lang).count()",
+            events: "time, key: utf8, lang: utf8\n00:00:01, A, en\n00:00:02, B, en\n00:00:03, A,",
+            rows: "_time, _key, result\n00:00:01, en, 1\n00:00:02, en, 2\n00:00:03, null, 1",
+        }],
+        kind: FunctionKind::Form(Form::WithKey),
+        ..STREAMS
+    },
+    &Function {
+        name: "col",
+        operator: Some("."),
+        signature: "col<T: any>(value: T, name: utf8) -> any",
+        summary: "A field of a struct, or a column of a stream.",
+        details: "The same as a dot and the name; null where the struct is null. The name is a text in quotes.",
+        examples: &[Example {
+            query: "events.col(\"x\")",
+            events: "time, key: utf8, x: i64\n00:00:01, A, 1",
+            rows: "_time, _key, result\n00:00:01, A, 1",
+        }],
+        strict: true,
+        kind: FunctionKind::Form(Form::Col),
+        ..STREAMS
+    },
+    &Function {
+        name: "cast",
+        signature: "cast<T: any>(value: T, type: utf8) -> any",
+        summary: "The value in another type.",
+        details: "Types are bool, i8 to i64, u8 to u64, f32, f64, utf8, timestamp and duration. A value that does not fit \
+                  becomes null and is counted.",
+        examples: &[Example {
+            query: "events.x.cast(\"i64\")",
+            events: "time, key: utf8, x: utf8\n00:00:01, A, 12\n00:00:02, A, twelve",
+            rows: "_time, _key, result\n00:00:01, A, 12\n00:00:02, A, null",
+        }],
+        strict: true,
+        kind: FunctionKind::Form(Form::Cast),
+        ..STREAMS
+    },
+    &Function {
+        name: "hash",
+        signature: "hash<T: any>(value: T) -> u64",
+        summary: "A number made of the value, the same for equal values, for ever.",
+        details: "The hash of null is 0. It is the hash that decides which worker holds a key.",
+        examples: &[Example {
+            query: "events.x.hash()",
+            events: "time, key: utf8, x: utf8\n00:00:01, A,",
+            rows: "_time, _key, result\n00:00:01, A, 0",
+        }],
+        kind: FunctionKind::Scalar(eval::hash),
+        ..STREAMS
+    },
+];

@@ -1,0 +1,58 @@
+//! Text.
+
+use super::{Example, Family, Function, FunctionKind, eval};
+
+const TEXT: Function = Function {
+    name: "",
+    aliases: &[],
+    operator: None,
+    signature: "",
+    summary: "",
+    details: "Null where the text is null.",
+    examples: &[],
+    strict: true,
+    family: Family::Text,
+    kind: FunctionKind::Scalar(eval::len),
+};
+
+const EVENTS: &str = "time, key: utf8, text: utf8\n00:00:01, A, Straße\n00:00:02, A, \"\"\n00:00:03, A,";
+
+pub(super) static FUNCTIONS: &[&Function] = &[
+    &Function {
+        name: "len",
+        signature: "len(text: utf8) -> i64",
+        summary: "The number of characters of a text.",
+        details: "Characters are Unicode's code points, not bytes. Null where the text is null.",
+        examples: &[Example {
+            query: "events.text.len()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 6\n00:00:02, A, 0\n00:00:03, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::len),
+        ..TEXT
+    },
+    &Function {
+        name: "lower",
+        signature: "lower(text: utf8) -> utf8",
+        summary: "The text in lower case.",
+        examples: &[Example {
+            query: "events.text.lower()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, straße\n00:00:02, A, \"\"\n00:00:03, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::lower),
+        ..TEXT
+    },
+    &Function {
+        name: "upper",
+        signature: "upper(text: utf8) -> utf8",
+        summary: "The text in upper case.",
+        examples: &[Example {
+            query: "events.text.upper()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, STRASSE\n00:00:02, A, \"\"\n00:00:03, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::upper),
+        ..TEXT
+    },
+];

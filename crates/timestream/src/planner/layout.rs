@@ -1,0 +1,145 @@
+//! Which expressions share a region, and what feeds what.
+//!
+//! An expression's **level** is the number of re-keyings before it. What is joined shares a region at the highest of their
+//! levels: a stream is then read for that region, a value without re-keying computed there. So the same expression may stand at
+//! several levels, and regions are the connected parts of (expression, level).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::catalog::StreamDef;
+use crate::plan::Input;
+use crate::query::{Grouping, NodeId, Op, Query};
+
+/// The regions of a plan, in order, and what is read for them.
+pub(super) struct Layout {
+    pub(super) regions: Vec<RegionOf>,
+    pub(super) scans: Vec<ScanOf>,
+}
+
+/// A stream and the region it is read for.
+pub(super) struct ScanOf {
+    pub(super) node: NodeId,
+    pub(super) stream: Arc<StreamDef>,
+    pub(super) region: usize,
+}
+
+/// A region before its steps.
+pub(super) struct RegionOf {
+    pub(super) grouping: Grouping,
+    /// What is computed in it.
+    pub(super) nodes: BTreeSet<NodeId>,
+    pub(super) inputs: Vec<InputOf>,
+    /// The `with_key` of each feed.
+    pub(super) feeds: Vec<NodeId>,
+}
+
+/// An input of a region.
+#[derive(Clone, Copy)]
+pub(super) struct InputOf {
+    /// The stream or the `with_key` whose points these are.
+    pub(super) node: NodeId,
+    pub(super) from: Input,
+}
+
+/// An expression at a level.
+type Place = (u32, NodeId);
+
+impl Layout {
+    pub(super) fn of(query: &Query) -> Self {
+        let levels = levels(query);
+        let parts = parts(query, &levels);
+
+        let mut regions = Vec::new();
+        let mut region_of: BTreeMap<Place, usize> = BTreeMap::new();
+        for part in &parts {
+            let grouping = part.iter().find_map(|(_, node)| query.nodes[*node].grouping.clone());
+            let Some(grouping) = grouping else { continue };
+            region_of.extend(part.iter().map(|place| (*place, regions.len())));
+            let nodes = part.iter().map(|(_, node)| *node).collect();
+            regions.push(RegionOf { grouping, nodes, inputs: Vec::new(), feeds: Vec::new() });
+        }
+        let mut scans = Vec::new();
+        for ((_, node), region) in &region_of {
+            let from = match &query.nodes[*node].op {
+                Op::Stream(stream) => {
+                    scans.push(ScanOf { node: *node, stream: stream.clone(), region: *region });
+                    Input::Scan(scans.len() - 1)
+                }
+                Op::WithKey => {
+                    let Some(feeder) =
+                        arguments(query, &levels, *node).find_map(|place| region_of.get(&place))
+                    else {
+                        continue;
+                    };
+                    regions[*feeder].feeds.push(*node);
+                    Input::Feed { region: *feeder, feed: regions[*feeder].feeds.len() - 1 }
+                }
+                _ => continue,
+            };
+            regions[*region].inputs.push(InputOf { node: *node, from });
+        }
+        Self { regions, scans }
+    }
+}
+
+/// The level of each node.
+fn levels(query: &Query) -> Vec<u32> {
+    let mut levels: Vec<u32> = Vec::new();
+    for node in &query.nodes {
+        let joined = node.args.iter().map(|arg| levels[*arg]).max().unwrap_or(0);
+        levels.push(if matches!(node.op, Op::WithKey) { joined + 1 } else { joined });
+    }
+    levels
+}
+
+/// Where the arguments of a `with_key` are computed. Constants are computed wherever they are used.
+fn arguments<'a>(query: &'a Query, levels: &'a [u32], node: NodeId) -> impl Iterator<Item = Place> + 'a {
+    let args = &query.nodes[node].args;
+    let level = args.iter().map(|arg| levels[*arg]).max().unwrap_or(0);
+    args.iter().filter(|arg| query.nodes[**arg].grouping.is_some()).map(move |arg| (level, *arg))
+}
+
+/// The connected parts, by level and then by first node; the answer's is the last.
+fn parts(query: &Query, levels: &[u32]) -> Vec<BTreeSet<Place>> {
+    let mut links: BTreeMap<Place, Vec<Place>> = BTreeMap::new();
+    let mut open = vec![(levels[query.root], query.root)];
+    links.insert(open[0], Vec::new());
+    while let Some(place @ (level, node)) = open.pop() {
+        let (used, joined_with): (Vec<Place>, Option<Place>) = match query.nodes[node].op {
+            Op::WithKey => (arguments(query, levels, node).collect(), None),
+            _ => {
+                let args = query.nodes[node].args.iter().filter(|arg| query.nodes[**arg].grouping.is_some());
+                (args.map(|arg| (level, *arg)).collect(), Some(place))
+            }
+        };
+        for argument in &used {
+            links.entry(*argument).or_insert_with(|| {
+                open.push(*argument);
+                Vec::new()
+            });
+        }
+        // What is used together is joined; a re-keying joins its arguments with each other, not with itself.
+        let Some(centre) = joined_with.or(used.first().copied()) else { continue };
+        for other in used.into_iter().filter(|other| *other != centre) {
+            links.entry(centre).or_default().push(other);
+            links.entry(other).or_default().push(centre);
+        }
+    }
+    let mut parts: Vec<BTreeSet<Place>> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for start in links.keys() {
+        let mut part = BTreeSet::new();
+        let mut open = vec![*start];
+        while let Some(place) = open.pop() {
+            if seen.insert(place) {
+                part.insert(place);
+                open.extend(&links[&place]);
+            }
+        }
+        if !part.is_empty() {
+            parts.push(part);
+        }
+    }
+    parts
+}

@@ -1,0 +1,142 @@
+//! A checked query to a plan: which regions there are, what each computes, what is read for them.
+//!
+//! Three steps. [`domain`]: at which points each expression has its value, as a set of streams and filters. [`layout`]: which
+//! expressions share a region. [`region`]: the steps of each region, from the answer back to the sources, so that what is
+//! computed, handed on and read is what something later asked for, and nothing else. Then [`pushdown`] finds the tests that
+//! all uses of a scan make, for its source to make them first.
+
+mod domain;
+mod layout;
+mod pushdown;
+mod region;
+
+use std::sync::Arc;
+
+use arrow_schema::DataType;
+
+use crate::catalog::StreamDef;
+use crate::plan::{Feed, Input, Output, PathStep, Plan, Region, Results, Scan, ScanColumn, StepOp};
+use crate::query::{NodeId, Op, Query};
+use crate::types;
+use domain::Domains;
+use layout::{InputOf, Layout};
+use region::Steps;
+
+/// Plans a query whose points are shown as `results` says.
+///
+/// Each scan and each feed is the input of one region, and regions stand in an order in which each comes after those that
+/// feed it. `query` must be as [`compile`](crate::compile) makes it.
+#[must_use]
+pub fn plan(query: Arc<Query>, results: Results) -> Plan {
+    let planner = Planner { query: &query, domains: Domains::of(&query), layout: Layout::of(&query) };
+    let (scans, regions, columns, present) = planner.build();
+    Plan { query, scans, regions, output: Output { present, columns, results } }
+}
+
+/// The way from an expression's value to a value inside it.
+type Path = Vec<PathStep>;
+
+struct Planner<'a> {
+    query: &'a Query,
+    domains: Domains,
+    layout: Layout,
+}
+
+/// What later regions ask of a region under another key.
+struct Request {
+    /// The `with_key`.
+    node: NodeId,
+    /// The values inside its value, in the order of the feed's columns.
+    columns: Vec<Path>,
+}
+
+type Built = (Vec<Scan>, Vec<Region>, Vec<(String, usize)>, Option<usize>);
+
+impl Planner<'_> {
+    fn build(&self) -> Built {
+        let scan = |stream: &Arc<StreamDef>| Scan {
+            stream: stream.clone(),
+            keyed: false,
+            columns: Vec::new(),
+            tests: Vec::new(),
+        };
+        let mut scans: Vec<Scan> = self.layout.scans.iter().map(|of| scan(&of.stream)).collect();
+        let mut requests: Vec<Vec<Request>> = Vec::new();
+        for region in &self.layout.regions {
+            requests
+                .push(region.feeds.iter().map(|node| Request { node: *node, columns: Vec::new() }).collect());
+        }
+        let answer = self.layout.regions.len() - 1;
+        let (mut columns, mut present) = (Vec::new(), None);
+        let mut regions = Vec::new();
+        for at in (0..self.layout.regions.len()).rev() {
+            let asked = std::mem::take(&mut requests[at]);
+            let mut steps = Steps::new(self, at);
+            let feeds = asked.iter().map(|request| steps.feed(request)).collect();
+            if at == answer {
+                columns = steps.answer(self.query.root);
+                present = steps.mask(self.domains.of_node(self.query.root));
+            }
+            let (steps, wanted) = steps.finish();
+            for (input, paths) in self.layout.regions[at].inputs.iter().zip(wanted) {
+                match input.from {
+                    Input::Scan(scan) => {
+                        let column =
+                            |path: Path| ScanColumn { data_type: self.type_inside(input.node, &path), path };
+                        scans[scan].columns = paths.into_iter().map(column).collect();
+                    }
+                    Input::Feed { region, feed } => requests[region][feed].columns = paths,
+                }
+            }
+            regions.push(self.region(at, steps, feeds, at == answer));
+        }
+        regions.reverse();
+        for (scan, of) in scans.iter_mut().zip(&self.layout.scans) {
+            scan.keyed = regions[of.region].key_type.is_some();
+            pushdown::tests(self, of.node, of.region, scan);
+        }
+        (scans, regions, columns, present)
+    }
+
+    fn region(&self, at: usize, steps: Vec<crate::plan::Step>, feeds: Vec<Feed>, answers: bool) -> Region {
+        let layout = &self.layout.regions[at];
+        let stateful = steps.iter().any(|step| matches!(step.op, StepOp::Aggregate { .. } | StepOp::Key));
+        let grouping = &layout.grouping;
+        Region {
+            grouping: grouping.name.clone(),
+            key_type: (answers || stateful || self.merges_by_key(&layout.inputs))
+                .then(|| grouping.key_type.clone()),
+            inputs: layout.inputs.iter().map(|input| input.from).collect(),
+            steps,
+            feeds,
+        }
+    }
+
+    /// Whether two inputs may hold the same point, or points that pair: then the key decides which rows are one.
+    fn merges_by_key(&self, inputs: &[InputOf]) -> bool {
+        let [first, others @ ..] = inputs else { return false };
+        let source = |input: &InputOf| match &self.query.nodes[input.node].op {
+            Op::Stream(stream) => Some(stream.source),
+            _ => None,
+        };
+        // Streams of one source never share a point.
+        !others.is_empty()
+            && (source(first).is_none() || others.iter().any(|other| source(other) != source(first)))
+    }
+
+    /// Type of a value inside an expression's value.
+    fn type_inside(&self, node: NodeId, path: &[PathStep]) -> DataType {
+        let mut data_type = &self.query.nodes[node].data_type;
+        for step in path {
+            let inner = match (step, data_type) {
+                (PathStep::Field(name), DataType::Struct(fields)) => {
+                    fields.find(name).map(|(_, field)| field.data_type())
+                }
+                (PathStep::Index(_), list) => types::item(list),
+                _ => None,
+            };
+            data_type = inner.unwrap_or(&DataType::Null);
+        }
+        data_type.clone()
+    }
+}

@@ -1,0 +1,323 @@
+//! The steps of one region: values as they are asked for, and the masks that say where they are points.
+//!
+//! A value is computed at every row of its region, and a row may be no point of it. Where that matters, because something wider
+//! uses it, it is made null there: a discrete value outside its points, a continuous one before its first (SEMANTICS 1.4).
+//! Most values are null there anyway ([`Value::quiet`]), as columns of an input and what strict functions make of them.
+
+use std::collections::HashMap;
+
+use arrow_schema::DataType;
+
+use super::domain::Domain;
+use super::{Path, Planner, Request};
+use crate::functions::{self, Function};
+use crate::plan::{Feed, PathStep, Reg, Step, StepOp};
+use crate::query::{Continuity, NodeId, Op};
+use crate::scalar::Scalar;
+use crate::types;
+
+/// A value in a register.
+#[derive(Clone, Copy)]
+struct Value {
+    reg: Reg,
+    /// Whether it is null at rows outside its expression's points, or before the first of them where it is continuous.
+    quiet: bool,
+}
+
+/// Steps under construction.
+pub(super) struct Steps<'a> {
+    planner: &'a Planner<'a>,
+    region: usize,
+    steps: Vec<Step>,
+    values: HashMap<(NodeId, Path), Value>,
+    /// The register of each step that is no expression's own, by what it computes.
+    known: HashMap<String, Reg>,
+    /// What is asked of each input.
+    wanted: Vec<Vec<Path>>,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(planner: &'a Planner<'a>, region: usize) -> Self {
+        let wanted = vec![Vec::new(); planner.layout.regions[region].inputs.len()];
+        Self { planner, region, steps: Vec::new(), values: HashMap::new(), known: HashMap::new(), wanted }
+    }
+
+    /// The steps, and the paths that are asked of each input.
+    pub(super) fn finish(self) -> (Vec<Step>, Vec<Vec<Path>>) {
+        (self.steps, self.wanted)
+    }
+
+    /// What a later region asks for.
+    pub(super) fn feed(&mut self, request: &Request) -> Feed {
+        let args = &self.planner.query.nodes[request.node].args;
+        let (value, key) = (args[0], args[1]);
+        let domain = self.planner.domains.of_nodes(args);
+        let columns = request.columns.iter().map(|path| self.within(value, path, &domain).reg).collect();
+        let key = self.within(key, &[], &domain).reg;
+        Feed { present: self.mask(&domain), key, columns }
+    }
+
+    /// Names and registers of the answer's fields: the record's, or one named `result`.
+    pub(super) fn answer(&mut self, root: NodeId) -> Vec<(String, Reg)> {
+        match &self.planner.query.nodes[root].data_type {
+            DataType::Struct(fields) => {
+                let fields = fields.iter().map(|field| {
+                    let path = [PathStep::Field(field.name().clone())];
+                    (field.name().clone(), self.value(root, &path).reg)
+                });
+                fields.collect()
+            }
+            _ => vec![("result".to_owned(), self.value(root, &[]).reg)],
+        }
+    }
+
+    /// The mask of a domain; none if it is all rows.
+    pub(super) fn mask(&mut self, domain: &Domain) -> Option<Reg> {
+        let inputs = &self.planner.layout.regions[self.region].inputs;
+        if inputs.iter().all(|input| domain.contains(&input.node)) {
+            return None;
+        }
+        let mut mask = None;
+        for part in domain {
+            let reg = match inputs.iter().position(|input| input.node == *part) {
+                Some(input) => self.shared(StepOp::Present(input), DataType::Boolean),
+                None => self.filter_mask(*part),
+            };
+            mask = Some(mask.map_or(reg, |mask| self.shared(StepOp::Either(mask, reg), DataType::Boolean)));
+        }
+        mask
+    }
+
+    /// The mask of the points that a filter leaves.
+    fn filter_mask(&mut self, filter: NodeId) -> Reg {
+        let node = &self.planner.query.nodes[filter];
+        let domain = self.planner.domains.of_nodes(&node.args);
+        let condition = node.args[1];
+        let value = self.within(condition, &[], &domain);
+        let is_true = self.shared(StepOp::IsTrue(value.reg), DataType::Boolean);
+        // A discrete condition that is null outside its points is not true there either.
+        if value.quiet && self.planner.query.nodes[condition].continuity == Continuity::Discrete {
+            return is_true;
+        }
+        match self.mask(&domain) {
+            Some(mask) => self.shared(StepOp::Both(mask, is_true), DataType::Boolean),
+            None => is_true,
+        }
+    }
+
+    fn push(&mut self, op: StepOp, data_type: DataType) -> Reg {
+        self.steps.push(Step { op, data_type });
+        self.steps.len() - 1
+    }
+
+    /// A step whose type follows from what it computes: made once.
+    fn shared(&mut self, op: StepOp, data_type: DataType) -> Reg {
+        let key = match &op {
+            StepOp::Literal(scalar) => format!("{scalar:?}: {data_type}"),
+            other => format!("{other:?}"),
+        };
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        let reg = self.push(op, data_type);
+        self.known.insert(key, reg);
+        reg
+    }
+
+    /// An expression's value, or a value inside it, as something with this domain uses it.
+    fn within(&mut self, node: NodeId, path: &[PathStep], domain: &Domain) -> Value {
+        let value = self.value(node, path);
+        let own = self.planner.domains.of_node(node);
+        let of = &self.planner.query.nodes[node];
+        if value.quiet || own == domain {
+            return value;
+        }
+        let mask = match of.continuity {
+            Continuity::Constant => None,
+            Continuity::Discrete => self.mask(own),
+            Continuity::Continuous => self.mask(own).map(|mask| self.begun(mask)),
+        };
+        let Some(present) = mask else { return value };
+        let data_type = self.planner.type_inside(node, path);
+        Value { reg: self.shared(StepOp::Only { value: value.reg, present }, data_type), quiet: true }
+    }
+
+    /// The mask of the rows at which a key has had a point of a domain.
+    fn begun(&mut self, mask: Reg) -> Reg {
+        let one = self.shared(StepOp::Literal(Scalar::Bool(true)), DataType::Boolean);
+        let op =
+            StepOp::Aggregate { function: &functions::aggregations::COUNT, value: one, present: Some(mask) };
+        let count = self.shared(op, DataType::Int64);
+        let op = StepOp::Call { function: &functions::logic::IS_NOT_NULL, args: vec![count] };
+        self.shared(op, DataType::Boolean)
+    }
+
+    /// A value inside an expression's value, at every row.
+    fn value(&mut self, node: NodeId, path: &[PathStep]) -> Value {
+        let place = (node, path.to_vec());
+        if let Some(known) = self.values.get(&place) {
+            return *known;
+        }
+        let value = self.compute(node, path);
+        self.values.insert(place, value);
+        value
+    }
+
+    fn compute(&mut self, id: NodeId, path: &[PathStep]) -> Value {
+        let planner = self.planner;
+        let node = &planner.query.nodes[id];
+        let domain = planner.domains.of_node(id);
+        match &node.op {
+            Op::Stream(_) if path.is_empty() => self.record_of_columns(id, &node.data_type),
+            Op::Stream(_) | Op::WithKey => self.column(id, path),
+            Op::Field(name) => self.value(node.args[0], &prepend(PathStep::Field(name.clone()), path)),
+            Op::Filter => {
+                let within = planner.domains.within(id).unwrap_or(domain);
+                Value { quiet: false, ..self.within(node.args[0], path, within) }
+            }
+            Op::Call(function) => match planner.constant_index(id) {
+                Some(index) => self.value(node.args[0], &prepend(PathStep::Index(index), path)),
+                None => {
+                    let args: Vec<_> = node.args.iter().map(|arg| self.within(*arg, &[], domain)).collect();
+                    let op = StepOp::Call { function, args: args.iter().map(|arg| arg.reg).collect() };
+                    let quiet = function.strict && self.any_quiet(id, &args);
+                    let value = Value { reg: self.push(op, node.data_type.clone()), quiet };
+                    self.inside(value, &node.data_type, path)
+                }
+            },
+            Op::Cast => {
+                let arg = self.within(node.args[0], &[], domain);
+                let value = Value { reg: self.push(StepOp::Cast(arg.reg), node.data_type.clone()), ..arg };
+                self.inside(value, &node.data_type, path)
+            }
+            Op::Record(names) => {
+                if let Some((PathStep::Field(name), rest)) = path.split_first()
+                    && let Some(at) = names.iter().position(|known| known == name)
+                {
+                    let value = self.within(node.args[at], rest, domain);
+                    return Value { quiet: self.is_quiet(id, node.args[at], value), ..value };
+                }
+                let args = node.args.iter().map(|arg| self.within(*arg, &[], domain).reg).collect();
+                Value { reg: self.push(StepOp::Record(args), node.data_type.clone()), quiet: false }
+            }
+            Op::Aggregate(function) => {
+                let value = self.aggregate(function, node.args[0], &node.data_type);
+                self.inside(value, &node.data_type, path)
+            }
+            Op::Literal(scalar) => {
+                let literal = self.shared(StepOp::Literal(scalar.clone()), node.data_type.clone());
+                self.inside(Value { reg: literal, quiet: false }, &node.data_type, path)
+            }
+        }
+    }
+
+    /// Whether an argument that is null outside its own points is so outside those of its user: not if it goes on where its
+    /// user has no points, as a continuous argument of a discrete expression does.
+    fn is_quiet(&self, user: NodeId, arg: NodeId, value: Value) -> bool {
+        let nodes = &self.planner.query.nodes;
+        value.quiet && nodes[user].continuity == nodes[arg].continuity
+    }
+
+    /// Whether a function that is null where an argument is null is so outside its own points.
+    fn any_quiet(&self, user: NodeId, values: &[Value]) -> bool {
+        let args = &self.planner.query.nodes[user].args;
+        args.iter().zip(values).any(|(arg, value)| self.is_quiet(user, *arg, *value))
+    }
+
+    fn aggregate(&mut self, function: &'static Function, arg: NodeId, data_type: &DataType) -> Value {
+        let domain = self.planner.domains.of_node(arg);
+        // Counting what is never null is counting points: nothing of them is read.
+        let value = if function == &functions::aggregations::COUNT && self.planner.never_null(arg) {
+            self.shared(StepOp::Literal(Scalar::Bool(true)), DataType::Boolean)
+        } else {
+            self.value(arg, &[]).reg
+        };
+        let present = self.mask(domain);
+        Value {
+            reg: self.shared(StepOp::Aggregate { function, value, present }, data_type.clone()),
+            quiet: true,
+        }
+    }
+
+    /// A column of an input: its point's value, or a value inside it.
+    fn column(&mut self, node: NodeId, path: &[PathStep]) -> Value {
+        let inputs = &self.planner.layout.regions[self.region].inputs;
+        let input = inputs.iter().position(|input| input.node == node).unwrap_or_default();
+        let wanted = &mut self.wanted[input];
+        let column = wanted.iter().position(|known| known == path).unwrap_or_else(|| {
+            wanted.push(path.to_vec());
+            wanted.len() - 1
+        });
+        let data_type = self.planner.type_inside(node, path);
+        Value { reg: self.shared(StepOp::Column { input, column }, data_type), quiet: true }
+    }
+
+    /// The struct of all columns of a stream.
+    fn record_of_columns(&mut self, node: NodeId, data_type: &DataType) -> Value {
+        let DataType::Struct(fields) = data_type else { return self.column(node, &[]) };
+        let columns =
+            fields.iter().map(|field| self.value(node, &[PathStep::Field(field.name().clone())]).reg);
+        let columns = columns.collect();
+        Value { reg: self.push(StepOp::Record(columns), data_type.clone()), quiet: false }
+    }
+
+    /// A value inside a value that is computed whole.
+    fn inside(&mut self, whole: Value, data_type: &DataType, path: &[PathStep]) -> Value {
+        let mut reg = whole.reg;
+        let mut data_type = data_type;
+        for step in path {
+            reg = match (step, data_type) {
+                (PathStep::Field(name), DataType::Struct(fields)) => {
+                    let Some((index, field)) = fields.find(name) else { continue };
+                    data_type = field.data_type();
+                    self.shared(StepOp::Field { value: reg, index }, data_type.clone())
+                }
+                (PathStep::Index(index), list) => {
+                    let Some(item) = types::item(list) else { continue };
+                    data_type = item;
+                    let index = i64::try_from(*index).unwrap_or(i64::MAX);
+                    let index = self.shared(StepOp::Literal(Scalar::Int(index)), DataType::Int64);
+                    let op = StepOp::Call { function: &functions::lists::INDEX, args: vec![reg, index] };
+                    self.shared(op, data_type.clone())
+                }
+                (PathStep::Field(_), _) => continue,
+            };
+        }
+        Value { reg, ..whole }
+    }
+}
+
+impl Planner<'_> {
+    /// The place that `list[3]` names, if it is a constant and not negative.
+    pub(super) fn constant_index(&self, node: NodeId) -> Option<usize> {
+        let Op::Call(function) = self.query.nodes[node].op else { return None };
+        let [_, index] = self.query.nodes[node].args.as_slice() else { return None };
+        match self.query.nodes[*index].op {
+            Op::Literal(Scalar::Int(index)) if function == &functions::lists::INDEX => {
+                usize::try_from(index).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an expression's value is a struct at each of its points, never null.
+    fn never_null(&self, node: NodeId) -> bool {
+        let mut node = node;
+        loop {
+            let (Op::Filter | Op::WithKey) = self.query.nodes[node].op else {
+                return matches!(self.query.nodes[node].op, Op::Stream(_) | Op::Record(_));
+            };
+            // Points that only the condition or the key has are null.
+            let args = &self.query.nodes[node].args;
+            if self.domains.of_nodes(args) != *self.domains.of_node(args[0]) {
+                return false;
+            }
+            node = args[0];
+        }
+    }
+}
+
+/// A path with a step before it.
+pub(super) fn prepend(first: PathStep, path: &[PathStep]) -> Path {
+    std::iter::once(first).chain(path.iter().cloned()).collect()
+}

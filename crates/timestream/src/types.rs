@@ -1,0 +1,266 @@
+//! The names of types in the text, and the one type that holds the values of two.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, TimeUnit};
+
+/// Longest text that [`name`] gives before it ends in `…`.
+const NAME_LENGTH: usize = 60;
+
+/// UTC nanoseconds: the type of every moment the language itself makes.
+#[must_use]
+pub fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))
+}
+
+/// Nanoseconds: the type of every length of time the language itself makes.
+#[must_use]
+pub const fn duration() -> DataType {
+    DataType::Duration(TimeUnit::Nanosecond)
+}
+
+/// The name of a type in the text and in messages: `i64`, `list<utf8>`, `struct<uri: utf8, cid: utf8>`; cut after 60 characters.
+#[must_use]
+pub fn name(data_type: &DataType) -> String {
+    let mut out = String::new();
+    write_name(data_type, &mut out);
+    if let Some((at, _)) = out.char_indices().nth(NAME_LENGTH) {
+        out.truncate(at);
+        out.push('…');
+    }
+    out
+}
+
+fn write_name(data_type: &DataType, out: &mut String) {
+    // What is cut anyway is not written: types can nest far wider than any text.
+    if out.len() > 4 * NAME_LENGTH {
+        return;
+    }
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            out.push_str("list<");
+            write_name(item.data_type(), out);
+            out.push('>');
+        }
+        DataType::Struct(fields) => {
+            out.push_str("struct<");
+            for (at, field) in fields.iter().enumerate() {
+                if out.len() > 4 * NAME_LENGTH {
+                    return;
+                }
+                let _ = write!(out, "{}{}: ", if at > 0 { ", " } else { "" }, field.name());
+                write_name(field.data_type(), out);
+            }
+            out.push('>');
+        }
+        simple => out.push_str(simple_name(simple).unwrap_or("a type without a name here")),
+    }
+}
+
+fn simple_name(data_type: &DataType) -> Option<&'static str> {
+    Some(match data_type {
+        DataType::Null => "null",
+        DataType::Boolean => "bool",
+        DataType::Int8 => "i8",
+        DataType::Int16 => "i16",
+        DataType::Int32 => "i32",
+        DataType::Int64 => "i64",
+        DataType::UInt8 => "u8",
+        DataType::UInt16 => "u16",
+        DataType::UInt32 => "u32",
+        DataType::UInt64 => "u64",
+        DataType::Float16 => "f16",
+        DataType::Float32 => "f32",
+        DataType::Float64 => "f64",
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "utf8",
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "binary"
+        }
+        DataType::Timestamp(..) => "timestamp",
+        DataType::Duration(_) => "duration",
+        DataType::Map(..) => "map",
+        _ => return None,
+    })
+}
+
+/// The names of the types that a value can be cast to.
+pub const CASTABLE: [&str; 14] = [
+    "bool",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "f32",
+    "f64",
+    "utf8",
+    "timestamp",
+    "duration",
+];
+
+/// The type that a name of [`CASTABLE`] means.
+#[must_use]
+pub fn castable(name: &str) -> Option<DataType> {
+    Some(match name {
+        "bool" => DataType::Boolean,
+        "i8" => DataType::Int8,
+        "i16" => DataType::Int16,
+        "i32" => DataType::Int32,
+        "i64" => DataType::Int64,
+        "u8" => DataType::UInt8,
+        "u16" => DataType::UInt16,
+        "u32" => DataType::UInt32,
+        "u64" => DataType::UInt64,
+        "f32" => DataType::Float32,
+        "f64" => DataType::Float64,
+        "utf8" => DataType::Utf8,
+        "timestamp" => timestamp(),
+        "duration" => duration(),
+        _ => return None,
+    })
+}
+
+/// A list of such items, all nullable.
+#[must_use]
+pub fn list(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("item", item, true)))
+}
+
+/// Item type of a list.
+#[must_use]
+pub fn item(data_type: &DataType) -> Option<&DataType> {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            Some(item.data_type())
+        }
+        _ => None,
+    }
+}
+
+/// Whether values are text, in any of Arrow's forms.
+#[must_use]
+pub fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// The signed type that holds the values of a number type: `neg` of an unsigned is signed (SEMANTICS 2.2).
+#[must_use]
+pub fn signed(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        other => other.clone(),
+    }
+}
+
+/// The type that sums of a number type are kept in: i64, u64 or f64 (SEMANTICS 2.3).
+#[must_use]
+pub fn wide(data_type: &DataType) -> DataType {
+    if data_type.is_signed_integer() {
+        DataType::Int64
+    } else if data_type.is_unsigned_integer() {
+        DataType::UInt64
+    } else {
+        DataType::Float64
+    }
+}
+
+/// The narrowest type that holds the values of both (SEMANTICS 2.1): whole numbers widen, with a float they become floats,
+/// u64 beside a signed one becomes f64 (as in polars and pandas); none where no type holds both.
+#[must_use]
+pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
+    if a == b {
+        return Some(a.clone());
+    }
+    match (a, b) {
+        _ if a.is_numeric() && b.is_numeric() => common_number(a, b),
+        _ if is_text(a) && is_text(b) => Some(DataType::Utf8),
+        (DataType::Timestamp(..), DataType::Timestamp(..)) => Some(timestamp()),
+        (DataType::Duration(_), DataType::Duration(_)) => Some(duration()),
+        _ => None,
+    }
+}
+
+fn common_number(a: &DataType, b: &DataType) -> Option<DataType> {
+    let bits = |t: &DataType| t.primitive_width().map(|bytes| bytes * 8);
+    if !is_number(a) || !is_number(b) {
+        return None;
+    }
+    if a.is_floating() || b.is_floating() {
+        // An f32 holds every i8 and i16 but not every i32; mixed kinds take the wide float.
+        let narrow = [a, b].iter().all(|t| matches!(t, DataType::Float16 | DataType::Float32));
+        return Some(if narrow { DataType::Float32 } else { DataType::Float64 });
+    }
+    let (signed, unsigned) = match (a.is_signed_integer(), b.is_signed_integer()) {
+        (true, false) => (a, b),
+        (false, true) => (b, a),
+        _ => return Some(if bits(a) >= bits(b) { a.clone() } else { b.clone() }),
+    };
+    Some(match (bits(signed)?, bits(unsigned)?) {
+        (_, 64) => DataType::Float64,
+        (signed_bits, unsigned_bits) if signed_bits > unsigned_bits => signed.clone(),
+        (_, 8) => DataType::Int16,
+        (_, 16) => DataType::Int32,
+        _ => DataType::Int64,
+    })
+}
+
+/// Whether values are numbers of the language: whole ones of 8 to 64 bits, and floats.
+#[must_use]
+pub fn is_number(data_type: &DataType) -> bool {
+    data_type.is_integer() || data_type.is_floating()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_types_are_symmetric_and_hold_both() {
+        use DataType::*;
+        for (a, b, both) in [
+            (Int8, Int32, Some(Int32)),
+            (UInt8, Int8, Some(Int16)),
+            (UInt16, Int64, Some(Int64)),
+            (UInt32, Int32, Some(Int64)),
+            (UInt64, Int8, Some(Float64)),
+            (UInt64, UInt8, Some(UInt64)),
+            (Int8, Float32, Some(Float64)),
+            (Float16, Float32, Some(Float32)),
+            (Float32, Float64, Some(Float64)),
+            (Utf8, LargeUtf8, Some(Utf8)),
+            (Timestamp(TimeUnit::Second, None), timestamp(), Some(timestamp())),
+            (Utf8, Int64, None),
+            (Boolean, Int64, None),
+            (Decimal128(10, 2), Int64, None),
+        ] {
+            assert_eq!(common(&a, &b), both, "{a} with {b}");
+            assert_eq!(common(&b, &a), both, "{b} with {a}");
+        }
+    }
+
+    #[test]
+    fn castable_names_are_names() {
+        for text in CASTABLE {
+            assert_eq!(castable(text).map(|t| name(&t)).as_deref(), Some(text));
+        }
+        assert_eq!(castable("i63"), None);
+    }
+
+    #[test]
+    fn names_of_wide_types_are_cut() {
+        let mut wide = DataType::Int64;
+        for _ in 0..64 {
+            wide = DataType::Struct(
+                vec![Field::new("a", wide.clone(), true), Field::new("b", wide, true)].into(),
+            );
+        }
+        assert_eq!(name(&wide).chars().count(), NAME_LENGTH + 1);
+        assert_eq!(name(&list(DataType::Utf8)), "list<utf8>");
+    }
+}
