@@ -161,6 +161,12 @@ pub enum JsonError {
     /// Nested deeper than the data model allows.
     #[error("nested deeper than {MAX_DEPTH}")]
     Depth,
+    /// A record that is not an object.
+    #[error("a record is an object")]
+    NotAnObject,
+    /// A float in a record: DAG-CBOR has them, the data model of records has not.
+    #[error("a record has no floats, and {0} is one")]
+    Float(f64),
 }
 
 /// Reads JSON as a value of the data model. Numbers written with a fraction or an exponent are floats.
@@ -169,6 +175,35 @@ pub enum JsonError {
 /// If the text is not JSON, or breaks a rule of `$link`, `$bytes`, `$type` or blobs.
 pub fn parse(json: &str) -> Result<Value, JsonError> {
     from_json(&serde_json::from_str(json)?)
+}
+
+/// Reads a record that is to be written: as [`from_json`], and held to the two rules of the data model that other people's
+/// records may break and are still read: it is an object, and has no floats (`1.0` is taken for 1).
+///
+/// # Errors
+/// What is wrong with it.
+pub fn record_from_json(json: &serde_json::Value) -> Result<Value, JsonError> {
+    match from_json(json)? {
+        record @ Value::Map(_) => without_floats(record),
+        _ => Err(JsonError::NotAnObject),
+    }
+}
+
+/// The value with whole numbers in place of floats that are written as such, `1.0`. Its depth is bounded by its reader.
+fn without_floats(value: Value) -> Result<Value, JsonError> {
+    /// Up to here each whole number has a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    Ok(match value {
+        Value::Float(float) if float.fract() == 0.0 && float.abs() <= EXACT => Value::Integer(float as i128),
+        Value::Float(float) => return Err(JsonError::Float(float)),
+        Value::List(items) => Value::List(items.into_iter().map(without_floats).collect::<Result<_, _>>()?),
+        Value::Map(fields) => {
+            let fields =
+                fields.iter().map(|(name, value)| Ok((name.to_owned(), without_floats(value.clone())?)));
+            Value::Map(fields.collect::<Result<_, JsonError>>()?)
+        }
+        other => other,
+    })
 }
 
 /// The value that JSON stands for.

@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
-use skytide_firehose::{Backoff, ConnectionError, Cursor, Error, Kind, OnClose, Subscription};
+use skytide_firehose::{Backoff, Batch, ConnectionError, Cursor, Error, Kind, OnClose, Subscription};
 use support::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -526,11 +526,29 @@ fn the_blocking_iterator_and_batches_give_the_same_frames() {
     assert!(sizes.iter().all(|size| *size <= 64));
     assert!(sizes.contains(&64), "what is ready comes together: {sizes:?}");
     assert_eq!(frames.handle().cursor(), Some(2000));
+
+    let server = Server::on_a_thread(script());
+    let mut frames = server.subscribe().on_close(OnClose::End).blocking().unwrap();
+    // The iterator and visits can be mixed: what the first received ahead is shown by the next.
+    let mut seqs = vec![frames.next().unwrap().unwrap().seq.unwrap()];
+    loop {
+        let (before, mut bytes) = (seqs.len(), 0);
+        let batch = frames.visit_within(64, 20 * SECOND, |frame| {
+            seqs.push(frame.seq.unwrap());
+            bytes += frame.bytes.len();
+        });
+        match batch.unwrap() {
+            Batch::Received(shown) => assert!(shown == seqs.len() - before && shown <= 64 && bytes > 0),
+            Batch::Idle => panic!("frames come at once"),
+            Batch::Ended => break,
+        }
+        assert_eq!(frames.handle().cursor(), seqs.last().copied());
+    }
+    assert_eq!(seqs, expected);
 }
 
 #[test]
 fn a_batch_waits_no_longer_than_told() {
-    use skytide_firehose::Batch;
     let server = Server::on_a_thread(vec![Connection::Open(frames([1, 2]))]);
     let mut frames = server.subscribe().blocking().unwrap();
     let mut batch = Vec::new();

@@ -48,7 +48,12 @@ impl From<SourceError> for Failure {
             SourceError::Subscription(_) | SourceError::Recording(_) => SOURCE,
             _ => DATA,
         };
-        Self::new(code, error.to_string())
+        let failure = Self::new(code, error.to_string());
+        match error {
+            SourceError::Subscription(_) => failure
+                .hint("is the address right, and does the network reach it? SKYTIDE_LOG=debug says more"),
+            _ => failure,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use skytide_connect::catalog::FirehoseCatalog;
 use skytide_timestream::plan::{Plan, Results};
 use skytide_timestream::query::{Continuity, Query};
+use skytide_timestream::types;
 
 use super::args::QueryArgs;
 use super::failure::{DATA, Failure};
@@ -27,7 +28,7 @@ impl Compiled {
             Failure::new(DATA, format!("lexicon {}: {error}", args.lexicons[place].display()))
         })?;
         let query = skytide_timestream::compile(&args.query, &catalog)
-            .map_err(|error| Failure::new(DATA, error.render(&args.query)))?;
+            .map_err(|error| Failure::new(DATA, error.render(&args.query).trim_start_matches("error: ")))?;
         Ok(Self { catalog, query: Arc::new(query) })
     }
 
@@ -50,7 +51,10 @@ pub(crate) fn check(args: &QueryArgs) -> Result<(), Failure> {
         .grouping
         .as_ref()
         .map_or_else(|| "none".to_owned(), |grouping| format!("{} ({})", grouping.name, grouping.key_type));
-    super::print(&format!("type      {}\ngrouping  {grouping}\n          {continuity}\n", root.data_type))
+    super::print(&format!(
+        "type      {}\ngrouping  {grouping}\n          {continuity}\n",
+        types::name(&root.data_type)
+    ))
 }
 
 /// `skytide explain`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampNanosecondArray, UInt32Array};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampNanosecondArray, UInt32Array};
 use arrow_ord::sort::sort_to_indices;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, SortOptions, TimeUnit};
 use arrow_select::take::take;
@@ -113,14 +113,15 @@ impl ResultOperator {
     /// The rows are not the plan's answer.
     pub fn process(&mut self, rows: Rows) -> Result<Rows, EngineError> {
         match self.results {
-            Results::History { since, until } => Ok(between(rows, since, until)),
+            Results::History { since: None, until: None } => Ok(rows),
+            Results::History { since, until } => Ok(between(&rows, since, until)),
             Results::Snapshot { changed_since, at } => match (&mut self.held, self.mode) {
                 (Some(held), _) => {
-                    let rows = between(rows, None, at);
+                    let rows = between(&rows, None, at);
                     held.put(&rows)?;
-                    Ok(slice(rows, 0, 0))
+                    Ok(rows.slice(0, 0))
                 }
-                (None, _) => newest(&self.key_type, &between(rows, changed_since, at)),
+                (None, _) => newest(&self.key_type, &between(&rows, changed_since, at)),
             },
         }
     }
@@ -270,44 +271,15 @@ fn newest(key_type: &DataType, rows: &Rows) -> Result<Rows, EngineError> {
     let mut numbers = Vec::new();
     index.number(keys, &mut numbers)?;
     let last = last_of_each(&numbers, index.len());
-    let taken = |array: &ArrayRef| take(array, &last, None).map_err(EngineError::kernel("snapshot"));
-    let at = || last.values().iter().map(|row| *row as usize);
-    let places = Places {
-        time: at().map(|row| rows.places.time[row].saturating_add(1)).collect(),
-        lane: match &rows.places.lane {
-            Lane::One(lane) => Lane::One(*lane),
-            Lane::Each(lanes) => Lane::Each(at().map(|row| lanes[row]).collect()),
-        },
-        ordinal: at().map(|row| rows.places.ordinal[row]).collect(),
-    };
-    let key = Keys { values: taken(&keys.values)?, hashes: at().map(|row| keys.hashes[row]).collect() };
-    Ok(Rows { places, key: Some(key), columns: rows.columns.iter().map(taken).collect::<Result<_, _>>()? })
+    let mut rows = rows.select(&last).map_err(EngineError::kernel("snapshot"))?;
+    rows.places.time = rows.places.time.iter().map(|time| time.saturating_add(1)).collect();
+    Ok(rows)
 }
 
 /// The rows from `since` up to and including `until`; nothing is copied.
-fn between(rows: Rows, since: Option<i64>, until: Option<i64>) -> Rows {
+fn between(rows: &Rows, since: Option<i64>, until: Option<i64>) -> Rows {
     let times = &rows.places.time;
     let start = since.map_or(0, |since| times.partition_point(|time| *time < since));
     let end = until.map_or(times.len(), |until| times.partition_point(|time| *time <= until));
-    slice(rows, start, end.saturating_sub(start))
-}
-
-/// Some of the rows; nothing is copied.
-fn slice(rows: Rows, start: usize, len: usize) -> Rows {
-    if len == rows.len() {
-        return rows;
-    }
-    let places = Places {
-        time: rows.places.time.slice(start, len),
-        lane: match &rows.places.lane {
-            Lane::One(lane) => Lane::One(*lane),
-            Lane::Each(lanes) => Lane::Each(lanes.slice(start, len)),
-        },
-        ordinal: rows.places.ordinal.slice(start, len),
-    };
-    let key = rows
-        .key
-        .as_ref()
-        .map(|key| Keys { values: key.values.slice(start, len), hashes: key.hashes.slice(start, len) });
-    Rows { places, key, columns: rows.columns.iter().map(|column| column.slice(start, len)).collect() }
+    rows.slice(start, end.saturating_sub(start))
 }
