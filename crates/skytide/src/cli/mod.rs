@@ -19,7 +19,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use args::{Cli, Command};
 use failure::Failure;
@@ -30,8 +32,21 @@ const LOG: &str = "SKYTIDE_LOG";
 /// Parses the command line and carries it out.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Ok(filter) = EnvFilter::try_from_env(LOG) {
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if let Ok(filter) = std::env::var(LOG) {
+        match filter.parse::<Targets>() {
+            Ok(targets) => {
+                let lines = tracing_subscriber::fmt::layer()
+                    .with_ansi(console::colors_enabled_stderr())
+                    .with_writer(std::io::stderr);
+                tracing_subscriber::registry().with(lines).with(targets).init();
+            }
+            Err(error) => {
+                let failure = Failure::new(failure::USAGE, format!("{LOG}={filter:?}: {error}"));
+                return failure
+                    .hint("give a level, as debug, or levels by target, as skytide_firehose=debug")
+                    .report();
+            }
+        }
     }
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
