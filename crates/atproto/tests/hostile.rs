@@ -8,6 +8,7 @@
 #![allow(unsafe_code, reason = "an allocator that counts is an `unsafe impl`")]
 
 mod oracle;
+mod vectors;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -208,19 +209,7 @@ fn frames() -> Vec<Vec<u8>> {
 
 /// Real frames, where the folder is given.
 fn real_frames() -> Vec<Vec<u8>> {
-    let Some(folder) = std::env::var_os("SKYTIDE_VECTORS") else {
-        return Vec::new();
-    };
-    let file = std::path::Path::new(&folder).join("relay-window/frames.bin.zst");
-    let bytes = zstd::decode_all(std::fs::File::open(file).unwrap()).unwrap();
-    let mut rest = &bytes[..];
-    let mut frames = Vec::new();
-    while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let (frame, after) = after.split_at(u32::from_le_bytes(*length) as usize);
-        frames.push(frame.to_vec());
-        rest = after;
-    }
-    frames
+    if std::env::var_os("SKYTIDE_VECTORS").is_some() { vectors::frames() } else { Vec::new() }
 }
 
 /// Runs `decode` on `bytes`, which may allocate `times` as many bytes as it is given, and a page.

@@ -1,42 +1,25 @@
 //! Real frames, as a relay sent them, against what another implementation made of the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod vectors;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use skytide_atproto::cbor::{Cursor, MapKeys};
 use skytide_atproto::frame::{self, Frame, Kind};
 use skytide_atproto::message::{Action, Message};
 use skytide_atproto::{jetstream, json};
 
-fn folder() -> PathBuf {
-    PathBuf::from(std::env::var_os("SKYTIDE_VECTORS").expect("SKYTIDE_VECTORS names the folder of test data"))
-        .join("relay-window")
-}
-
-fn frames() -> Vec<Vec<u8>> {
-    let file = std::fs::File::open(folder().join("frames.bin.zst")).unwrap();
-    let bytes = zstd::decode_all(file).unwrap();
-    let mut rest = &bytes[..];
-    let mut frames = Vec::new();
-    while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let (frame, after) = after.split_at(u32::from_le_bytes(*length) as usize);
-        frames.push(frame.to_vec());
-        rest = after;
-    }
-    frames
-}
-
 #[test]
 #[ignore = "needs SKYTIDE_VECTORS"]
 fn every_frame_is_read_and_written_as_it_was() {
     let manifest: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(folder().join("manifest.json")).unwrap()).unwrap();
+        serde_json::from_str(&vectors::text("relay-window/manifest.json")).unwrap();
     let count = |name: &str| manifest[name].as_u64().unwrap();
     let mut kinds = BTreeMap::<&str, u64>::new();
     let mut actions = BTreeMap::<&str, u64>::new();
     let mut seqs = Vec::new();
-    for bytes in frames() {
+    for bytes in vectors::frames() {
         let frame = Frame::parse(&bytes).unwrap();
         let message = Message::parse(&frame).unwrap();
         assert_eq!(message.to_frame_bytes(), bytes);
@@ -78,11 +61,11 @@ fn the_events_are_those_that_jetstream_served() {
         let time = format!("\"time_us\":{},", event["time_us"]);
         (key.map(ToString::to_string), line.replacen(&time, "", 1))
     }
-    let expected = std::fs::read_to_string(folder().join("expected_v1.jsonl")).unwrap();
+    let expected = vectors::text("relay-window/expected_v1.jsonl");
     let expected: BTreeMap<_, _> = expected.lines().map(keyed).collect();
     let mut ours = String::new();
     let mut events = 0;
-    for bytes in frames() {
+    for bytes in vectors::frames() {
         let written = jetstream::write_events(
             &Frame::parse(&bytes).unwrap(),
             1_783_175_888_000_000,
@@ -102,7 +85,7 @@ fn the_events_are_those_that_jetstream_served() {
 #[ignore = "needs SKYTIDE_VECTORS"]
 fn posts_have_the_known_first_languages() {
     let mut languages = BTreeMap::<String, usize>::new();
-    for bytes in frames() {
+    for bytes in vectors::frames() {
         let Message::Commit(commit) = Message::parse(&Frame::parse(&bytes).unwrap()).unwrap() else {
             continue;
         };
@@ -133,7 +116,7 @@ fn posts_have_the_known_first_languages() {
 #[ignore = "needs SKYTIDE_VECTORS"]
 fn a_record_as_json_is_the_same_record() {
     let mut records = 0;
-    for bytes in frames() {
+    for bytes in vectors::frames() {
         let Message::Commit(commit) = Message::parse(&Frame::parse(&bytes).unwrap()).unwrap() else {
             continue;
         };

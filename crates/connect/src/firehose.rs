@@ -97,6 +97,8 @@ impl Source for FirehoseSource {
         });
         match batch {
             Ok(Batch::Received(_)) => Ok(Next::Epoch(self.epoch())),
+            // Points of frames that had to wait for room go out before the end is told.
+            Ok(Batch::Idle | Batch::Ended) if self.decoder.rows() > 0 => Ok(Next::Epoch(self.epoch())),
             Ok(Batch::Idle) => Ok(Next::Idle),
             Ok(Batch::Ended) => Ok(Next::End),
             // What was decoded before it goes out first.

@@ -90,13 +90,14 @@ impl Frames {
                 self.progress = Some(Progress { done, total });
                 batch
             }
+            Input::Memory { frames, .. } if frames.is_empty() => Ok(Batch::Ended),
             Input::Memory { frames, at } => {
                 let arrival = now();
-                for _ in 0..if frames.is_empty() { 0 } else { max } {
+                for _ in 0..max {
                     show(&frames[*at], arrival);
-                    *at = if *at + 1 == frames.len() { 0 } else { *at + 1 };
+                    *at = (*at + 1) % frames.len();
                 }
-                Ok(if frames.is_empty() { Batch::Ended } else { Batch::Received(max) })
+                Ok(Batch::Received(max))
             }
         };
         self.read += frames;

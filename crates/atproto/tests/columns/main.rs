@@ -4,8 +4,9 @@
 
 mod make;
 mod oracle;
+#[path = "../vectors/mod.rs"]
+mod vectors;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -122,24 +123,10 @@ fn rows(decoder: &mut Decoder) -> Vec<Vec<Row>> {
         .collect()
 }
 
-fn vectors() -> Vec<Vec<u8>> {
-    let folder = std::env::var_os("SKYTIDE_VECTORS").expect("SKYTIDE_VECTORS names the folder of test data");
-    let file = std::fs::File::open(PathBuf::from(folder).join("relay-window/frames.bin.zst")).unwrap();
-    let bytes = zstd::decode_all(file).unwrap();
-    let mut rest = &bytes[..];
-    let mut frames = Vec::new();
-    while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let (frame, after) = after.split_at(u32::from_le_bytes(*length) as usize);
-        frames.push(frame.to_vec());
-        rest = after;
-    }
-    frames
-}
-
 #[test]
 #[ignore = "needs SKYTIDE_VECTORS"]
 fn real_frames_give_the_oracles_rows() {
-    let frames = vectors();
+    let frames = vectors::frames();
     let mut counts = Vec::new();
     for wanted in queries() {
         let mut decoder = Decoder::new(&wanted).unwrap();
@@ -350,7 +337,7 @@ proptest! {
 fn damaged_real_frames_are_refused_or_give_the_oracles_rows() {
     let mut differences = Differences::default();
     let wanted = queries();
-    let frames = vectors();
+    let frames = vectors::frames();
     for (at, frame) in frames.iter().enumerate() {
         for seed in 0..40 {
             let mut frame = frame.clone();

@@ -18,3 +18,17 @@ pub(crate) fn bytes(file: &str) -> Vec<u8> {
 pub(crate) fn text(file: &str) -> String {
     String::from_utf8(bytes(file)).unwrap()
 }
+
+/// The frames of the real relay window, in order.
+#[allow(dead_code, reason = "each test file has its own copy of this module, and needs what it needs")]
+pub(crate) fn frames() -> Vec<Vec<u8>> {
+    let bytes = zstd::decode_all(bytes("relay-window/frames.bin.zst").as_slice()).unwrap();
+    let mut rest = &bytes[..];
+    let mut frames = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (frame, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        frames.push(frame.to_vec());
+        rest = after;
+    }
+    frames
+}

@@ -37,8 +37,11 @@ impl Input {
             Location::File(path) => {
                 let mut recording =
                     Recording::open(path).map_err(|error| not_readable(&error.to_string()))?;
-                if let CursorArg::Seq(seq) = from.cursor {
-                    recording.seek_seq(seq).map_err(|error| not_readable(&error.to_string()))?;
+                if let CursorArg::Seq(seq) = from.cursor
+                    && !recording.seek_seq(seq).map_err(|error| not_readable(&error.to_string()))?
+                {
+                    let path = path.display();
+                    return Err(Failure::new(SOURCE, format!("{path}: no frame is numbered {seq} or above")));
                 }
                 Ok(Self { frames: Frames::recording(recording), is_real_time: false, _relay: None })
             }
