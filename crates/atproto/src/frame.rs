@@ -216,22 +216,37 @@ pub fn peek(bytes: &[u8]) -> Result<Peek, FrameError> {
         end(&cursor)?;
         return Ok(Peek { kind, seq: Some(envelope.seq), time: time(envelope.time) });
     }
+    let payload = cursor;
+    let (seq, time) = match seq_and_time(&mut cursor) {
+        Ok(found) => found,
+        // What is in a message that is not known is nobody's rule to break: it is hopped over.
+        Err(_) if kind == Kind::Unknown => {
+            cursor = payload;
+            cursor.skip()?;
+            (None, None)
+        }
+        Err(error) => return Err(error),
+    };
+    end(&cursor)?;
+    Ok(Peek { kind, seq, time })
+}
+
+/// The number and time of a payload, where it has them. Moves over it.
+fn seq_and_time(cursor: &mut Cursor<'_>) -> Result<(Option<u64>, Option<i64>), FrameError> {
     let (mut seq, mut time) = (None, None);
     if cursor.kind()? != cbor::Kind::Map {
         cursor.skip()?;
-        end(&cursor)?;
-        return Ok(Peek { kind, seq, time });
+        return Ok((seq, time));
     }
     let mut keys = MapKeys::new(cursor.read_map()?);
-    while let Some(key) = keys.next(&mut cursor)? {
+    while let Some(key) = keys.next(cursor)? {
         match (key, cursor.kind()?) {
             ("seq", cbor::Kind::Unsigned) => seq = Some(cursor.read_u64()?),
             ("time", cbor::Kind::Text) => time = parse_time(cursor.read_text()?),
             _ => cursor.skip()?,
         }
     }
-    end(&cursor)?;
-    Ok(Peek { kind, seq, time })
+    Ok((seq, time))
 }
 
 /// Refuses a third item.
@@ -308,5 +323,21 @@ impl FrameError {
             FrameError::Path { at } => FrameError::Path { at: at + start },
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header without `t`, and a payload whose first key is no text.
+    const STRANGE: &[u8] = b"\xa2\x61c\x67#tommit\x62op\x01\xa2\x00\x61u\x61u\x67at\x67#com";
+
+    #[test]
+    fn a_message_that_is_not_known_is_hopped_over_whatever_it_holds() {
+        assert!(Frame::parse(STRANGE).is_ok());
+        assert_eq!(peek(STRANGE), Ok(Peek { kind: Kind::Unknown, seq: None, time: None }));
+        let known = [b"\xa2\x61t\x69#identity\x62op\x01".as_slice(), &STRANGE[15..]].concat();
+        assert!(peek(&known).is_err());
     }
 }

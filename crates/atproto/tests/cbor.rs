@@ -74,6 +74,7 @@ fn the_differences_from_the_oracle_are_these() {
     let deep = |depth: usize| [vec![0x81; depth], vec![0x00]].concat();
     assert!(matches!(judge(&deep(MAX_DEPTH)), Verdict::Read(_)));
     assert_eq!(judge(&deep(MAX_DEPTH + 1)), Verdict::Deeper);
+    assert_eq!(judge(b"\xa1\x7f\x60\xff\x01"), Verdict::IndefiniteKey);
 }
 
 #[test]

@@ -325,7 +325,7 @@ fn decode_frame(bytes: &[u8], columns: &mut columns::Columns, outcomes: &mut Out
                 Verdict::Read(_) => outcomes.values += 1,
                 Verdict::OtherCid => outcomes.other_cids += 1,
                 Verdict::Deeper => outcomes.deeper += 1,
-                Verdict::Refused(_) => {}
+                Verdict::IndefiniteKey | Verdict::Refused(_) => {}
             }
         }
     }

@@ -19,6 +19,8 @@ pub(crate) enum Verdict {
     OtherCid,
     /// Only the oracle reads it: its depth is bounded higher.
     Deeper,
+    /// Only the oracle reads it: it takes text of no definite length for a key.
+    IndefiniteKey,
 }
 
 /// Holds our reading of `bytes` against the oracle's.
@@ -40,6 +42,7 @@ pub(crate) fn judge(bytes: &[u8]) -> Verdict {
         (Err(ours), Err(_)) => Verdict::Refused(ours.rule),
         (Err(Error { rule: Rule::Cid(_), .. }), Ok(_)) => Verdict::OtherCid,
         (Err(Error { rule: Rule::Depth, .. }), Ok(_)) => Verdict::Deeper,
+        (Err(Error { rule: Rule::Indefinite, at }), Ok(_)) if bytes[at] == 0x7f => Verdict::IndefiniteKey,
         (Err(ours), Ok(theirs)) => panic!("only the oracle reads {bytes:02x?}: {ours:?}, {theirs:?}"),
         (Ok(ours), Err(theirs)) => panic!("only we read {bytes:02x?}: {ours:?}, {theirs:?}"),
     }
