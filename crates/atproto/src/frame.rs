@@ -231,6 +231,28 @@ pub fn peek(bytes: &[u8]) -> Result<Peek, FrameError> {
     Ok(Peek { kind, seq, time })
 }
 
+/// Reads the number and the time (UTC nanoseconds) of a frame of which only the beginning is there, as far as that
+/// goes: none of what stands further behind. In canonical order both stand before the blocks of a commit.
+pub fn peek_head(head: &[u8]) -> (Option<u64>, Option<i64>) {
+    let (mut seq, mut time) = (None, None);
+    let mut cursor = Cursor::new(head);
+    let mut read = || {
+        read_kind(&mut cursor)?;
+        let mut keys = MapKeys::new(cursor.read_map()?);
+        while let Some(key) = keys.next(&mut cursor)? {
+            match key {
+                "seq" => seq = Some(cursor.read_u64()?),
+                "time" => time = parse_time(cursor.read_text()?),
+                _ => cursor.skip()?,
+            }
+        }
+        Ok::<_, FrameError>(())
+    };
+    // Where it ends is where the head does.
+    let _end = read();
+    (seq, time)
+}
+
 /// The number and time of a payload, where it has them. Moves over it.
 fn seq_and_time(cursor: &mut Cursor<'_>) -> Result<(Option<u64>, Option<i64>), FrameError> {
     let (mut seq, mut time) = (None, None);

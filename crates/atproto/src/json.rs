@@ -29,6 +29,19 @@ pub fn write(cursor: &mut Cursor<'_>, json: &mut String) -> cbor::Result<()> {
     write_within(cursor, json, 0)
 }
 
+/// Appends an item that is all of `bytes`, as a record is all of its block. On an error `json` holds a part of it.
+///
+/// # Errors
+/// The rule that the bytes break.
+pub fn write_whole(bytes: &[u8], json: &mut String) -> cbor::Result<()> {
+    let mut cursor = Cursor::new(bytes);
+    write(&mut cursor, json)?;
+    if cursor.is_at_end() {
+        return Ok(());
+    }
+    Err(cbor::Error { at: cursor.position(), rule: Rule::Trailing })
+}
+
 /// Appends the next item, which is inside `depth` lists and maps.
 pub(crate) fn write_within(cursor: &mut Cursor<'_>, json: &mut String, depth: usize) -> cbor::Result<()> {
     match cursor.kind()? {
@@ -41,11 +54,7 @@ pub(crate) fn write_within(cursor: &mut Cursor<'_>, json: &mut String, depth: us
         // A float always shows that it is one: `1.0`, `1e300`.
         Kind::Float => push_display(json, format_args!("{:?}", cursor.read_f64()?)),
         Kind::Text => push_text(json, cursor.read_text()?),
-        Kind::Bytes => {
-            json.push_str("{\"$bytes\":\"");
-            BASE64_NOPAD.encode_append(cursor.read_bytes()?, json);
-            json.push_str("\"}");
-        }
+        Kind::Bytes => push_bytes(json, cursor.read_bytes()?),
         Kind::Link => {
             json.push_str("{\"$link\":\"");
             json.push_str(cursor.read_link()?.write_text(&mut [0; Cid::TEXT_LENGTH]));
@@ -105,6 +114,13 @@ fn deeper<'a, 'c>(cursor: &'c mut Cursor<'a>, depth: usize) -> cbor::Result<&'c 
 /// Writing to a `String` does not fail.
 fn push_display(json: &mut String, value: impl std::fmt::Display) {
     let _ = write!(json, "{value}");
+}
+
+/// Appends bytes, as `{"$bytes":"base64"}`.
+pub(crate) fn push_bytes(json: &mut String, bytes: &[u8]) {
+    json.push_str("{\"$bytes\":\"");
+    BASE64_NOPAD.encode_append(bytes, json);
+    json.push_str("\"}");
 }
 
 /// Appends text in quotes.
@@ -211,10 +227,28 @@ fn without_floats(value: Value) -> Result<Value, JsonError> {
 /// # Errors
 /// As [`parse`], but for syntax.
 pub fn from_json(json: &serde_json::Value) -> Result<Value, JsonError> {
-    value_within(json, 0)
+    value_within(json, 0, Rules::All)
 }
 
-fn value_within(json: &serde_json::Value, depth: usize) -> Result<Value, JsonError> {
+/// The value that a server wrote as JSON. Records in streams may break the rules of `$type` and blobs, and hold maps that
+/// only look like links or bytes: such a map is read as one, as it would be in DAG-CBOR.
+///
+/// # Errors
+/// A `$link` or `$bytes` that stands alone and is text, but names nothing; nested too deep.
+pub(crate) fn from_server_json(json: &serde_json::Value) -> Result<Value, JsonError> {
+    value_within(json, 0, Rules::AsWritten)
+}
+
+/// What the objects of JSON are held to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    /// All rules of the data model.
+    All,
+    /// What it takes to tell links and bytes from maps.
+    AsWritten,
+}
+
+fn value_within(json: &serde_json::Value, depth: usize, rules: Rules) -> Result<Value, JsonError> {
     if depth >= MAX_DEPTH && (json.is_array() || json.is_object()) {
         return Err(JsonError::Depth);
     }
@@ -227,31 +261,47 @@ fn value_within(json: &serde_json::Value, depth: usize) -> Result<Value, JsonErr
         },
         serde_json::Value::String(text) => Value::Text(text.clone()),
         serde_json::Value::Array(items) => {
-            Value::List(items.iter().map(|item| value_within(item, depth + 1)).collect::<Result<_, _>>()?)
+            let items = items.iter().map(|item| value_within(item, depth + 1, rules));
+            Value::List(items.collect::<Result<_, _>>()?)
         }
-        serde_json::Value::Object(fields) => return object(fields, depth),
+        serde_json::Value::Object(fields) => return object(fields, depth, rules),
     })
 }
 
-fn object(fields: &serde_json::Map<String, serde_json::Value>, depth: usize) -> Result<Value, JsonError> {
+fn object<'j>(
+    fields: &'j serde_json::Map<String, serde_json::Value>,
+    depth: usize,
+    rules: Rules,
+) -> Result<Value, JsonError> {
     let alone = fields.len() == 1;
+    let text = |value: &'j serde_json::Value| value.as_str().filter(|_| alone);
     if let Some(link) = fields.get("$link") {
-        let text = link.as_str().filter(|_| alone).ok_or(JsonError::Link)?;
-        return Ok(Value::Link(text.parse()?));
+        match text(link) {
+            Some(text) => return Ok(Value::Link(text.parse()?)),
+            None if rules == Rules::All => return Err(JsonError::Link),
+            None => {}
+        }
     }
     if let Some(bytes) = fields.get("$bytes") {
-        let text = bytes.as_str().filter(|_| alone).ok_or(JsonError::Bytes)?;
-        // Both forms are met; without padding is what is written.
-        let encoding = if text.ends_with('=') { &BASE64 } else { &BASE64_NOPAD };
-        return Ok(Value::Bytes(encoding.decode(text.as_bytes()).map_err(|_| JsonError::Bytes)?));
+        match text(bytes) {
+            Some(text) => {
+                // Both forms are met; without padding is what is written.
+                let encoding = if text.ends_with('=') { &BASE64 } else { &BASE64_NOPAD };
+                return Ok(Value::Bytes(encoding.decode(text.as_bytes()).map_err(|_| JsonError::Bytes)?));
+            }
+            None if rules == Rules::All => return Err(JsonError::Bytes),
+            None => {}
+        }
     }
-    let of = fields.get("$type").map(|of| of.as_str().filter(|of| !of.is_empty()).ok_or(JsonError::Type));
-    let of = of.transpose()?;
     let map = fields
         .iter()
-        .map(|(key, value)| Ok((key.as_str(), value_within(value, depth + 1)?)))
+        .map(|(key, value)| Ok((key.as_str(), value_within(value, depth + 1, rules)?)))
         .collect::<Result<Map, JsonError>>()?;
-    if of == Some("blob") {
+    if rules == Rules::AsWritten {
+        return Ok(Value::Map(map));
+    }
+    let of = fields.get("$type").map(|of| of.as_str().filter(|of| !of.is_empty()).ok_or(JsonError::Type));
+    if of.transpose()? == Some("blob") {
         let whole = matches!(map.get("ref"), Some(Value::Link(_)))
             && matches!(map.get("mimeType"), Some(Value::Text(_)))
             && matches!(map.get("size"), Some(Value::Integer(0..)));

@@ -19,7 +19,7 @@ use skytide_atproto::cbor::{Cursor, Value};
 use skytide_atproto::cid::Cid;
 use skytide_atproto::frame::{self, Frame};
 use skytide_atproto::message::{
-    Account, Action, Commit, ErrorMessage, Identity, Info, Message, Op, Path, Sync,
+    Account, Action, Commit, ErrorMessage, Identity, Info, Label, Labels, Message, Op, Path, Sync,
 };
 use skytide_atproto::mst::Tree;
 use skytide_atproto::{jetstream, json, repo};
@@ -194,11 +194,23 @@ fn frames() -> Vec<Vec<u8>> {
         frames.push(message.to_frame_bytes());
     }
     let blocks = car::write(&[record], [(record, &post)]);
+    let label = Label {
+        cid: None,
+        cts: time,
+        exp: Some(time),
+        neg: Some(true),
+        sig: Some(&[7; 64]),
+        src: did,
+        uri: "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz/app.bsky.feed.post/3jzfcijpj2z2a",
+        val: "spam",
+        ver: Some(1),
+    };
     frames.extend(
         [
             Message::Sync(Sync { did, rev: "3jzfcijpj2z2a", seq: 1, time, blocks: &blocks }),
             Message::Identity(Identity { did, seq: 2, time, handle: Some("example.com") }),
             Message::Account(Account { did, seq: 3, time, active: false, status: Some("suspended") }),
+            Message::Labels(Labels { seq: 4, labels: vec![label.clone(), label] }),
             Message::Info(Info { name: "OutdatedCursor", message: None }),
             Message::Error(ErrorMessage { error: "FutureCursor", message: Some("ahead") }),
         ]
@@ -226,6 +238,7 @@ struct Outcomes {
     refused: usize,
     records: usize,
     trees: usize,
+    events: usize,
     values: usize,
     other_cids: usize,
     deeper: usize,
@@ -256,6 +269,7 @@ mod columns {
                 stream(StreamKind::Identities, vec![vec![]]),
                 stream(StreamKind::Accounts, vec![vec![]]),
                 stream(StreamKind::Syncs, vec![vec![]]),
+                stream(StreamKind::Labels, vec![vec![]]),
             ];
             Columns(Decoder::new(&Wanted { streams, clock: Clock::FrameTime }).unwrap())
         }
@@ -312,6 +326,7 @@ fn decode_frame(bytes: &[u8], columns: &mut columns::Columns, outcomes: &mut Out
             drop(jetstream::write_events(&frame, 0, |_| true, &mut String::new()));
         }
     });
+    decode_events(bytes, outcomes);
     if let Ok(Message::Commit(Commit { blocks, .. }) | Message::Sync(Sync { blocks, .. })) =
         Frame::parse(bytes).and_then(|frame| Message::parse(&frame))
     {
@@ -328,6 +343,19 @@ fn decode_frame(bytes: &[u8], columns: &mut columns::Columns, outcomes: &mut Out
                 Verdict::IndefiniteKey | Verdict::Refused(_) => {}
             }
         }
+    }
+}
+
+/// The events of a frame, each made a frame again; and the frame's own bytes as if they were an event.
+fn decode_events(bytes: &[u8], outcomes: &mut Outcomes) {
+    let mut lines = String::new();
+    if let Ok(frame) = Frame::parse(bytes) {
+        jetstream::write_events(&frame, 0, |_| true, &mut lines).unwrap_or_default();
+    }
+    for event in lines.lines().map(str::as_bytes).chain([bytes]) {
+        bounded("event", event, 160, |event| {
+            outcomes.events += usize::from(jetstream::frame_of(event).is_ok());
+        });
     }
 }
 
@@ -428,9 +456,9 @@ fn damaged_frames_are_refused_or_read_as_the_oracle_reads_them() {
         decode_frame(&bytes, &mut columns, &mut outcomes);
     }
     // Each way was taken, in a fair share of the frames.
-    let Outcomes { messages, refused, records, trees, values, other_cids, deeper } = outcomes;
+    let Outcomes { messages, refused, records, trees, events, values, other_cids, deeper } = outcomes;
     assert_eq!(messages + refused, count);
-    for taken in [messages, refused, records, trees, values] {
+    for taken in [messages, refused, records, trees, events, values] {
         assert!(taken > count / 50, "{outcomes:?}");
     }
     assert!(count < 20_000 || (other_cids > 0 && deeper > 0), "{outcomes:?}");

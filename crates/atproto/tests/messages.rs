@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use skytide_atproto::cbor::{Cursor, Encoder, Map, Rule, Value};
 use skytide_atproto::cid::Cid;
 use skytide_atproto::frame::{self, Frame, FrameError, Header, Kind};
+use skytide_atproto::jetstream::Subject;
 use skytide_atproto::message::{
     Account, Action, Commit, ErrorMessage, Handle, Identity, Info, Label, Labels, MAX_OPS, Message, Migrate,
     Op, Path, Sync, Tombstone,
@@ -236,6 +237,26 @@ fn operations_are_joined_to_their_records() {
 }
 
 #[test]
+fn an_operations_record_is_a_value_or_json_or_refused() {
+    let Message::Commit(mut commit) = messages(false).remove(0) else { panic!("the first is a commit") };
+    let record = json::parse(r#"{"b":{"$bytes":"AQI"},"aa":[1]}"#).unwrap();
+    let good = record.to_bytes();
+    let bad = [&good[..], &[0xf6]].concat();
+    let car = car::write(&[], [&good, &bad].map(|block| (Cid::for_dag_cbor(block), block)));
+    commit.blocks = &car;
+    let mut ops: Vec<Op<'_>> =
+        [&good, &bad].map(|block| Op { cid: Some(Cid::for_dag_cbor(block)), ..commit.ops[0].clone() }).into();
+    ops.push(commit.ops[2].clone());
+    commit.ops = ops;
+    let ops = commit.ops().unwrap();
+    assert_eq!((ops[0].value(), ops[2].value()), (Ok(Some(record)), Ok(None)));
+    let text = r#"{"aa":[1],"b":{"$bytes":"AQI"}}"#;
+    assert_eq!((ops[0].to_json(), ops[2].to_json()), (Ok(Some(text.to_owned())), Ok(None)));
+    let trailing = skytide_atproto::cbor::Error { at: good.len(), rule: Rule::Trailing };
+    assert_eq!((ops[1].value(), ops[1].to_json()), (Err(trailing), Err(trailing)));
+}
+
+#[test]
 fn events_need_their_records_and_a_refused_frame_writes_none() {
     let Message::Commit(mut commit) = messages(true).remove(0) else { panic!("the first is a commit") };
     let good = Value::Map(Map::new()).to_bytes();
@@ -261,8 +282,12 @@ fn events_need_their_records_and_a_refused_frame_writes_none() {
     let account = Account { did: "did:plc:abc", seq: 4, time: TIME, active: false, status: Some("deleted") };
     json.clear();
     let frame = Message::Account(account).to_frame_bytes();
-    let unwanted =
-        jetstream::write_events(&Frame::parse(&frame).unwrap(), 7, |of| of.did == "did:plc:x", &mut json);
+    let unwanted = jetstream::write_events(
+        &Frame::parse(&frame).unwrap(),
+        7,
+        |of| of.did == Some("did:plc:x"),
+        &mut json,
+    );
     assert_eq!((unwanted, json.len()), (Ok(0), 0));
     jetstream::write_events(&Frame::parse(&frame).unwrap(), 7, |_| true, &mut json).unwrap();
     assert_eq!(
@@ -270,6 +295,100 @@ fn events_need_their_records_and_a_refused_frame_writes_none() {
         "{\"did\":\"did:plc:abc\",\"time_us\":7,\"kind\":\"account\",\"account\":{\"active\":false,\
          \"did\":\"did:plc:abc\",\"seq\":4,\"status\":\"deleted\",\"time\":\"2026-07-04T14:38:08.999Z\"}}\n"
     );
+}
+
+#[test]
+fn every_kind_of_message_has_its_line() {
+    let own = ["commit", "identity", "account"];
+    for all in [true, false] {
+        let mut lines = String::new();
+        let mut kinds = Vec::new();
+        for message in messages(all) {
+            if own.contains(&message.kind().t().unwrap_or_default().trim_start_matches('#')) {
+                continue;
+            }
+            let bytes = message.to_frame_bytes();
+            let frame = Frame::parse(&bytes).unwrap();
+            let before = lines.clone();
+            assert_eq!(jetstream::write_events(&frame, 7, |_| false, &mut lines), Ok(0));
+            assert_eq!(lines, before, "what is not wanted is not written");
+            let wanted = |of: &Subject<'_>| {
+                assert_eq!((of.kind, of.collection), (message.kind(), None));
+                assert_eq!(of.did.is_none(), matches!(of.kind, Kind::Info | Kind::Error));
+                true
+            };
+            let written = jetstream::write_events(&frame, 7, wanted, &mut lines).unwrap();
+            assert_eq!(written, lines[before.len()..].lines().count());
+            kinds.extend(vec![message.kind(); written]);
+        }
+        assert_eq!(kinds.len(), 8, "two of them labels");
+        let about = |kind: &str, rest: &str| {
+            format!(
+                "{{\"did\":\"did:plc:abc\",\"time_us\":7,\"kind\":\"{kind}\",\"{kind}\":{{{rest},\"time\":\"{TIME}\"}}}}"
+            )
+        };
+        let label = if all {
+            format!(
+                "\"cid\":\"bafy\",\"cts\":\"{TIME}\",\"exp\":\"{TIME}\",\"neg\":false,\"seq\":8,\
+                 \"sig\":{{\"$bytes\":\"c2ln\"}},\"src\":\"did:plc:abc\",\"uri\":\"at://did:plc:abc\",\
+                 \"val\":\"spam\",\"ver\":1"
+            )
+        } else {
+            format!(
+                "\"cts\":\"{TIME}\",\"seq\":8,\"src\":\"did:plc:abc\",\"uri\":\"at://did:plc:abc\",\"val\":\"spam\""
+            )
+        };
+        let label = format!(
+            "{{\"did\":\"did:plc:abc\",\"time_us\":{},\"kind\":\"label\",\"label\":{{{label}}}}}",
+            NANOS / 1000
+        );
+        let migrated = if all { "\"migrateTo\":\"did:plc:def\"," } else { "" };
+        let of_stream = if all {
+            [
+                r#"{"message":"older than the window","name":"OutdatedCursor"}"#,
+                r#"{"error":"FutureCursor","message":"not yet"}"#,
+            ]
+        } else {
+            [r#"{"name":"OutdatedCursor"}"#, r#"{"error":"FutureCursor"}"#]
+        };
+        let expected = [
+            about("sync", "\"did\":\"did:plc:abc\",\"rev\":\"3mptbypluud2a\",\"seq\":2"),
+            about("handle", "\"did\":\"did:plc:abc\",\"handle\":\"a.test\",\"seq\":5"),
+            about("migrate", &format!("\"did\":\"did:plc:abc\",{migrated}\"seq\":6")),
+            about("tombstone", "\"did\":\"did:plc:abc\",\"seq\":7"),
+            label.clone(),
+            label,
+            format!("{{\"kind\":\"info\",\"info\":{}}}", of_stream[0]),
+            format!("{{\"kind\":\"error\",\"error\":{}}}", of_stream[1]),
+        ];
+        assert_eq!(lines.lines().collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn a_label_is_about_its_subject_or_else_of_its_labeler() {
+    let Message::Labels(mut labels) = messages(false).remove(7) else { panic!("the eighth are labels") };
+    let cases = [
+        ("did:plc:x", TIME, "did:plc:x", NANOS / 1000),
+        ("at://did:plc:x/a.b.c/1", "soon", "did:plc:x", 7),
+        ("at://a.test/a.b.c/1", "1969-12-31T23:59:59.9999999Z", "did:plc:abc", -1),
+    ];
+    let label = labels.labels.remove(0);
+    labels.labels = cases.map(|(uri, cts, ..)| Label { uri, cts, ..label.clone() }).into();
+    let mut json = String::new();
+    let frame = Message::Labels(labels).to_frame_bytes();
+    let written = jetstream::write_events(&Frame::parse(&frame).unwrap(), 7, |_| true, &mut json);
+    assert_eq!(written, Ok(3));
+    for (line, (.., did, time_us)) in json.lines().zip(cases) {
+        assert!(
+            line.starts_with(&format!("{{\"did\":\"{did}\",\"time_us\":{time_us},\"kind\":\"label\"")),
+            "{line}"
+        );
+    }
+    let only = |of: &Subject<'_>| of.did == Some("did:plc:x");
+    assert_eq!(jetstream::write_events(&Frame::parse(&frame).unwrap(), 7, only, &mut json), Ok(2));
+    let unknown = Message::Unknown(Header::message("#later")).to_frame_bytes();
+    assert_eq!(jetstream::write_events(&Frame::parse(&unknown).unwrap(), 7, |_| true, &mut json), Ok(0));
 }
 
 #[test]

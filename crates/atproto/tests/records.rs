@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use skytide_atproto::records::{LexiconError, Lexicons, RecordType, Shape};
+use skytide_atproto::cbor::Value;
+use skytide_atproto::json;
+use skytide_atproto::records::{Blob, LexiconError, Lexicons, RecordType, Shape, blobs};
 
 fn add_all(folder: &Path, lexicons: &mut Lexicons) -> usize {
     let mut added = 0;
@@ -136,4 +138,69 @@ fn streams_have_the_names_of_the_language() {
     assert_eq!(names.collect::<Vec<_>>(), ["posts", "likes", "reposts", "follows", "blocks", "profiles"]);
     assert_eq!(RecordType::by_stream("posts"), RecordType::by_nsid("app.bsky.feed.post"));
     assert_eq!(*RecordType::unknown("a.b.c").shape, Shape::Json);
+}
+
+#[test]
+fn the_blobs_of_a_record_are_found_wherever_they_are() {
+    let cid = |seed: u8| skytide_atproto::cid::Cid::for_raw(&[seed]);
+    let blob = |seed, size: i64| {
+        serde_json::json!({
+            "$type": "blob", "ref": {"$link": cid(seed).to_string()}, "mimeType": "image/jpeg", "size": size,
+        })
+    };
+    let older = |seed| serde_json::json!({"cid": cid(seed).to_string(), "mimeType": "image/png"});
+    let of = |json: &serde_json::Value| {
+        let value = json::from_json(json).unwrap();
+        blobs(&value).iter().map(|blob| (blob.cid, blob.mime_type.to_owned(), blob.size)).collect::<Vec<_>>()
+    };
+    let new = |seed, size| (cid(seed), "image/jpeg".to_owned(), Some(size));
+    // Keys in the order of DAG-CBOR: shorter ones first.
+    let record = serde_json::json!({
+        "images": [{"image": blob(1, 10)}, {"image": blob(2, 20)}, {"image": blob(1, 10)}],
+        "avatar": older(3),
+        "deep": [[{"a": {"b": [blob(4, 0)]}}]],
+        "a": blob(5, i64::MAX),
+    });
+    let largest = i64::MAX as u64;
+    let expected = [
+        new(5, largest),
+        new(4, 0),
+        (cid(3), "image/png".to_owned(), None),
+        new(1, 10),
+        new(2, 20),
+        new(1, 10),
+    ];
+    assert_eq!(of(&record), expected);
+    assert_eq!(of(&blob(1, 2)), [new(1, 2)]);
+
+    // None of these is quite one, and what is in them is looked through.
+    let with = |changes: &[(&str, Value)]| {
+        let Value::Map(mut map) = json::from_json(&blob(1, 2)).unwrap() else { panic!("a blob is a map") };
+        for (field, value) in changes {
+            map.insert(*field, value.clone());
+        }
+        Value::Map(map)
+    };
+    let inside = ("inside", json::from_json(&older(6)).unwrap());
+    let text = |text: &str| Value::Text(text.to_owned());
+    for other in [
+        ("$type", text("other")),
+        ("ref", text("text")),
+        ("mimeType", Value::Null),
+        ("size", text("1")),
+        ("size", Value::Integer(-1)),
+    ] {
+        let field = other.0;
+        let value = with(&[other, inside.clone()]);
+        assert_eq!(blobs(&value), [Blob { cid: cid(6), mime_type: "image/png", size: None }], "{field}");
+    }
+    assert_eq!(blobs(&with(&[inside])), [Blob { cid: cid(1), mime_type: "image/jpeg", size: Some(2) }]);
+    let mut more = older(1);
+    more["more"] = 1.into();
+    assert_eq!(of(&more), []);
+    let no_cid = serde_json::json!({"cid": "bafy", "mimeType": "image/png"});
+    assert_eq!(of(&no_cid), []);
+    for json in ["null", "1", "[]", "{}", "\"blob\""] {
+        assert_eq!(blobs(&json::parse(json).unwrap()), []);
+    }
 }

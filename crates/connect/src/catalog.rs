@@ -1,6 +1,6 @@
-//! What a query over the firehose can name: record streams, identities, accounts, syncs.
+//! What a query over the firehose can name: record streams, identities, accounts, syncs, labels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use skytide_atproto::columns::StreamKind;
@@ -8,8 +8,12 @@ use skytide_atproto::message::Action;
 use skytide_atproto::records::{LexiconError, Lexicons, RecordType};
 use skytide_atproto::syntax::Nsid;
 use skytide_timestream::catalog::{Catalog, StreamDef};
+use skytide_timestream::plan::Plan;
 
-/// The streams of one firehose (SEMANTICS 8.2): `posts`, `likes.deletes()`, `records("com.example.thing")`, `accounts`, …
+use crate::source::SourceError;
+
+/// The streams of one firehose (SEMANTICS 8.2): `posts`, `likes.deletes()`, `records("com.example.thing")`, `accounts`, …; and
+/// `labels`, which is another source.
 #[derive(Debug, Default)]
 pub struct FirehoseCatalog {
     /// Record types of lexicons that the user gave, by NSID; they go before the built-in ones.
@@ -17,14 +21,40 @@ pub struct FirehoseCatalog {
 }
 
 /// Streams of messages that are no commits.
-const MESSAGES: [(&str, StreamKind); 3] = [
+const MESSAGES: [(&str, StreamKind); 4] = [
     ("identities", StreamKind::Identities),
     ("accounts", StreamKind::Accounts),
     ("syncs", StreamKind::Syncs),
+    ("labels", StreamKind::Labels),
 ];
 
-/// The one source of these streams.
-const SOURCE: u16 = 0;
+/// The kind of connection that carries a plan's streams. Each is a source of its own: their events come in two orders, by two
+/// kinds of cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Feed {
+    /// Commits, identities, accounts and syncs: `com.atproto.sync.subscribeRepos`, or a Jetstream.
+    Repos,
+    /// Labels of a labeler: `com.atproto.label.subscribeLabels`.
+    Labels,
+}
+
+impl Feed {
+    /// What carries a stream.
+    fn of(kind: &StreamKind) -> Self {
+        match kind {
+            StreamKind::Labels => Self::Labels,
+            _ => Self::Repos,
+        }
+    }
+
+    /// The number of the source that it is to a query.
+    fn source(self) -> u16 {
+        match self {
+            Self::Repos => 0,
+            Self::Labels => 1,
+        }
+    }
+}
 
 impl FirehoseCatalog {
     /// The record types that are built in.
@@ -76,6 +106,47 @@ impl FirehoseCatalog {
         Some(records(&record, action))
     }
 
+    /// The kind of connection that a plan needs. A plan that reads nothing can have either, and is given [`Feed::Repos`].
+    ///
+    /// # Errors
+    /// If the plan reads both, or a stream that is not of this catalog.
+    pub fn feed(&self, plan: &Plan) -> Result<Feed, SourceError> {
+        let mut feed = None;
+        for scan in &plan.scans {
+            let of = Feed::of(&self.scanned(&scan.stream)?);
+            if feed.is_some_and(|feed| feed != of) {
+                return Err(SourceError::Unfit(
+                    "labels and repositories in one query: a connection carries either, not both".to_owned(),
+                ));
+            }
+            feed = Some(of);
+        }
+        Ok(feed.unwrap_or(Feed::Repos))
+    }
+
+    /// The collections whose records a plan reads, sorted: what a server that is told so, as a Jetstream, may leave the commits
+    /// of all others out by. Identities and accounts are sent by it in any case. None where the plan reads no records, so that there
+    /// is nothing to choose by (to a Jetstream, an empty list is all collections).
+    #[must_use]
+    pub fn wanted_collections(&self, plan: &Plan) -> Option<Vec<String>> {
+        let collection = |kind| match kind {
+            StreamKind::Records { collection, .. } => Some(collection),
+            _ => None,
+        };
+        let kinds = plan.scans.iter().filter_map(|scan| self.kind(&scan.stream));
+        let collections: BTreeSet<String> = kinds.filter_map(collection).collect();
+        (!collections.is_empty()).then(|| collections.into_iter().collect())
+    }
+
+    /// What a stream that a plan scans is made of.
+    ///
+    /// # Errors
+    /// If it is not of this catalog.
+    pub(crate) fn scanned(&self, stream: &StreamDef) -> Result<StreamKind, SourceError> {
+        self.kind(stream)
+            .ok_or_else(|| SourceError::Unfit(format!("the firehose has no stream {:?}", stream.name)))
+    }
+
     /// The record type of a collection, known or not.
     fn record(&self, nsid: &str) -> RecordType {
         let known = self.own.get(nsid).or_else(|| RecordType::by_nsid(nsid));
@@ -93,7 +164,12 @@ fn records(record: &RecordType, action: Action) -> StreamKind {
 }
 
 fn stream(name: String, kind: &StreamKind) -> Arc<StreamDef> {
-    Arc::new(StreamDef { name, source: SOURCE, fields: kind.fields(), key: "did".to_owned() })
+    Arc::new(StreamDef {
+        name,
+        source: Feed::of(kind).source(),
+        fields: kind.fields(),
+        key: "did".to_owned(),
+    })
 }
 
 impl Catalog for FirehoseCatalog {

@@ -40,13 +40,15 @@ impl FirehoseSource {
     /// Reads what `plan` wants from `frames`, placing points by `clock`.
     ///
     /// # Errors
-    /// A scan of something else than this catalog's streams.
+    /// A scan of something else than this catalog's streams, or of both repositories and labels
+    /// ([`FirehoseCatalog::feed`]).
     pub fn new(
         plan: &Plan,
         catalog: &FirehoseCatalog,
         frames: Frames,
         clock: Clock,
     ) -> Result<Self, SourceError> {
+        catalog.feed(plan)?;
         let streams = plan.scans.iter().map(|scan| wanted(scan, catalog)).collect::<Result<_, _>>()?;
         let mut decoder = Decoder::new(&Wanted { streams, clock })
             .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))?;
@@ -121,6 +123,7 @@ impl Source for FirehoseSource {
             ("without their record", counters.no_record),
             ("with a time too far ahead", counters.ahead),
             ("without a time by this clock", counters.untimed),
+            ("labels of no account", counters.no_subject),
         ];
         for (reason, count) in reasons.into_iter().filter(|(_, count)| *count > 0) {
             *status.dropped.entry(reason).or_default() += count;
@@ -131,10 +134,7 @@ impl Source for FirehoseSource {
 
 /// What the decoder must read for a scan.
 fn wanted(scan: &Scan, catalog: &FirehoseCatalog) -> Result<WantedStream, SourceError> {
-    let name = &scan.stream.name;
-    let of = catalog
-        .kind(&scan.stream)
-        .ok_or_else(|| SourceError::Unfit(format!("the firehose has no stream {name:?}")))?;
+    let of = catalog.scanned(&scan.stream)?;
     let step = |step: &PathStep| match step {
         PathStep::Field(name) => ColumnStep::Field(name.clone()),
         PathStep::Index(index) => ColumnStep::Index(*index),

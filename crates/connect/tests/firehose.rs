@@ -15,14 +15,14 @@ use skytide_atproto::cbor::{Map, Value};
 use skytide_atproto::cid::Cid;
 use skytide_atproto::columns::Clock;
 use skytide_atproto::frame::Frame;
-use skytide_atproto::message::{Action, Commit, Message, Op, Path};
-use skytide_connect::catalog::FirehoseCatalog;
+use skytide_atproto::message::{Account, Action, Commit, Identity, Label, Labels, Message, Op, Path};
+use skytide_connect::catalog::{Feed, FirehoseCatalog};
 use skytide_connect::firehose::FirehoseSource;
 use skytide_connect::frames::Frames;
 use skytide_connect::reorder::Reorder;
 use skytide_connect::run::{End, RunOptions, run};
 use skytide_connect::sink::{Sink, SinkError};
-use skytide_connect::source::Source;
+use skytide_connect::source::{Source, SourceError, Status};
 use skytide_sim::{Config, Network};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::{Plan, Results};
@@ -220,4 +220,101 @@ fn one_absurd_claim_makes_nobody_late() {
         assert_eq!(seqs, [1, 3, 2, 4], "{mode:?}");
         assert_eq!(source.status().dropped, BTreeMap::from([("with a time too far ahead", 1)]));
     }
+}
+
+/// The last count of each key (of each account, where the query does not group), and what the source did.
+fn counted(query: &str, frames: &Arc<[Bytes]>) -> (BTreeMap<Option<String>, i64>, Status) {
+    let (catalog, plan) = planned(query, Results::snapshot());
+    let memory = Frames::repeating(Arc::clone(frames)).until(Some(frames.len() as u64));
+    let mut source = FirehoseSource::new(&plan, &catalog, memory, Clock::FrameTime).unwrap();
+    let mut kept = Kept::default();
+    let outcome = run(plan, &mut source, &mut kept, &RunOptions::once(), |_, _| {}).unwrap();
+    let rows = kept.0.iter().flat_map(|batch| {
+        let keys = batch.column_by_name("_key").unwrap().as_string::<i32>();
+        let counts = batch.column_by_name("result").unwrap().as_primitive::<Int64Type>();
+        keys.iter().zip(counts.iter()).map(|(key, count)| (key.map(str::to_owned), count.unwrap()))
+    });
+    (rows.collect(), outcome.source)
+}
+
+fn expected<const N: usize>(counts: [(Option<&str>, i64); N]) -> BTreeMap<Option<String>, i64> {
+    counts.map(|(key, count)| (key.map(str::to_owned), count)).into()
+}
+
+/// Two messages of labels: three of accounts and records, one of neither.
+fn labels() -> Arc<[Bytes]> {
+    let label = |uri, val, neg, cts| Label {
+        cid: None,
+        cts,
+        exp: None,
+        neg,
+        sig: None,
+        src: "did:plc:labeler",
+        uri,
+        val,
+        ver: Some(1),
+    };
+    let first = vec![
+        label("did:plc:a", "spam", None, "2026-07-04T14:38:08Z"),
+        label("at://did:plc:b/app.bsky.feed.post/1", "porn", Some(false), "2026-07-04T14:38:09Z"),
+    ];
+    let second = vec![
+        label("did:plc:a", "spam", Some(true), "2026-07-04T14:38:07Z"),
+        label("https://example.com", "spam", None, "2026-07-04T14:38:10Z"),
+    ];
+    let message = |(seq, labels)| Message::Labels(Labels { seq, labels }).to_frame_bytes().into();
+    [(1, first), (2, second)].map(message).into()
+}
+
+#[test]
+fn labels_are_counted_by_value_and_by_the_account_they_are_about() {
+    let frames = labels();
+    let (by_value, status) = counted("labels.with_key(val).count()", &frames);
+    assert_eq!(by_value, expected([(Some("porn"), 1), (Some("spam"), 3)]));
+    assert_eq!((status.read, status.points), (2, 4));
+    assert_eq!(status.newest, Some(1_783_175_890_000_000_000));
+    assert_eq!(status.dropped, BTreeMap::from([("labels of no account", 1)]));
+
+    let standing = counted("labels.filter(not(neg.else_(false))).count()", &frames).0;
+    assert_eq!(standing, expected([(None, 1), (Some("did:plc:a"), 1), (Some("did:plc:b"), 1)]));
+    let taken_back = counted("labels.filter(neg).with_key(val).count()", &frames).0;
+    assert_eq!(taken_back, expected([(Some("spam"), 1)]));
+    let of_repositories = counted("labels.count()", &simulated(50));
+    assert_eq!((of_repositories.0.len(), of_repositories.1.points), (0, 0));
+}
+
+#[test]
+fn identities_and_accounts_are_counted() {
+    let time = "2026-07-04T14:38:08Z";
+    let identity = |seq, did| Message::Identity(Identity { did, seq, time, handle: None }).to_frame_bytes();
+    let account = |seq, did, active| {
+        Message::Account(Account { did, seq, time, active, status: None }).to_frame_bytes()
+    };
+    let (a, b) = ("did:plc:a", "did:plc:b");
+    let frames = [identity(1, a), account(2, a, false), identity(3, b), account(4, b, true), identity(5, a)];
+    let frames: Arc<[Bytes]> = frames.map(Bytes::from).into();
+    assert_eq!(counted("identities.count()", &frames).0, expected([(Some(a), 2), (Some(b), 1)]));
+    assert_eq!(counted("accounts.filter(not(active)).count()", &frames).0, expected([(Some(a), 1)]));
+    assert_eq!(counted("accounts.count()", &frames).0, expected([(Some(a), 1), (Some(b), 1)]));
+}
+
+#[test]
+fn a_plan_says_which_feed_and_collections_it_needs() {
+    let of = |query: &str| {
+        let (catalog, plan) = planned(query, Results::history());
+        (catalog.feed(&plan).unwrap(), catalog.wanted_collections(&plan))
+    };
+    let collections = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    let both = "{ likes: likes.count(), posts: posts.deletes().count(), again: likes.updates().count() }";
+    assert_eq!(of(both), (Feed::Repos, collections(&["app.bsky.feed.like", "app.bsky.feed.post"])));
+    let with_accounts = "{ own: records(\"com.example.thing\").count(), accounts: accounts.count() }";
+    assert_eq!(of(with_accounts), (Feed::Repos, collections(&["com.example.thing"])));
+    assert_eq!(of("identities.count()"), (Feed::Repos, None));
+    assert_eq!(of("labels.with_key(val).count()"), (Feed::Labels, None));
+
+    let (catalog, plan) = planned("{ labels: labels.count(), posts: posts.count() }", Results::history());
+    let refused = FirehoseSource::new(&plan, &catalog, Frames::repeating(labels()), Clock::FrameTime);
+    let Err(SourceError::Unfit(message)) = refused else { panic!("both are taken") };
+    assert_eq!(message, "labels and repositories in one query: a connection carries either, not both");
+    assert!(catalog.feed(&plan).is_err());
 }

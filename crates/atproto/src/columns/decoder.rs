@@ -1,5 +1,8 @@
 //! The decoder: one frame at a time, all of it or nothing.
 
+mod labels;
+mod other;
+
 use super::clock::{BELIEVED, EventClock};
 use super::column::Refusal;
 use super::op::RawOp;
@@ -8,10 +11,10 @@ use super::{Clock, ColumnsError, StreamColumns, StreamKind, Wanted};
 use crate::car::Car;
 use crate::cbor::Cursor;
 use crate::cid::Cid;
-use crate::frame::{self, Frame, FrameError, Kind};
+use crate::frame::{self, FrameError, Kind};
 use crate::message::envelope::Envelope;
 use crate::message::usual;
-use crate::message::{Account, Action, Identity, MAX_OPS, Message, Path, Sync};
+use crate::message::{Action, MAX_OPS, Path};
 use crate::syntax::{Tid, parse_time};
 
 /// Bytes of records that are read of one frame at most, for each wanted stream: the limit of a frame, since a
@@ -21,7 +24,8 @@ const MAX_RECORD_BYTES: usize = 5_000_000;
 /// Ordinals from one frame to the next; a commit has fewer operations.
 const ORDINALS: u64 = 256;
 
-/// Reads frames into columns.
+/// Reads frames into columns: of a stream of repositories or, where [`StreamKind::Labels`] is wanted, of one of labels. Other
+/// decoders ignore labels.
 #[derive(Debug)]
 pub struct Decoder {
     streams: Vec<Stream>,
@@ -77,7 +81,8 @@ impl Times {
 pub struct Position {
     /// The event clock.
     pub clock: EventClock,
-    /// Frames released since the start of the source.
+    /// Frames released since the start of the source. One with more than 256 labels counts as one for each 256 begun, so that each
+    /// has an ordinal of its own.
     pub frames: u64,
     /// The newest arrival, UTC nanoseconds; none before the first frame.
     pub arrival: Option<i64>,
@@ -86,9 +91,9 @@ pub struct Position {
 /// What became of frames and operations. Of a refused frame only the refusal is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Frames with an event: commits, syncs, identities, accounts, and the older kinds.
+    /// Frames with an event: commits, syncs, identities, accounts, and the older kinds; labels where they are wanted.
     pub frames: u64,
-    /// Frames without: remarks, errors, labels, unknown kinds.
+    /// Frames without: remarks, errors, unknown kinds; labels where they are not wanted.
     pub ignored: u64,
     /// Frames that were refused.
     pub refused: u64,
@@ -104,10 +109,14 @@ pub struct Counters {
     pub misfits: u64,
     /// Points whose record was not among the blocks: null.
     pub no_record: u64,
-    /// Frames, and points by another clock, whose time was too far ahead to be believed; they have the event clock's.
+    /// Frames and labels, and points by another clock, whose time was too far ahead to be believed; they have the event
+    /// clock's.
     pub ahead: u64,
-    /// Points that have no time by the chosen clock, and were given their frame's.
+    /// Points that have no time by the chosen clock, and were given their frame's; labels whose `cts` is no time, and were given
+    /// the event clock's.
     pub untimed: u64,
+    /// Labels that are not about an account or its records: their key is null.
+    pub no_subject: u64,
 }
 
 /// A frame that was read.
@@ -177,6 +186,7 @@ impl Decoder {
             StreamKind::Identities => Some(Kind::Identity),
             StreamKind::Accounts => Some(Kind::Account),
             StreamKind::Syncs => Some(Kind::Sync),
+            StreamKind::Labels => Some(Kind::Labels),
         });
         Ok(Decoder {
             messages: messages.collect(),
@@ -355,6 +365,15 @@ impl Decoder {
     fn release(&mut self, seq: u64, time: &[u8], arrival: i64) -> Result<Release, FrameError> {
         let seq = i64::try_from(seq).map_err(|_| FrameError::Seq)?;
         let source_time = self.times.parse(time).ok_or(FrameError::Time)?;
+        let event_time = self.tell(source_time, arrival);
+        let arrival = self.arrive(arrival);
+        let time = if self.clock == Clock::Arrival { arrival } else { event_time };
+        Ok(Release { seq, source_time, time, ordinal: self.take_ordinals(1) })
+    }
+
+    /// The event clock's time as of an event with this time of its own.
+    #[inline]
+    fn tell(&mut self, source_time: i64, arrival: i64) -> i64 {
         let (event_time, ahead) = if self.connected {
             self.connected = false;
             self.position.clock.tell_first(source_time, arrival)
@@ -362,13 +381,24 @@ impl Decoder {
             self.position.clock.tell(source_time)
         };
         self.counters.ahead += u64::from(ahead);
+        event_time
+    }
+
+    /// The newest arrival as of a frame that arrived at `arrival`.
+    #[inline]
+    fn arrive(&mut self, arrival: i64) -> i64 {
         let arrival = self.position.arrival.map_or(arrival, |newest| newest.max(arrival));
         self.position.arrival = Some(arrival);
-        let time = if self.clock == Clock::Arrival { arrival } else { event_time };
+        arrival
+    }
+
+    /// The ordinal of a frame's first point, where the frame takes `frames` times the usual number.
+    #[inline]
+    fn take_ordinals(&mut self, frames: u64) -> u64 {
         let ordinal = self.position.frames.wrapping_mul(ORDINALS);
-        self.position.frames += 1;
+        self.position.frames += frames;
         self.counters.frames += 1;
-        Ok(Release { seq, source_time, time, ordinal })
+        ordinal
     }
 
     /// Reads the wanted operations; gives the number of points.
@@ -380,7 +410,7 @@ impl Decoder {
         release: Release,
     ) -> Result<u32, FrameError> {
         self.find_records(envelope.blocks)?;
-        let did = if self.needs_did { { envelope.repo }.read_text()? } else { "" };
+        let did = if self.needs_did { Some({ envelope.repo }.read_text()?) } else { None };
         let rev = if self.needs_rev { Some({ envelope.rev }.read_text()?) } else { None };
         let mut rows = 0;
         for hit in &self.hits {
@@ -399,7 +429,7 @@ impl Decoder {
                 time: release.time,
                 ordinal: release.ordinal + hit.op as u64,
                 seq: release.seq,
-                source_time: release.source_time,
+                source_time: Some(release.source_time),
                 did,
                 rev,
                 op: Some(PointOp { path, action, cid: hit.cid }),
@@ -446,55 +476,6 @@ impl Decoder {
             return Err(FrameError::RecordBytes(bytes));
         }
         Ok(())
-    }
-
-    /// Frames other than commits.
-    #[cold]
-    fn read_other(&mut self, kind: Kind, frame: &[u8], arrival: i64) -> Result<Pushed, FrameError> {
-        let frame = Frame::parse(frame)?;
-        let message = Message::parse(&frame)?;
-        let (time, point) = match &message {
-            Message::Identity(Identity { did, time, handle, .. }) => {
-                (*time, Point { did, handle: *handle, ..Point::default() })
-            }
-            Message::Account(Account { did, time, active, status, .. }) => {
-                let point = Point { did, active: Some(*active), status: *status, ..Point::default() };
-                (*time, point)
-            }
-            Message::Sync(Sync { did, time, rev, .. }) => {
-                (*time, Point { did, rev: Some(rev), ..Point::default() })
-            }
-            Message::Handle(message) => (message.time, Point::default()),
-            Message::Migrate(message) => (message.time, Point::default()),
-            Message::Tombstone(message) => (message.time, Point::default()),
-            _ => {
-                self.counters.ignored += 1;
-                return Ok(Pushed { kind, seq: message.seq(), source_time: None, rows: 0 });
-            }
-        };
-        let release =
-            self.release(message.seq().ok_or(FrameError::Missing("seq"))?, time.as_bytes(), arrival)?;
-        let own_time = match self.clock {
-            Clock::FrameTime | Clock::Arrival => Some(release.time),
-            Clock::Rev => point.rev.and_then(rev_time).filter(|time| release.believes(*time)),
-            Clock::CreatedAt => None,
-        };
-        let point = Point {
-            time: own_time.unwrap_or(release.time),
-            ordinal: release.ordinal,
-            seq: release.seq,
-            source_time: release.source_time,
-            ..point
-        };
-        let mut rows = 0;
-        for (stream, _) in self.streams.iter_mut().zip(&self.messages).filter(|(_, of)| **of == Some(kind)) {
-            let kept = stream.end_row(&point).map_err(|refusal| refused(refusal, 0))?;
-            rows += u32::from(kept);
-            self.counters.filtered += u64::from(!kept);
-            self.counters.untimed += u64::from(own_time.is_none());
-        }
-        self.counters.rows += u64::from(rows);
-        Ok(Pushed { kind, seq: message.seq(), source_time: Some(release.source_time), rows })
     }
 }
 

@@ -58,7 +58,7 @@ pub struct Wanted {
 pub struct WantedStream {
     /// Which stream.
     pub of: StreamKind,
-    /// Whether the key of its points, the account's DID, is wanted.
+    /// Whether the key of its points, the account's DID, is wanted. Of a label it is the account that it is about.
     pub keyed: bool,
     /// Ways from a point to the values wanted of it. An empty one is the whole point.
     pub columns: Vec<Vec<PathStep>>,
@@ -98,12 +98,12 @@ pub enum Literal {
 /// What the time of a point is. Where a point has none of its own by the chosen clock, it is that of its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Clock {
-    /// The running maximum of the frames' `time`: see [`EventClock`].
+    /// The running maximum of the frames' `time`, of labels that of their `cts`: see [`EventClock`].
     #[default]
     FrameTime,
     /// The time in the revision (a TID), by the author's server. Commits and `#sync` have it. It is not in order.
     Rev,
-    /// `createdAt` of the record, by the author: anything at all. Not in order.
+    /// `createdAt` of the record, by the author, or `cts` of the label: anything at all. Not in order.
     CreatedAt,
     /// The running maximum of the frames' arrival.
     Arrival,
@@ -127,12 +127,17 @@ pub enum StreamKind {
     Accounts,
     /// `#sync` messages.
     Syncs,
+    /// Labels of a labeler, each of a `#labels` message a point of its own. They are of another stream of frames than all
+    /// else: see [`Decoder`].
+    Labels,
 }
 
 impl StreamKind {
     /// The columns of a point: those of SEMANTICS 8.2, and `source_time`, the frame's own time.
     ///
-    /// Of records: `record uri cid did rkey action rev seq time source_time`; `record` is null for a delete.
+    /// Of records: `record uri cid did rkey action rev seq time source_time`; `record` is null for a delete. Of labels:
+    /// `src uri cid val neg cts exp ver did seq time source_time`, where `did` is the account that `uri` is of, `cts` and
+    /// `exp` are as they were written, `source_time` is what `cts` says, and what a label does not have is null, `neg` too.
     #[must_use]
     pub fn fields(&self) -> Fields {
         let text = |name: &str| Field::new(name, DataType::Utf8, true);
@@ -150,6 +155,17 @@ impl StreamKind {
                 vec![text("did"), Field::new("active", DataType::Boolean, true), text("status")]
             }
             StreamKind::Syncs => vec![text("did"), text("rev")],
+            StreamKind::Labels => vec![
+                text("src"),
+                text("uri"),
+                text("cid"),
+                text("val"),
+                Field::new("neg", DataType::Boolean, true),
+                text("cts"),
+                text("exp"),
+                Field::new("ver", DataType::Int64, true),
+                text("did"),
+            ],
         };
         fields.extend([seq, time("time"), time("source_time")]);
         fields.into()
@@ -162,9 +178,10 @@ pub struct StreamColumns {
     /// Their times, UTC nanoseconds.
     pub time: Vec<i64>,
     /// Their places in the order of release over all streams: frames released before, times 256, plus the
-    /// operation's place in its commit. It does not depend on what is wanted.
+    /// operation's place in its commit or the label's in its message (a message of more labels counts as more frames). It
+    /// does not depend on what is wanted.
     pub ordinal: Vec<u64>,
-    /// Their keys, if wanted: the account's DID, Utf8.
+    /// Their keys, if wanted: the account's DID, Utf8. Null for a label that is not about an account or its records.
     pub key: Option<ArrayRef>,
     /// The wanted values.
     pub columns: Vec<ArrayRef>,

@@ -9,7 +9,7 @@ use super::column::{Column, Refusal};
 use super::pick::Node;
 use super::{Clock, ColumnsError, Literal, PathStep, StreamColumns, StreamKind, WantedStream};
 use crate::cid::Cid;
-use crate::message::{Action, Path};
+use crate::message::{Action, Label, Path};
 use crate::records::Shape;
 
 /// A wanted stream and the points read of it so far.
@@ -74,6 +74,12 @@ pub(super) enum Own {
     Handle,
     Active,
     Status,
+    Src,
+    Val,
+    Neg,
+    Cts,
+    Exp,
+    Ver,
 }
 
 impl Own {
@@ -91,14 +97,20 @@ impl Own {
             "handle" => Own::Handle,
             "active" => Own::Active,
             "status" => Own::Status,
+            "src" => Own::Src,
+            "val" => Own::Val,
+            "neg" => Own::Neg,
+            "cts" => Own::Cts,
+            "exp" => Own::Exp,
+            "ver" => Own::Ver,
             _ => return None,
         })
     }
 
     fn column(self) -> Column {
         match self {
-            Own::Active => Column::new(&Shape::Bool),
-            Own::Seq => Column::new(&Shape::Int),
+            Own::Active | Own::Neg => Column::new(&Shape::Bool),
+            Own::Seq | Own::Ver => Column::new(&Shape::Int),
             Own::Time | Own::SourceTime => Column::times(),
             _ => Column::new(&Shape::Text),
         }
@@ -111,13 +123,14 @@ pub(super) struct Point<'a> {
     pub(super) time: i64,
     pub(super) ordinal: u64,
     pub(super) seq: i64,
-    pub(super) source_time: i64,
-    pub(super) did: &'a str,
+    pub(super) source_time: Option<i64>,
+    pub(super) did: Option<&'a str>,
     pub(super) rev: Option<&'a str>,
     pub(super) handle: Option<&'a str>,
     pub(super) status: Option<&'a str>,
     pub(super) active: Option<bool>,
     pub(super) op: Option<PointOp<'a>>,
+    pub(super) label: Option<&'a Label<'a>>,
 }
 
 /// The operation that a point is.
@@ -248,7 +261,10 @@ impl Stream {
             }
         }
         if let Some(key) = &mut self.key {
-            key.push_text(&[point.did])?;
+            match point.did {
+                Some(did) => key.push_text(&[did])?,
+                None => key.push_null(),
+            }
         }
         if self.tests.iter().any(|(column, literal)| !self.columns[*column].last_is(literal)) {
             self.truncate(row);
@@ -300,41 +316,32 @@ impl Output {
 #[inline]
 fn show(own: Own, point: &Point<'_>, column: &mut Column) -> Result<(), Refusal> {
     let text = match own {
-        Own::Did => Some(point.did),
+        Own::Did => point.did,
         Own::Rev => point.rev,
         Own::Handle => point.handle,
         Own::Status => point.status,
         Own::Rkey => point.op.map(|op| op.path.rkey),
         Own::Action => point.op.map(|op| op.action.as_str()),
-        Own::Uri => match point.op {
-            Some(PointOp { path: Path { collection, rkey }, .. }) => {
-                return column.push_text(&["at://", point.did, "/", collection, "/", rkey]);
+        Own::Uri => match (point.op, point.did) {
+            (Some(PointOp { path: Path { collection, rkey }, .. }), Some(did)) => {
+                return column.push_text(&["at://", did, "/", collection, "/", rkey]);
             }
-            None => None,
+            _ => point.label.map(|label| label.uri),
         },
         Own::Cid => match point.op.and_then(|op| op.cid) {
             Some(cid) => return column.push_text(&[cid.write_text(&mut [0; Cid::TEXT_LENGTH])]),
-            None => None,
+            None => point.label.and_then(|label| label.cid),
         },
-        Own::Active => {
-            match point.active {
-                Some(active) => column.push_bool(active),
-                None => column.push_null(),
-            }
-            return Ok(());
-        }
-        Own::Seq => {
-            column.push_int(point.seq);
-            return Ok(());
-        }
-        Own::Time => {
-            column.push_int(point.time);
-            return Ok(());
-        }
-        Own::SourceTime => {
-            column.push_int(point.source_time);
-            return Ok(());
-        }
+        Own::Src => point.label.map(|label| label.src),
+        Own::Val => point.label.map(|label| label.val),
+        Own::Cts => point.label.map(|label| label.cts),
+        Own::Exp => point.label.and_then(|label| label.exp),
+        Own::Active => return show_bool(point.active, column),
+        Own::Neg => return show_bool(point.label.and_then(|label| label.neg), column),
+        Own::Seq => return show_int(Some(point.seq), column),
+        Own::Time => return show_int(Some(point.time), column),
+        Own::SourceTime => return show_int(point.source_time, column),
+        Own::Ver => return show_int(point.label.and_then(|label| label.ver), column),
     };
     match text {
         Some(text) => column.push_text(&[text]),
@@ -343,6 +350,23 @@ fn show(own: Own, point: &Point<'_>, column: &mut Column) -> Result<(), Refusal>
             Ok(())
         }
     }
+}
+
+fn show_bool(value: Option<bool>, column: &mut Column) -> Result<(), Refusal> {
+    match value {
+        Some(value) => column.push_bool(value),
+        None => column.push_null(),
+    }
+    Ok(())
+}
+
+#[inline]
+fn show_int(value: Option<i64>, column: &mut Column) -> Result<(), Refusal> {
+    match value {
+        Some(value) => column.push_int(value),
+        None => column.push_null(),
+    }
+    Ok(())
 }
 
 /// The shape at a path.

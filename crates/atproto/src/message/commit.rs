@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::wire::{Field, message};
 use crate::car::Car;
-use crate::cbor::{Cursor, Encoder};
+use crate::cbor::{self, Cursor, Encoder, Value};
 use crate::cid::Cid;
 use crate::frame::FrameError;
+use crate::json;
 
 /// Operations a commit has at most (the repository specification's limit).
 pub const MAX_OPS: usize = 200;
@@ -97,6 +98,25 @@ impl<'a> OpWithRecord<'a> {
             prev: op.prev,
             record: None,
         }
+    }
+
+    /// The record, decoded whole; none where there is none ([`record`](OpWithRecord::record)).
+    ///
+    /// # Errors
+    /// The rule of DAG-CBOR that its block breaks.
+    pub fn value(&self) -> cbor::Result<Option<Value>> {
+        self.record.map(Value::from_bytes).transpose()
+    }
+
+    /// The record as [`json`](crate::json) writes it, as Jetstream has it; none where there is none.
+    ///
+    /// # Errors
+    /// The rule of DAG-CBOR that its block breaks.
+    pub fn to_json(&self) -> cbor::Result<Option<String>> {
+        let Some(record) = self.record else { return Ok(None) };
+        let mut text = String::new();
+        json::write_whole(record, &mut text)?;
+        Ok(Some(text))
     }
 }
 

@@ -8,7 +8,10 @@ use crate::frame::FrameError;
 
 /// A `#commit`'s envelope. Values that not every reader needs are left as a place to read them from.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "arrow"), expect(dead_code, reason = "a peek reads `seq` and `time` only"))]
+#[cfg_attr(
+    not(any(feature = "arrow", test)),
+    expect(dead_code, reason = "a peek reads `seq` and `time` only")
+)]
 pub(crate) struct Envelope<'a> {
     pub(crate) seq: u64,
     /// Of the text, its bytes.

@@ -2,6 +2,7 @@
 
 use super::wire::{Field, message};
 use crate::cbor::Encoder;
+use crate::syntax::Did;
 
 message! {
     /// `#labels`: labels that a labeler made or took back.
@@ -38,7 +39,17 @@ message! {
     }
 }
 
-impl Label<'_> {
+impl<'a> Label<'a> {
+    /// The DID of the account that it is about, or whose record it is about; none if `uri` says no DID.
+    #[must_use]
+    pub fn subject(&self) -> Option<&'a str> {
+        let account = match self.uri.strip_prefix("at://") {
+            Some(rest) => rest.split('/').next().unwrap_or_default(),
+            None => self.uri,
+        };
+        account.parse::<Did>().is_ok().then_some(account)
+    }
+
     /// The bytes that are signed: the canonical DAG-CBOR of the fields as they were received, without `sig`.
     #[must_use]
     pub fn unsigned_bytes(&self) -> Vec<u8> {

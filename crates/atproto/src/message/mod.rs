@@ -114,6 +114,22 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The DID of the account that it is about; none of labels, which may be about many, and of remarks, errors and unknown
+    /// messages.
+    #[must_use]
+    pub fn did(&self) -> Option<&'a str> {
+        match self {
+            Message::Commit(message) => Some(message.repo),
+            Message::Sync(message) => Some(message.did),
+            Message::Identity(message) => Some(message.did),
+            Message::Account(message) => Some(message.did),
+            Message::Handle(message) => Some(message.did),
+            Message::Migrate(message) => Some(message.did),
+            Message::Tombstone(message) => Some(message.did),
+            Message::Labels(_) | Message::Info(_) | Message::Error(_) | Message::Unknown(_) => None,
+        }
+    }
+
     /// The whole frame, canonically encoded. An unknown message has an empty payload.
     #[must_use]
     pub fn to_frame_bytes(&self) -> Vec<u8> {

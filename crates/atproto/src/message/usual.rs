@@ -9,7 +9,10 @@ use super::Action;
 
 /// What a stream is read by, of a `#commit`. Texts are not checked to be UTF-8; offsets count from the start of the frame.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "arrow"), expect(dead_code, reason = "a peek reads `seq` and `time` only"))]
+#[cfg_attr(
+    not(any(feature = "arrow", test)),
+    expect(dead_code, reason = "a peek reads `seq` and `time` only")
+)]
 pub(crate) struct Usual<'a> {
     pub(crate) seq: u64,
     pub(crate) time: &'a [u8],
@@ -22,7 +25,7 @@ pub(crate) struct Usual<'a> {
 
 /// An operation in the usual form.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "arrow"), expect(dead_code, reason = "a peek reads no operations"))]
+#[cfg_attr(not(any(feature = "arrow", test)), expect(dead_code, reason = "a peek reads no operations"))]
 pub(crate) struct UsualOp<'a> {
     /// The text of its path.
     pub(crate) path: &'a [u8],

@@ -5,10 +5,12 @@
 //! against the published lexicons; [`Lexicons`] derives the same from lexicon files that a user gives; any other
 //! record is one value of [`Shape::Json`].
 
+mod blob;
 mod lexicon;
 mod shape;
 pub mod types;
 
+pub use blob::{Blob, blobs};
 pub use lexicon::{LexiconError, Lexicons};
 pub use shape::Shape;
 

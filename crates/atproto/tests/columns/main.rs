@@ -2,6 +2,7 @@
 #![cfg(feature = "arrow")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod labels;
 mod make;
 mod oracle;
 #[path = "../vectors/mod.rs"]

@@ -107,9 +107,10 @@ impl<'a> Wanted<'a> {
 
     fn takes(&self, subject: &Subject<'_>) -> bool {
         let kind = match subject.kind {
-            Kind::Identity => KindArg::Identity,
-            Kind::Account => KindArg::Account,
-            _ => KindArg::Commit,
+            Kind::Commit => Some(KindArg::Commit),
+            Kind::Identity => Some(KindArg::Identity),
+            Kind::Account => Some(KindArg::Account),
+            _ => None,
         };
         let matches = |collection: &str| {
             self.collections.iter().any(|wanted| match wanted.strip_suffix('*') {
@@ -117,8 +118,8 @@ impl<'a> Wanted<'a> {
                 None => wanted == collection,
             })
         };
-        (self.kinds.is_empty() || self.kinds.contains(&kind))
-            && (self.dids.is_empty() || self.dids.iter().any(|did| did == subject.did))
+        (self.kinds.is_empty() || kind.is_some_and(|kind| self.kinds.contains(&kind)))
+            && (self.dids.is_empty() || self.dids.iter().any(|did| Some(did.as_str()) == subject.did))
             && (self.collections.is_empty() || subject.collection.is_some_and(matches))
     }
 }
