@@ -58,7 +58,8 @@ fn main() -> Result<()> {
         let (address, sender) = wire.clone().serve_websocket(loops)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         runtime.block_on(async {
-            let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}")).await?;
+            let stream = tokio::net::TcpStream::connect(address).await?;
+            let (mut socket, _) = tokio_tungstenite::client_async(format!("ws://{address}"), stream).await?;
             for _ in 0..total {
                 socket.next().await.ok_or("ended")??;
             }
@@ -78,7 +79,7 @@ fn main() -> Result<()> {
     for size in [16, 64, 256, 1024] {
         report(&format!("batches of up to {size}"), total, || {
             let (address, sender) = wire.clone().serve_websocket(loops)?;
-            let mut subscription = Subscription::builder(&format!("ws://{address}")).blocking()?;
+            let mut subscription = Subscription::repos(&format!("ws://{address}")).blocking()?;
             let (mut batch, mut received) = (Vec::new(), 0);
             while received < total {
                 received += subscription.next_batch(&mut batch, size)? as u64;
@@ -91,7 +92,7 @@ fn main() -> Result<()> {
     }
     report("iterator", total, || {
         let (address, sender) = wire.clone().serve_websocket(loops)?;
-        let subscription = Subscription::builder(&format!("ws://{address}")).blocking()?;
+        let subscription = Subscription::repos(&format!("ws://{address}")).blocking()?;
         for frame in subscription.take(usize::try_from(total)?) {
             frame?;
         }

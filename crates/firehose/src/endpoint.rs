@@ -2,23 +2,26 @@
 
 use std::{fmt, str::FromStr};
 
-/// The method that streams the commits of repositories, and what happens to their accounts.
-pub const SUBSCRIBE_REPOS: &str = "com.atproto.sync.subscribeRepos";
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Where an event stream is served: a WebSocket address whose last part names an XRPC method.
+use crate::Service;
+
+/// What a parameter must have escaped: all but letters, digits and what RFC 3986 calls unreserved, and the signs of
+/// identifiers, which are as well read.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'*');
+
+/// Where an event stream is served: a WebSocket address whose path names the service.
 ///
 /// ```
-/// use skytide_firehose::{Endpoint, SUBSCRIBE_REPOS};
+/// use skytide_firehose::{Endpoint, Service};
 ///
 /// let whole = "wss://bsky.network/xrpc/com.atproto.sync.subscribeRepos";
 /// for text in ["bsky.network", "wss://bsky.network", "https://bsky.network/xrpc", whole] {
-///     assert_eq!(Endpoint::parse(text, SUBSCRIBE_REPOS)?.to_string(), whole);
+///     assert_eq!(Endpoint::parse(text, Service::Repos)?.to_string(), whole);
 /// }
 /// # Ok::<(), skytide_firehose::EndpointError>(())
 /// ```
-///
-/// The method is a parameter because a host serves several streams, and sequence numbers belong to host and method
-/// together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     secure: bool,
@@ -91,15 +94,15 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
-    /// Makes the endpoint of `method` (an NSID) from a host, a base address, an address that ends in `/xrpc`, or the
-    /// whole endpoint.
+    /// Makes the endpoint of a service from a host, a base address, an address that ends in `/xrpc`, or the whole
+    /// endpoint.
     ///
     /// Without a scheme it is `wss`, and for this very machine (`localhost`, `127.…`, `[::1]`) `ws`, where nothing
     /// serves TLS. `https` and `http` are taken for `wss` and `ws`. Further parameters in the address are kept.
     ///
     /// # Errors
     /// By cause, each with the text as given.
-    pub fn parse(text: &str, method: &str) -> Result<Self, EndpointError> {
+    pub fn parse(text: &str, service: Service) -> Result<Self, EndpointError> {
         let given = || text.to_owned();
         let trimmed = text.trim();
         let (scheme, rest) = match trimmed.split_once("://") {
@@ -154,10 +157,10 @@ impl Endpoint {
             secure,
             host: host.to_ascii_lowercase(),
             port,
-            path: full_path(path, method).map_err(|found| EndpointError::Method {
+            path: full_path(path, service).map_err(|found| EndpointError::Method {
                 text: given(),
                 found,
-                wanted: method.to_owned(),
+                wanted: service.to_string(),
             })?,
             query: query.filter(|query| !query.is_empty()).map(str::to_owned),
         })
@@ -181,14 +184,23 @@ impl Endpoint {
         self.port.unwrap_or(if self.secure { 443 } else { 80 })
     }
 
-    /// The address to ask for, with the cursor as a parameter.
+    /// The address to ask for, with the cursor and further parameters, which are escaped where they have to be.
     #[must_use]
-    pub fn url(&self, cursor: Option<u64>) -> String {
+    pub fn url(&self, cursor: Option<u64>, parameters: &[(String, String)]) -> String {
         let mut url = self.to_string();
+        let mut sign = if self.query.is_some() { '&' } else { '?' };
+        let mut add = |name: &str, value: &str| {
+            url.push(sign);
+            url.extend(utf8_percent_encode(name, ESCAPED));
+            url.push('=');
+            url.extend(utf8_percent_encode(value, ESCAPED));
+            sign = '&';
+        };
+        for (name, value) in parameters {
+            add(name, value);
+        }
         if let Some(cursor) = cursor {
-            url.push(if self.query.is_some() { '&' } else { '?' });
-            url.push_str("cursor=");
-            url.push_str(&cursor.to_string());
+            add("cursor", &cursor.to_string());
         }
         url
     }
@@ -236,16 +248,17 @@ fn is_this_machine(host: &str) -> bool {
         || std::net::Ipv4Addr::from_str(host).is_ok_and(|address| address.is_loopback())
 }
 
-/// The path that ends in `/xrpc/<method>`, from a path that may lack some of it; or the other method it names.
-fn full_path(path: &str, method: &str) -> Result<String, String> {
+/// The path that ends in the service's, from a path that may lack some of it; or the other method it names.
+fn full_path(path: &str, service: Service) -> Result<String, String> {
     let path = path.trim_end_matches('/');
+    let wanted = service.path();
+    if path.ends_with(&wanted) {
+        return Ok(path.to_owned());
+    }
     match path.rsplit_once("/xrpc") {
-        Some((_, named)) if named.strip_prefix('/').is_some_and(|named| named == method) => {
-            Ok(path.to_owned())
-        }
-        Some((_, "")) => Ok(format!("{path}/{method}")),
+        Some((before, "")) if wanted.starts_with("/xrpc") => Ok(format!("{before}{wanted}")),
         Some((_, named)) if named.starts_with('/') => Err(named.trim_start_matches('/').to_owned()),
-        _ => Ok(format!("{path}/xrpc/{method}")),
+        _ => Ok(format!("{path}{wanted}")),
     }
 }
 
@@ -254,9 +267,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{SUBSCRIBE_LABELS, SUBSCRIBE_REPOS};
 
     fn parse(text: &str) -> Result<Endpoint, EndpointError> {
-        Endpoint::parse(text, SUBSCRIBE_REPOS)
+        Endpoint::parse(text, Service::Repos)
     }
 
     #[test]
@@ -285,12 +299,30 @@ mod tests {
         let whole = format!("wss://host/xrpc/{SUBSCRIBE_REPOS}?a=1");
         let endpoint = parse(&whole).unwrap();
         assert_eq!(endpoint.to_string(), whole);
-        assert_eq!(endpoint.url(Some(7)), format!("{whole}&cursor=7"));
-        assert_eq!(
-            parse("host").unwrap().url(Some(0)),
-            format!("wss://host/xrpc/{SUBSCRIBE_REPOS}?cursor=0")
-        );
-        assert_eq!(parse("host").unwrap().url(None), format!("wss://host/xrpc/{SUBSCRIBE_REPOS}"));
+        assert_eq!(endpoint.url(Some(7), &[]), format!("{whole}&cursor=7"));
+        let plain = format!("wss://host/xrpc/{SUBSCRIBE_REPOS}");
+        let host = parse("host").unwrap();
+        assert_eq!(host.url(Some(0), &[]), format!("{plain}?cursor=0"));
+        assert_eq!(host.url(None, &[]), plain);
+        let parameters = [("did", "did:plc:a"), ("did", "did:web:b%3A1"), ("x&y", "a b=ü")];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let asked = "did=did:plc:a&did=did:web:b%253A1&x%26y=a%20b%3D%C3%BC";
+        assert_eq!(host.url(Some(7), &parameters), format!("{plain}?{asked}&cursor=7"));
+        assert_eq!(endpoint.url(None, &parameters), format!("{whole}&{asked}"));
+    }
+
+    #[test]
+    fn each_service_has_its_place() {
+        let of = |text, service| Endpoint::parse(text, service).map(|endpoint| endpoint.to_string());
+        let labels = format!("wss://mod.bsky.app/xrpc/{SUBSCRIBE_LABELS}");
+        for text in ["mod.bsky.app", "https://mod.bsky.app/xrpc/", &labels] {
+            assert_eq!(of(text, Service::Labels), Ok(labels.clone()));
+        }
+        for text in ["jetstream.example", "wss://jetstream.example/subscribe/"] {
+            assert_eq!(of(text, Service::Jetstream), Ok("wss://jetstream.example/subscribe".to_owned()));
+        }
+        assert!(of(&labels, Service::Repos).unwrap_err().to_string().contains(SUBSCRIBE_REPOS));
+        assert!(of(&labels, Service::Jetstream).is_err());
     }
 
     #[test]

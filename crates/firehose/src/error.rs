@@ -2,6 +2,9 @@
 
 use std::{io, time::Duration};
 
+use bytes::Bytes;
+use skytide_atproto::frame::FrameError;
+
 use crate::EndpointError;
 
 /// Why a subscription ended, or never began.
@@ -29,13 +32,65 @@ pub enum Error {
     /// The server ended the stream with an error frame that connecting again would not change.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// The runtime of a blocking subscription could not be started.
-    #[error("cannot start the runtime of a blocking subscription: {0}")]
+    /// The dictionary of a Jetstream cannot be used.
+    #[error("the dictionary cannot be used: {0}")]
+    Dictionary(#[source] io::Error),
+    /// A frame was asked for as a message and is none. The subscription goes on.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// The runtime or the thread of a subscription could not be started.
+    #[error("cannot start the runtime of a subscription: {0}")]
     Runtime(#[source] io::Error),
+}
+
+impl Error {
+    /// Whether the subscription has ended with it; not so after a message that could not be read.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        !matches!(self, Self::Message(_))
+    }
+}
+
+/// A frame that is not the message that its header names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} cannot be read: {source}", .seq.map_or_else(|| "a frame".to_owned(), |seq| format!("frame {seq}")))]
+#[non_exhaustive]
+pub struct MessageError {
+    /// Its number, where it has one.
+    pub seq: Option<u64>,
+    /// The whole frame.
+    pub bytes: Bytes,
+    /// Which rule it breaks, and where.
+    pub source: FrameError,
+}
+
+/// Something took too long. A connection ends with it, and the next one is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Timeout {
+    /// Name, connection, TLS and the WebSocket's opening together.
+    #[error("no connection within {within:?}")]
+    Dial {
+        /// The time that was given.
+        within: Duration,
+    },
+    /// No message came for the receive timeout.
+    #[error("no message for {silent:?}")]
+    Silent {
+        /// The receive timeout.
+        silent: Duration,
+    },
+    /// A ping was not answered: the other side is gone.
+    #[error("no answer to a ping within {within:?}")]
+    Ping {
+        /// The time that was given.
+        within: Duration,
+    },
 }
 
 /// An error frame: the server's reason for ending the stream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("the server ended the stream with {code}{}", .message.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
 pub struct StreamError {
     /// The server's name for it, such as `FutureCursor`.
@@ -66,12 +121,9 @@ pub enum ConnectionError {
         /// What the system said.
         source: io::Error,
     },
-    /// Name, connection, TLS and the WebSocket's opening together took too long.
-    #[error("no connection within {within:?}")]
-    DialTimeout {
-        /// The time that was given.
-        within: Duration,
-    },
+    /// Something took too long.
+    #[error(transparent)]
+    Timeout(#[from] Timeout),
     /// TLS failed.
     #[error("TLS failed: {source}")]
     Tls {
@@ -107,18 +159,6 @@ pub enum ConnectionError {
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(#[source] io::Error),
-    /// No message came for the receive timeout.
-    #[error("no message for {silent:?}")]
-    Silent {
-        /// The receive timeout.
-        silent: Duration,
-    },
-    /// A ping was not answered: the other side is gone.
-    #[error("no answer to a ping within {within:?}")]
-    DeadPeer {
-        /// The time that was given.
-        within: Duration,
-    },
     /// The server says that this client reads too slowly (`ConsumerTooSlow`).
     #[error("the server says that this client reads too slowly{}", excerpt(.message))]
     TooSlow {
@@ -131,13 +171,13 @@ pub enum ConnectionError {
         /// How many.
         in_a_row: u32,
     },
-    /// A message was larger than can be received just to be skipped.
-    #[error("a message of {size} bytes, the most that is received to be skipped is {limit}")]
-    Oversized {
+    /// A message claims a size that is not even skipped.
+    #[error("a message of {size} bytes, the most that is skipped is {limit}")]
+    Endless {
         /// The size that the message claims, in bytes.
-        size: usize,
+        size: u64,
         /// The limit, in bytes.
-        limit: usize,
+        limit: u64,
     },
 }
 

@@ -41,6 +41,8 @@ pub struct Counters {
     pub silences: u64,
     /// Connections given up because a ping was not answered.
     pub dead_peers: u64,
+    /// Of the frames, those that were dropped unread because the reader had fallen behind and allowed it.
+    pub overflowed: u64,
 }
 
 /// Why bytes were put into quarantine.
@@ -55,7 +57,7 @@ pub enum Quarantine {
     /// The message is over the size limit; only its head was kept.
     Oversized {
         /// The size of the whole message, in bytes.
-        size: usize,
+        size: u64,
     },
 }
 

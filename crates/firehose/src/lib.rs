@@ -1,21 +1,31 @@
 //! A client of the AT Protocol's event streams: subscriptions that reconnect and keep their place, and recordings.
 //!
 //! ```no_run
-//! let mut frames = skytide_firehose::Subscription::builder("wss://bsky.network").blocking()?;
-//! let stop = frames.handle();
-//! while let Some(frame) = frames.next() {
-//!     let frame = frame?;
-//!     if frame.seq.is_some_and(|seq| seq % 1000 == 0) {
-//!         stop.stop();
+//! use skytide_firehose::Subscription;
+//!
+//! for operation in Subscription::bluesky().blocking()?.operations() {
+//!     let operation = operation?;
+//!     if operation.collection == "app.bsky.feed.post" {
+//!         println!("{} {:?}", operation.uri(), operation.json()?);
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`Subscription`] hands out whole frames with what is needed to keep one's place: the sequence number, the frame's
-//! own time and when it came. It does not look further into them: that is `skytide-atproto`'s work. It is one state
-//! machine that is polled; the async [`Stream`](futures_core::Stream), the blocking [`Iterator`] and the interfaces that
-//! take whole batches are thin ways of polling it, so that they cannot differ. Nothing here needs Arrow.
+//! A [`Subscription`] is to the [repositories](Subscription::repos) of a relay or PDS, to the [labels](Subscription::labels) of a
+//! labeler, or to a [Jetstream](Subscription::jetstream). It hands out whole [`Frame`]s with what is needed to keep one's
+//! place: the sequence number, the frame's own time and when it came. [`Frame::message`] reads the message in one,
+//! [`Frame::operations`] what was done to which records. It is one state machine that is polled; the async
+//! [`Stream`](futures_core::Stream), the blocking [`Iterator`] and the interfaces that take whole batches are thin ways of
+//! polling it, so that they cannot differ. Nothing here needs Arrow.
+//!
+//! # Nothing is lost in silence
+//!
+//! [`Handle::cursor`] is the low-water mark of what the caller has *finished*: saved, and given to
+//! [`Builder::cursor`] the next time, nothing is missed, and the last frames may come again. What may have been missed
+//! nevertheless is an entry in the [`Ledger`]. While nobody asks for frames the socket is not read: the server waits, or says
+//! that this client is too slow, and the subscription goes on from its place; for a reader that would rather miss
+//! frames than fall behind there is [`Builder::buffered`].
 //!
 //! # What happens when
 //!
@@ -26,30 +36,41 @@
 //! | certificate refused | ends: [`Error::Connection`] |
 //! | HTTP 408, 425, 429 (its `Retry-After` is honoured), 5xx | reconnect after a back-off |
 //! | HTTP 501, any other status | ends: [`Error::Connection`] |
-//! | no message for the receive timeout, no answer to a ping | reconnect |
+//! | no connection within the dial timeout, no message for the receive timeout, no answer to a ping | reconnect: [`Timeout`] |
 //! | error frame `ConsumerTooSlow` | reconnect after a back-off |
 //! | error frame `FutureCursor`, or one that is not known | ends: [`Error::Stream`] |
 //! | frame that does not decode | quarantined, counted, skipped; 32 in a row: reconnect |
-//! | message over the size limit | its head is quarantined, counted, skipped |
-//! | text message, unknown `op` or `t` | counted; a frame of an unknown kind is still handed on, as [`Kind::Unknown`] |
+//! | message over the size limit | read and let go on the same connection; its head is quarantined, counted |
+//! | message over 1 GiB, or one that breaks the WebSocket's rules | reconnect after a back-off |
+//! | text message (but of a Jetstream), unknown `op` or `t` | counted; a frame of an unknown kind is still handed on, as [`Kind::Unknown`] |
+//! | `#info` `OutdatedCursor` | handed on, counted, entered in the ledger |
 //! | `seq` not above the last | dropped and counted, unless its time shows that the numbering began anew |
+//! | event of a Jetstream that was seen before the reconnect | dropped and counted |
 
 mod backoff;
+mod chains;
 mod endpoint;
 mod error;
 mod events;
+mod ledger;
 mod place;
 pub mod recording;
+mod service;
 mod subscription;
 
 pub use backoff::Backoff;
-pub use endpoint::{Endpoint, EndpointError, SUBSCRIBE_REPOS};
-pub use error::{ConnectionError, Error, StreamError};
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{ConnectionError, Error, MessageError, StreamError, Timeout};
 pub use events::{Counters, Event, Quarantine};
+pub use ledger::{Cause, Gap, Gaps, Ledger};
 pub use recording::{Compression, CutOff, Recorded, Recorder, Recording, RecordingError};
+pub use service::{SUBSCRIBE_LABELS, SUBSCRIBE_REPOS, Service};
 
 pub use skytide_atproto::frame::Kind;
-pub use subscription::{Batch, Blocking, Builder, Cursor, Frame, Handle, OnClose, Subscription};
+pub use subscription::{
+    Batch, Blocking, Buffered, BufferedStream, Builder, Cursor, Finish, Frame, Handle, OnClose, Operation,
+    Operations, Overflow, Subscription,
+};
 
 /// The largest frame that the protocol allows, in bytes: the default limit of subscriptions.
 pub const MAX_FRAME: usize = 5_000_000;

@@ -9,7 +9,7 @@ const RESTART_AFTER: i64 = 60 * 1_000_000_000;
 
 /// No time further ahead of the arrival than this, in nanoseconds, is believed: one absurd time would otherwise hide a
 /// numbering that begins anew for as long as it lies ahead.
-const BELIEVED_AHEAD: i64 = 5 * 60 * 1_000_000_000;
+pub(crate) const BELIEVED_AHEAD: i64 = 5 * 60 * 1_000_000_000;
 
 /// What a frame is, seen from the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,30 @@ impl Place {
         self.last
     }
 
+    /// The newest time seen that is believed.
+    pub(crate) fn newest(&self) -> Option<i64> {
+        self.newest
+    }
+
+    /// Goes back to a number seen before; the newest time stays.
+    pub(crate) fn go_back(&mut self, seq: u64) {
+        self.last = Some(seq);
+    }
+
+    /// Takes in a number that is known to be new though it may be lower, as those of a Jetstream: the last is the
+    /// highest.
+    pub(crate) fn pass(&mut self, seq: u64, time: Option<i64>, arrival: i64) {
+        self.last = Some(self.last.map_or(seq, |last| last.max(seq)));
+        self.age(time, arrival);
+    }
+
+    fn age(&mut self, time: Option<i64>, arrival: i64) {
+        if let Some(time) = time {
+            let believed = time.min(arrival.saturating_add(BELIEVED_AHEAD));
+            self.newest = Some(self.newest.map_or(believed, |newest| newest.max(believed)));
+        }
+    }
+
     /// Judges a frame by its number and time, and moves on if it is new. Times are nanoseconds since 1970.
     #[inline]
     pub(crate) fn see(&mut self, seq: Option<u64>, time: Option<i64>, arrival: i64) -> Sight {
@@ -54,10 +78,7 @@ impl Place {
             _ => Sight::New,
         };
         self.last = Some(seq);
-        if let Some(time) = time {
-            let believed = time.min(arrival.saturating_add(BELIEVED_AHEAD));
-            self.newest = Some(self.newest.map_or(believed, |newest| newest.max(believed)));
-        }
+        self.age(time, arrival);
         sight
     }
 }

@@ -28,9 +28,16 @@ pub(crate) enum Standing {
     Active,
     /// It says and is shown nothing until it is active again.
     Inactive,
+    /// It says and is shown nothing, unless it is born again with a new repository.
+    Gone,
 }
 
 impl Account {
+    /// The account at a place of the network of a seed.
+    pub(crate) fn numbered(place: usize, seed: u64, p256_per_mille: u32, newcomer: bool) -> Self {
+        Self::new(Chance::new(seed, 1 + place as u64), p256_per_mille, newcomer)
+    }
+
     /// An account drawn from a stream of chance of its own. Newcomers are created in the course of the stream, others
     /// have written before it.
     pub(crate) fn new(mut chance: Chance, p256_per_mille: u32, newcomer: bool) -> Self {
@@ -64,9 +71,35 @@ impl Account {
         self.key.did_key()
     }
 
+    /// Signs bytes that are no commit.
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(message)
+    }
+
     /// Gives it another handle.
     pub(crate) fn rename(&mut self, chance: &mut Chance) {
         self.handle = new_handle(chance);
+    }
+
+    /// Begins its repository anew, and nothing of what it wrote is left.
+    pub(crate) fn begin_anew(&mut self) {
+        self.has_past = false;
+        self.repo.begin_anew();
+    }
+
+    /// The `#sync` of its repository; `None` where that has no commit.
+    pub(crate) fn sync(&mut self, envelope: Envelope<'_>) -> Option<Vec<u8>> {
+        self.repo.sync(&self.key, envelope)
+    }
+
+    /// The frame that [`Account::commit`] would give, without a commit.
+    pub(crate) fn frame_without_consequence(
+        &self,
+        writes: &[Write],
+        rev: Tid,
+        envelope: Envelope<'_>,
+    ) -> Option<Vec<u8>> {
+        self.repo.clone().commit(writes, rev, &self.key, envelope)
     }
 
     /// Commits to its repository, signed: see [`Repo::commit`].

@@ -15,9 +15,10 @@ use crate::time;
 /// One frame of a simulated stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimFrame {
-    /// The sequence number in the envelope.
+    /// The sequence number in the envelope; of an `#info`, which has none, that of the frame before.
     pub seq: u64,
-    /// The envelope's `time` in nanoseconds since 1970, UTC, to the millisecond.
+    /// The envelope's `time` in nanoseconds since 1970, UTC, to the millisecond; of `#labels`, which have none, the newest
+    /// `cts`; of an `#info` when it was sent.
     pub time: i64,
     /// The frame as a relay sends it: two DAG-CBOR items, header and payload.
     pub bytes: Bytes,
@@ -54,16 +55,16 @@ struct Prepared {
 
 /// What of an envelope is moved on. Bytes that are no frame have neither.
 #[derive(Debug, Default)]
-struct Envelope {
-    seq: Option<Item<u64>>,
+pub(crate) struct Envelope {
+    pub(crate) seq: Option<Item<u64>>,
     time: Option<Item<i64>>,
 }
 
 /// A value of the envelope and the bytes it stands in.
 #[derive(Debug, Clone)]
-struct Item<T> {
-    value: T,
-    place: Range<usize>,
+pub(crate) struct Item<T> {
+    pub(crate) value: T,
+    pub(crate) place: Range<usize>,
 }
 
 impl Replay {
@@ -166,7 +167,7 @@ impl Prepared {
 
 impl Envelope {
     /// `None` where the bytes are no frame.
-    fn read(frame: &[u8]) -> Option<Self> {
+    pub(crate) fn read(frame: &[u8]) -> Option<Self> {
         let mut cursor = Cursor::new(frame);
         cursor.skip().ok()?;
         let mut envelope = Self::default();

@@ -5,6 +5,9 @@
 //! a network, or frames from elsewhere, over WebSocket. Programs try themselves out on it without the real network;
 //! nothing in the library needs it.
 //!
+//! What real streams hold but rarely, an [`Act`] each, comes by rates ([`Odd`]) or by a [`Script`], and an [`ActLog`] tells
+//! what was done. A [`Labeler`] labels what a network writes.
+//!
 //! ```
 //! use skytide_sim::{Config, Network};
 //!
@@ -17,6 +20,7 @@ mod account;
 mod content;
 mod frames;
 mod keys;
+mod labeler;
 mod network;
 mod past;
 mod relay;
@@ -28,7 +32,13 @@ pub use account::Account;
 pub use content::Mix;
 pub use frames::{FrameSource, Replay, SimFrame};
 pub use keys::Curve;
-pub use network::{Config, Network};
+pub use labeler::{Labeler, LabelerConfig};
+pub use network::{
+    Absurd, Act, ActEntry, ActError, ActKind, ActLog, Config, Life, Network, Odd, OddError, Script,
+    ScriptError,
+};
 pub use relay::{
-    Beginning, CursorRule, Ending, Pacing, Relay, RelayCounters, RelayError, RelayHandle, SUBSCRIBE_REPOS,
+    Beginning, ConnectFault, CursorRule, Ending, Fault, FaultKind, FaultName, FaultNameError, FaultRates,
+    FaultScript, FaultSyntaxError, Faults, Fired, FiredAt, FrameFault, Pacing, Relay, RelayCounters,
+    RelayError, RelayHandle, SUBSCRIBE_LABELS, SUBSCRIBE_REPOS,
 };

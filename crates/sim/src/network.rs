@@ -1,17 +1,30 @@
 //! The network: accounts that act on a logical clock, and the relay's stream of frames of what they do.
 
+mod act;
+mod draft;
+mod log;
+mod odd;
+mod perform;
+mod script;
+
 use std::collections::VecDeque;
 
-use skytide_atproto::cid::Cid;
 use skytide_atproto::message::{Account as AccountMessage, Identity, Message};
 
+pub use act::{Absurd, Act, ActError, Life};
+pub use log::{ActEntry, ActLog};
+pub use odd::{ActKind, Odd, OddError};
+pub use script::{Script, ScriptError};
+
 use crate::account::{Account, Standing};
-use crate::content::{self, Belongs, Deed, Mix, People, Pool, RecordType, Scene, Target};
+use crate::content::{Deed, Mix, People, Pool, RecordType, Target};
 use crate::frames::{FrameSource, SimFrame};
 use crate::past::Pasts;
 use crate::repo::{Envelope, Write};
 use crate::rng::Chance;
 use crate::time;
+use draft::{Draft, MOST_WRITES};
+use perform::Acts;
 
 /// What a network is made of. The same configuration gives the same bytes, on every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +43,13 @@ pub struct Config {
     pub mix: Mix,
     /// Accounts in a thousand that sign with P-256; the others sign with K-256.
     pub p256: u32,
+    /// How often what is out of the ordinary happens.
+    pub odd: Odd,
 }
 
 impl Default for Config {
     /// Seed 1; 2,000 accounts, 50 in a thousand with P-256; from 2026-01-01T00:00:00Z at 500 frames a second, numbered
-    /// from 1; the mix of the real network.
+    /// from 1; the mix of the real network; nothing out of the ordinary.
     fn default() -> Self {
         Self {
             seed: 1,
@@ -44,6 +59,7 @@ impl Default for Config {
             first_seq: 1,
             mix: Mix::default(),
             p256: 50,
+            odd: Odd::default(),
         }
     }
 }
@@ -58,6 +74,8 @@ impl Default for Config {
 /// ```
 #[derive(Debug)]
 pub struct Network {
+    seed: u64,
+    p256: u32,
     mix: Mix,
     chance: Chance,
     population: Population,
@@ -66,6 +84,10 @@ pub struct Network {
     pasts: Pasts,
     /// What has been decided to happen next.
     queue: VecDeque<Event>,
+    acts: Acts,
+    /// Frames made.
+    made: u64,
+    /// Of the next frame.
     seq: u64,
     now: i64,
     /// Mean nanoseconds between two frames.
@@ -88,16 +110,27 @@ enum Event {
     Commit(usize, Deed),
 }
 
+/// A frame that was made.
+struct Made {
+    bytes: Vec<u8>,
+    /// Its sequence number, if it has one.
+    seq: Option<u64>,
+    /// Its envelope's time.
+    time: i64,
+    /// Whose doing it is.
+    who: Option<usize>,
+}
+
 impl Network {
     /// A network before its first frame. Takes milliseconds: keys and repositories are made when first used.
     pub fn new(config: Config) -> Self {
         const LATEST: i64 = 8_000_000_000 * time::SECOND;
         let start = config.start.clamp(0, LATEST);
-        let accounts = (0..config.accounts.max(1)).map(|place| {
-            let chance = Chance::new(config.seed, 1 + place as u64);
-            Account::new(chance, config.p256, place % 20 == 19)
-        });
+        let accounts = (0..config.accounts.max(1))
+            .map(|place| Account::numbered(place, config.seed, config.p256, place % 20 == 19));
         Self {
+            seed: config.seed,
+            p256: config.p256,
             mix: config.mix,
             chance: Chance::new(config.seed, 0),
             population: Population::new(accounts.collect()),
@@ -105,6 +138,8 @@ impl Network {
             reposts: Pool::default(),
             pasts: Pasts::new(config.seed, micros(start)),
             queue: VecDeque::new(),
+            acts: Acts::new(config.seed, config.odd),
+            made: 0,
             seq: config.first_seq,
             now: start,
             step: time::SECOND / i64::from(config.rate.max(1)),
@@ -116,21 +151,78 @@ impl Network {
         &self.population.accounts
     }
 
+    /// Has acts done at set frames, the stream's first being number 1: what is given here comes beside what
+    /// [`Config::odd`] brings by chance. An act that nobody can do at its frame, as where all accounts are active and one is
+    /// to be reactivated, is done with the first frame at which somebody can; of acts due at once, the one given first goes
+    /// first, each with a frame of its own. For each `account created` the network gets one more account.
+    #[must_use]
+    pub fn script(mut self, acts: impl IntoIterator<Item = (u64, Act)>) -> Self {
+        for (frame, act) in acts {
+            if act == Act::Account(Life::Created) {
+                let place = self.population.accounts.len();
+                self.population.reserve(Account::numbered(place, self.seed, self.p256, true));
+            }
+            self.acts.plan(frame, act);
+        }
+        self
+    }
+
+    /// The acts that were done by chance and by script: to be read at any time, from anywhere.
+    pub fn log(&self) -> ActLog {
+        self.acts.log.clone()
+    }
+
+    /// The time of its clock, nanoseconds.
+    pub(crate) fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// Its accounts, to be named by their popularity.
+    pub(crate) fn people(&self) -> &dyn People {
+        &self.population
+    }
+
+    /// A post, by its popularity; none where none is known yet.
+    pub(crate) fn some_post(&self, chance: &mut Chance) -> Option<&Target> {
+        self.posts.pick(chance)
+    }
+
     /// The next frame. There is always one.
     pub fn next_frame(&mut self) -> SimFrame {
+        let Made { bytes, seq, time, .. } = self.make();
+        let seq = seq.unwrap_or_else(|| self.seq.saturating_sub(1));
+        SimFrame { seq, time, bytes: bytes.into() }
+    }
+
+    fn make(&mut self) -> Made {
         self.now += self.chance.between(0, 2 * self.step);
         let time = self.stamp();
+        self.made += 1;
+        if let Some(made) = self.act(time) {
+            return made;
+        }
+        self.usual(time)
+    }
+
+    /// A frame of the network's ordinary life, numbered.
+    fn usual(&mut self, time: i64) -> Made {
         let text = time::text(time);
-        let seq = self.seq;
-        self.seq += 1;
+        let seq = self.next_seq();
         // Not every deed can be done: a delete may find nothing to delete. An `#identity` always can.
         const TRIES: usize = 16;
-        let frame = (0..TRIES).find_map(|_| {
+        let happened = (0..TRIES).find_map(|_| {
             let event = self.queue.pop_front().unwrap_or_else(|| self.decide());
-            self.happen(event, seq, &text)
+            Some((event.who(), self.happen(event, seq, &text)?))
         });
-        let bytes = frame.unwrap_or_else(|| self.identity(0, seq, &text));
-        SimFrame { seq, time, bytes: bytes.into() }
+        let (who, bytes) = happened.unwrap_or_else(|| (0, self.identity(0, seq, &text)));
+        Made { bytes, seq: Some(seq), time, who: Some(who) }
+    }
+
+    /// Takes a sequence number.
+    fn next_seq(&mut self) -> u64 {
+        let seq = self.seq;
+        self.seq += 1;
+        seq
     }
 
     /// The relay's `time`: relays are many machines, so it lags by some milliseconds, rarely by most of a second, and
@@ -156,13 +248,19 @@ impl Network {
                 Standing::Unborn => return self.bear(who),
                 // Somebody comes back, or somebody else acts.
                 Standing::Inactive if chance.one_in_a_thousand(100) => break,
-                Standing::Inactive => who = population.pick(chance),
+                Standing::Inactive | Standing::Gone => who = population.pick(chance),
             }
         }
         let standing = &mut population.accounts[who].standing;
-        if *standing == Standing::Inactive {
-            *standing = Standing::Active;
-            return Event::Account(who, true, None);
+        match standing {
+            Standing::Active => {}
+            Standing::Inactive => {
+                *standing = Standing::Active;
+                return Event::Account(who, true, None);
+            }
+            Standing::Unborn => return self.bear(who),
+            // Hardly anybody is left. To resolve a DID again does no harm.
+            Standing::Gone => return Event::Identity(who),
         }
         if !chance.one_in_a_thousand(self.mix.accounts.into()) {
             return Event::Commit(who, self.mix.deed(chance));
@@ -193,6 +291,7 @@ impl Network {
     /// An account is created: its identity, its standing, its profile.
     fn bear(&mut self, who: usize) -> Event {
         self.population.accounts[who].standing = Standing::Active;
+        self.population.rouse(who);
         self.queue.push_back(Event::Account(who, true, None));
         self.queue.push_back(Event::Commit(who, Deed::Create(RecordType::Profile)));
         Event::Identity(who)
@@ -217,18 +316,30 @@ impl Network {
     }
 
     fn commit(&mut self, who: usize, deed: Deed, seq: u64, time: &str) -> Option<Vec<u8>> {
+        self.commit_of(who, MOST_WRITES, seq, time, |draft| draft.write(deed))
+    }
+
+    /// Commits what `write` puts into a draft, which has so many keys for new records. `None` where it cannot be done.
+    fn commit_of(
+        &mut self,
+        who: usize,
+        keys: usize,
+        seq: u64,
+        time: &str,
+        write: impl FnOnce(&mut Draft<'_>) -> Option<()>,
+    ) -> Option<Vec<u8>> {
         self.remember_past(who);
         // A PDS commits some time before its relay says so.
         let committed = micros(self.now - self.chance.between(0, 300 * time::MILLISECOND));
-        let tids = self.population.accounts[who].repo.tids(committed, MOST_WRITES as u64)?;
+        let tids = self.population.accounts[who].repo.tids(committed, keys as u64)?;
         let (rev, keys) = tids.split_last()?;
         let keys = keys.iter().map(ToString::to_string).collect();
-        let mut draft = Draft { network: self, who, keys, writes: Vec::new() };
-        draft.write(deed)?;
-        let Draft { writes, .. } = draft;
+        let mut draft = Draft { network: self, who, keys, rev: *rev, writes: Vec::new(), blobs: Vec::new() };
+        write(&mut draft)?;
+        let Draft { writes, blobs, .. } = draft;
         let account = &mut self.population.accounts[who];
         let did = account.did().to_owned();
-        let envelope = Envelope { seq, time, did: &did };
+        let envelope = Envelope { seq, time, did: &did, blobs: &blobs };
         let frame = account.commit(&writes, *rev, envelope)?;
         self.announce(&did, &writes);
         Some(frame)
@@ -261,79 +372,42 @@ impl Network {
     }
 }
 
-/// Records that one commit writes at most.
-const MOST_WRITES: usize = 3;
-
-/// The writes of a commit while they are put together.
-struct Draft<'a> {
-    network: &'a mut Network,
-    who: usize,
-    /// Keys for new records.
-    keys: Vec<String>,
-    writes: Vec<Write>,
-}
-
-impl Draft<'_> {
-    fn write(&mut self, deed: Deed) -> Option<()> {
-        match deed {
-            Deed::Create(gate @ (RecordType::Threadgate | RecordType::Postgate)) => {
-                let post = self.put(RecordType::Post, 0, Belongs::Alone)?;
-                // A gate has the key of its post.
-                self.put(gate, 0, Belongs::Thread { first: &post, last: &post })?;
-            }
-            Deed::Create(RecordType::Post) if self.network.chance.one_in_a_thousand(12) => {
-                let first = self.put(RecordType::Post, 0, Belongs::Alone)?;
-                let second =
-                    self.put(RecordType::Post, 1, Belongs::Thread { first: &first, last: &first })?;
-                self.put(RecordType::Post, 2, Belongs::Thread { first: &first, last: &second })?;
-            }
-            Deed::Create(record_type) | Deed::Update(record_type) => {
-                self.put(record_type, 0, Belongs::Alone)?;
-            }
-            Deed::Delete => {
-                let Network { population, chance, .. } = &mut *self.network;
-                let path = population.accounts[self.who].repo.some_path(chance)?;
-                self.writes.push(Write::Delete { path });
-            }
+impl Event {
+    fn who(self) -> usize {
+        match self {
+            Event::Identity(who) | Event::Account(who, ..) | Event::Commit(who, _) => who,
         }
-        Some(())
-    }
-
-    /// Writes a record at key number `key`, or at its type's only one.
-    fn put(&mut self, record_type: RecordType, key: usize, belongs: Belongs<'_>) -> Option<Target> {
-        let rkey = if record_type.is_single() { "self" } else { self.keys.get(key)? };
-        let path = format!("{}/{rkey}", record_type.nsid());
-        let Network { population, chance, posts, reposts, now, .. } = &mut *self.network;
-        let account = &population.accounts[self.who];
-        let mut scene = Scene {
-            chance,
-            did: account.did(),
-            language: account.language,
-            now: *now,
-            posts,
-            reposts,
-            people: population,
-            belongs,
-        };
-        let record = content::write(record_type, &mut scene)?.to_bytes();
-        let cid = Cid::for_dag_cbor(&record);
-        let target = Target { uri: format!("at://{}/{path}", account.did()), cid };
-        self.writes.push(Write::Put { path, record, cid });
-        Some(target)
     }
 }
 
 impl Population {
     fn new(accounts: Vec<Account>) -> Self {
-        // The account at place n is active by 1 / (n + 12).
-        let weights = (0..accounts.len() as u64).map(|place| (1 << 32) / (place + 12));
-        let ends = weights
-            .scan(0, |end, weight| {
-                *end += weight;
+        let ends = (0..accounts.len())
+            .scan(0, |end, place| {
+                *end += Self::weight(place);
                 Some(*end)
             })
             .collect();
         Self { accounts, ends }
+    }
+
+    /// The account at place n is active by 1 / (n + 12).
+    fn weight(place: usize) -> u64 {
+        (1 << 32) / (place as u64 + 12)
+    }
+
+    /// Adds an account that does nothing, and that nobody knows, until it is roused.
+    fn reserve(&mut self, account: Account) {
+        self.accounts.push(account);
+        self.ends.push(self.ends.last().copied().unwrap_or_default());
+    }
+
+    /// Lets a reserved account take part like any other.
+    fn rouse(&mut self, who: usize) {
+        let before = who.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+        if self.ends.get(who) == Some(&before) {
+            self.ends.iter_mut().skip(who).for_each(|end| *end += Self::weight(who));
+        }
     }
 
     /// The place of an account, by its activity.
@@ -360,9 +434,9 @@ impl Iterator for Network {
 
 impl FrameSource for Network {
     fn next_into(&mut self, out: &mut Vec<u8>) -> Option<Option<u64>> {
-        let frame = self.next_frame();
-        out.extend_from_slice(&frame.bytes);
-        Some(Some(frame.seq))
+        let Made { bytes, seq, .. } = self.make();
+        out.extend_from_slice(&bytes);
+        Some(seq)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use skytide_atproto::car;
 use skytide_atproto::cid::Cid;
-use skytide_atproto::message::{Action, Commit, Message, Op, Path};
+use skytide_atproto::message::{Action, Commit, Message, Op, Path, Sync};
 use skytide_atproto::mst::Tree;
 use skytide_atproto::repo::Commit as CommitObject;
 use skytide_atproto::syntax::Tid;
@@ -14,8 +14,8 @@ use crate::keys::Key;
 use crate::past::Past;
 use crate::rng::Chance;
 
-/// A repository.
-#[derive(Debug)]
+/// A repository. A clone shares the tree's nodes.
+#[derive(Debug, Clone)]
 pub(crate) struct Repo {
     tree: Tree,
     head: Option<Head>,
@@ -26,9 +26,11 @@ pub(crate) struct Repo {
     last: u64,
     /// Paths of records written in this stream, the newest last.
     recent: VecDeque<String>,
+    /// Whether the stream has shown its head.
+    is_shown: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Head {
     rev: Tid,
     data: Cid,
@@ -49,6 +51,8 @@ pub(crate) struct Envelope<'a> {
     pub(crate) seq: u64,
     pub(crate) time: &'a str,
     pub(crate) did: &'a str,
+    /// What the deprecated list of blobs names.
+    pub(crate) blobs: &'a [Cid],
 }
 
 impl Repo {
@@ -57,12 +61,35 @@ impl Repo {
 
     /// An empty repository, whose TIDs bear `clock_id` (below 1024).
     pub(crate) fn new(clock_id: u16) -> Self {
-        Self { tree: Tree::new(), head: None, past: None, clock_id, last: 0, recent: VecDeque::new() }
+        Self {
+            tree: Tree::new(),
+            head: None,
+            past: None,
+            clock_id,
+            last: 0,
+            recent: VecDeque::new(),
+            is_shown: false,
+        }
+    }
+
+    /// Empties it. Its revisions go on rising.
+    pub(crate) fn begin_anew(&mut self) {
+        *self = Self { last: self.last, ..Self::new(self.clock_id) };
     }
 
     /// Whether it has a commit.
     pub(crate) fn is_begun(&self) -> bool {
         self.head.is_some()
+    }
+
+    /// Whether the stream has shown a state of it: who reads it can tell that the next commit does not fit.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.is_shown
+    }
+
+    /// The revision it is at.
+    pub(crate) fn rev(&self) -> Option<Tid> {
+        self.head.map(|head| head.rev)
     }
 
     /// Gives it records from before the stream, and the commit that holds them.
@@ -127,11 +154,7 @@ impl Repo {
             });
         }
         let data = tree.root();
-        let mut object =
-            CommitObject { did: envelope.did.parse().ok()?, data, rev, prev: None, sig: [0; 64] };
-        object.sig = key.sign(&object.unsigned_bytes());
-        let object = object.to_bytes();
-        let commit = Cid::for_dag_cbor(&object);
+        let (commit, object) = Head { rev, data }.commit_block(key, envelope.did)?;
 
         // As relays send them: the tree from its root, the records, the commit.
         let nodes = tree.proof_blocks(writes.iter().map(Write::path)).ok()?;
@@ -146,7 +169,7 @@ impl Repo {
             prev: None,
             repo: envelope.did,
             time: envelope.time,
-            blobs: Some(Vec::new()),
+            blobs: Some(envelope.blobs.to_vec()),
             since: since.as_deref(),
             blocks: &blocks,
             commit,
@@ -158,6 +181,7 @@ impl Repo {
 
         self.tree = tree;
         self.head = Some(Head { rev, data });
+        self.is_shown = true;
         for write in writes {
             if let Write::Put { path, .. } = write {
                 self.recent.push_back(path.clone());
@@ -168,10 +192,38 @@ impl Repo {
         }
         Some(frame)
     }
+
+    /// Gives the `#sync` of its state. `None` where it has no commit.
+    pub(crate) fn sync(&mut self, key: &Key, envelope: Envelope<'_>) -> Option<Vec<u8>> {
+        let head = self.head?;
+        let (commit, object) = head.commit_block(key, envelope.did)?;
+        let blocks = car::write(&[commit], [(commit, object)]);
+        self.is_shown = true;
+        let message = Message::Sync(Sync {
+            did: envelope.did,
+            rev: &head.rev.to_string(),
+            seq: envelope.seq,
+            time: envelope.time,
+            blocks: &blocks,
+        });
+        Some(message.to_frame_bytes())
+    }
+}
+
+impl Head {
+    /// The signed commit object and its CID: the same bytes each time, since signatures are deterministic. `None` where the
+    /// DID is none.
+    fn commit_block(self, key: &Key, did: &str) -> Option<(Cid, Vec<u8>)> {
+        let mut object =
+            CommitObject { did: did.parse().ok()?, data: self.data, rev: self.rev, prev: None, sig: [0; 64] };
+        object.sig = key.sign(&object.unsigned_bytes());
+        let object = object.to_bytes();
+        Some((Cid::for_dag_cbor(&object), object))
+    }
 }
 
 impl Write {
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         match self {
             Write::Put { path, .. } | Write::Delete { path } => path,
         }

@@ -39,6 +39,12 @@ impl Blocking {
         self.subscription.handle()
     }
 
+    /// Takes a [stop](Handle::stop), or the end, back: it goes on from the [low-water mark](Handle::cursor).
+    pub fn start_again(&mut self) {
+        self.ready.clear();
+        self.subscription.start_again();
+    }
+
     /// Waits for the first frame and adds everything that is ready with it, at most `max` frames, to `out`. Gives how
     /// many there were, 0 if the subscription has ended.
     ///
@@ -97,16 +103,17 @@ impl Blocking {
 
     /// Takes what was received for the iterator and not given by it; none if there is nothing.
     fn take_ready(&mut self, out: &mut Vec<Frame>, max: usize) -> Option<Batch> {
-        if self.subscription.shared.is_stopped() {
+        let shared = &self.subscription.shared;
+        if shared.is_stopped() {
             self.ready.clear();
         }
         if self.ready.is_empty() {
             return None;
         }
+        shared.asked();
         let frames = self.ready.len().min(max.max(1));
         out.extend(self.ready.drain(self.ready.len() - frames..).rev());
-        let last = out.iter().rev().take(frames).find_map(|frame| frame.seq);
-        self.subscription.shared.hand_on(last);
+        shared.hand_on(out.iter().skip(out.len() - frames).filter_map(|frame| frame.seq));
         Some(Batch::Received(frames))
     }
 }
@@ -139,6 +146,7 @@ impl Iterator for Blocking {
 
     fn next(&mut self) -> Option<Self::Item> {
         let shared = self.subscription.shared.clone();
+        shared.asked();
         if shared.is_stopped() {
             self.ready.clear();
         } else if self.ready.is_empty() {

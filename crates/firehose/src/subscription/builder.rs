@@ -1,12 +1,12 @@
 //! The description of a subscription.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-use super::{Blocking, Cursor, Subscription};
-use crate::{Backoff, Endpoint, EndpointError, Error, Event, MAX_FRAME};
+use super::{Blocking, Buffered, Cursor, Finish, Overflow, Subscription, handle::checked};
+use crate::{Backoff, Endpoint, EndpointError, Error, Event, MAX_FRAME, Service};
 
 /// What to do when the server closes the connection as normal (1000).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,12 +18,8 @@ pub enum OnClose {
     End,
 }
 
-/// A message of up to so many times the size limit is received just to be skipped; one larger still breaks the
-/// connection.
-const SKIPPED_SIZES: usize = 4;
-
-/// But any of up to so many bytes is.
-const SKIPPED_AT_LEAST: usize = 16 << 20;
+/// The largest jump of the events' time that goes without an entry in the ledger, unless told otherwise.
+const TIME_JUMP: Duration = Duration::from_secs(60);
 
 /// What the client calls itself unless told otherwise.
 const USER_AGENT: &str = concat!("skytide/", env!("CARGO_PKG_VERSION"));
@@ -34,12 +30,15 @@ const USER_AGENT: &str = concat!("skytide/", env!("CARGO_PKG_VERSION"));
 pub struct Builder {
     endpoint: Result<Endpoint, EndpointError>,
     settings: Settings,
+    parameters: Vec<(String, String)>,
 }
 
 /// All of a description but the address.
 #[derive(Clone)]
 pub(super) struct Settings {
+    pub(super) service: Service,
     pub(super) cursor: Cursor,
+    pub(super) finish: Finish,
     pub(super) receive_timeout: Option<Duration>,
     pub(super) ping: Option<Duration>,
     pub(super) dial_timeout: Duration,
@@ -49,6 +48,9 @@ pub(super) struct Settings {
     pub(super) on_close: OnClose,
     pub(super) user_agent: HeaderValue,
     pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) time_jump: Option<Duration>,
+    pub(super) checks_chains: bool,
+    pub(super) dictionary: Option<Arc<[u8]>>,
     observer: Option<Observer>,
 }
 
@@ -61,18 +63,15 @@ impl Settings {
             observer(event);
         }
     }
-
-    /// The largest message that is received at all, in bytes.
-    pub(super) fn max_message(&self) -> usize {
-        self.max_frame.saturating_mul(SKIPPED_SIZES).max(SKIPPED_AT_LEAST)
-    }
 }
 
 impl Builder {
-    pub(super) fn new(url: &str, method: &str) -> Self {
+    pub(super) fn new(url: &str, service: Service) -> Self {
         let settings = Settings {
+            service,
             cursor: Cursor::Live,
-            receive_timeout: Some(Duration::from_secs(30)),
+            finish: Finish::ByAsking,
+            receive_timeout: Some(service.usual_timeout()),
             ping: Some(Duration::from_secs(10)),
             dial_timeout: Duration::from_secs(15),
             max_frame: MAX_FRAME,
@@ -81,9 +80,12 @@ impl Builder {
             on_close: OnClose::Reconnect,
             user_agent: HeaderValue::from_static(USER_AGENT),
             tls: None,
+            time_jump: (service != Service::Labels).then_some(TIME_JUMP),
+            checks_chains: false,
+            dictionary: None,
             observer: None,
         };
-        Self { endpoint: Endpoint::parse(url, method), settings }
+        Self { endpoint: Endpoint::parse(url, service), settings, parameters: Vec::new() }
     }
 
     /// Where to begin; live unless given.
@@ -92,8 +94,61 @@ impl Builder {
         self
     }
 
-    /// After so long without a message the connection is made anew: 30 s unless given, `None` never. Answers to pings
-    /// are not messages.
+    /// How the caller says that it has finished a frame; by asking for more unless given.
+    pub fn finish(mut self, finish: Finish) -> Self {
+        self.settings.finish = finish;
+        self
+    }
+
+    /// Further parameters of the address, in order; names may repeat. [`Handle::set_parameters`] changes them for the
+    /// next connection.
+    ///
+    /// [`Handle::set_parameters`]: super::Handle::set_parameters
+    pub fn parameters<N: Into<String>, V: Into<String>>(
+        mut self,
+        parameters: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        match checked(parameters) {
+            Ok(parameters) => self.parameters.extend(parameters),
+            Err(error) => self.endpoint = Err(error),
+        }
+        self
+    }
+
+    /// The collections that a Jetstream is to send (at most 100; `app.bsky.feed.*` is all that begin so), all unless
+    /// given. What is no commit comes anyway. Other services have no such wish.
+    pub fn collections<C: Into<String>>(self, collections: impl IntoIterator<Item = C>) -> Self {
+        self.parameters(collections.into_iter().map(|collection| ("wantedCollections", collection)))
+    }
+
+    /// The accounts that a Jetstream is to send (at most 10,000 DIDs), all unless given.
+    pub fn dids<D: Into<String>>(self, dids: impl IntoIterator<Item = D>) -> Self {
+        self.parameters(dids.into_iter().map(|did| ("wantedDids", did)))
+    }
+
+    /// Has a Jetstream compress its events with this zstd dictionary, the one that its project publishes.
+    pub fn dictionary(mut self, dictionary: impl Into<Arc<[u8]>>) -> Self {
+        self.settings.dictionary = Some(dictionary.into());
+        self
+    }
+
+    /// By how much the time of the events may move on more than the time that passes, before it is entered in the ledger:
+    /// a minute unless given, `None` never. A labeler's stream, in which labels are as rare as they like, has no
+    /// limit unless given.
+    pub fn time_jump(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.time_jump = limit.into();
+        self
+    }
+
+    /// Whether the chain of each repository is checked: a commit that does not follow the last one seen of its account is
+    /// entered in the ledger. Off unless given: it reads each commit, and holds up to 40 bytes of each account.
+    pub fn check_chains(mut self, check: bool) -> Self {
+        self.settings.checks_chains = check;
+        self
+    }
+
+    /// After so long without a message the connection is made anew: 30 s unless given (of labels 300 s), `None` never.
+    /// Answers to pings are not messages.
     pub fn receive_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.receive_timeout = timeout.into();
         self
@@ -112,8 +167,8 @@ impl Builder {
         self
     }
 
-    /// The largest frame that is handed on, in bytes; [`MAX_FRAME`] unless given. Larger ones are received, but only
-    /// their heads go into quarantine; those over four times as large (at least 16 MiB) break the connection.
+    /// The largest frame that is handed on, in bytes; [`MAX_FRAME`] unless given. Of larger ones only the heads are kept,
+    /// for quarantine; the rest is read and let go, and the connection stays.
     pub fn max_frame_size(mut self, bytes: usize) -> Self {
         self.settings.max_frame = bytes;
         self
@@ -147,7 +202,8 @@ impl Builder {
         self
     }
 
-    /// A TLS configuration of one's own, for other roots of trust; Mozilla's unless given.
+    /// A TLS configuration of one's own, for other roots of trust; unless given those of the crate's features: Mozilla's
+    /// (`webpki-roots`, on by default), the system's (`native-roots`), or both.
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.settings.tls = Some(config);
         self
@@ -162,15 +218,23 @@ impl Builder {
     /// Makes the async subscription. It connects when it is first polled.
     ///
     /// # Errors
-    /// [`Error::Endpoint`] if the address is not one.
+    /// [`Error::Endpoint`] if the address is not one, [`Error::Dictionary`] if the dictionary is none.
     pub fn stream(self) -> Result<Subscription, Error> {
-        Ok(Subscription::new(self.endpoint?, self.settings))
+        Subscription::new(self.endpoint?, self.settings, self.parameters)
+    }
+
+    /// Makes a subscription that reads ahead on a thread of its own, up to `capacity` frames.
+    ///
+    /// # Errors
+    /// As [`blocking`](Self::blocking).
+    pub fn buffered(self, capacity: NonZeroUsize, overflow: Overflow) -> Result<Buffered, Error> {
+        Buffered::new(self.stream()?, capacity, overflow)
     }
 
     /// Makes the blocking subscription: the async one on a runtime of its own, within the caller's thread.
     ///
     /// # Errors
-    /// [`Error::Endpoint`] if the address is not one, [`Error::Runtime`] if the runtime cannot be started.
+    /// As [`stream`](Self::stream), and [`Error::Runtime`] if the runtime cannot be started.
     pub fn blocking(self) -> Result<Blocking, Error> {
         Blocking::new(self.stream()?)
     }

@@ -1,63 +1,76 @@
 //! One connection: how it is made, what comes over it, and how it is found to be dead.
 
 use std::{
-    io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::Sink;
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use futures_util::{Sink, SinkExt};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::{Instant, Sleep, sleep_until, timeout},
 };
 use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
+    WebSocketStream, client_async_with_config,
     tungstenite::{
         Error as SocketError, Message,
         client::IntoClientRequest,
-        error::{CapacityError, ProtocolError},
+        error::ProtocolError,
         handshake::client::Response,
         http::header::{RETRY_AFTER, USER_AGENT},
         protocol::WebSocketConfig,
     },
 };
 
-use super::builder::Settings;
-use crate::{ConnectionError, Endpoint, error::one_line};
-
-/// TLS with Mozilla's roots. The provider of cryptography is named: nothing depends on a default of the process.
-fn mozilla() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-}
+use super::{
+    builder::Settings,
+    sieve::{Endless, HEAD, Sieve},
+    tls,
+};
+use crate::{ConnectionError, Endpoint, Timeout, error::one_line};
 
 /// No server's wish to be left alone is honoured for longer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
+/// A TCP connection, with or without TLS.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
 /// An open connection.
 pub(super) struct Connection {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    cursor: Option<u64>,
+    socket: WebSocketStream<Sieve<Box<dyn Socket>>>,
+    asked: Asked,
     opened: Instant,
     watch: Watch,
 }
 
+/// What a server is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// The cursor; live without one.
+    pub(super) cursor: Option<u64>,
+    /// Further parameters, in order.
+    pub(super) parameters: Vec<(String, String)>,
+    /// Said once the connection is open.
+    pub(super) hello: Option<String>,
+}
+
 /// What came over a connection.
 pub(super) enum Received {
-    /// A binary message: a frame.
-    Message(Bytes),
-    /// A text message.
-    Text,
+    /// A message.
+    Message {
+        /// All of it, or its head.
+        bytes: Bytes,
+        /// It came as text.
+        text: bool,
+        /// Its whole size in bytes, where it is over the limit.
+        cut_from: Option<u64>,
+    },
     /// A ping or its answer: a sign of life.
     Control,
 }
@@ -65,21 +78,17 @@ pub(super) enum Received {
 /// Connects to `endpoint`, within the time the settings give.
 pub(super) async fn dial(
     endpoint: Endpoint,
-    cursor: Option<u64>,
+    asked: Asked,
     settings: Settings,
 ) -> Result<Connection, ConnectionError> {
     let within = settings.dial_timeout;
-    match timeout(within, open(&endpoint, cursor, &settings)).await {
+    match timeout(within, open(&endpoint, asked, &settings)).await {
         Ok(opened) => opened,
-        Err(_) => Err(ConnectionError::DialTimeout { within }),
+        Err(_) => Err(Timeout::Dial { within }.into()),
     }
 }
 
-async fn open(
-    endpoint: &Endpoint,
-    cursor: Option<u64>,
-    settings: &Settings,
-) -> Result<Connection, ConnectionError> {
+async fn open(endpoint: &Endpoint, asked: Asked, settings: &Settings) -> Result<Connection, ConnectionError> {
     let (host, port) = (endpoint.host(), endpoint.port());
     let addresses: Vec<_> = tokio::net::lookup_host((host, port))
         .await
@@ -89,25 +98,26 @@ async fn open(
         .await
         .and_then(|socket| socket.set_nodelay(true).map(|()| socket))
         .map_err(|source| ConnectionError::Dial { host: host.to_owned(), port, source })?;
-    let mut request = endpoint.url(cursor).into_client_request().map_err(translate)?;
+    let socket: Box<dyn Socket> =
+        if endpoint.is_secure() { tls::connect(socket, host, settings).await? } else { Box::new(socket) };
+    let url = endpoint.url(asked.cursor, &asked.parameters);
+    let mut request = url.into_client_request().map_err(translate)?;
     request.headers_mut().insert(USER_AGENT, settings.user_agent.clone());
-    let config = WebSocketConfig::default()
-        .max_frame_size(Some(settings.max_message()))
-        .max_message_size(Some(settings.max_message()));
-    let tls = match &settings.tls {
-        Some(tls) => tls.clone(),
-        None => mozilla().map_err(|error| translate(SocketError::Tls(error.into())))?,
-    };
-    let connector = Some(Connector::Rustls(tls));
-    let (socket, _) =
-        client_async_tls_with_config(request, socket, Some(config), connector).await.map_err(translate)?;
-    Ok(Connection { socket, cursor, opened: Instant::now(), watch: Watch::new(settings) })
+    // What is too large is cut before the library sees it: it only meets a length that no message may have.
+    let most = settings.max_frame.max(HEAD);
+    let config = WebSocketConfig::default().max_frame_size(Some(most)).max_message_size(Some(most));
+    let socket = Sieve::new(socket, settings.max_frame);
+    let (mut socket, _) = client_async_with_config(request, socket, Some(config)).await.map_err(translate)?;
+    if let Some(hello) = &asked.hello {
+        socket.send(Message::text(hello)).await.map_err(translate)?;
+    }
+    Ok(Connection { socket, asked, opened: Instant::now(), watch: Watch::new(settings) })
 }
 
 impl Connection {
-    /// The cursor that was asked for.
-    pub(super) fn cursor(&self) -> Option<u64> {
-        self.cursor
+    /// What was asked for.
+    pub(super) fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// For how long the connection has been open.
@@ -132,13 +142,12 @@ impl Connection {
         Poll::Ready(match received {
             Some(Ok(Message::Binary(bytes))) => {
                 self.watch.heard_message = true;
-                Ok(Received::Message(bytes))
+                let mark = self.socket.get_mut().next_mark();
+                Ok(Received::Message { bytes, text: mark.text, cut_from: mark.cut_from })
             }
-            Some(Ok(Message::Text(_))) => {
-                self.watch.heard_message = true;
-                Ok(Received::Text)
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_) | Message::Text(_))) => {
+                Ok(Received::Control)
             }
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(Received::Control),
             Some(Ok(Message::Close(frame))) => {
                 // The library has its answer ready; it is sent if that can be done at once.
                 let _sent = Pin::new(&mut self.socket).poll_flush(cx);
@@ -153,6 +162,10 @@ impl Connection {
 
     /// Nothing is there to be received: looks whether something should have been, and wakes when it should be.
     fn poll_watch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, ConnectionError>> {
+        // The body of an oversized message that is still coming in is a message, too.
+        if self.socket.get_mut().take_let_go() {
+            (self.watch.heard, self.watch.heard_message) = (true, true);
+        }
         let mut now = Instant::now();
         self.watch.note(now);
         loop {
@@ -170,7 +183,7 @@ impl Connection {
                         return Poll::Ready(Err(translate(error)));
                     }
                 }
-                Look::Over(error) => return Poll::Ready(Err(error)),
+                Look::Over(timeout) => return Poll::Ready(Err(timeout.into())),
             }
         }
     }
@@ -209,7 +222,7 @@ struct Watch {
 enum Look {
     Fine { until: Option<Instant> },
     Ping,
-    Over(ConnectionError),
+    Over(Timeout),
 }
 
 impl Watch {
@@ -243,14 +256,14 @@ impl Watch {
         let ping_at = due(self.pinged.unwrap_or(self.last_heard), self.ping);
         if silent_at.is_some_and(|at| at <= now) {
             let silent = self.receive_timeout.unwrap_or_default();
-            return Look::Over(ConnectionError::Silent { silent });
+            return Look::Over(Timeout::Silent { silent });
         }
         if ping_at.is_some_and(|at| at <= now) {
             if self.pinged.is_none() {
                 return Look::Ping;
             }
             let within = self.ping.unwrap_or_default();
-            return Look::Over(ConnectionError::DeadPeer { within });
+            return Look::Over(Timeout::Ping { within });
         }
         Look::Fine { until: silent_at.into_iter().chain(ping_at).min() }
     }
@@ -274,17 +287,10 @@ fn translate(error: SocketError) -> ConnectionError {
             ConnectionError::Closed { code: None, reason: "without saying so".to_owned() }
         }
         SocketError::Io(source) => match source.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(tls) => {
-                let refused = matches!(tls, rustls::Error::InvalidCertificate(_));
-                ConnectionError::Tls { source, refused }
-            }
+            Some(&Endless { size, limit }) => ConnectionError::Endless { size, limit },
             None => ConnectionError::Broken(source),
         },
-        SocketError::Tls(error) => ConnectionError::Tls { source: io::Error::other(error), refused: true },
         SocketError::Http(response) => status(&response),
-        SocketError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-            ConnectionError::Oversized { size, limit: max_size }
-        }
         other => ConnectionError::Protocol { reason: one_line(&other.to_string()) },
     }
 }
@@ -346,14 +352,14 @@ mod tests {
         assert!(matches!(watch.look(at(10)), Look::Ping));
         watch.pinged = Some(at(10));
         assert!(matches!(watch.look(at(19)), Look::Fine { until: Some(until) } if until == at(20)));
-        assert!(matches!(watch.look(at(20)), Look::Over(ConnectionError::DeadPeer { .. })));
+        assert!(matches!(watch.look(at(20)), Look::Over(Timeout::Ping { .. })));
         // An answer is a sign of life, but no message.
         watch.heard = true;
         watch.note(at(19));
         assert!(matches!(watch.look(at(20)), Look::Fine { until: Some(until) } if until == at(29)));
         watch.heard = true;
         watch.note(at(29));
-        assert!(matches!(watch.look(at(30)), Look::Over(ConnectionError::Silent { .. })));
+        assert!(matches!(watch.look(at(30)), Look::Over(Timeout::Silent { .. })));
         watch.heard_message = true;
         watch.note(at(29));
         assert!(matches!(watch.look(at(30)), Look::Fine { .. }));

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::Waker,
@@ -11,7 +11,8 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-use crate::Counters;
+use super::low_water::LowWater;
+use crate::{Counters, EndpointError, Ledger};
 
 /// Stops and observes a subscription, from any thread.
 #[derive(Clone)]
@@ -25,23 +26,60 @@ impl Handle {
     }
 
     /// Ends the subscription, whatever it is doing: receiving, dialling or waiting to dial again. It then gives no
-    /// further frame; [`cursor`](Self::cursor) says where it was.
+    /// further frame, until it is told to start again; [`cursor`](Self::cursor) says where it was.
     pub fn stop(&self) {
         self.shared.stopped.store(true, Ordering::Release);
         self.shared.waker.wake();
     }
 
-    /// The number of the last frame handed on, or the one the subscription was told to begin with. A program that
-    /// must not lose a frame saves the number of the last frame it has finished with instead.
+    /// The low-water mark: the number of the last frame of which, and of all before it, the caller has finished (see
+    /// [`Finish`](super::Finish)); before that the one the subscription was told to begin with. A program that saves it and
+    /// begins there the next time loses nothing.
     #[must_use]
     pub fn cursor(&self) -> Option<u64> {
-        self.shared.published.lock().unwrap_or_else(PoisonError::into_inner).cursor
+        self.shared.published().low.mark()
+    }
+
+    /// Says that the frame of this number is finished, where that is [told](super::Finish::Told).
+    pub fn finish(&self, seq: u64) {
+        self.shared.published().low.finish(seq);
+    }
+
+    /// Sets the parameters of the address that the next connection is made with, in place of those before; names may
+    /// repeat. The connection that is open stays.
+    ///
+    /// # Errors
+    /// [`EndpointError::Cursor`] for a parameter of that name, which is the subscription's to keep.
+    pub fn set_parameters<N: Into<String>, V: Into<String>>(
+        &self,
+        parameters: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<(), EndpointError> {
+        self.shared.published().parameters = checked(parameters)?;
+        Ok(())
+    }
+
+    /// What may have been missed so far.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.shared.ledger.clone()
     }
 
     /// What the subscription has met so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.shared.published.lock().unwrap_or_else(PoisonError::into_inner).counters.clone()
+        self.shared.published().counters.clone()
+    }
+}
+
+/// Parameters of an address, without one that the subscription keeps itself.
+pub(super) fn checked<N: Into<String>, V: Into<String>>(
+    parameters: impl IntoIterator<Item = (N, V)>,
+) -> Result<Vec<(String, String)>, EndpointError> {
+    let parameters: Vec<(String, String)> =
+        parameters.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    match parameters.iter().find(|(name, _)| name == "cursor") {
+        Some((name, value)) => Err(EndpointError::Cursor { text: format!("{name}={value}") }),
+        None => Ok(parameters),
     }
 }
 
@@ -56,38 +94,56 @@ pub(super) struct Shared {
     stopped: AtomicBool,
     waker: AtomicWaker,
     published: Mutex<Published>,
+    pub(super) ledger: Ledger,
 }
 
-struct Published {
-    cursor: Option<u64>,
+pub(super) struct Published {
+    pub(super) low: LowWater,
+    pub(super) parameters: Vec<(String, String)>,
     counters: Counters,
 }
 
 impl Shared {
-    pub(super) fn new(cursor: Option<u64>) -> Self {
+    pub(super) fn new(low: LowWater, parameters: Vec<(String, String)>) -> Self {
         Self {
             stopped: AtomicBool::new(false),
             waker: AtomicWaker::new(),
-            published: Mutex::new(Published { cursor, counters: Counters::default() }),
+            published: Mutex::new(Published { low, parameters, counters: Counters::default() }),
+            ledger: Ledger::default(),
         }
+    }
+
+    pub(super) fn published(&self) -> MutexGuard<'_, Published> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
 
+    /// Takes a stop back.
+    pub(super) fn begin_again(&self) {
+        self.stopped.store(false, Ordering::Release);
+        self.ledger.reopen();
+        self.published().low.begin_again();
+    }
+
     pub(super) fn wake_on_stop(&self, waker: &Waker) {
         self.waker.register(waker);
     }
 
-    /// Notes that the frames up to this number have been handed on; a frame without a number says nothing.
-    pub(super) fn hand_on(&self, cursor: Option<u64>) {
-        if cursor.is_some() {
-            self.published.lock().unwrap_or_else(PoisonError::into_inner).cursor = cursor;
-        }
+    /// Notes that the caller asks for more.
+    pub(super) fn asked(&self) {
+        self.published().low.asked();
+    }
+
+    /// Notes that frames of these numbers are handed on.
+    pub(super) fn hand_on(&self, seqs: impl IntoIterator<Item = u64>) {
+        let mut published = self.published();
+        seqs.into_iter().for_each(|seq| published.low.hand_on(seq));
     }
 
     pub(super) fn publish(&self, counters: &Counters) {
-        self.published.lock().unwrap_or_else(PoisonError::into_inner).counters.clone_from(counters);
+        self.published().counters.clone_from(counters);
     }
 }

@@ -4,10 +4,18 @@
 //! nothing. Whatever is ready is taken at once, without a timer, a channel or a lock for each frame.
 
 mod blocking;
+mod buffered;
 mod builder;
 mod connection;
+mod frame;
 mod handle;
+mod jetstream;
+mod judge;
+mod low_water;
+mod operations;
+mod sieve;
 mod taker;
+mod tls;
 
 use std::{
     fmt,
@@ -19,26 +27,25 @@ use std::{
 };
 
 pub use blocking::Blocking;
+pub use buffered::{Buffered, BufferedStream, Overflow};
 pub use builder::{Builder, OnClose};
-use bytes::Bytes;
+pub use frame::{Frame, Operation};
 use futures_core::Stream;
 pub use handle::Handle;
-use skytide_atproto::{
-    frame::{self, Kind, Peek},
-    message::Message,
-};
+pub use low_water::Finish;
+pub use operations::Operations;
 use tokio::time::Sleep;
 
 use self::{
     builder::Settings,
-    connection::{Connection, Received},
+    connection::{Asked, Connection, Received},
     handle::Shared,
+    jetstream::Jetstream,
+    low_water::LowWater,
     taker::{Shelf, Taker, Taking, Visitor},
 };
 use crate::{
-    ConnectionError, Counters, Endpoint, Error, Event, Quarantine, StreamError,
-    error::one_line,
-    place::{Place, Sight},
+    Cause, ConnectionError, Counters, Endpoint, Error, Event, Service, Timeout, chains::Chains, place::Place,
 };
 
 /// Where a subscription begins.
@@ -48,7 +55,8 @@ pub enum Cursor {
     /// With whatever comes next.
     #[default]
     Live,
-    /// After the frame of this number.
+    /// After the frame of this number. Of a Jetstream, this time in microseconds; it begins some seconds earlier, since
+    /// its times may go back.
     Seq(u64),
     /// After the frame of this number and time (UTC nanoseconds). With the time it can be told when the server has
     /// begun its numbering anew since.
@@ -83,21 +91,6 @@ impl Cursor {
     }
 }
 
-/// A frame as it came, with what is needed to keep one's place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// The whole frame. It shares a buffer with its neighbours: to keep a frame for long, copy it.
-    pub bytes: Bytes,
-    /// What it carries.
-    pub kind: Kind,
-    /// Its number in the stream of this host and method, where it has one.
-    pub seq: Option<u64>,
-    /// Its own time in UTC nanoseconds, where it has one.
-    pub time: Option<i64>,
-    /// When it was received, in UTC nanoseconds; good to the few frames that are received at once.
-    pub arrival: i64,
-}
-
 /// How a wait for frames ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batch {
@@ -109,14 +102,8 @@ pub enum Batch {
     Ended,
 }
 
-/// After this many frames that do not decode, one directly after the other, the connection is given up.
-const UNDECODABLE_IN_A_ROW: u32 = 32;
-
 /// The clock is read, and a stop looked for, once for so many frames received without waiting.
 const BETWEEN_CLOCKS: usize = 64;
-
-/// So many bytes of an oversized message are kept for quarantine.
-const HEAD: usize = 4096;
 
 /// A live subscription to an event stream: an async [`Stream`] of frames.
 ///
@@ -128,6 +115,16 @@ pub struct Subscription {
     settings: Settings,
     state: State,
     place: Place,
+    /// Of a Jetstream.
+    jetstream: Option<Jetstream>,
+    /// Where the chains of repositories are checked.
+    chains: Option<Chains>,
+    /// When the last frame arrived, UTC nanoseconds.
+    last_arrival: Option<i64>,
+    /// A connection was made anew and no number has come: what was asked for, and why the one before had ended.
+    reconnect: Option<(Option<u64>, String)>,
+    /// Why the last connection ended.
+    ended: String,
     /// Failures in a row, for the back-off.
     failures: u32,
     /// Attempts to connect in a row that failed, for its limit.
@@ -137,6 +134,8 @@ pub struct Subscription {
     counters: Counters,
     /// Where frames that are kept are put.
     shelf: Shelf,
+    /// Numbers of the frames received and not yet handed on.
+    fresh: Vec<u64>,
     shared: Arc<Shared>,
     /// The one frame of [`Stream::poll_next`]: kept so that it is allocated once.
     single: Vec<Frame>,
@@ -157,33 +156,87 @@ enum State {
 }
 
 impl Subscription {
-    /// Begins to describe a subscription to the repositories' stream of `url`; see
-    /// [`Endpoint::parse`](crate::Endpoint::parse) for the forms it may have.
-    pub fn builder(url: &str) -> Builder {
-        Builder::new(url, crate::SUBSCRIBE_REPOS)
+    /// Begins to describe a subscription to the repositories' stream of a relay or PDS; see [`Endpoint::parse`] for the forms
+    /// that an address may have.
+    pub fn repos(address: &str) -> Builder {
+        Builder::new(address, Service::Repos)
     }
 
-    fn new(endpoint: Endpoint, settings: Settings) -> Self {
+    /// Begins to describe a subscription to a labeler's labels.
+    pub fn labels(address: &str) -> Builder {
+        Builder::new(address, Service::Labels)
+    }
+
+    /// Begins to describe a subscription to a Jetstream (version 1), whose events come as frames of the repositories'
+    /// stream, without proofs. Its cursors are times in microseconds.
+    pub fn jetstream(address: &str) -> Builder {
+        Builder::new(address, Service::Jetstream)
+    }
+
+    /// The whole network: Bluesky's relay, `wss://bsky.network`.
+    pub fn bluesky() -> Builder {
+        Self::repos("wss://bsky.network")
+    }
+
+    /// The labels of Bluesky's own labeler, `wss://mod.bsky.app`.
+    pub fn bluesky_labels() -> Builder {
+        Self::labels("wss://mod.bsky.app")
+    }
+
+    fn new(endpoint: Endpoint, settings: Settings, parameters: Vec<(String, String)>) -> Result<Self, Error> {
         let place = settings.cursor.place();
-        Self {
+        let jetstream = match settings.service {
+            Service::Jetstream => Some(Jetstream::new(settings.dictionary.as_deref(), settings.max_frame)?),
+            Service::Repos | Service::Labels => None,
+        };
+        let low = LowWater::new(settings.finish, place.last());
+        Ok(Self {
             endpoint,
             state: State::Idle,
             place,
+            jetstream,
+            chains: settings.checks_chains.then(Chains::default),
+            last_arrival: None,
+            reconnect: None,
+            ended: String::new(),
             failures: 0,
             attempts: 0,
             undecodable: 0,
             counters: Counters::default(),
             shelf: Shelf::default(),
-            shared: Arc::new(Shared::new(place.last())),
+            fresh: Vec::new(),
+            shared: Arc::new(Shared::new(low, parameters)),
             single: Vec::new(),
             settings,
-        }
+        })
     }
 
     /// A handle that stops and observes the subscription from anywhere.
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle::new(self.shared.clone())
+    }
+
+    /// Takes a [stop](Handle::stop), or the end, back: it goes on from the [low-water mark](Handle::cursor), so frames
+    /// that were handed on and not finished come again.
+    pub fn start_again(&mut self) {
+        self.end();
+        self.shared.begin_again();
+        self.state = State::Idle;
+        let mark = self.shared.published().low.mark();
+        match mark {
+            Some(seq) => self.place.go_back(seq),
+            None => self.place = self.settings.cursor.place(),
+        }
+        if let Some(chains) = &mut self.chains {
+            chains.clear();
+        }
+        if let Some(jetstream) = &mut self.jetstream {
+            jetstream.forget();
+        }
+        self.last_arrival = None;
+        "started again".clone_into(&mut self.ended);
+        (self.failures, self.attempts, self.undecodable) = (0, 0, 0);
     }
 
     /// Waits for the first frame and adds everything that is ready with it, at most `max` frames, to `out`. Gives how
@@ -205,8 +258,9 @@ impl Subscription {
         out: &mut Vec<Frame>,
         max: usize,
     ) -> Poll<Result<usize, Error>> {
+        self.shared.asked();
         let polled = self.poll_frames(cx, out, max);
-        self.shared.hand_on(self.place.last());
+        self.shared.hand_on(self.fresh.drain(..));
         polled
     }
 
@@ -219,11 +273,23 @@ impl Subscription {
     pub async fn visit_batch(&mut self, max: usize, visit: impl FnMut(&Frame)) -> Result<usize, Error> {
         let mut visitor = Visitor(visit);
         std::future::poll_fn(|cx| {
+            self.shared.asked();
             let polled = self.poll_frames(cx, &mut visitor, max);
-            self.shared.hand_on(self.place.last());
+            self.shared.hand_on(self.fresh.drain(..));
             polled
         })
         .await
+    }
+
+    /// Receives what is ready, at most `max` frames, for a buffer: they are not handed on yet.
+    async fn receive_ahead(&mut self, out: &mut Vec<Frame>, max: usize) -> Result<usize, Error> {
+        std::future::poll_fn(|cx| self.poll_frames(cx, out, max)).await
+    }
+
+    /// Counts a frame that a buffer had no room for.
+    fn count_overflow(&mut self) {
+        self.counters.overflowed += 1;
+        self.shared.publish(&self.counters);
     }
 
     /// Receives without noting the frames as handed on.
@@ -233,6 +299,7 @@ impl Subscription {
         taker: &mut T,
         max: usize,
     ) -> Poll<Result<usize, Error>> {
+        self.fresh.clear();
         let mut out = Taking { taker, taken: 0 };
         let polled = self.advance(cx, &mut out, max.max(1));
         self.shared.publish(&self.counters);
@@ -298,35 +365,51 @@ impl Subscription {
         if let State::Open(connection) = &mut self.state {
             connection.say_goodbye();
         }
+        self.reconnected(None);
+        self.shared.ledger.close();
         self.state = State::Ended;
     }
 
     fn dial(&self) -> Dial {
-        let cursor = self.place.last().or(self.settings.cursor.to_ask());
-        Box::pin(connection::dial(self.endpoint.clone(), cursor, self.settings.clone()))
+        let mut cursor = self.place.last().or(self.settings.cursor.to_ask());
+        let mut parameters = self.shared.published().parameters.clone();
+        let mut hello = None;
+        if self.jetstream.is_some() {
+            cursor = cursor.map(Jetstream::rewound);
+            (parameters, hello) = jetstream::ask(parameters, self.settings.dictionary.is_some());
+        }
+        let asked = Asked { cursor, parameters, hello };
+        Box::pin(connection::dial(self.endpoint.clone(), asked, self.settings.clone()))
     }
 
     fn connected(&mut self, connection: Connection) {
+        let cursor = connection.asked().cursor;
         self.counters.connections += 1;
         self.attempts = 0;
         self.undecodable = 0;
-        tracing::debug!(endpoint = %self.endpoint, cursor = connection.cursor(), "connected");
-        self.settings.report(&Event::Connected { cursor: connection.cursor() });
+        tracing::debug!(endpoint = %self.endpoint, cursor, "connected");
+        if self.counters.connections > 1 {
+            self.reconnect = Some((cursor, std::mem::take(&mut self.ended)));
+        }
+        self.settings.report(&Event::Connected { cursor });
         self.state = State::Open(Box::new(connection));
     }
 
     /// A connection ended.
     fn disconnected(&mut self, lasted: Duration, error: ConnectionError) {
         self.counters.disconnects += 1;
+        // Nothing came of the reconnect before: then that is what there is to say of it.
+        self.reconnected(None);
+        self.ended = error.to_string();
+        let is_silence = matches!(error, ConnectionError::Timeout(Timeout::Silent { .. }));
         match &error {
-            ConnectionError::Silent { .. } => self.counters.silences += 1,
-            ConnectionError::DeadPeer { .. } => self.counters.dead_peers += 1,
+            ConnectionError::Timeout(Timeout::Silent { .. }) => self.counters.silences += 1,
+            ConnectionError::Timeout(Timeout::Ping { .. }) => self.counters.dead_peers += 1,
             ConnectionError::TooSlow { .. } => self.counters.too_slow += 1,
-            ConnectionError::Oversized { .. } => self.counters.oversized += 1,
             _ => {}
         }
         // A silent server is no sick one: it may just have nothing to say.
-        if lasted >= self.settings.backoff.healthy_after || matches!(error, ConnectionError::Silent { .. }) {
+        if lasted >= self.settings.backoff.healthy_after || is_silence {
             self.failures = 0;
         }
         self.failed(error);
@@ -359,23 +442,17 @@ impl Subscription {
         for _ in 0..max {
             let State::Open(connection) = &mut self.state else { return Poll::Ready(()) };
             match connection.poll_receive(cx) {
-                Poll::Ready(Ok(Received::Message(bytes))) => {
-                    if bytes.len() > self.settings.max_frame {
-                        self.oversized(&bytes, arrival);
-                        continue;
-                    }
-                    match frame::peek(&bytes) {
-                        Ok(peek) => self.accept(bytes, peek, arrival, out),
-                        Err(error) => self.quarantine(&bytes, error.to_string()),
-                    }
-                }
-                Poll::Ready(Ok(Received::Text)) => self.counters.texts += 1,
+                Poll::Ready(Ok(Received::Message { bytes, text, cut_from })) => match cut_from {
+                    Some(size) => self.oversized(&bytes, size, arrival),
+                    None => self.message(bytes, text, arrival, out),
+                },
                 Poll::Ready(Ok(Received::Control)) => {}
                 Poll::Ready(Err(error)) => {
                     let lasted = connection.lasted();
                     let normal = matches!(error, ConnectionError::Closed { code: Some(1000), .. });
                     if normal && self.settings.on_close == OnClose::End {
                         self.counters.disconnects += 1;
+                        self.reconnected(None);
                         self.state = State::Ended;
                     } else {
                         self.disconnected(lasted, error);
@@ -388,98 +465,11 @@ impl Subscription {
         Poll::Ready(())
     }
 
-    /// Judges a frame that decodes.
-    fn accept<T: Taker>(&mut self, bytes: Bytes, peek: Peek, arrival: i64, out: &mut Taking<'_, T>) {
-        self.undecodable = 0;
-        let Peek { kind, seq, time } = peek;
-        match kind {
-            Kind::Error => return self.error_frame(&bytes),
-            Kind::Info => self.info(&bytes),
-            Kind::Unknown => self.counters.unknown += 1,
-            _ => {}
+    /// Enters the last reconnect in the ledger, with the first number that came of it.
+    fn reconnected(&mut self, first: Option<u64>) {
+        if let Some((asked, why)) = self.reconnect.take() {
+            self.shared.ledger.enter(now(), Cause::Reconnected { asked, first, why });
         }
-        match self.place.see(seq, time, arrival) {
-            Sight::New => {}
-            Sight::Repeated => {
-                self.counters.repeated += 1;
-                return;
-            }
-            Sight::Restarted { last } => {
-                self.counters.restarts += 1;
-                let first = seq.unwrap_or_default();
-                tracing::warn!(endpoint = %self.endpoint, last, first, "the numbering began anew");
-                self.settings.report(&Event::Restarted { last, first });
-            }
-        }
-        self.counters.frames += 1;
-        self.counters.bytes += bytes.len() as u64;
-        out.taken += 1;
-        out.taker.take(&mut self.shelf, Frame { bytes, kind, seq, time, arrival });
-    }
-
-    fn info(&mut self, bytes: &[u8]) {
-        let parsed = frame::Frame::parse(bytes).and_then(|frame| Message::parse(&frame));
-        if let Ok(Message::Info(info)) = parsed
-            && info.name == "OutdatedCursor"
-        {
-            self.counters.outdated_cursors += 1;
-            tracing::warn!(endpoint = %self.endpoint, "the cursor is older than what the server has");
-            self.settings.report(&Event::OutdatedCursor { message: info.message });
-        }
-    }
-
-    fn error_frame(&mut self, bytes: &Bytes) {
-        let parsed = frame::Frame::parse(bytes).and_then(|frame| Message::parse(&frame));
-        let error = match parsed {
-            Ok(Message::Error(error)) => {
-                StreamError { code: one_line(error.error), message: error.message.map(one_line) }
-            }
-            Ok(_) => return,
-            Err(error) => return self.quarantine(bytes, error.to_string()),
-        };
-        tracing::warn!(endpoint = %self.endpoint, %error, "error frame");
-        self.settings.report(&Event::ErrorFrame(&error));
-        let lasted = match &self.state {
-            State::Open(connection) => connection.lasted(),
-            _ => Duration::ZERO,
-        };
-        if error.code == "ConsumerTooSlow" {
-            let message = error.message.unwrap_or_default();
-            self.disconnected(lasted, ConnectionError::TooSlow { message });
-        } else {
-            self.counters.disconnects += 1;
-            self.state = State::Failed(error.into());
-        }
-    }
-
-    fn quarantine(&mut self, bytes: &Bytes, reason: String) {
-        self.counters.undecodable += 1;
-        self.undecodable += 1;
-        tracing::warn!(endpoint = %self.endpoint, length = bytes.len(), reason, "quarantined a frame");
-        self.settings.report(&Event::Quarantined {
-            why: Quarantine::Undecodable { reason },
-            bytes,
-            seq: None,
-        });
-        if self.undecodable >= UNDECODABLE_IN_A_ROW
-            && let State::Open(connection) = &self.state
-        {
-            let in_a_row = std::mem::take(&mut self.undecodable);
-            let lasted = connection.lasted();
-            self.disconnected(lasted, ConnectionError::Undecodable { in_a_row });
-        }
-    }
-
-    /// Skips a message over the limit, but moves the place past it: a reconnect is not to meet it again.
-    fn oversized(&mut self, bytes: &Bytes, arrival: i64) {
-        self.counters.oversized += 1;
-        let size = bytes.len();
-        let peek = frame::peek(bytes).ok();
-        let seq = peek.and_then(|peek| peek.seq);
-        self.place.see(seq, peek.and_then(|peek| peek.time), arrival);
-        let head = Bytes::copy_from_slice(bytes.get(..HEAD).unwrap_or(bytes));
-        tracing::warn!(endpoint = %self.endpoint, size, seq, "quarantined the head of an oversized message");
-        self.settings.report(&Event::Quarantined { why: Quarantine::Oversized { size }, bytes: &head, seq });
     }
 }
 
@@ -506,6 +496,12 @@ impl Stream for Subscription {
             Ok(_) => frame.map(Ok),
             Err(error) => Some(Err(error)),
         })
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.shared.ledger.close();
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) enum RecordType {
     Labeler,
     Play,
     Reading,
+    /// Written on demand only.
+    Page,
 }
 
 impl RecordType {
@@ -40,7 +42,25 @@ impl RecordType {
             RecordType::Labeler => "app.bsky.labeler.service",
             RecordType::Play => "fm.teal.alpha.feed.play",
             RecordType::Reading => "com.example.weather.reading",
+            RecordType::Page => "com.example.archive.page",
         }
+    }
+
+    /// The type of the record at a path, of those that stand for themselves.
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        const ALONE: [RecordType; 9] = [
+            RecordType::Like,
+            RecordType::Post,
+            RecordType::Repost,
+            RecordType::Follow,
+            RecordType::Block,
+            RecordType::Profile,
+            RecordType::Status,
+            RecordType::ListItem,
+            RecordType::Play,
+        ];
+        let (nsid, _) = path.split_once('/')?;
+        ALONE.into_iter().find(|record_type| record_type.nsid() == nsid)
     }
 
     /// Whether a repository has at most one, at the key `self`.

@@ -19,6 +19,7 @@ pub(crate) use social::Target;
 
 use crate::rng::Chance;
 use skytide_atproto::cbor::Value;
+use skytide_atproto::cid::Cid;
 
 /// What a record is written from: who writes, when, and what there is to refer to.
 pub(crate) struct Scene<'a> {
@@ -74,7 +75,7 @@ impl Pool {
     }
 
     /// One of them, by popularity: the place is a product of two even draws.
-    fn pick(&self, chance: &mut Chance) -> Option<&Target> {
+    pub(crate) fn pick(&self, chance: &mut Chance) -> Option<&Target> {
         let limit = chance.index(self.targets.len()) + 1;
         self.targets.get(chance.index(limit))
     }
@@ -99,5 +100,28 @@ pub(crate) fn write(record_type: RecordType, scene: &mut Scene<'_>) -> Option<Va
         RecordType::Labeler => Some(others::labeler(scene)),
         RecordType::Play => Some(others::play(scene)),
         RecordType::Reading => Some(others::reading(scene)),
+        RecordType::Page => Some(others::page(scene, 0)),
+    }
+}
+
+/// Writes a [`RecordType::Page`] with so many bytes of text.
+pub(crate) fn page(scene: &mut Scene<'_>, size: usize) -> Value {
+    others::page(scene, size)
+}
+
+/// Writes a post with pictures.
+pub(crate) fn picture_post(scene: &mut Scene<'_>) -> Value {
+    posts::picture_post(scene)
+}
+
+/// Appends the blobs that a record refers to.
+pub(crate) fn blobs(record: &Value, found: &mut Vec<Cid>) {
+    match record {
+        Value::Map(map) => match (map.get("$type"), map.get("ref")) {
+            (Some(Value::Text(name)), Some(Value::Link(content))) if name == "blob" => found.push(*content),
+            _ => map.iter().for_each(|(_, value)| blobs(value, found)),
+        },
+        Value::List(items) => items.iter().for_each(|value| blobs(value, found)),
+        _ => {}
     }
 }

@@ -154,6 +154,21 @@ pub(super) fn reading(scene: &mut Scene<'_>) -> Value {
     Value::Map(record(RecordType::Reading, created_at(scene), fields))
 }
 
+/// A page of an archive with exactly `size` bytes of text: a record can be large.
+pub(super) fn page(scene: &mut Scene<'_>, size: usize) -> Value {
+    let mut words = String::with_capacity(size);
+    loop {
+        let sentence = Marked::sentences(scene.language, scene).text;
+        if words.len() + sentence.len() + 1 > size {
+            break;
+        }
+        words.push_str(&sentence);
+        words.push('\n');
+    }
+    words.extend(std::iter::repeat_n(' ', size - words.len()));
+    Value::Map(record(RecordType::Page, created_at(scene), [("text", text(words))]))
+}
+
 /// The AT-URI of a record of the author's, at a key of those days.
 fn own(scene: &mut Scene<'_>, record_type: RecordType) -> String {
     let key = scene.chance.text(b"234567abcdefghijklmnopqrstuvwxyz", 9);

@@ -49,6 +49,16 @@ pub(super) fn post(scene: &mut Scene<'_>) -> Value {
     Value::Map(fields)
 }
 
+/// A post with at least one picture.
+pub(super) fn picture_post(scene: &mut Scene<'_>) -> Value {
+    let mut post = post(scene);
+    let pictures = images(scene, scene.language);
+    if let Value::Map(fields) = &mut post {
+        fields.insert("embed", Value::Map(pictures));
+    }
+    post
+}
+
 /// The languages the client claims: none at all for some, an empty list for few, two for few.
 fn langs(scene: &mut Scene<'_>, language: &Language) -> Option<Value> {
     match scene.chance.below(1000) {

@@ -1,23 +1,21 @@
-//! What a relay's clients share: the source, the window, who reads where; and the tasks that accept clients and keep pace.
+//! What the clients of a stream share: the source, the window, who reads where; and the task that keeps its pace.
 //!
 //! Everything runs on one thread, so a `RefCell` that is never held over an await is all the locking there is.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::TcpListener as StdListener;
-use std::rc::Rc;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::window::{Sought, Window};
 use super::wire::{Chunk, Room};
-use super::{Beginning, Counted, Ending, Pacing, Settings, session};
+use super::{Beginning, Counted, CursorRule, Ending, Pacing, Settings};
 use crate::frames::FrameSource;
 
 /// A chunk is one write: large enough that the system call costs little, small enough to stay in the cache from being
@@ -25,6 +23,8 @@ use crate::frames::FrameSource;
 const CHUNK: Room = Room { frames: 64, bytes: 256 << 10 };
 
 pub(super) struct Hub {
+    /// Where clients ask for it.
+    pub(super) path: &'static str,
     state: RefCell<State>,
     pub(super) settings: Settings,
     pub(super) counters: Arc<Counted>,
@@ -44,8 +44,8 @@ struct State {
 
 /// What a client is to do next.
 pub(super) enum Step {
-    /// Send these messages, so many.
-    Send(Bytes, u64),
+    /// Send these messages.
+    Send(Run),
     /// Wait for [`Hub::changed`].
     Wait,
     /// It has fallen out of the window.
@@ -54,8 +54,21 @@ pub(super) enum Step {
     Close,
 }
 
+/// Consecutive messages of the stream.
+pub(super) struct Run {
+    pub(super) bytes: Bytes,
+    /// Place of the first.
+    pub(super) first: u64,
+    pub(super) frames: u64,
+}
+
 impl Hub {
-    pub(super) fn new(source: Box<dyn FrameSource>, settings: Settings, counters: Arc<Counted>) -> Self {
+    pub(super) fn new(
+        path: &'static str,
+        source: Box<dyn FrameSource>,
+        settings: Settings,
+        counters: Arc<Counted>,
+    ) -> Self {
         let state = State {
             source,
             window: Window::new(settings.window),
@@ -64,6 +77,7 @@ impl Hub {
             next_reader: 0,
         };
         Self {
+            path,
             state: RefCell::new(state),
             settings,
             counters,
@@ -77,13 +91,23 @@ impl Hub {
         self.changed.notified()
     }
 
-    /// Where a cursor leads; without one to the live stream.
-    pub(super) fn seek(&self, cursor: Option<u64>) -> Sought {
+    /// Where a cursor leads by a rule; without one to the live stream.
+    pub(super) fn seek(&self, cursor: Option<u64>, rule: CursorRule) -> Sought {
         let state = self.state.borrow();
         match cursor {
             None => Sought::At(state.window.end()),
-            Some(cursor) => state.window.seek(cursor, self.settings.rule),
+            Some(cursor) => state.window.seek(cursor, rule),
         }
+    }
+
+    /// The place so many frames before another, as far as a cursor could lead there, and the sequence numbers of the first
+    /// and the last frame between the two. `None` where there is nothing between.
+    pub(super) fn before(&self, place: u64, frames: u64) -> Option<(u64, RangeInclusive<u64>)> {
+        let window = &self.state.borrow().window;
+        let from = place.saturating_sub(frames).max(window.floor());
+        let last = place.checked_sub(1)?;
+        (from < place).then_some(())?;
+        Some((from, window.seq_at(from)?..=window.seq_at(last)?))
     }
 
     /// Place of the next frame to be made.
@@ -112,7 +136,7 @@ impl Hub {
     }
 
     /// Makes frames by the pace until the stream ends.
-    async fn keep_pace(&self) {
+    pub(super) async fn keep_pace(&self) {
         if self.settings.beginning == Beginning::FirstClient {
             self.first_client.notified().await;
         }
@@ -198,7 +222,7 @@ impl<'a> Reader<'a> {
             Some((bytes, next)) => {
                 state.readers.insert(self.id, next);
                 self.hub.changed.notify_waiters();
-                Step::Send(bytes, next - place)
+                Step::Send(Run { bytes, first: place, frames: next - place })
             }
             None if state.ended && self.hub.settings.ending == Ending::Close => Step::Close,
             None => Step::Wait,
@@ -210,35 +234,5 @@ impl Drop for Reader<'_> {
     fn drop(&mut self) {
         self.hub.state.borrow_mut().readers.remove(&self.id);
         self.hub.changed.notify_waiters();
-    }
-}
-
-/// Accepts clients and keeps the pace, for ever.
-pub(super) async fn run(hub: Rc<Hub>, listener: StdListener) {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "the relay cannot use its listener");
-            return;
-        }
-    };
-    let pace = Rc::clone(&hub);
-    tokio::task::spawn_local(async move { pace.keep_pace().await });
-    loop {
-        match listener.accept().await {
-            Ok((stream, client)) => {
-                let hub = Rc::clone(&hub);
-                tokio::task::spawn_local(async move {
-                    if let Err(error) = session::serve(&hub, stream).await {
-                        tracing::debug!(%client, %error, "a client's connection ended");
-                    }
-                });
-            }
-            Err(error) => {
-                // Such as too many open files: the listener itself stays good.
-                tracing::warn!(%error, "a client could not be accepted");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
     }
 }

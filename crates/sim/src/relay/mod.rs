@@ -1,4 +1,5 @@
-//! A relay: serves `com.atproto.sync.subscribeRepos` over WebSocket to any number of clients, with cursor and window.
+//! A relay: serves event streams, such as `com.atproto.sync.subscribeRepos`, over WebSocket to any number of clients, with
+//! cursor and window, each stream at its path; and the faults of a bad connection, where it is told to.
 //!
 //! One thread with a runtime of its own does everything, so that blocking programs and tests can have one, and so that
 //! its state needs no locks. Frames are made when a client at the head of the stream asks for more, or by a pace, and
@@ -12,11 +13,16 @@
 //! # Ok::<(), skytide_sim::RelayError>(())
 //! ```
 
+mod door;
+mod fault;
+mod faulty;
 mod hub;
+mod renumbered;
 mod session;
 mod window;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,10 +35,20 @@ use tokio::sync::oneshot;
 
 use crate::frames::{FrameSource, Replay};
 use crate::network::Network;
+use door::Door;
+pub use fault::{
+    ConnectFault, Fault, FaultKind, FaultName, FaultNameError, FaultRates, FaultScript, FaultSyntaxError,
+    Faults, Fired, FiredAt, FrameFault,
+};
+use fault::{Log, Shared};
 use hub::Hub;
+use renumbered::Renumbered;
 
-/// The path that is served; every other is answered with 404.
+/// The path of a relay's stream of repositories, where nothing else is said.
 pub const SUBSCRIBE_REPOS: &str = "/xrpc/com.atproto.sync.subscribeRepos";
+
+/// The path of a labeler's stream.
+pub const SUBSCRIBE_LABELS: &str = "/xrpc/com.atproto.label.subscribeLabels";
 
 /// When frames are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,8 +107,9 @@ struct Settings {
 
 /// A relay to be started.
 pub struct Relay {
-    source: Box<dyn FrameSource>,
+    streams: Vec<(&'static str, Box<dyn FrameSource>)>,
     settings: Settings,
+    faults: Option<Faults>,
 }
 
 impl Relay {
@@ -112,8 +129,13 @@ impl Relay {
         Self::from_source(Replay::repeating(frames)).pacing(pacing)
     }
 
-    /// A relay of any source.
+    /// A relay of any source, at [`SUBSCRIBE_REPOS`].
     pub fn from_source(source: impl FrameSource + 'static) -> Self {
+        Self::serving(SUBSCRIBE_REPOS, source)
+    }
+
+    /// A relay of any source at any path, such as [`SUBSCRIBE_LABELS`]. Other paths are answered with 404.
+    pub fn serving(path: &'static str, source: impl FrameSource + 'static) -> Self {
         let settings = Settings {
             pacing: Pacing::AsRead,
             beginning: Beginning::FirstClient,
@@ -123,7 +145,15 @@ impl Relay {
             window: 4096,
             total: None,
         };
-        Self { source: Box::new(source), settings }
+        Self { streams: vec![(path, Box::new(source))], settings, faults: None }
+    }
+
+    /// Serves another stream at its own path. All settings hold for each stream by itself, whenever they are made: so
+    /// many frames, such a window, such a pace. A path that is served already keeps its stream.
+    #[must_use]
+    pub fn also(mut self, path: &'static str, source: impl FrameSource + 'static) -> Self {
+        self.streams.push((path, Box::new(source)));
+        self
     }
 
     /// When frames are made. Default: [`Pacing::AsRead`].
@@ -177,6 +207,13 @@ impl Relay {
         self
     }
 
+    /// What goes wrong. Default: nothing.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = Some(faults);
+        self
+    }
+
     /// Listens on an address (port 0: any free port) and serves from a thread of its own.
     ///
     /// # Errors
@@ -188,29 +225,48 @@ impl Relay {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RelayError::Thread)?;
         let (stop, stopped) = oneshot::channel();
-        let counted = Arc::new(Counted::default());
-        let counters = Arc::clone(&counted);
+        let Self { streams, settings, faults } = self;
+        let log = Arc::new(Log::default());
+        let door_counters = Arc::new(Counted::default());
+        let counters: Vec<_> = streams.iter().map(|(path, _)| (*path, Arc::<Counted>::default())).collect();
+        let handle = (Arc::clone(&log), Arc::clone(&door_counters), counters.clone());
         let thread = std::thread::Builder::new()
             .name("relay".to_owned())
             .spawn(move || {
-                let tasks = tokio::task::LocalSet::new();
-                let hub = Rc::new(Hub::new(self.source, self.settings, counted));
-                tasks.block_on(&runtime, async {
+                let renumbered = faults.as_ref().map(|faults| faults.script.renumbered()).unwrap_or_default();
+                let hubs = streams.into_iter().zip(counters).enumerate();
+                let hubs = hubs.map(|(place, ((path, mut source), (_, counters)))| {
+                    if place == 0 && !renumbered.is_empty() {
+                        source =
+                            Box::new(Renumbered::new(source, renumbered.clone(), path, Arc::clone(&log)));
+                    }
+                    Hub::new(path, source, settings, counters)
+                });
+                let hubs = hubs.collect();
+                let faults = faults.map(|faults| Shared::new(faults, log));
+                let door = Rc::new(Door { hubs, faults, counters: door_counters });
+                tokio::task::LocalSet::new().block_on(&runtime, async {
                     tokio::select! {
-                        () = hub::run(hub, listener) => {}
+                        () = door::run(door, listener) => {}
                         // An error is the handle dropped: the same as told to stop.
                         _ = stopped => {}
                     }
                 });
             })
             .map_err(RelayError::Thread)?;
-        Ok(RelayHandle { address, counters, running: Some((stop, thread)) })
+        let (log, door, streams) = handle;
+        Ok(RelayHandle { address, log, door, streams, running: Some((stop, thread)) })
     }
 }
 
 impl std::fmt::Debug for Relay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Relay").field("settings", &self.settings).finish_non_exhaustive()
+        let paths: Vec<_> = self.streams.iter().map(|(path, _)| path).collect();
+        f.debug_struct("Relay")
+            .field("streams", &paths)
+            .field("settings", &self.settings)
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
     }
 }
 
@@ -218,7 +274,10 @@ impl std::fmt::Debug for Relay {
 #[derive(Debug)]
 pub struct RelayHandle {
     address: SocketAddr,
-    counters: Arc<Counted>,
+    log: Arc<Log>,
+    /// Counters of what happens before a stream is known, and of each stream by its path.
+    door: Arc<Counted>,
+    streams: Vec<(&'static str, Arc<Counted>)>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -233,18 +292,38 @@ impl RelayHandle {
         format!("ws://{}", self.address)
     }
 
-    /// What it has done so far.
+    /// What it has done so far, over all its streams; the newest frame is that of the first.
     pub fn counters(&self) -> RelayCounters {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        RelayCounters {
-            connections: read(&self.counters.connections),
-            refused: read(&self.counters.refused),
-            too_slow: read(&self.counters.too_slow),
-            made: read(&self.counters.made),
-            sent: read(&self.counters.sent),
-            sent_bytes: read(&self.counters.sent_bytes),
-            newest_seq: read(&self.counters.newest_seq),
+        let mut all = RelayCounters { newest_seq: 0, ..self.door.read() };
+        for (place, (_, stream)) in self.streams.iter().enumerate() {
+            let stream = stream.read();
+            all.connections += stream.connections;
+            all.refused += stream.refused;
+            all.too_slow += stream.too_slow;
+            all.made += stream.made;
+            all.sent += stream.sent;
+            all.sent_bytes += stream.sent_bytes;
+            if place == 0 {
+                all.newest_seq = stream.newest_seq;
+            }
         }
+        all
+    }
+
+    /// What the stream at a path has done so far; `None` if there is none. Connections that were refused before they were
+    /// known to want it are not counted.
+    pub fn counters_of(&self, path: &str) -> Option<RelayCounters> {
+        self.streams.iter().find(|(served, _)| *served == path).map(|(_, counted)| counted.read())
+    }
+
+    /// The faults that fired, in order; only the latest 10,000. Each is entered before it can be seen from outside.
+    pub fn fired(&self) -> Vec<Fired> {
+        self.log.latest()
+    }
+
+    /// How many faults of each kind have fired, all of them. Kinds of which none has are left out.
+    pub fn fault_counts(&self) -> BTreeMap<FaultKind, u64> {
+        self.log.counts()
     }
 
     /// Ends all connections and frees the address, at once.
@@ -279,7 +358,7 @@ impl Drop for RelayHandle {
 pub struct RelayCounters {
     /// Subscriptions that were accepted.
     pub connections: u64,
-    /// Connections that were refused: another path, a bad cursor, no WebSocket, a cursor in the future.
+    /// Connections that were refused: another path, a bad cursor, no WebSocket, a cursor in the future, a fault.
     pub refused: u64,
     /// Subscriptions that were ended with `ConsumerTooSlow`.
     pub too_slow: u64,
@@ -303,6 +382,21 @@ struct Counted {
     sent: AtomicU64,
     sent_bytes: AtomicU64,
     newest_seq: AtomicU64,
+}
+
+impl Counted {
+    fn read(&self) -> RelayCounters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RelayCounters {
+            connections: read(&self.connections),
+            refused: read(&self.refused),
+            too_slow: read(&self.too_slow),
+            made: read(&self.made),
+            sent: read(&self.sent),
+            sent_bytes: read(&self.sent_bytes),
+            newest_seq: read(&self.newest_seq),
+        }
+    }
 }
 
 /// A relay could not be started.

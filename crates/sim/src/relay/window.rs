@@ -21,6 +21,8 @@ pub(super) struct Window {
     newest: u64,
     /// Sequence number of the last frame of the chunks that were let go.
     gone: Option<u64>,
+    /// Place of the first frame since the numbering began anew. Cursors know only what is numbered as they are.
+    renumbered: u64,
 }
 
 /// Where a cursor leads.
@@ -36,7 +38,7 @@ pub(super) enum Sought {
 
 impl Window {
     pub(super) fn new(keep: u64) -> Self {
-        Self { chunks: VecDeque::new(), keep, end: 0, newest: 0, gone: None }
+        Self { chunks: VecDeque::new(), keep, end: 0, newest: 0, gone: None, renumbered: 0 }
     }
 
     /// Place of the next frame to be made.
@@ -54,6 +56,11 @@ impl Window {
         self.end.saturating_sub(self.keep)
     }
 
+    /// Place of the oldest frame that a cursor leads to.
+    pub(super) fn floor(&self) -> u64 {
+        self.oldest().max(self.renumbered)
+    }
+
     /// How many frames may be made until the one at `place` is no longer kept.
     pub(super) fn room_after(&self, place: u64) -> u64 {
         (place + self.keep).saturating_sub(self.end)
@@ -62,6 +69,7 @@ impl Window {
     pub(super) fn push(&mut self, chunk: Chunk) {
         self.end = chunk.end();
         self.newest = chunk.last_seq();
+        self.renumbered = chunk.renumbered.unwrap_or(self.renumbered);
         self.chunks.push_back(chunk);
         while self.chunks.front().is_some_and(|chunk| chunk.end() <= self.oldest()) {
             self.gone = self.chunks.pop_front().map(|chunk| chunk.last_seq());
@@ -76,8 +84,9 @@ impl Window {
 
     /// Where a cursor leads. Zero is the whole window.
     pub(super) fn seek(&self, cursor: u64, rule: CursorRule) -> Sought {
+        let floor = self.floor();
         if cursor == 0 {
-            return Sought::At(self.oldest());
+            return Sought::At(floor);
         }
         if cursor > self.newest {
             return Sought::Future;
@@ -87,15 +96,21 @@ impl Window {
             CursorRule::Exclusive => seq <= cursor,
         };
         if self.last_gone().is_some_and(|seq| !skipped(seq)) {
-            return Sought::Outdated(self.oldest());
+            return Sought::Outdated(floor);
         }
-        let chunk = self.chunks.get(self.chunks.partition_point(|chunk| skipped(chunk.last_seq())));
-        Sought::At(chunk.map_or(self.end, |chunk| chunk.seek(skipped)).max(self.oldest()))
+        let past = |chunk: &Chunk| chunk.end() <= floor || skipped(chunk.last_seq());
+        let chunk = self.chunks.get(self.chunks.partition_point(past));
+        Sought::At(chunk.map_or(self.end, |chunk| chunk.seek(floor, skipped)))
     }
 
-    /// The sequence number of the frame before the oldest.
+    /// The sequence number of the frame at a place, or the one before it where it has none.
+    pub(super) fn seq_at(&self, place: u64) -> Option<u64> {
+        self.chunks.get(self.chunks.partition_point(|chunk| chunk.end() <= place))?.seq_at(place)
+    }
+
+    /// The sequence number of the frame before the oldest, if it is of the same numbering.
     fn last_gone(&self) -> Option<u64> {
-        let place = self.oldest().checked_sub(1)?;
+        let place = self.oldest().checked_sub(1).filter(|place| *place >= self.renumbered)?;
         self.chunks.front().and_then(|chunk| chunk.seq_at(place)).or(self.gone)
     }
 }
@@ -138,6 +153,32 @@ mod tests {
         assert_eq!((inclusive(81), exclusive(81)), (Sought::Future, Sought::Future));
         assert_eq!((inclusive(30), exclusive(30)), (Sought::Outdated(3), Sought::At(3)));
         assert_eq!((inclusive(29), exclusive(29)), (Sought::Outdated(3), Sought::Outdated(3)));
+    }
+
+    #[test]
+    fn a_cursor_leads_to_frames_that_are_numbered_as_it_is() {
+        /// 10, 20, 30, 1, 2, 3…
+        struct Anew(u64);
+
+        impl FrameSource for Anew {
+            fn next_into(&mut self, _: &mut Vec<u8>) -> Option<Option<u64>> {
+                self.0 += 1;
+                Some(Some(if self.0 <= 3 { self.0 * 10 } else { self.0 - 3 }))
+            }
+        }
+
+        // The numbering begins anew within a chunk, and with one.
+        for sizes in [[2, 3, 3], [3, 2, 3]] {
+            let (mut window, mut source) = (Window::new(100), Anew(0));
+            for frames in sizes {
+                let room = Room { frames, bytes: 1 << 10 };
+                window.push(Chunk::take(&mut source, window.end(), window.newest(), room).0.unwrap());
+            }
+            let seek = |cursor| window.seek(cursor, CursorRule::Inclusive);
+            assert_eq!([seek(0), seek(1), seek(2), seek(5)], [3, 3, 4, 7].map(Sought::At), "{sizes:?}");
+            assert_eq!([seek(6), seek(30)], [Sought::Future; 2]);
+            assert_eq!((window.seq_at(2), window.seq_at(3), window.seq_at(8)), (Some(30), Some(1), None));
+        }
     }
 
     #[test]

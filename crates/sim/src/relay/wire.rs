@@ -12,8 +12,11 @@ use crate::frames::FrameSource;
 pub(super) struct Chunk {
     /// Place in the stream of the first frame.
     pub(super) first: u64,
-    /// For each frame its sequence number, or the one before it where it has none: never falls.
+    /// For each frame its sequence number, or the one before it where it has none: falls only where the numbering begins
+    /// anew.
     seqs: Vec<u64>,
+    /// Place in the stream of the last frame whose number is below the one before.
+    pub(super) renumbered: Option<u64>,
     /// For each frame where its message ends in `bytes`.
     ends: Vec<usize>,
     bytes: Bytes,
@@ -41,17 +44,20 @@ impl Chunk {
         let usual = usize::try_from(room.frames).unwrap_or(usize::MAX).saturating_mul(USUAL);
         let mut bytes = Vec::with_capacity(usual.min(room.bytes + USUAL));
         let (mut seqs, mut ends) = (Vec::new(), Vec::new());
-        let mut ended = false;
+        let (mut ended, mut renumbered) = (false, None);
         while (seqs.len() as u64) < room.frames && bytes.len() < room.bytes {
             let Some(seq) = write_message(source, &mut bytes) else {
                 ended = true;
                 break;
             };
+            if seq.is_some_and(|seq| seq < last_seq) {
+                renumbered = Some(first + seqs.len() as u64);
+            }
             last_seq = seq.unwrap_or(last_seq);
             seqs.push(last_seq);
             ends.push(bytes.len());
         }
-        let chunk = (!seqs.is_empty()).then(|| Self { first, seqs, ends, bytes: bytes.into() });
+        let chunk = (!seqs.is_empty()).then(|| Self { first, seqs, renumbered, ends, bytes: bytes.into() });
         (chunk, ended)
     }
 
@@ -82,9 +88,12 @@ impl Chunk {
         self.seqs.last().copied().unwrap_or_default()
     }
 
-    /// The place in the stream of the first frame whose sequence number the caller does not want skipped.
-    pub(super) fn seek(&self, skipped: impl Fn(u64) -> bool) -> u64 {
-        self.first + self.seqs.partition_point(|seq| skipped(*seq)) as u64
+    /// The place in the stream of the first frame, not before `floor`, whose sequence number the caller does not want
+    /// skipped.
+    pub(super) fn seek(&self, floor: u64, skipped: impl Fn(u64) -> bool) -> u64 {
+        let before = floor.saturating_sub(self.first) as usize;
+        let sought = self.seqs.get(before..).unwrap_or_default();
+        self.first + (before + sought.partition_point(|seq| skipped(*seq))) as u64
     }
 }
 
@@ -93,7 +102,6 @@ impl Chunk {
 ///
 /// The frame is written where it stays, behind room for the header that nearly all frames need.
 fn write_message(source: &mut dyn FrameSource, out: &mut Vec<u8>) -> Option<Option<u64>> {
-    const FINAL_BINARY: u8 = 0x82;
     const ROOM: usize = 4;
     let start = out.len();
     out.extend_from_slice(&[0; ROOM]);
@@ -102,7 +110,22 @@ fn write_message(source: &mut dyn FrameSource, out: &mut Vec<u8>) -> Option<Opti
         return None;
     };
     let length = out.len() - start - ROOM;
-    let mut header = vec![FINAL_BINARY];
+    let header = header(FINAL | BINARY, length as u64);
+    // In place where the lengths agree; only the few others are moved.
+    out.splice(start..start + ROOM, header);
+    Some(seq)
+}
+
+/// The first byte of a message: the last or only fragment, and what it is (RFC 6455, 5.2).
+pub(super) const FINAL: u8 = 0x80;
+pub(super) const CONTINUATION: u8 = 0;
+pub(super) const TEXT: u8 = 1;
+pub(super) const BINARY: u8 = 2;
+pub(super) const PING: u8 = 9;
+
+/// The header of an unmasked message or fragment.
+pub(super) fn header(first: u8, length: u64) -> Vec<u8> {
+    let mut header = vec![first];
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ 0..=125), _) => header.push(short),
         (_, Ok(medium)) => {
@@ -111,10 +134,46 @@ fn write_message(source: &mut dyn FrameSource, out: &mut Vec<u8>) -> Option<Opti
         }
         _ => {
             header.push(127);
-            header.extend_from_slice(&(length as u64).to_be_bytes());
+            header.extend_from_slice(&length.to_be_bytes());
         }
     }
-    // In place where the lengths agree; only the few others are moved.
-    out.splice(start..start + ROOM, header);
-    Some(seq)
+    header
+}
+
+/// An unmasked message or fragment.
+pub(super) fn message(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut message = header(first, payload.len() as u64);
+    message.extend_from_slice(payload);
+    message
+}
+
+/// Splits a run of messages: for each its bytes, and how many of them are its header.
+pub(super) fn messages(run: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
+    let mut left = run;
+    std::iter::from_fn(move || {
+        let (header, payload) = match *left.get(1)? {
+            126 => (4, u64::from(u16::from_be_bytes(*left.get(2..)?.first_chunk()?))),
+            127 => (10, u64::from_be_bytes(*left.get(2..)?.first_chunk()?)),
+            short => (2, u64::from(short)),
+        };
+        let (message, rest) = left.split_at_checked(header + usize::try_from(payload).ok()?)?;
+        left = rest;
+        Some((message, header))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_splits_into_the_messages_it_was_made_of() {
+        let made =
+            [0, 1, 125, 126, 65_535, 65_536, 3].map(|length| message(FINAL | BINARY, &vec![7; length]));
+        let headers = [2, 2, 2, 4, 4, 10, 2];
+        let run = made.concat();
+        let split: Vec<_> = messages(&run).collect();
+        assert_eq!(split, made.iter().map(Vec::as_slice).zip(headers).collect::<Vec<_>>());
+        assert_eq!(messages(&run[..run.len() - 1]).count(), made.len() - 1);
+    }
 }

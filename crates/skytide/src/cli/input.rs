@@ -62,7 +62,7 @@ fn cursor(cursor: CursorArg) -> Cursor {
 }
 
 fn socket(url: &str, cursor: Cursor) -> Result<Frames, Failure> {
-    let subscription = Subscription::builder(url)
+    let subscription = Subscription::repos(url)
         .cursor(cursor)
         .first_attempts(FIRST_ATTEMPTS)
         .blocking()

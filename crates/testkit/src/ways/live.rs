@@ -62,7 +62,7 @@ pub(super) fn run(plan: &Arc<Plan>, events: &Events) -> Result<Option<Run>, WayE
 
     let pacing = Pacing::Bursts { frames: BURST, pause: SILENCE };
     let relay = Relay::from_frames(frames, pacing).start("127.0.0.1:0").map_err(live)?;
-    let subscription = Subscription::builder(&relay.url()).blocking().map_err(live)?;
+    let subscription = Subscription::repos(&relay.url()).blocking().map_err(live)?;
     let served = served(plan, events, &catalog)?;
     let frames = Frames::socket(subscription).until(Some(total));
     let inner = FirehoseSource::new(&served, &catalog, frames, Clock::FrameTime).map_err(live)?;

@@ -65,7 +65,7 @@ fn rows(prepared: &Prepared<'_>, rate: u32, length: Duration) -> Result<Vec<f64>
         .pacing(Pacing::Rate(f64::from(rate)))
         .start("127.0.0.1:0")
         .map_err(|error| Failure::new(SOURCE, error.to_string()))?;
-    let subscription = Subscription::builder(&relay.url())
+    let subscription = Subscription::repos(&relay.url())
         .cursor(Cursor::Live)
         .blocking()
         .map_err(|error| Failure::new(SOURCE, error.to_string()))?;

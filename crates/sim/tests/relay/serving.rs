@@ -1,11 +1,4 @@
-//! A relay, seen by a client: cursors, the window, endings, refusals, pace.
-
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a client that panics is how a test fails"
-)]
+//! Cursors, the window, endings, refusals, pace.
 
 use std::time::{Duration, Instant};
 
@@ -14,75 +7,13 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use skytide_atproto::frame::{self, Kind};
 use skytide_atproto::message::{Account, Message};
 use skytide_sim::{
-    Beginning, Config, CursorRule, Ending, FrameSource as _, Network, Pacing, Relay, RelayHandle, Replay,
-    SUBSCRIBE_REPOS,
+    Beginning, Config, CursorRule, Ending, FrameSource as _, Network, Pacing, Relay, Replay, SUBSCRIBE_REPOS,
 };
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message as WsMessage};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// Nothing here takes so long; what does, hangs.
-const LIMIT: Duration = Duration::from_secs(60);
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-/// Frames with the numbers given, a second apart.
-fn frames(seqs: impl IntoIterator<Item = u64>) -> Vec<Bytes> {
-    let frame = |seq: u64| {
-        let time = format!("2026-07-04T14:38:{:02}.500Z", seq % 60);
-        let account = Account { seq, did: "did:plc:a", time: &time, active: true, status: None };
-        Message::Account(account).to_frame_bytes().into()
-    };
-    seqs.into_iter().map(frame).collect()
-}
-
-async fn subscribe(relay: &RelayHandle, query: &str) -> Result<Socket, Error> {
-    let url = format!("{}{SUBSCRIBE_REPOS}{query}", relay.url());
-    tokio::time::timeout(LIMIT, tokio_tungstenite::connect_async(url))
-        .await
-        .expect("connects in time")
-        .map(|it| it.0)
-}
-
-async fn next(socket: &mut Socket) -> WsMessage {
-    let next = tokio::time::timeout(LIMIT, socket.next()).await.expect("a message in time");
-    next.expect("a message").expect("no error")
-}
-
-/// The sequence numbers of the next frames.
-async fn seqs(socket: &mut Socket, count: usize) -> Vec<u64> {
-    let mut seqs = Vec::new();
-    while seqs.len() < count {
-        let WsMessage::Binary(bytes) = next(socket).await else { panic!("not binary") };
-        seqs.push(frame::peek(&bytes).expect("a frame").seq.expect("a number"));
-    }
-    seqs
-}
-
-/// Everything up to the close: the frames, the code and the reason.
-async fn to_the_end(socket: &mut Socket) -> (Vec<Bytes>, CloseCode, String) {
-    let mut frames = Vec::new();
-    let close = async {
-        loop {
-            match next(socket).await {
-                WsMessage::Binary(bytes) => frames.push(bytes),
-                WsMessage::Close(Some(close)) => return (close.code, close.reason.to_string()),
-                other => panic!("unexpected {other:?}"),
-            }
-        }
-    };
-    let (code, reason) = tokio::time::timeout(LIMIT, close).await.expect("an end in time");
-    (frames, code, reason)
-}
-
-fn kinds(frames: &[Bytes]) -> Vec<(Kind, Option<u64>)> {
-    frames
-        .iter()
-        .map(|bytes| frame::peek(bytes).expect("a frame"))
-        .map(|peek| (peek.kind, peek.seq))
-        .collect()
-}
+use crate::client::{LIMIT, frames, kinds, next, seqs, subscribe, to_the_end};
 
 #[tokio::test]
 async fn frames_arrive_as_they_were_made_and_the_end_is_a_close() {

@@ -1,0 +1,239 @@
+//! A subscription that reads ahead on a thread of its own, into a bounded buffer: for readers that pause, or that would
+//! rather miss frames than fall behind.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    num::NonZeroUsize,
+    pin::Pin,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    thread::JoinHandle,
+};
+
+use futures_core::Stream;
+use tokio::{runtime, sync::Notify};
+
+use super::{Frame, Handle, Subscription, handle::Shared};
+use crate::{Cause, Error};
+
+/// What happens to a frame that comes while the buffer is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// It waits: the socket is not read until there is room. Nothing is lost; a server may lose its patience, and then
+    /// the subscription reconnects from its place.
+    #[default]
+    Wait,
+    /// It takes the place of the oldest frame in the buffer, which is dropped, counted in
+    /// [`Counters::overflowed`](crate::Counters::overflowed) and entered in the ledger.
+    DropOldest,
+}
+
+/// A subscription that reads ahead: an [`Iterator`] that blocks, or an async [`Stream`] by
+/// [`into_stream`](Self::into_stream).
+///
+/// Until the buffer is full, pings are answered and the connection is kept while the reader is busy elsewhere.
+pub struct Buffered {
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread and the reader share.
+struct Queue {
+    state: Mutex<Queued>,
+    capacity: usize,
+    /// The reader waits for a frame.
+    filled: Condvar,
+    /// The thread waits for room.
+    emptied: Notify,
+}
+
+#[derive(Default)]
+struct Queued {
+    frames: VecDeque<Frame>,
+    /// What ended the subscription, not yet given.
+    error: Option<Error>,
+    ended: bool,
+    /// An async reader that waits for a frame.
+    reader: Option<Waker>,
+    /// Frames dropped since one was last given: how many, the first and the last number.
+    dropped: (u64, Option<u64>, Option<u64>),
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, Queued> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Frames, an error or the end are there to be taken.
+    fn wake(&self, state: &mut Queued) {
+        self.filled.notify_one();
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+impl Buffered {
+    pub(super) fn new(
+        subscription: Subscription,
+        capacity: NonZeroUsize,
+        overflow: Overflow,
+    ) -> Result<Self, Error> {
+        let shared = subscription.shared.clone();
+        let queue = Arc::new(Queue {
+            state: Mutex::default(),
+            capacity: capacity.get(),
+            filled: Condvar::new(),
+            emptied: Notify::new(),
+        });
+        let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = runtime.map_err(Error::Runtime)?;
+        let filled = Arc::clone(&queue);
+        let thread = std::thread::Builder::new()
+            .name("firehose".to_owned())
+            .spawn(move || {
+                runtime.block_on(fill(subscription, &filled, overflow));
+                // A name that is still being looked up must not hold up the end.
+                runtime.shutdown_background();
+            })
+            .map_err(Error::Runtime)?;
+        Ok(Self { queue, shared, thread: Some(thread) })
+    }
+
+    /// A handle that stops and observes the subscription from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.shared.clone())
+    }
+
+    /// The same as an async [`Stream`], which needs no runtime of its own.
+    #[must_use]
+    pub fn into_stream(self) -> BufferedStream {
+        BufferedStream(self)
+    }
+
+    /// Frames in the buffer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.state().frames.len()
+    }
+
+    /// Takes what is there: a frame, the error, or the end; none if the reader has to wait.
+    fn taken(&self, state: &mut Queued) -> Option<Option<Result<Frame, Error>>> {
+        if self.shared.is_stopped() {
+            state.frames.clear();
+            self.queue.emptied.notify_one();
+        }
+        if state.dropped.0 > 0 && (!state.frames.is_empty() || state.ended) {
+            let (frames, first, last) = std::mem::take(&mut state.dropped);
+            let cause = Cause::Overflowed { frames, first, last };
+            self.shared.ledger.enter(super::now(), cause);
+        }
+        if let Some(frame) = state.frames.pop_front() {
+            self.queue.emptied.notify_one();
+            self.shared.hand_on(frame.seq);
+            return Some(Some(Ok(frame)));
+        }
+        match state.error.take() {
+            Some(error) => Some(Some(Err(error))),
+            None => state.ended.then_some(None),
+        }
+    }
+}
+
+/// Reads until the subscription ends.
+async fn fill(mut subscription: Subscription, queue: &Queue, overflow: Overflow) {
+    let mut received = Vec::new();
+    loop {
+        let waiting = match overflow {
+            Overflow::Wait => queue.state().frames.len(),
+            Overflow::DropOldest => 0,
+        };
+        if waiting >= queue.capacity && !subscription.shared.is_stopped() {
+            queue.emptied.notified().await;
+            continue;
+        }
+        let room = queue.capacity.saturating_sub(waiting).max(1);
+        let polled = subscription.receive_ahead(&mut received, room).await;
+        let mut state = queue.state();
+        state.frames.extend(received.drain(..));
+        while state.frames.len() > queue.capacity {
+            let Some(frame) = state.frames.pop_front() else { break };
+            let (frames, first, last) = state.dropped;
+            state.dropped = (frames + 1, first.or(frame.seq), frame.seq.or(last));
+            subscription.count_overflow();
+        }
+        match polled {
+            Ok(0) => state.ended = true,
+            Ok(_) => {}
+            Err(error) => (state.error, state.ended) = (Some(error), true),
+        }
+        queue.wake(&mut state);
+        if state.ended {
+            return;
+        }
+    }
+}
+
+impl Iterator for Buffered {
+    type Item = Result<Frame, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.shared.asked();
+        let mut state = self.queue.state();
+        loop {
+            if let Some(taken) = self.taken(&mut state) {
+                return taken;
+            }
+            state = self.queue.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// The async form of a [`Buffered`] subscription: a [`Stream`].
+#[derive(Debug)]
+pub struct BufferedStream(Buffered);
+
+impl BufferedStream {
+    /// A handle that stops and observes the subscription from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.0.handle()
+    }
+}
+
+impl Stream for BufferedStream {
+    type Item = Result<Frame, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self(buffered) = &*self;
+        buffered.shared.asked();
+        let mut state = buffered.queue.state();
+        match buffered.taken(&mut state) {
+            Some(taken) => Poll::Ready(taken),
+            None => {
+                state.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Buffered {
+    fn drop(&mut self) {
+        self.handle().stop();
+        self.queue.emptied.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to say: a panic of its own has been printed.
+            drop(thread.join());
+        }
+    }
+}
+
+impl fmt::Debug for Buffered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffered").field("waiting", &self.waiting()).field("handle", &self.handle()).finish()
+    }
+}

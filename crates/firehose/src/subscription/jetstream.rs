@@ -1,0 +1,155 @@
+//! Jetstream's side of a subscription: events made into frames, and the seam after a reconnect.
+//!
+//! A Jetstream's cursor is a time, and where it goes over from replay to live the times may go back: so each connection
+//! asks for a few seconds more than it has to, and events that were seen are known by what they are.
+
+use std::collections::{HashSet, VecDeque};
+
+use skytide_atproto::jetstream::{self, EventFrame, EventId};
+use zstd::bulk::Decompressor;
+
+use crate::Error;
+
+/// So many microseconds before its place a connection asks to begin.
+const REWIND: u64 = 5_000_000;
+
+/// Events of so many microseconds are remembered: those that a rewind can bring again, and as many more for times that
+/// go back.
+const REMEMBERED: u64 = 6 * REWIND;
+
+/// No more events are remembered than this, whatever their times say.
+const MOST_REMEMBERED: usize = 1 << 20;
+
+/// The largest address that servers are known to take, in bytes: longer wishes are said after the opening.
+const LONGEST_ADDRESS: usize = 4000;
+
+/// The parameters that a message can say, too.
+const WANTED: [&str; 2] = ["wantedCollections", "wantedDids"];
+
+pub(super) struct Jetstream {
+    decompressor: Option<Decompressor<'static>>,
+    text: Vec<u8>,
+    seen: HashSet<EventId>,
+    /// Those events by time (microseconds), the oldest first.
+    order: VecDeque<(u64, EventId)>,
+}
+
+impl Jetstream {
+    /// Reads events as text, or, with a dictionary, compressed; those of more than `limit` bytes are refused.
+    pub(super) fn new(dictionary: Option<&[u8]>, limit: usize) -> Result<Self, Error> {
+        let decompressor =
+            dictionary.map(Decompressor::with_dictionary).transpose().map_err(Error::Dictionary)?;
+        let room = if decompressor.is_some() { limit } else { 0 };
+        Ok(Self {
+            decompressor,
+            text: Vec::with_capacity(room),
+            seen: HashSet::new(),
+            order: VecDeque::new(),
+        })
+    }
+
+    /// The cursor to ask for where the last event had this one.
+    pub(super) fn rewound(cursor: u64) -> u64 {
+        cursor.saturating_sub(REWIND)
+    }
+
+    /// Makes a message into a frame.
+    pub(super) fn read(&mut self, message: &[u8], is_text: bool) -> Result<EventFrame, String> {
+        if is_text {
+            return jetstream::frame_of(message).map_err(|error| error.to_string());
+        }
+        let Some(decompressor) = &mut self.decompressor else {
+            return Err("a compressed event, and no dictionary was given".to_owned());
+        };
+        self.text.clear();
+        decompressor
+            .decompress_to_buffer(message, &mut self.text)
+            .map_err(|error| format!("an event does not decompress: {error}"))?;
+        jetstream::frame_of(&self.text).map_err(|error| error.to_string())
+    }
+
+    /// Whether an event is new. `newest` is the newest time before it, in microseconds.
+    pub(super) fn see(&mut self, time_us: u64, id: EventId, newest: Option<u64>) -> bool {
+        let oldest = newest.unwrap_or_default().saturating_sub(REMEMBERED);
+        while let Some((time, id)) = self.order.front()
+            && (*time < oldest || self.order.len() >= MOST_REMEMBERED)
+        {
+            self.seen.remove(id);
+            self.order.pop_front();
+        }
+        let is_new = self.seen.insert(id);
+        if is_new {
+            self.order.push_back((time_us, id));
+        }
+        is_new
+    }
+
+    /// Forgets what was seen: it is to come again.
+    pub(super) fn forget(&mut self) {
+        self.seen.clear();
+        self.order.clear();
+    }
+}
+
+/// What a server is asked for: parameters of the address, and, where that would be too long, a message to say after the
+/// opening.
+pub(super) fn ask(
+    parameters: Vec<(String, String)>,
+    is_compressed: bool,
+) -> (Vec<(String, String)>, Option<String>) {
+    let length: usize = parameters.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    let (mut address, hello) = if length <= LONGEST_ADDRESS {
+        (parameters, None)
+    } else {
+        let (wanted, mut rest): (Vec<_>, Vec<_>) =
+            parameters.into_iter().partition(|(name, _)| WANTED.contains(&name.as_str()));
+        let values = |of: &str| -> Vec<String> {
+            wanted.iter().filter(|(name, _)| name == of).map(|(_, value)| value.clone()).collect()
+        };
+        rest.push(("requireHello".to_owned(), "true".to_owned()));
+        (rest, Some(jetstream::options_update(&values(WANTED[0]), &values(WANTED[1]))))
+    };
+    if is_compressed {
+        address.push(("compress".to_owned(), "true".to_owned()));
+    }
+    (address, hello)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(rev: u64, time_us: u64) -> EventFrame {
+        let line = format!(
+            r#"{{"did":"did:plc:abc","time_us":{time_us},"kind":"commit","commit":{{"rev":"{rev}","operation":"delete","collection":"app.bsky.feed.like","rkey":"3mptbyplj5d2a"}}}}"#
+        );
+        jetstream::frame_of(line.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_new_once_though_its_time_may_change() {
+        let mut jetstream = Jetstream::new(None, 1000).unwrap();
+        assert!(jetstream.see(100, event(1, 100).id, None));
+        assert!(!jetstream.see(90, event(1, 90).id, Some(100)));
+        assert!(jetstream.see(90, event(2, 90).id, Some(100)));
+        // Long after, it is forgotten.
+        assert!(jetstream.see(100 + REMEMBERED + 1, event(3, 1).id, Some(100 + REMEMBERED + 1)));
+        assert!(jetstream.see(100, event(1, 100).id, Some(100 + REMEMBERED + 1)));
+    }
+
+    #[test]
+    fn long_wishes_are_said_after_the_opening() {
+        let wish = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let few = vec![wish("wantedCollections", "app.bsky.feed.post"), wish("x", "y")];
+        assert_eq!(ask(few.clone(), false), (few.clone(), None));
+        let compressed = ask(few.clone(), true).0;
+        assert_eq!(compressed.last(), Some(&wish("compress", "true")));
+        let mut many = few;
+        many.extend((0..200).map(|at| wish("wantedDids", &format!("did:plc:{at:024}"))));
+        let (address, hello) = ask(many, false);
+        assert_eq!(address, [wish("x", "y"), wish("requireHello", "true")]);
+        let hello = hello.unwrap();
+        assert!(hello.contains("options_update") && hello.contains("app.bsky.feed.post"));
+        assert_eq!(hello.matches("did:plc:").count(), 200);
+    }
+}

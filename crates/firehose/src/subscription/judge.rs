@@ -1,0 +1,224 @@
+//! Judging what comes over a connection: handed on, dropped as seen, quarantined, or the end; and what of it may be a gap.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use skytide_atproto::{
+    frame::{self, Kind, Peek},
+    message::Message,
+    syntax::parse_time,
+};
+
+use super::{
+    Frame, State, Subscription,
+    taker::{Taker, Taking},
+};
+use crate::{
+    Cause, ConnectionError, Event, Quarantine, StreamError,
+    error::one_line,
+    place::{BELIEVED_AHEAD, Sight},
+};
+
+/// After this many frames that do not decode, one directly after the other, the connection is given up.
+const UNDECODABLE_IN_A_ROW: u32 = 32;
+
+/// So many bytes of an oversized message go into quarantine.
+const HEAD: usize = 4096;
+
+impl Subscription {
+    /// Judges a message that is not too large.
+    pub(super) fn message<T: Taker>(
+        &mut self,
+        bytes: Bytes,
+        is_text: bool,
+        arrival: i64,
+        out: &mut Taking<'_, T>,
+    ) {
+        if let Some(jetstream) = &mut self.jetstream {
+            match jetstream.read(&bytes, is_text) {
+                Ok(event) => {
+                    let seq = u64::try_from(event.time_us).unwrap_or_default();
+                    let is_new = jetstream.see(seq, event.id, self.place.last());
+                    let time = Some(event.time_us.saturating_mul(1000));
+                    let frame =
+                        Frame { bytes: event.bytes.into(), kind: event.kind, seq: Some(seq), time, arrival };
+                    self.reconnected(Some(seq));
+                    if is_new {
+                        self.undecodable = 0;
+                        self.note_jump(&frame);
+                        self.place.pass(seq, time, arrival);
+                        self.hand_out(frame, out);
+                    } else {
+                        self.counters.repeated += 1;
+                    }
+                }
+                Err(reason) => self.quarantine(&bytes, reason, arrival),
+            }
+        } else if is_text {
+            self.counters.texts += 1;
+        } else {
+            match frame::peek(&bytes) {
+                Ok(peek) => self.accept(bytes, peek, arrival, out),
+                Err(error) => self.quarantine(&bytes, error.to_string(), arrival),
+            }
+        }
+    }
+
+    /// Judges a frame that decodes.
+    fn accept<T: Taker>(&mut self, bytes: Bytes, peek: Peek, arrival: i64, out: &mut Taking<'_, T>) {
+        self.undecodable = 0;
+        let Peek { kind, seq, mut time } = peek;
+        match kind {
+            Kind::Error => return self.error_frame(&bytes, arrival),
+            Kind::Info => self.info(&bytes, arrival),
+            Kind::Labels => time = newest_label(&bytes),
+            Kind::Unknown => self.counters.unknown += 1,
+            _ => {}
+        }
+        if seq.is_some() {
+            self.reconnected(seq);
+        }
+        let newest = self.place.newest();
+        match self.place.see(seq, time, arrival) {
+            Sight::New => {}
+            Sight::Repeated => {
+                self.counters.repeated += 1;
+                return;
+            }
+            Sight::Restarted { last } => {
+                self.counters.restarts += 1;
+                let first = seq.unwrap_or_default();
+                tracing::warn!(endpoint = %self.endpoint, last, first, "the numbering began anew");
+                self.settings.report(&Event::Restarted { last, first });
+                self.shared.ledger.enter(arrival, Cause::Restarted { last, first });
+            }
+        }
+        let frame = Frame { bytes, kind, seq, time, arrival };
+        self.note_jump_from(newest, &frame);
+        self.note_chain(&frame);
+        self.hand_out(frame, out);
+    }
+
+    fn hand_out<T: Taker>(&mut self, frame: Frame, out: &mut Taking<'_, T>) {
+        self.counters.frames += 1;
+        self.counters.bytes += frame.bytes.len() as u64;
+        self.last_arrival = Some(frame.arrival);
+        self.fresh.extend(frame.seq);
+        out.taken += 1;
+        out.taker.take(&mut self.shelf, frame);
+    }
+
+    fn note_jump(&mut self, frame: &Frame) {
+        self.note_jump_from(self.place.newest(), frame);
+    }
+
+    /// Enters a jump of the events' time from the newest before this frame. A time that is not believed is no jump.
+    fn note_jump_from(&mut self, newest: Option<i64>, frame: &Frame) {
+        let (Some(limit), Some(from), Some(to), Some(last)) =
+            (self.settings.time_jump, newest, frame.time, self.last_arrival)
+        else {
+            return;
+        };
+        let passed = frame.arrival.saturating_sub(last).max(0);
+        let jump = to.saturating_sub(from).saturating_sub(passed);
+        let is_believed = to <= frame.arrival.saturating_add(BELIEVED_AHEAD);
+        if is_believed && u128::try_from(jump).is_ok_and(|jump| jump > limit.as_nanos()) {
+            tracing::warn!(endpoint = %self.endpoint, from, to, seq = frame.seq, "the time of the events jumped");
+            self.shared.ledger.enter(frame.arrival, Cause::TimeJump { seq: frame.seq, from, to });
+        }
+    }
+
+    /// Enters a commit that does not follow the last one of its repository.
+    fn note_chain(&mut self, frame: &Frame) {
+        let Some(chains) = self.chains.as_mut().filter(|_| matches!(frame.kind, Kind::Commit | Kind::Sync))
+        else {
+            return;
+        };
+        // A message that cannot be read is its reader's to refuse.
+        if let Ok(message) = frame.message()
+            && let Some(broken) = chains.see(&message)
+        {
+            self.shared.ledger.enter(frame.arrival, broken);
+        }
+    }
+
+    fn info(&mut self, bytes: &[u8], arrival: i64) {
+        let parsed = frame::Frame::parse(bytes).and_then(|frame| Message::parse(&frame));
+        if let Ok(Message::Info(info)) = parsed
+            && info.name == "OutdatedCursor"
+        {
+            self.counters.outdated_cursors += 1;
+            tracing::warn!(endpoint = %self.endpoint, "the cursor is older than what the server has");
+            self.settings.report(&Event::OutdatedCursor { message: info.message });
+            let asked = match &self.state {
+                State::Open(connection) => connection.asked().cursor,
+                _ => None,
+            };
+            let message = info.message.map(one_line);
+            self.shared.ledger.enter(arrival, Cause::OutdatedCursor { asked, message });
+        }
+    }
+
+    fn error_frame(&mut self, bytes: &Bytes, arrival: i64) {
+        let parsed = frame::Frame::parse(bytes).and_then(|frame| Message::parse(&frame));
+        let error = match parsed {
+            Ok(Message::Error(error)) => {
+                StreamError { code: one_line(error.error), message: error.message.map(one_line) }
+            }
+            Ok(_) => return,
+            Err(error) => return self.quarantine(bytes, error.to_string(), arrival),
+        };
+        tracing::warn!(endpoint = %self.endpoint, %error, "error frame");
+        self.settings.report(&Event::ErrorFrame(&error));
+        if error.code == "ConsumerTooSlow" {
+            let message = error.message.unwrap_or_default();
+            self.disconnected(self.lasted(), ConnectionError::TooSlow { message });
+        } else {
+            self.counters.disconnects += 1;
+            self.reconnected(None);
+            self.state = State::Failed(error.into());
+        }
+    }
+
+    /// For how long the connection has been open.
+    fn lasted(&self) -> Duration {
+        match &self.state {
+            State::Open(connection) => connection.lasted(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn quarantine(&mut self, bytes: &Bytes, reason: String, arrival: i64) {
+        self.counters.undecodable += 1;
+        self.undecodable += 1;
+        tracing::warn!(endpoint = %self.endpoint, length = bytes.len(), reason, "quarantined a frame");
+        self.shared.ledger.enter(arrival, Cause::Quarantined { seq: None, reason: reason.clone() });
+        let why = Quarantine::Undecodable { reason };
+        self.settings.report(&Event::Quarantined { why, bytes, seq: None });
+        if self.undecodable >= UNDECODABLE_IN_A_ROW {
+            let in_a_row = std::mem::take(&mut self.undecodable);
+            self.disconnected(self.lasted(), ConnectionError::Undecodable { in_a_row });
+        }
+    }
+
+    /// Skips a message over the limit, but moves the place past it where its number can still be read: a reconnect is not
+    /// to meet it again.
+    pub(super) fn oversized(&mut self, bytes: &Bytes, size: u64, arrival: i64) {
+        self.counters.oversized += 1;
+        let (seq, time) = frame::peek_head(bytes);
+        let head = Bytes::copy_from_slice(bytes.get(..HEAD).unwrap_or(bytes));
+        self.place.see(seq, time, arrival);
+        tracing::warn!(endpoint = %self.endpoint, size, seq, "quarantined the head of an oversized message");
+        self.shared.ledger.enter(arrival, Cause::Oversized { seq, size });
+        self.settings.report(&Event::Quarantined { why: Quarantine::Oversized { size }, bytes: &head, seq });
+    }
+}
+
+/// The newest `cts` of a `#labels` message, UTC nanoseconds: it has no other time.
+fn newest_label(bytes: &[u8]) -> Option<i64> {
+    let Ok(Message::Labels(labels)) = frame::Frame::parse(bytes).and_then(|frame| Message::parse(&frame))
+    else {
+        return None;
+    };
+    labels.labels.iter().filter_map(|label| parse_time(label.cts)).max()
+}

@@ -1,0 +1,11 @@
+//! Subscriptions against scripted servers on the loopback.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod gaps;
+mod jetstream;
+mod labels;
+mod receiving;
+mod rules;
+mod support;
+mod tls;
