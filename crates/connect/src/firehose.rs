@@ -7,8 +7,8 @@ use bytes::Bytes;
 use skytide_atproto::columns::{
     Clock, Decoder, EqTest, Literal, PathStep as ColumnStep, StreamColumns, Wanted, WantedStream,
 };
-use skytide_atproto::frame::FrameError;
-use skytide_firehose::Batch;
+use skytide_atproto::frame::{self, FrameError};
+use skytide_firehose::{Batch, Cause, Ledger};
 use skytide_runtime::Epoch;
 use skytide_timestream::engine::hash;
 use skytide_timestream::plan::{Comparison, PathStep, Plan, Scan};
@@ -30,6 +30,8 @@ pub struct FirehoseSource {
     lanes: Vec<u16>,
     /// Frames for which the columns had no room, with their times of arrival.
     full: VecDeque<(Bytes, i64)>,
+    /// Where frames that do not decode are entered, of a subscription.
+    ledger: Option<Ledger>,
     /// What ended the frames, to be said once their points are out.
     failed: Option<SourceError>,
     clock: Clock,
@@ -56,7 +58,8 @@ impl FirehoseSource {
             decoder.connected();
         }
         let lanes = plan.scans.iter().map(|scan| 1 + scan.stream.source).collect();
-        Ok(Self { frames, decoder, lanes, full: VecDeque::new(), failed: None, clock, points: 0 })
+        let ledger = frames.ledger();
+        Ok(Self { frames, decoder, ledger, lanes, full: VecDeque::new(), failed: None, clock, points: 0 })
     }
 
     /// The points decoded so far, as an epoch.
@@ -85,16 +88,23 @@ impl Source for FirehoseSource {
         }
         // What did not fit into the last epoch's columns goes before anything else.
         while let Some((frame, arrival)) = self.full.pop_front() {
-            if self.decoder.push(&frame, arrival) == Err(FrameError::Full) && self.decoder.rows() > 0 {
-                self.full.push_front((frame, arrival));
-                return Ok(Next::Epoch(self.epoch()));
+            match self.decoder.push(&frame, arrival) {
+                Ok(_) => {}
+                Err(FrameError::Full) if self.decoder.rows() > 0 => {
+                    self.full.push_front((frame, arrival));
+                    return Ok(Next::Epoch(self.epoch()));
+                }
+                Err(error) => note_refused(self.ledger.as_ref(), &frame, arrival, &error),
             }
         }
-        let (decoder, full) = (&mut self.decoder, &mut self.full);
+        let (decoder, full, ledger) = (&mut self.decoder, &mut self.full, &self.ledger);
         let batch = self.frames.visit(FRAMES_PER_EPOCH, wait, |frame, arrival| {
-            // What is refused is counted by the decoder; the rest of the stream goes on.
-            if !full.is_empty() || decoder.push(frame, arrival) == Err(FrameError::Full) {
-                full.push_back((Bytes::copy_from_slice(frame), arrival));
+            let waits = !full.is_empty();
+            match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
+                Ok(_) => {}
+                Err(FrameError::Full) => full.push_back((Bytes::copy_from_slice(frame), arrival)),
+                // It is counted by the decoder; the rest of the stream goes on.
+                Err(error) => note_refused(ledger.as_ref(), frame, arrival, &error),
             }
         });
         match batch {
@@ -129,6 +139,15 @@ impl Source for FirehoseSource {
             *status.dropped.entry(reason).or_default() += count;
         }
         status
+    }
+}
+
+/// Enters a frame that only the decoder could tell to be damaged.
+#[cold]
+fn note_refused(ledger: Option<&Ledger>, frame: &[u8], arrival: i64, error: &FrameError) {
+    if let Some(ledger) = ledger {
+        let seq = frame::peek(frame).ok().and_then(|peek| peek.seq);
+        ledger.enter(arrival, Cause::Quarantined { seq, reason: error.to_string() });
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Batch, Blocking};
+use skytide_firehose::{Batch, Blocking, Ledger};
 
 use crate::source::{Progress, SourceError, Status};
 
@@ -111,6 +111,15 @@ impl Frames {
         matches!(self.input, Input::Socket(_))
     }
 
+    /// What a subscription may have missed; frames of other kinds miss nothing.
+    #[must_use]
+    pub fn ledger(&self) -> Option<Ledger> {
+        match &self.input {
+            Input::Socket(subscription) => Some(subscription.handle().ledger()),
+            Input::Recording(_) | Input::Memory { .. } => None,
+        }
+    }
+
     /// What has been read, and what was met on the way.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -129,6 +138,7 @@ impl Frames {
                     ("reconnects", counters.connections.saturating_sub(1)),
                     ("failed attempts", counters.failed_attempts),
                     ("outdated cursors", counters.outdated_cursors),
+                    ("possible gaps", handle.ledger().len()),
                 ];
                 status.dropped.extend(met.into_iter().filter(|(_, count)| *count > 0));
             }

@@ -37,3 +37,8 @@ pub use skytide_sim as sim;
 pub use skytide_timestream as timestream;
 
 pub use skytide_timestream::compile;
+
+/// The programs in the README run as they stand there.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

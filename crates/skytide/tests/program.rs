@@ -208,25 +208,145 @@ fn tail_prints_events_in_jetstreams_shape() {
     assert!(!one.stdout.is_empty() && out(&one).lines().all(|line| line.contains(did)));
 }
 
-#[test]
-fn sim_serves_another_process() {
-    let mut server = Running(
-        skytide(&["sim", "--listen", "127.0.0.1:0", "--accounts", "20", "--rate", "0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap(),
-    );
+/// A simulated network of 20 accounts in a process of its own, as fast as it is read; with further flags.
+fn serve(more: &[&str]) -> (Running, String) {
+    let mut args = vec!["sim", "--listen", "127.0.0.1:0", "--accounts", "20", "--rate", "0"];
+    args.extend(more);
+    let mut server = Running(skytide(&args).stderr(Stdio::piped()).spawn().unwrap());
     let mut said = String::new();
     BufReader::new(server.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
-    let url = said.split_whitespace().find(|word| word.starts_with("ws://")).expect("it says where");
-    let ran = output(&["run", "likes.count()", "--from", url, "--cursor", "oldest", "--limit", "50", "-q"]);
+    let url = said.split_whitespace().find(|word| word.starts_with("ws://")).expect(&said).to_owned();
+    (server, url)
+}
+
+fn lines(output: &Output) -> Vec<serde_json::Value> {
+    out(output).lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+#[test]
+fn sim_serves_another_process() {
+    let (_server, url) = serve(&[]);
+    let ran = output(&["run", "likes.count()", "--from", &url, "--cursor", "oldest", "--limit", "50", "-q"]);
     assert!(ran.status.success(), "{}", err(&ran));
     assert_eq!(out(&ran).lines().count(), 50);
+    // Its labeler is at the same address.
+    let labels = output(&["labels", "--from", &url, "--limit", "20", "-q"]);
+    assert!(labels.status.success(), "{}", err(&labels));
+    let labels = lines(&labels);
+    assert!(labels.len() == 20 && labels.iter().all(|label| label["kind"] == "label"), "{labels:?}");
+    let query = "labels.with_key(val).count()";
+    let ran = output(&["run", query, "--from", &url, "--cursor", "oldest", "--limit", "20", "-q"]);
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert!(lines(&ran).iter().all(|row| row["_key"].is_string() && row["result"].as_i64() > Some(0)));
+}
+
+#[test]
+fn labels_identities_and_accounts_are_asked_about() {
+    let from = "sim:accounts=50,rate=0,events=400";
+    let labels = lines(&output(&["labels", "--from", from, "-q"]));
+    let values = |value: &str| labels.iter().filter(|label| label["label"]["val"] == value).count();
+    assert!(labels.len() >= 400 && values("spam") > 0, "{}", labels.len());
+    let spam = lines(&output(&["labels", "--from", from, "--values", "spam", "-q"]));
+    assert_eq!(spam.len(), values("spam"));
+    let query = "labels.with_key(val).count()";
+    let counts = lines(&output(&["run", query, "--from", from, "--results", "snapshot", "-q"]));
+    let of_spam = counts.iter().find(|row| row["_key"] == "spam").unwrap();
+    assert_eq!(of_spam["result"].as_u64(), Some(values("spam") as u64));
+
+    let from = "sim:accounts=50,rate=0,events=3000";
+    let events = lines(&output(&["tail", "--from", from, "-q"]));
+    let of = |kind: &str| events.iter().filter(|event| event["kind"] == kind).collect::<Vec<_>>();
+    let identities = lines(&output(&["run", "identities.count()", "--from", from, "-q"]));
+    assert_eq!(identities.len(), of("identity").len());
+    let gone = of("account").iter().filter(|event| event["account"]["active"] == false).count();
+    let query = "accounts.filter(not(active)).count()";
+    assert_eq!(lines(&output(&["run", query, "--from", from, "-q"])).len(), gone);
+    assert!(!identities.is_empty() && gone > 0);
+    let both = output(&["run", "{ a: labels.count(), b: posts.count() }", "--from", from]);
+    assert!(!both.status.success() && err(&both).contains("a connection carries either"), "{}", err(&both));
+}
+
+#[test]
+fn tail_prints_every_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let acts = folder.path().join("acts.txt");
+    std::fs::write(
+        &acts,
+        "at 10 sync\nat 20 handle\nat 30 info\nat 40 tombstone # an account is gone\nat 50 migrate\n",
+    )
+    .unwrap();
+    let (_server, url) = serve(&["--acts", &format!("@{}", acts.display()), "--events", "200"]);
+    let kinds = "sync,handle,migrate,tombstone,info";
+    let tail = ["tail", "--from", &url, "--cursor", "oldest", "--kinds", kinds, "--limit", "5", "-q"];
+    let kinds: Vec<_> = lines(&output(&tail)).iter().map(|line| line["kind"].clone()).collect();
+    assert_eq!(kinds, ["sync", "handle", "info", "tombstone", "migrate"]);
+}
+
+#[test]
+fn tail_prints_what_may_have_been_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("@{}", path.display())
+    };
+    let faults = write("faults.txt", "at 100 disconnect\nat 200 garbage\nat 300 oversized\n");
+    let acts = write("acts.txt", "at 150 lost\n");
+    let (_server, url) = serve(&["--faults", &faults, "--acts", &acts]);
+    let tail = ["tail", "--from", &url, "--cursor", "oldest", "--gaps", "--limit", "400", "-q"];
+    let lines_of = lines(&output(&tail));
+    let gaps: Vec<_> = lines_of.iter().enumerate().filter(|(_, line)| line["kind"] == "gap").collect();
+    let causes: Vec<_> = gaps.iter().map(|(_, gap)| gap["gap"]["cause"].clone()).collect();
+    assert_eq!(causes, ["reconnected", "chain_break", "quarantined", "oversized"]);
+    assert_eq!(gaps[0].1["gap"]["asked"], gaps[0].1["gap"]["first"], "the server is inclusive");
+    // Each stands where it belongs.
+    let broken = gaps[1].0;
+    let (did, last) = (&gaps[1].1["gap"]["did"], &gaps[1].1["gap"]["last"]);
+    assert_eq!(&lines_of[broken + 1]["did"], did);
+    assert!(lines_of[..broken].iter().rev().any(|line| &line["commit"]["rev"] == last));
+    let tail = ["tail", "--from", &url, "--cursor", "oldest", "--kinds", "gap", "--limit", "1", "-q"];
+    assert!(lines(&output(&tail)).iter().all(|line| line["kind"] == "gap"));
+
+    let clean = output(&["tail", "--gaps", "--from", "sim:accounts=50,rate=0,events=2000"]);
+    assert!(clean.status.success());
+    assert!(lines(&clean).iter().all(|line| line["kind"] != "gap") && !err(&clean).contains("gaps"));
+}
+
+#[test]
+fn a_jetstream_is_read_by_its_address() {
+    let (_server, url) = serve(&["--events", "2000"]);
+    let url = format!("{url}/subscribe");
+    let collection = "app.bsky.feed.post";
+    let tail =
+        ["tail", "--from", &url, "--cursor", "oldest", "--collections", collection, "--limit", "50", "-q"];
+    let posts = lines(&output(&tail));
+    assert_eq!(posts.len(), 50);
+    assert!(posts.iter().all(|line| line["commit"]["collection"] == collection));
+    let ran = output(&["run", MAIN, "--from", &url, "--cursor", "oldest", "--limit", "50", "-q"]);
+    assert!(ran.status.success(), "{}", err(&ran));
+    let rows = lines(&ran);
+    assert!(rows.len() == 50 && rows.iter().any(|row| row["_key"] == "en"));
+    let misfit = output(&["tail", "--from", "wss://host.invalid", "--dictionary", "Cargo.toml"]);
+    assert!(misfit.status.code() == Some(2) && err(&misfit).contains("is no Jetstream"), "{}", err(&misfit));
+}
+
+#[test]
+fn faults_and_acts_that_are_none_are_named() {
+    for (flag, text, part) in [
+        ("--faults", "explode=3", "explode"),
+        ("--faults", "@/no/such/file", "/no/such/file"),
+        ("--acts", "dance=3", "dance"),
+        ("--acts", "sync=lots", "lots"),
+    ] {
+        let ran = output(&["sim", "--listen", "127.0.0.1:0", flag, text]);
+        assert_eq!(ran.status.code(), Some(2), "{flag} {text}");
+        assert!(err(&ran).contains(flag) && err(&ran).contains(part), "{}", err(&ran));
+    }
 }
 
 #[test]
 fn help_for_every_command() {
-    for command in ["run", "tail", "record", "check", "explain", "functions", "sim", "bench"] {
+    for command in ["run", "tail", "labels", "record", "check", "explain", "functions", "sim", "bench"] {
         let ran = output(&[command, "--help"]);
         assert!(ran.status.success() && out(&ran).contains("Usage"), "{command}");
     }

@@ -63,7 +63,8 @@ pub(super) fn write_labels(
     let mut written = 0;
     for label in &labels.labels {
         let did = label.subject().unwrap_or(label.src);
-        if !wanted(&Subject { kind: Kind::Labels, did: Some(did), collection: None }) {
+        let value = Some(label.val);
+        if !wanted(&Subject { kind: Kind::Labels, did: Some(did), collection: None, value }) {
             continue;
         }
         written += 1;

@@ -19,6 +19,8 @@ pub struct Subject<'a> {
     pub did: Option<&'a str>,
     /// The collection, of an operation of a commit.
     pub collection: Option<&'a str>,
+    /// What a label says.
+    pub value: Option<&'a str>,
 }
 
 /// Appends the wanted events of a frame to `json`, each as a line that ends with `\n`; gives their number.
@@ -40,7 +42,8 @@ pub fn write_events(
         Message::Labels(labels) => Ok(others::write_labels(&labels, time_us, &wanted, json)),
         Message::Unknown(_) => Ok(0),
         message => {
-            let is_wanted = wanted(&Subject { kind: message.kind(), did: message.did(), collection: None });
+            let subject = Subject { kind: message.kind(), did: message.did(), collection: None, value: None };
+            let is_wanted = wanted(&subject);
             if is_wanted {
                 write_message(&message, time_us, json);
             }
@@ -70,7 +73,8 @@ fn write_commit(
 ) -> Result<usize, FrameError> {
     let mut written = 0;
     for (index, op) in commit.ops()?.iter().enumerate() {
-        let subject = Subject { kind: Kind::Commit, did: Some(commit.repo), collection: Some(op.collection) };
+        let collection = Some(op.collection);
+        let subject = Subject { kind: Kind::Commit, did: Some(commit.repo), collection, value: None };
         if !wanted(&subject) {
             continue;
         }

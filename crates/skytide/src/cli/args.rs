@@ -23,7 +23,8 @@ Examples:
 
 A SOURCE is
   sim[:seed=1,accounts=1000,events=N,rate=1000]   a simulated network of its own (the default)
-  wss://HOST, ws://HOST:PORT                      a relay or PDS
+  wss://HOST, ws://HOST:PORT                      a relay, PDS or labeler
+  wss://HOST/subscribe                            a Jetstream (version 1)
   FILE                                            a recording, as `skytide record` writes it
 
 Exit codes: 0 done, 1 the query or the data, 2 usage, 3 the source cannot be reached, 130 interrupted.";
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Print events as JSON lines, in the shape of Jetstream v1
     Tail(TailArgs),
+    /// Print a labeler's labels as JSON lines
+    Labels(LabelsArgs),
     /// Write a source's frames to a file
     Record(RecordArgs),
     /// Check a query: its type and grouping, or what is wrong with it and where
@@ -94,14 +97,20 @@ pub(crate) struct QueryArgs {
     pub(crate) lexicons: Vec<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct FromArgs {
     /// What is read: sim[:…], wss://HOST, ws://HOST:PORT, or a recording
     #[arg(long = "from", value_name = "SOURCE", default_value = "sim")]
     pub(crate) location: Location,
-    /// Where a socket starts: a sequence number, `oldest`, or `live`
+    /// Where a socket starts: a sequence number (of a Jetstream microseconds), `oldest`, or `live`
     #[arg(long, value_name = "CURSOR", default_value = "live")]
     pub(crate) cursor: CursorArg,
+    /// Check that each repository's commits follow each other; a broken chain counts as a possible gap
+    #[arg(long)]
+    pub(crate) chains: bool,
+    /// The zstd dictionary that a Jetstream is to compress its events with
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dictionary: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -124,7 +133,33 @@ pub(crate) struct TailArgs {
     /// Only these accounts
     #[arg(long, value_delimiter = ',', value_name = "DID")]
     pub(crate) dids: Vec<String>,
-    /// End after N events
+    /// Also print what may have been missed, where it may have been: reconnects, damaged frames, broken chains, ...
+    #[arg(long)]
+    pub(crate) gaps: bool,
+    /// End after N lines
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// End after a while: 30s, 5m, 1h30m
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabelsArgs {
+    #[command(flatten)]
+    pub(crate) from: FromArgs,
+    /// Only labels of these values
+    #[arg(long, value_delimiter = ',', value_name = "VALUE")]
+    pub(crate) values: Vec<String>,
+    /// Only labels about these accounts and their records
+    #[arg(long, value_delimiter = ',', value_name = "DID")]
+    pub(crate) dids: Vec<String>,
+    /// Also print what may have been missed, where it may have been
+    #[arg(long)]
+    pub(crate) gaps: bool,
+    /// End after N lines
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
     /// End after a while: 30s, 5m, 1h30m
@@ -180,6 +215,14 @@ pub(crate) struct SimArgs {
     /// Start after the cursor asked for, as the reference PDS does, not at it, as the public relay does
     #[arg(long)]
     pub(crate) exclusive: bool,
+    /// What goes wrong on the wire: chances per million frames (`reset=20,garbage=100`, `all=50`), or @FILE, a script of
+    /// lines as `at 120 reset after 33 bytes`, `connect 2 answer 503`; may be given twice
+    #[arg(long, value_name = "FAULTS")]
+    pub(crate) faults: Vec<String>,
+    /// What happens rarely: chances per million frames (`sync=100,lost=50`), or @FILE, a script of lines as `at 120 sync`;
+    /// may be given twice
+    #[arg(long, value_name = "ACTS")]
+    pub(crate) acts: Vec<String>,
     #[command(flatten)]
     pub(crate) status: StatusArgs,
 }
@@ -264,6 +307,15 @@ pub(crate) enum KindArg {
     Commit,
     Identity,
     Account,
+    Sync,
+    Info,
+    Label,
+    Handle,
+    Migrate,
+    Tombstone,
+    Error,
+    /// What may have been missed
+    Gap,
 }
 
 /// Where a socket starts.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use skytide_connect::run::RunError;
 use skytide_connect::source::SourceError;
+use skytide_firehose::Error;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -50,6 +51,9 @@ impl From<SourceError> for Failure {
         };
         let failure = Self::new(code, error.to_string());
         match error {
+            SourceError::Subscription(Error::Stream(error)) if error.code == "FutureCursor" => failure.hint(
+                "the cursor is of another server, or of a numbering that has begun anew: try --cursor oldest",
+            ),
             SourceError::Subscription(_) => failure
                 .hint("is the address right, and does the network reach it? SKYTIDE_LOG=debug says more"),
             _ => failure,

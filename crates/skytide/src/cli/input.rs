@@ -2,8 +2,8 @@
 
 use skytide_connect::frames::Frames;
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Cursor, Subscription};
-use skytide_sim::{Config, Network, Pacing, Relay, RelayHandle};
+use skytide_firehose::{Cursor, Service, Subscription};
+use skytide_sim::{Config, Labeler, LabelerConfig, Network, Pacing, Relay, RelayHandle, SUBSCRIBE_LABELS};
 
 use super::args::{CursorArg, FromArgs};
 use super::failure::{Failure, SOURCE, USAGE};
@@ -11,6 +11,20 @@ use super::location::{Location, SimLocation};
 
 /// So often is an address tried that has never answered. One that has is sought for ever: a watch outlives a relay's restart.
 const FIRST_ATTEMPTS: u32 = 3;
+
+/// The collections that a Jetstream can be asked for at most.
+const MOST_COLLECTIONS: usize = 100;
+
+/// What is wanted of a source.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wish {
+    /// Which stream of a host; unless given the one that its address names, or the repositories'.
+    pub(crate) service: Option<Service>,
+    /// The collections that matter, all if there are none: for servers that send a choice.
+    pub(crate) collections: Vec<String>,
+    /// The accounts that matter, all if there are none.
+    pub(crate) dids: Vec<String>,
+}
 
 /// An opened source. The simulated network lives as long as this does.
 pub(crate) struct Input {
@@ -22,17 +36,16 @@ pub(crate) struct Input {
 
 impl Input {
     /// Opens it: starts the simulated network, or makes ready to dial, or opens the file.
-    pub(crate) fn open(from: &FromArgs) -> Result<Self, Failure> {
+    pub(crate) fn open(from: &FromArgs, wish: &Wish) -> Result<Self, Failure> {
         match &from.location {
             Location::Sim(sim) => {
-                let relay = start(sim)?;
+                let relay = start(sim, wish.service)?;
                 // It begins with its first client: nothing is missed without a cursor.
-                let frames = socket(&relay.url(), cursor(from.cursor))?.until(sim.events);
+                let frames = socket(&relay.url(), from, wish)?.until(sim.events);
                 Ok(Self { frames, is_real_time: false, _relay: Some(relay) })
             }
             Location::Socket(url) => {
-                let frames = socket(url, cursor(from.cursor))?;
-                Ok(Self { frames, is_real_time: true, _relay: None })
+                Ok(Self { frames: socket(url, from, wish)?, is_real_time: true, _relay: None })
             }
             Location::File(path) => {
                 let mut recording =
@@ -61,25 +74,60 @@ fn cursor(cursor: CursorArg) -> Cursor {
     }
 }
 
-fn socket(url: &str, cursor: Cursor) -> Result<Frames, Failure> {
-    let subscription = Subscription::repos(url)
-        .cursor(cursor)
+fn socket(url: &str, from: &FromArgs, wish: &Wish) -> Result<Frames, Failure> {
+    let service = match (wish.service, Service::named_by(url)) {
+        // Whoever wants the repositories is served by a Jetstream too.
+        (None | Some(Service::Repos), Some(Service::Jetstream)) => Service::Jetstream,
+        (Some(wanted), _) => wanted,
+        (None, named) => named.unwrap_or_default(),
+    };
+    let mut builder = match service {
+        Service::Labels => Subscription::labels(url),
+        Service::Jetstream => {
+            let wanted = Subscription::jetstream(url).dids(&wish.dids);
+            // With more than it takes, everything is asked for; what is not wanted is left out here anyway.
+            let collections = Some(&wish.collections).filter(|wished| wished.len() <= MOST_COLLECTIONS);
+            wanted.collections(collections.into_iter().flatten())
+        }
+        _ => Subscription::repos(url),
+    };
+    if let Some(path) = &from.dictionary {
+        if service != Service::Jetstream {
+            return Err(Failure::new(USAGE, format!("--dictionary: {url} is no Jetstream"))
+                .hint("a Jetstream's address ends in /subscribe"));
+        }
+        let dictionary = std::fs::read(path)
+            .map_err(|error| Failure::new(USAGE, format!("--dictionary {}: {error}", path.display())))?;
+        builder = builder.dictionary(dictionary);
+    }
+    let subscription = builder
+        .cursor(cursor(from.cursor))
+        .check_chains(from.chains)
         .first_attempts(FIRST_ATTEMPTS)
         .blocking()
         .map_err(|error| Failure::new(USAGE, format!("--from {url}: {error}")))?;
     Ok(Frames::socket(subscription))
 }
 
-/// A simulated network on a port of its own.
-fn start(sim: &SimLocation) -> Result<RelayHandle, Failure> {
-    let network = Network::new(Config { seed: sim.seed, accounts: sim.accounts, ..Config::default() });
-    let mut relay = Relay::new(network).pacing(pacing(sim.rate));
+/// A simulated network, or its labeler, on a port of its own.
+fn start(sim: &SimLocation, service: Option<Service>) -> Result<RelayHandle, Failure> {
+    let network = Config { seed: sim.seed, accounts: sim.accounts, ..Config::default() };
+    let relay = match service {
+        Some(Service::Labels) => Relay::serving(SUBSCRIBE_LABELS, labeler(network)),
+        _ => Relay::new(Network::new(network)),
+    };
+    let mut relay = relay.pacing(pacing(sim.rate));
     if let Some(events) = sim.events {
         relay = relay.total(events);
     }
     relay
         .start("127.0.0.1:0")
         .map_err(|error| Failure::new(SOURCE, format!("the simulated network does not start: {error}")))
+}
+
+/// The labeler of a simulated network.
+pub(crate) fn labeler(network: Config) -> Labeler {
+    Labeler::new(LabelerConfig { network, ..LabelerConfig::default() })
 }
 
 /// So many events a second; 0: as fast as they are read.

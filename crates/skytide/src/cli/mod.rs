@@ -51,6 +51,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Tail(args) => tail::tail(&args),
+        Command::Labels(args) => tail::labels(&args),
         Command::Record(args) => record::record(&args),
         Command::Check(args) => query::check(&args),
         Command::Explain(args) => query::explain(&args),

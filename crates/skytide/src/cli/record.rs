@@ -8,7 +8,7 @@ use skytide_firehose::recording::{Compression, Recorder};
 
 use super::args::RecordArgs;
 use super::failure::{DATA, Failure};
-use super::input::Input;
+use super::input::{Input, Wish};
 use super::interrupt::Interrupt;
 use super::status::StatusLine;
 
@@ -19,7 +19,7 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
     let failed =
         |error: &dyn std::fmt::Display| Failure::new(DATA, format!("{}: {error}", args.output.display()));
     let interrupt = Interrupt::listen()?;
-    let mut input = Input::open(&args.from)?;
+    let mut input = Input::open(&args.from, &Wish::default())?;
     let mut recorder =
         Recorder::create(&args.output, Compression::of_path(&args.output)).map_err(|error| failed(&error))?;
     let mut status = StatusLine::new(args.status.quiet, input.is_real_time);

@@ -8,17 +8,19 @@ use std::sync::Arc;
 
 use console::Term;
 use skytide_atproto::columns::Clock;
+use skytide_connect::catalog::Feed;
 use skytide_connect::firehose::FirehoseSource;
 use skytide_connect::reorder::Reorder;
 use skytide_connect::run::{Outcome, RunOptions};
 use skytide_connect::sink::{Arrow, Csv, Ndjson, Sink};
 use skytide_connect::source::Source;
+use skytide_firehose::Service;
 use skytide_timestream::engine::{Mode, answer_schema};
 use skytide_timestream::plan::{Plan, Results};
 
 use super::args::{FormatArg, ModeArg, ResultsArg, RunArgs, TimeArg};
 use super::failure::{DATA, Failure};
-use super::input::Input;
+use super::input::{Input, Wish};
 use super::interrupt::Interrupt;
 use super::query::Compiled;
 use super::status::StatusLine;
@@ -46,7 +48,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     }));
 
     let interrupt = Interrupt::listen()?;
-    let input = Input::open(&args.from)?;
+    let wish = Wish {
+        service: Some(match compiled.catalog.feed(&plan)? {
+            Feed::Repos => Service::Repos,
+            Feed::Labels => Service::Labels,
+        }),
+        collections: compiled.catalog.wanted_collections(&plan).unwrap_or_default(),
+        dids: Vec::new(),
+    };
+    let input = Input::open(&args.from, &wish)?;
     let status = Rc::new(RefCell::new(StatusLine::new(args.status.quiet, input.is_real_time)));
     let mut sink = sink(args, format, results, is_terminal, &plan, &status)?;
     let source = FirehoseSource::new(&plan, &compiled.catalog, input.frames, clock(args.time))?;

@@ -1,13 +1,18 @@
 //! `skytide sim`: a simulated network, or a recording, served to any client.
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 use skytide_connect::run::WAIT;
 use skytide_firehose::recording::Recording;
-use skytide_sim::{Beginning, Config, CursorRule, Network, Relay};
+use skytide_sim::{
+    Beginning, Config, CursorRule, FaultSyntaxError, Faults, Network, OddError, Relay, SUBSCRIBE_LABELS,
+    Script, ScriptError,
+};
 
 use super::args::SimArgs;
 use super::failure::{Failure, SOURCE, USAGE};
-use super::input::pacing;
+use super::input::{labeler, pacing};
 use super::interrupt::Interrupt;
 use super::status::say;
 
@@ -15,14 +20,17 @@ pub(crate) fn sim(args: &SimArgs) -> Result<(), Failure> {
     if !args.rate.is_finite() || args.rate < 0.0 {
         return Err(Failure::new(USAGE, format!("--rate {}: a number of events a second, or 0", args.rate)));
     }
+    let faults = faults(args)?;
+    let network = network(args)?;
     let interrupt = Interrupt::listen()?;
-    let mut relay = match &args.replay {
+    let relay = match &args.replay {
         None => {
-            let network = Config { seed: args.seed, accounts: args.accounts, ..Config::default() };
-            Relay::new(Network::new(network)).pacing(pacing(args.rate))
+            let labeler = labeler(Config { seed: args.seed, accounts: args.accounts, ..Config::default() });
+            Relay::new(network).also(SUBSCRIBE_LABELS, labeler).pacing(pacing(args.rate))
         }
         Some(path) => Relay::repeating(frames(path)?, pacing(args.rate)),
     };
+    let mut relay = relay.faults(faults);
     if let Some(events) = args.events {
         relay = relay.total(events);
     }
@@ -40,8 +48,46 @@ pub(crate) fn sim(args: &SimArgs) -> Result<(), Failure> {
     while !interrupt.seen() {
         std::thread::sleep(WAIT);
     }
+    if !args.status.quiet {
+        for (fault, times) in relay.fault_counts() {
+            say(&format!("{fault}: {times}\n"));
+        }
+    }
     relay.stop();
     Ok(())
+}
+
+/// The network, with what happens rarely.
+fn network(args: &SimArgs) -> Result<Network, Failure> {
+    let mut config = Config { seed: args.seed, accounts: args.accounts, ..Config::default() };
+    let mut script = Script::default();
+    for text in &args.acts {
+        let failed = |error: &dyn Display| Failure::new(USAGE, format!("--acts {text}: {error}"));
+        match text.strip_prefix('@') {
+            Some(file) => {
+                script = read(file, "--acts")?.parse().map_err(|error: ScriptError| failed(&error))?
+            }
+            None => config.odd = text.parse().map_err(|error: OddError| failed(&error))?,
+        }
+    }
+    Ok(Network::new(config).script(script))
+}
+
+/// What goes wrong on the wire.
+fn faults(args: &SimArgs) -> Result<Faults, Failure> {
+    let mut faults = Faults::new(args.seed);
+    for text in &args.faults {
+        let failed = |error: FaultSyntaxError| Failure::new(USAGE, format!("--faults {text}: {error}"));
+        faults = match text.strip_prefix('@') {
+            Some(file) => faults.script(read(file, "--faults")?.parse().map_err(failed)?),
+            None => faults.rates(text.parse().map_err(failed)?),
+        };
+    }
+    Ok(faults)
+}
+
+fn read(file: &str, flag: &str) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| Failure::new(USAGE, format!("{flag} @{file}: {error}")))
 }
 
 /// All frames of a recording.

@@ -1,19 +1,21 @@
-//! `skytide tail`: events as JSON lines, in the shape of Jetstream v1.
+//! `skytide tail` and `skytide labels`: events as JSON lines, in the shape of Jetstream v1, and what may have been missed
+//! between them.
 //!
 //! `time_us` is the frame's own time, not when it was printed: the same frames give the same lines.
 
 use std::io::{self, BufWriter, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use skytide_atproto::frame::{self, Frame, FrameError, Kind};
+use serde_json::json;
+use skytide_atproto::frame::{self, Frame, Kind};
 use skytide_atproto::jetstream::{self, Subject};
 use skytide_connect::run::WAIT;
 use skytide_connect::source::Status;
-use skytide_firehose::Batch;
+use skytide_firehose::{Batch, Cause, Gap, Ledger, Service};
 
-use super::args::{KindArg, TailArgs};
-use super::failure::{DATA, Failure};
-use super::input::Input;
+use super::args::{FromArgs, KindArg, LabelsArgs, StatusArgs, TailArgs};
+use super::failure::{DATA, Failure, USAGE};
+use super::input::{Input, Wish};
 use super::interrupt::Interrupt;
 use super::status::StatusLine;
 
@@ -21,40 +23,75 @@ use super::status::StatusLine;
 const BATCH: usize = 1024;
 
 pub(crate) fn tail(args: &TailArgs) -> Result<(), Failure> {
-    let wanted = Wanted::new(args)?;
+    let wanted = Wanted {
+        kinds: &args.kinds,
+        collections: &args.collections,
+        dids: dids(&args.dids)?,
+        values: &[],
+        gaps: args.gaps || args.kinds.contains(&KindArg::Gap),
+    };
+    let wish = Wish { service: None, collections: args.collections.clone(), dids: args.dids.clone() };
+    let ends = Ends { limit: args.limit, duration: args.duration };
+    print(&args.from, &wish, &wanted, ends, &args.status)
+}
+
+pub(crate) fn labels(args: &LabelsArgs) -> Result<(), Failure> {
+    let wanted = Wanted {
+        kinds: &[],
+        collections: &[],
+        dids: dids(&args.dids)?,
+        values: &args.values,
+        gaps: args.gaps,
+    };
+    let wish = Wish { service: Some(Service::Labels), ..Wish::default() };
+    let ends = Ends { limit: args.limit, duration: args.duration };
+    print(&args.from, &wish, &wanted, ends, &args.status)
+}
+
+/// What ends it beside the source and an interrupt.
+#[derive(Clone, Copy)]
+struct Ends {
+    limit: Option<usize>,
+    duration: Option<Duration>,
+}
+
+fn print(
+    from: &FromArgs,
+    wish: &Wish,
+    wanted: &Wanted<'_>,
+    ends: Ends,
+    status: &StatusArgs,
+) -> Result<(), Failure> {
+    let from = FromArgs { chains: from.chains || wanted.gaps, ..from.clone() };
     let interrupt = Interrupt::listen()?;
-    let mut input = Input::open(&args.from)?;
-    let mut status = StatusLine::new(args.status.quiet, input.is_real_time);
-    let ends = args.duration.map(|duration| Instant::now() + duration);
+    let mut input = Input::open(&from, wish)?;
+    let mut status = StatusLine::new(status.quiet, input.is_real_time);
+    let until = ends.duration.map(|duration| Instant::now() + duration);
     let mut stdout = BufWriter::new(io::stdout().lock());
-    let mut json = String::new();
-    let (mut lines, mut undecodable) = (0, 0);
-    let full = |lines| args.limit.is_some_and(|limit| lines >= limit);
-    while !full(lines) && !interrupt.seen() && ends.is_none_or(|end| Instant::now() < end) {
-        json.clear();
-        let read = input.frames.visit(BATCH, WAIT, |frame, _| {
-            if full(lines) {
-                return;
-            }
-            let before = json.len();
-            match write(frame, &wanted, &mut json) {
-                Ok(events) => lines += events,
-                Err(_) => undecodable += 1,
-            }
-            if let Some(over) = args.limit.and_then(|limit| lines.checked_sub(limit)) {
-                cut(&mut json, before, over);
-                lines -= over;
-            }
-        })?;
-        if read == Batch::Ended {
-            break;
-        }
-        if closed(stdout.write_all(json.as_bytes()).and_then(|()| stdout.flush()))? {
+    let mut lines = Lines { json: String::new(), count: 0, limit: ends.limit, undecodable: 0 };
+    let ledger = input.frames.ledger();
+    let mut gaps = Gaps { ledger: ledger.clone().filter(|_| wanted.gaps), next: 0 };
+    while !lines.is_full() && !interrupt.seen() && until.is_none_or(|until| Instant::now() < until) {
+        lines.json.clear();
+        let read = input.frames.visit(BATCH, WAIT, |frame, arrival| {
+            // What was missed before this frame stands before it.
+            gaps.write(&mut lines);
+            lines.frame(frame, wanted, |seq, reason| {
+                if let Some(ledger) = &ledger {
+                    ledger.enter(arrival, Cause::Quarantined { seq, reason });
+                }
+            });
+        });
+        gaps.write(&mut lines);
+        if closed(stdout.write_all(lines.json.as_bytes()).and_then(|()| stdout.flush()))? {
             return Ok(());
         }
-        status.update(&counted(&input, undecodable), lines);
+        if read? == Batch::Ended {
+            break;
+        }
+        status.update(&counted(&input, lines.undecodable), lines.count);
     }
-    status.finish(&counted(&input, undecodable), lines);
+    status.finish(&counted(&input, lines.undecodable), lines.count);
     interrupt.end()
 }
 
@@ -66,14 +103,6 @@ fn counted(input: &Input, undecodable: u64) -> Status {
     status
 }
 
-/// Takes the last `over` lines after `before` away.
-fn cut(json: &mut String, before: usize, over: usize) {
-    for _ in 0..over {
-        let body = json[before..].strip_suffix('\n').unwrap_or_default();
-        json.truncate(before + body.rfind('\n').map_or(0, |line| line + 1));
-    }
-}
-
 /// Whether the reader went away.
 fn closed(written: io::Result<()>) -> Result<bool, Failure> {
     match written {
@@ -83,10 +112,102 @@ fn closed(written: io::Result<()>) -> Result<bool, Failure> {
     }
 }
 
-/// Appends the wanted events of a frame, in order.
-fn write(bytes: &[u8], wanted: &Wanted<'_>, json: &mut String) -> Result<usize, FrameError> {
-    let time = frame::peek(bytes)?.time.unwrap_or_default();
-    jetstream::write_events(&Frame::parse(bytes)?, time / 1000, |subject| wanted.takes(subject), json)
+/// The lines of a batch, and how many there have been.
+struct Lines {
+    json: String,
+    count: usize,
+    limit: Option<usize>,
+    undecodable: u64,
+}
+
+impl Lines {
+    fn is_full(&self) -> bool {
+        self.limit.is_some_and(|limit| self.count >= limit)
+    }
+
+    /// Adds the wanted events of a frame, in order.
+    fn frame(&mut self, bytes: &[u8], wanted: &Wanted<'_>, refused: impl FnOnce(Option<u64>, String)) {
+        if self.is_full() {
+            return;
+        }
+        let before = self.json.len();
+        let peek = frame::peek(bytes);
+        let time_us = peek.as_ref().ok().and_then(|peek| peek.time).unwrap_or_default() / 1000;
+        let written = Frame::parse(bytes).and_then(|frame| {
+            jetstream::write_events(&frame, time_us, |subject| wanted.takes(subject), &mut self.json)
+        });
+        match written {
+            Ok(events) => self.count += events,
+            Err(error) => {
+                self.undecodable += 1;
+                refused(peek.ok().and_then(|peek| peek.seq), error.to_string());
+            }
+        }
+        if let Some(over) = self.limit.and_then(|limit| self.count.checked_sub(limit)) {
+            self.cut(before, over);
+        }
+    }
+
+    fn line(&mut self, line: &serde_json::Value) {
+        if !self.is_full() {
+            self.json.push_str(&line.to_string());
+            self.json.push('\n');
+            self.count += 1;
+        }
+    }
+
+    /// Takes the last `over` lines after `before` away.
+    fn cut(&mut self, before: usize, over: usize) {
+        for _ in 0..over {
+            let body = self.json[before..].strip_suffix('\n').unwrap_or_default();
+            self.json.truncate(before + body.rfind('\n').map_or(0, |line| line + 1));
+        }
+        self.count -= over;
+    }
+}
+
+/// The entries of the ledger that are printed, as they come.
+struct Gaps {
+    ledger: Option<Ledger>,
+    next: u64,
+}
+
+impl Gaps {
+    fn write(&mut self, lines: &mut Lines) {
+        let Some(ledger) = self.ledger.as_ref().filter(|ledger| ledger.len() > self.next) else { return };
+        for gap in ledger.since(self.next) {
+            self.next = gap.number + 1;
+            lines.line(&line(&gap));
+        }
+    }
+}
+
+/// A gap as a line: when it was found, what happened in a word, its particulars, and all of it in a sentence.
+fn line(gap: &Gap) -> serde_json::Value {
+    let mut what = serde_json::Map::new();
+    what.insert("cause".to_owned(), gap.cause.name().into());
+    let particulars = match &gap.cause {
+        Cause::Reconnected { asked, first, why } => json!({ "asked": asked, "first": first, "why": why }),
+        Cause::OutdatedCursor { asked, message } => json!({ "asked": asked, "message": message }),
+        Cause::Restarted { last, first } => json!({ "last": last, "first": first }),
+        Cause::TimeJump { seq, from, to } => {
+            json!({ "seq": seq, "from_us": from / 1000, "to_us": to / 1000 })
+        }
+        Cause::Quarantined { seq, reason } => json!({ "seq": seq, "reason": reason }),
+        Cause::Oversized { seq, size } => json!({ "seq": seq, "size": size }),
+        Cause::ChainBreak { seq, did, since, last } => {
+            json!({ "seq": seq, "did": did, "since": since, "last": last })
+        }
+        Cause::Overflowed { frames, first, last } => {
+            json!({ "frames": frames, "first": first, "last": last })
+        }
+        _ => json!({}),
+    };
+    if let serde_json::Value::Object(particulars) = particulars {
+        what.extend(particulars);
+    }
+    what.insert("text".to_owned(), gap.cause.to_string().into());
+    json!({ "time_us": gap.at / 1000, "kind": "gap", "gap": what })
 }
 
 /// What the user asked for.
@@ -94,23 +215,33 @@ struct Wanted<'a> {
     kinds: &'a [KindArg],
     collections: &'a [String],
     dids: &'a [String],
+    values: &'a [String],
+    gaps: bool,
 }
 
-impl<'a> Wanted<'a> {
-    fn new(args: &'a TailArgs) -> Result<Self, Failure> {
-        for did in &args.dids {
-            did.parse::<skytide_atproto::syntax::Did>()
-                .map_err(|error| Failure::new(super::failure::USAGE, format!("--dids {did:?}: {error}")))?;
-        }
-        Ok(Self { kinds: &args.kinds, collections: &args.collections, dids: &args.dids })
+/// The accounts, if each is one.
+fn dids(dids: &[String]) -> Result<&[String], Failure> {
+    for did in dids {
+        did.parse::<skytide_atproto::syntax::Did>()
+            .map_err(|error| Failure::new(USAGE, format!("--dids {did:?}: {error}")))?;
     }
+    Ok(dids)
+}
 
+impl Wanted<'_> {
     fn takes(&self, subject: &Subject<'_>) -> bool {
         let kind = match subject.kind {
             Kind::Commit => Some(KindArg::Commit),
             Kind::Identity => Some(KindArg::Identity),
             Kind::Account => Some(KindArg::Account),
-            _ => None,
+            Kind::Sync => Some(KindArg::Sync),
+            Kind::Info => Some(KindArg::Info),
+            Kind::Labels => Some(KindArg::Label),
+            Kind::Handle => Some(KindArg::Handle),
+            Kind::Migrate => Some(KindArg::Migrate),
+            Kind::Tombstone => Some(KindArg::Tombstone),
+            Kind::Error => Some(KindArg::Error),
+            Kind::Unknown => None,
         };
         let matches = |collection: &str| {
             self.collections.iter().any(|wanted| match wanted.strip_suffix('*') {
@@ -121,5 +252,7 @@ impl<'a> Wanted<'a> {
         (self.kinds.is_empty() || kind.is_some_and(|kind| self.kinds.contains(&kind)))
             && (self.dids.is_empty() || self.dids.iter().any(|did| Some(did.as_str()) == subject.did))
             && (self.collections.is_empty() || subject.collection.is_some_and(matches))
+            && (self.values.is_empty()
+                || self.values.iter().any(|value| Some(value.as_str()) == subject.value))
     }
 }

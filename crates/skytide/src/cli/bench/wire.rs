@@ -44,10 +44,8 @@ pub(super) fn subscribe(frames: &Arc<[Bytes]>, pacing: Pacing) -> Result<(RelayH
     let failed = |error: &dyn std::fmt::Display| Failure::new(SOURCE, error.to_string());
     let relay =
         Relay::repeating(frames.to_vec(), pacing).start("127.0.0.1:0").map_err(|error| failed(&error))?;
-    let subscription = Subscription::repos(&relay.url())
-        .cursor(Cursor::Live)
-        .blocking()
-        .map_err(|error| failed(&error))?;
+    let subscription =
+        Subscription::repos(&relay.url()).cursor(Cursor::Live).blocking().map_err(|error| failed(&error))?;
     Ok((relay, Frames::socket(subscription)))
 }
 
