@@ -1,13 +1,13 @@
 //! What a subscription reports beside its frames: counters, and the events worth a line in a log.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{ConnectionError, StreamError};
 
 /// What a subscription has met so far. Every frame that came is in exactly one of `frames`, `repeated`, `undecodable`
-/// and `oversized`, or was an error frame.
+/// and `oversized`, or was an error frame; also where the latter are [handed on](crate::Builder::hand_on_refused).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -100,4 +100,29 @@ pub enum Event<'a> {
     },
     /// The server sent an error frame.
     ErrorFrame(&'a StreamError),
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected { cursor: Some(cursor) } => write!(f, "connected, from {cursor}"),
+            Self::Connected { cursor: None } => f.write_str("connected, live"),
+            Self::Disconnected { error, retry_in } => write!(f, "{error}; again in {retry_in:.1?}"),
+            Self::Quarantined { why, bytes, seq } => {
+                let seq = seq.map_or_else(|| "a frame".to_owned(), |seq| format!("frame {seq}"));
+                match why {
+                    Quarantine::Undecodable { reason } => {
+                        write!(f, "{seq} of {} bytes does not decode: {reason}", bytes.len())
+                    }
+                    Quarantine::Oversized { size } => write!(f, "{seq} of {size} bytes is too large"),
+                }
+            }
+            Self::Restarted { last, first } => write!(f, "the numbering began anew: {first} after {last}"),
+            Self::OutdatedCursor { message } => {
+                f.write_str("the cursor is older than what the server has")?;
+                message.map_or(Ok(()), |message| write!(f, ": {message}"))
+            }
+            Self::ErrorFrame(error) => error.fmt(f),
+        }
+    }
 }

@@ -117,6 +117,26 @@ impl Cause {
     }
 }
 
+impl Cause {
+    /// Whether it is certain that nothing was missed: a reconnect whose first frame is the one asked for, or has the next
+    /// number.
+    #[must_use]
+    pub fn lost_nothing(&self) -> bool {
+        match self {
+            Self::Reconnected { asked: Some(asked), first: Some(first), .. } => {
+                *first == *asked || Some(*first) == asked.checked_add(1)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or =
@@ -319,6 +339,15 @@ mod tests {
             gaps.map(|gap| gap.number).collect::<Vec<_>>(),
         );
         assert_eq!((entered, followed), ((), vec![1]));
+    }
+
+    #[test]
+    fn a_seamless_reconnect_lost_nothing() {
+        let reconnected =
+            |asked, first| Cause::Reconnected { asked, first, why: String::new() }.lost_nothing();
+        assert!(reconnected(Some(5), Some(5)) && reconnected(Some(5), Some(6)));
+        assert!(!reconnected(Some(5), Some(7)) && !reconnected(None, Some(5)) && !reconnected(Some(5), None));
+        assert!(!cause(1).lost_nothing());
     }
 
     #[test]

@@ -66,7 +66,10 @@ pub use ledger::{Cause, Gap, Gaps, Ledger};
 pub use recording::{Compression, CutOff, Recorded, Recorder, Recording, RecordingError};
 pub use service::{SUBSCRIBE_LABELS, SUBSCRIBE_REPOS, Service};
 
-pub use skytide_atproto::frame::Kind;
+pub use skytide_atproto::{
+    frame::Kind,
+    message::{Action, Message},
+};
 pub use subscription::{
     Batch, Blocking, Buffered, BufferedStream, Builder, Cursor, Finish, Frame, Handle, OnClose, Operation,
     Operations, Overflow, Subscription,

@@ -17,6 +17,7 @@ fn the_client_pulls_in_neither_arrow_nor_timely() {
     let names: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     // What it does need is there: the list is one.
     assert!(names.contains(&"skytide-atproto") && names.contains(&"tokio"), "{tree}");
-    let heavy: Vec<_> = names.iter().filter(|name| name.contains("arrow") || name.contains("timely")).collect();
+    let heavy: Vec<_> =
+        names.iter().filter(|name| name.contains("arrow") || name.contains("timely")).collect();
     assert!(heavy.is_empty(), "{heavy:?}");
 }

@@ -113,7 +113,7 @@ impl Blocking {
         shared.asked();
         let frames = self.ready.len().min(max.max(1));
         out.extend(self.ready.drain(self.ready.len() - frames..).rev());
-        shared.hand_on(out.iter().skip(out.len() - frames).filter_map(|frame| frame.seq));
+        shared.hand_on(out.iter().skip(out.len() - frames).filter_map(Frame::mark));
         Some(Batch::Received(frames))
     }
 }
@@ -159,7 +159,7 @@ impl Iterator for Blocking {
             self.ready.reverse();
         }
         let frame = self.ready.pop()?;
-        shared.hand_on(frame.seq);
+        shared.hand_on(frame.mark());
         Some(Ok(frame))
     }
 }

@@ -66,10 +66,13 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frames, an error or the end are there to be taken.
-    fn wake(&self, state: &mut Queued) {
+    /// Frames, an error or the end are there to be taken. The lock is given back first: what a reader's waker does is not
+    /// known here, and it may wait for a reader that is about to take the lock.
+    fn wake(&self, mut state: MutexGuard<'_, Queued>) {
+        let reader = state.reader.take();
+        drop(state);
         self.filled.notify_one();
-        if let Some(reader) = state.reader.take() {
+        if let Some(reader) = reader {
             reader.wake();
         }
     }
@@ -120,6 +123,41 @@ impl Buffered {
         self.queue.state().frames.len()
     }
 
+    /// Adds the frames that are there, at most `max`, to `out`, and gives how many there were, 0 if the subscription has ended.
+    /// Pending where there are none; the waker is called when there are. Asking says that the frames before are
+    /// finished, as everywhere.
+    ///
+    /// # Errors
+    /// What ended the subscription; once.
+    pub fn poll_batch(
+        &self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<Frame>,
+        max: usize,
+    ) -> Poll<Result<usize, Error>> {
+        self.shared.asked();
+        let mut state = self.queue.state();
+        let before = out.len();
+        while out.len() - before < max.max(1) {
+            match self.taken(&mut state) {
+                Some(Some(Ok(frame))) => out.push(frame),
+                // After frames it is for the next poll.
+                Some(Some(Err(error))) if out.len() > before => {
+                    state.error = Some(error);
+                    break;
+                }
+                Some(Some(Err(error))) => return Poll::Ready(Err(error)),
+                Some(None) => return Poll::Ready(Ok(out.len() - before)),
+                None if out.len() > before => break,
+                None => {
+                    state.reader = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(out.len() - before))
+    }
+
     /// Takes what is there: a frame, the error, or the end; none if the reader has to wait.
     fn taken(&self, state: &mut Queued) -> Option<Option<Result<Frame, Error>>> {
         if self.shared.is_stopped() {
@@ -133,7 +171,7 @@ impl Buffered {
         }
         if let Some(frame) = state.frames.pop_front() {
             self.queue.emptied.notify_one();
-            self.shared.hand_on(frame.seq);
+            self.shared.hand_on(frame.mark());
             return Some(Some(Ok(frame)));
         }
         match state.error.take() {
@@ -170,8 +208,9 @@ async fn fill(mut subscription: Subscription, queue: &Queue, overflow: Overflow)
             Ok(_) => {}
             Err(error) => (state.error, state.ended) = (Some(error), true),
         }
-        queue.wake(&mut state);
-        if state.ended {
+        let ended = state.ended;
+        queue.wake(state);
+        if ended {
             return;
         }
     }

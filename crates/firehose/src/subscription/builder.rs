@@ -21,6 +21,9 @@ pub enum OnClose {
 /// The largest jump of the events' time that goes without an entry in the ledger, unless told otherwise.
 const TIME_JUMP: Duration = Duration::from_secs(60);
 
+/// So many attempts may fail before there has been a connection, unless told otherwise.
+const FIRST_ATTEMPTS: u32 = 5;
+
 /// What the client calls itself unless told otherwise.
 const USER_AGENT: &str = concat!("skytide/", env!("CARGO_PKG_VERSION"));
 
@@ -45,6 +48,9 @@ pub(super) struct Settings {
     pub(super) max_frame: usize,
     pub(super) backoff: Backoff,
     pub(super) first_attempts: Option<u32>,
+    pub(super) reconnects: Option<u32>,
+    pub(super) failures: u32,
+    pub(super) hands_on_refused: bool,
     pub(super) on_close: OnClose,
     pub(super) user_agent: HeaderValue,
     pub(super) tls: Option<Arc<ClientConfig>>,
@@ -76,7 +82,10 @@ impl Builder {
             dial_timeout: Duration::from_secs(15),
             max_frame: MAX_FRAME,
             backoff: Backoff::default(),
-            first_attempts: None,
+            first_attempts: Some(FIRST_ATTEMPTS),
+            reconnects: None,
+            failures: 0,
+            hands_on_refused: false,
             on_close: OnClose::Reconnect,
             user_agent: HeaderValue::from_static(USER_AGENT),
             tls: None,
@@ -180,10 +189,35 @@ impl Builder {
         self
     }
 
-    /// How many attempts to connect may fail before there has been any connection; no limit unless given. An address that
-    /// is wrong shows at once, while a connection that once was is sought for as long as the back-off allows.
+    /// How many attempts to connect may fail before there has been any connection: 5 unless given, `None` any number. An
+    /// address that is wrong shows soon, while a connection that once was is sought for as long as the back-off allows.
     pub fn first_attempts(mut self, attempts: impl Into<Option<u32>>) -> Self {
         self.settings.first_attempts = attempts.into();
+        self
+    }
+
+    /// How many times in a row a connection that was lost may be made anew without a frame coming of it; no limit unless
+    /// given. Then the subscription ends with [`Error::GaveUp`], which says how the last attempt failed; with 0 it
+    /// ends with the first loss.
+    pub fn reconnects(mut self, times: impl Into<Option<u32>>) -> Self {
+        self.settings.reconnects = times.into();
+        self
+    }
+
+    /// Begins with the wait that follows so many failures in a row, 0 (no wait) unless given: for a subscription that takes the
+    /// place of one that ended with an error. [`Handle::failures`] says how many that one had.
+    ///
+    /// [`Handle::failures`]: super::Handle::failures
+    pub fn after_failures(mut self, failures: u32) -> Self {
+        self.settings.failures = failures;
+        self
+    }
+
+    /// Whether frames are handed on, too, that the subscription else keeps to itself: error frames, before their rule
+    /// applies, and frames that do not decode behind their header. The latter are quarantined and counted all the
+    /// same. Off unless given.
+    pub fn hand_on_refused(mut self, hand_on: bool) -> Self {
+        self.settings.hands_on_refused = hand_on;
         self
     }
 

@@ -9,6 +9,7 @@ use skytide_atproto::{
     message::{Action, Message},
 };
 
+use super::low_water::Mark;
 use crate::MessageError;
 
 /// A frame as it came, with what is needed to keep one's place.
@@ -57,6 +58,11 @@ impl Frame {
             record: op.record.map(|record| self.bytes.slice_ref(record)),
         });
         Ok(operations.collect())
+    }
+
+    /// Its place, as far as it alone tells: its own time stands for the newest.
+    pub(super) fn mark(&self) -> Option<Mark> {
+        self.seq.map(|seq| Mark { seq, time: self.time })
     }
 
     fn refused(&self, source: frame::FrameError) -> MessageError {
@@ -111,7 +117,7 @@ impl Operation {
     pub fn json(&self) -> cbor::Result<Option<String>> {
         let Some(record) = &self.record else { return Ok(None) };
         let mut text = String::new();
-        json::write(&mut cbor::Cursor::new(record), &mut text)?;
+        json::write_whole(record, &mut text)?;
         Ok(Some(text))
     }
 }

@@ -11,7 +11,10 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-use super::low_water::LowWater;
+use super::{
+    Cursor,
+    low_water::{LowWater, Mark},
+};
 use crate::{Counters, EndpointError, Ledger};
 
 /// Stops and observes a subscription, from any thread.
@@ -37,10 +40,21 @@ impl Handle {
     /// begins there the next time loses nothing.
     #[must_use]
     pub fn cursor(&self) -> Option<u64> {
-        self.shared.published().low.mark()
+        self.shared.published().low.mark().map(|mark| mark.seq)
     }
 
-    /// Says that the frame of this number is finished, where that is [told](super::Finish::Told).
+    /// The [low-water mark](Self::cursor) as the place to begin at the next time: with its time, where that is known, so
+    /// that a numbering that begins anew meanwhile is told.
+    #[must_use]
+    pub fn place(&self) -> Option<Cursor> {
+        self.shared.published().low.mark().map(|mark| match mark.time {
+            Some(time) => Cursor::After { seq: mark.seq, time },
+            None => Cursor::Seq(mark.seq),
+        })
+    }
+
+    /// Says that the frame of this number is finished; see [`Finish`](super::Finish). One that was not handed on says
+    /// nothing.
     pub fn finish(&self, seq: u64) {
         self.shared.published().low.finish(seq);
     }
@@ -62,6 +76,12 @@ impl Handle {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.shared.ledger.clone()
+    }
+
+    /// Failures in a row so far, as the back-off counts them, an error that ended the subscription among them.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.shared.published().failures
     }
 
     /// What the subscription has met so far.
@@ -101,6 +121,7 @@ pub(super) struct Published {
     pub(super) low: LowWater,
     pub(super) parameters: Vec<(String, String)>,
     counters: Counters,
+    failures: u32,
 }
 
 impl Shared {
@@ -108,7 +129,7 @@ impl Shared {
         Self {
             stopped: AtomicBool::new(false),
             waker: AtomicWaker::new(),
-            published: Mutex::new(Published { low, parameters, counters: Counters::default() }),
+            published: Mutex::new(Published { low, parameters, counters: Counters::default(), failures: 0 }),
             ledger: Ledger::default(),
         }
     }
@@ -137,13 +158,15 @@ impl Shared {
         self.published().low.asked();
     }
 
-    /// Notes that frames of these numbers are handed on.
-    pub(super) fn hand_on(&self, seqs: impl IntoIterator<Item = u64>) {
+    /// Notes that these frames are handed on.
+    pub(super) fn hand_on(&self, marks: impl IntoIterator<Item = Mark>) {
         let mut published = self.published();
-        seqs.into_iter().for_each(|seq| published.low.hand_on(seq));
+        marks.into_iter().for_each(|mark| published.low.hand_on(mark));
     }
 
-    pub(super) fn publish(&self, counters: &Counters) {
-        self.published().counters.clone_from(counters);
+    pub(super) fn publish(&self, counters: &Counters, failures: u32) {
+        let mut published = self.published();
+        published.counters.clone_from(counters);
+        published.failures = failures;
     }
 }

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use skytide_atproto::{
-    frame::{self, Kind, Peek},
+    cbor::Cursor,
+    frame::{self, Header, Kind, Peek},
     message::Message,
     syntax::parse_time,
 };
 
 use super::{
     Frame, State, Subscription,
+    low_water::Mark,
     taker::{Taker, Taking},
 };
 use crate::{
@@ -59,7 +61,10 @@ impl Subscription {
         } else {
             match frame::peek(&bytes) {
                 Ok(peek) => self.accept(bytes, peek, arrival, out),
-                Err(error) => self.quarantine(&bytes, error.to_string(), arrival),
+                Err(error) => {
+                    self.quarantine(&bytes, error.to_string(), arrival);
+                    self.hand_out_refused(bytes, arrival, out);
+                }
             }
         }
     }
@@ -69,7 +74,10 @@ impl Subscription {
         self.undecodable = 0;
         let Peek { kind, seq, mut time } = peek;
         match kind {
-            Kind::Error => return self.error_frame(&bytes, arrival),
+            Kind::Error => {
+                self.error_frame(&bytes, arrival);
+                return self.hand_out_refused(bytes, arrival, out);
+            }
             Kind::Info => self.info(&bytes, arrival),
             Kind::Labels => time = newest_label(&bytes),
             Kind::Unknown => self.counters.unknown += 1,
@@ -100,12 +108,30 @@ impl Subscription {
     }
 
     fn hand_out<T: Taker>(&mut self, frame: Frame, out: &mut Taking<'_, T>) {
+        self.barren = 0;
         self.counters.frames += 1;
         self.counters.bytes += frame.bytes.len() as u64;
         self.last_arrival = Some(frame.arrival);
-        self.fresh.extend(frame.seq);
+        let time = self.place.newest();
+        self.fresh.extend(frame.seq.map(|seq| Mark { seq, time }));
         out.taken += 1;
         out.taker.take(&mut self.shelf, frame);
+    }
+
+    /// Hands on an error frame, or one that is in quarantine, to whoever wants them, if it has a header at all.
+    fn hand_out_refused<T: Taker>(&mut self, bytes: Bytes, arrival: i64, out: &mut Taking<'_, T>) {
+        if !self.settings.hands_on_refused {
+            return;
+        }
+        let Ok(kind) = Header::read(&mut Cursor::new(&bytes)).map(|header| header.kind()) else { return };
+        let (seq, time) = frame::peek_head(&bytes);
+        if seq.is_some() && self.place.see(seq, time, arrival) == Sight::Repeated {
+            return;
+        }
+        let newest = self.place.newest();
+        self.fresh.extend(seq.map(|seq| Mark { seq, time: newest }));
+        out.taken += 1;
+        out.taker.take(&mut self.shelf, Frame { bytes, kind, seq, time, arrival });
     }
 
     fn note_jump(&mut self, frame: &Frame) {

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Finish {
     /// By asking for more: everything handed on before is finished then. Right for whoever deals with one frame, or one
-    /// batch, before asking for the next.
+    /// batch, before asking for the next. Who leaves off after a frame without asking for another says so of it with
+    /// [`Handle::finish`](super::Handle::finish); else it comes again the next time.
     #[default]
     ByAsking,
     /// By saying so of each frame with [`Handle::finish`](super::Handle::finish), in any order: for whoever hands frames
@@ -14,50 +15,59 @@ pub enum Finish {
     Told,
 }
 
+/// A frame's number, and the newest time of the frames up to it (UTC nanoseconds).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) seq: u64,
+    pub(super) time: Option<i64>,
+}
+
 /// What was handed on and what of it is finished.
 #[derive(Debug)]
 pub(super) struct LowWater {
     finish: Finish,
-    mark: Option<u64>,
+    mark: Option<Mark>,
     /// Handed on, in order, and whether it is finished. By asking it is only the last one.
-    open: VecDeque<(u64, bool)>,
+    open: VecDeque<(Mark, bool)>,
 }
 
 impl LowWater {
-    pub(super) fn new(finish: Finish, mark: Option<u64>) -> Self {
+    pub(super) fn new(finish: Finish, mark: Option<Mark>) -> Self {
         Self { finish, mark, open: VecDeque::new() }
     }
 
-    /// The number of the last frame of which, and of all before it, the caller has finished.
-    pub(super) fn mark(&self) -> Option<u64> {
+    /// The last frame of which, and of all before it, the caller has finished.
+    pub(super) fn mark(&self) -> Option<Mark> {
         self.mark
     }
 
     /// The caller asks for more.
     pub(super) fn asked(&mut self) {
         if self.finish == Finish::ByAsking
-            && let Some((seq, _)) = self.open.pop_back()
+            && let Some((mark, _)) = self.open.pop_back()
         {
-            self.mark = Some(seq);
+            self.mark = Some(mark);
             self.open.clear();
         }
     }
 
     /// A frame is handed on.
-    pub(super) fn hand_on(&mut self, seq: u64) {
+    pub(super) fn hand_on(&mut self, mark: Mark) {
         if self.finish == Finish::ByAsking {
             self.open.clear();
         }
-        self.open.push_back((seq, false));
+        self.open.push_back((mark, false));
     }
 
     /// The caller says that a frame is finished. One that was not handed on says nothing.
     pub(super) fn finish(&mut self, seq: u64) {
-        if let Some((_, finished)) = self.open.iter_mut().find(|(open, finished)| *open == seq && !finished) {
+        if let Some((_, finished)) =
+            self.open.iter_mut().find(|(open, finished)| open.seq == seq && !finished)
+        {
             *finished = true;
         }
-        while let Some((seq, true)) = self.open.front() {
-            self.mark = Some(*seq);
+        while let Some((mark, true)) = self.open.front() {
+            self.mark = Some(*mark);
             self.open.pop_front();
         }
     }
@@ -72,38 +82,46 @@ impl LowWater {
 mod tests {
     use super::*;
 
+    fn mark(seq: u64) -> Mark {
+        Mark { seq, time: None }
+    }
+
+    fn seq(low: &LowWater) -> Option<u64> {
+        low.mark().map(|mark| mark.seq)
+    }
+
     #[test]
     fn asking_for_more_finishes_what_there_was() {
-        let mut low = LowWater::new(Finish::ByAsking, Some(3));
+        let mut low = LowWater::new(Finish::ByAsking, Some(mark(3)));
         low.asked();
-        assert_eq!(low.mark(), Some(3));
-        low.hand_on(4);
-        low.hand_on(7);
-        assert_eq!(low.mark(), Some(3));
+        assert_eq!(seq(&low), Some(3));
+        low.hand_on(mark(4));
+        low.hand_on(mark(7));
+        assert_eq!(seq(&low), Some(3));
         low.asked();
-        assert_eq!(low.mark(), Some(7));
-        low.hand_on(8);
+        assert_eq!(seq(&low), Some(7));
+        low.hand_on(mark(8));
         low.begin_again();
         low.asked();
-        assert_eq!(low.mark(), Some(7));
+        assert_eq!(seq(&low), Some(7));
     }
 
     #[test]
     fn the_oldest_frame_that_is_open_holds_the_mark() {
         let mut low = LowWater::new(Finish::Told, None);
-        (1..=4).for_each(|seq| low.hand_on(seq));
+        (1..=4).for_each(|seq| low.hand_on(mark(seq)));
         low.asked();
         low.finish(2);
         low.finish(3);
         low.finish(9);
-        assert_eq!(low.mark(), None);
+        assert_eq!(seq(&low), None);
         low.finish(1);
-        assert_eq!(low.mark(), Some(3));
+        assert_eq!(seq(&low), Some(3));
         low.finish(4);
-        assert_eq!(low.mark(), Some(4));
+        assert_eq!(seq(&low), Some(4));
         // Numbers may begin anew.
-        (1..=2).for_each(|seq| low.hand_on(seq));
+        (1..=2).for_each(|seq| low.hand_on(mark(seq)));
         low.finish(1);
-        assert_eq!(low.mark(), Some(1));
+        assert_eq!(seq(&low), Some(1));
     }
 }

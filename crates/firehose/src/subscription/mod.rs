@@ -41,7 +41,7 @@ use self::{
     connection::{Asked, Connection, Received},
     handle::Shared,
     jetstream::Jetstream,
-    low_water::LowWater,
+    low_water::{LowWater, Mark},
     taker::{Shelf, Taker, Taking, Visitor},
 };
 use crate::{
@@ -129,13 +129,15 @@ pub struct Subscription {
     failures: u32,
     /// Attempts to connect in a row that failed, for its limit.
     attempts: u32,
+    /// Connections made anew in a row of which no frame came, for its limit.
+    barren: u32,
     /// Frames in a row that did not decode.
     undecodable: u32,
     counters: Counters,
     /// Where frames that are kept are put.
     shelf: Shelf,
-    /// Numbers of the frames received and not yet handed on.
-    fresh: Vec<u64>,
+    /// The frames received and not yet handed on.
+    fresh: Vec<Mark>,
     shared: Arc<Shared>,
     /// The one frame of [`Stream::poll_next`]: kept so that it is allocated once.
     single: Vec<Frame>,
@@ -146,6 +148,8 @@ type Dial = Pin<Box<dyn Future<Output = Result<Connection, ConnectionError>> + S
 enum State {
     /// The next poll dials.
     Idle,
+    /// The next poll begins the back-off.
+    Resting,
     Dialing(Dial),
     Open(Box<Connection>),
     /// The back-off.
@@ -189,18 +193,20 @@ impl Subscription {
             Service::Jetstream => Some(Jetstream::new(settings.dictionary.as_deref(), settings.max_frame)?),
             Service::Repos | Service::Labels => None,
         };
-        let low = LowWater::new(settings.finish, place.last());
+        let mark = place.last().map(|seq| Mark { seq, time: place.newest() });
+        let low = LowWater::new(settings.finish, mark);
         Ok(Self {
             endpoint,
-            state: State::Idle,
+            state: if settings.failures == 0 { State::Idle } else { State::Resting },
             place,
             jetstream,
             chains: settings.checks_chains.then(Chains::default),
             last_arrival: None,
             reconnect: None,
             ended: String::new(),
-            failures: 0,
+            failures: settings.failures,
             attempts: 0,
+            barren: 0,
             undecodable: 0,
             counters: Counters::default(),
             shelf: Shelf::default(),
@@ -225,7 +231,7 @@ impl Subscription {
         self.state = State::Idle;
         let mark = self.shared.published().low.mark();
         match mark {
-            Some(seq) => self.place.go_back(seq),
+            Some(mark) => self.place.go_back(mark.seq),
             None => self.place = self.settings.cursor.place(),
         }
         if let Some(chains) = &mut self.chains {
@@ -236,7 +242,7 @@ impl Subscription {
         }
         self.last_arrival = None;
         "started again".clone_into(&mut self.ended);
-        (self.failures, self.attempts, self.undecodable) = (0, 0, 0);
+        (self.failures, self.attempts, self.barren, self.undecodable) = (0, 0, 0, 0);
     }
 
     /// Waits for the first frame and adds everything that is ready with it, at most `max` frames, to `out`. Gives how
@@ -289,7 +295,7 @@ impl Subscription {
     /// Counts a frame that a buffer had no room for.
     fn count_overflow(&mut self) {
         self.counters.overflowed += 1;
-        self.shared.publish(&self.counters);
+        self.shared.publish(&self.counters, self.failures);
     }
 
     /// Receives without noting the frames as handed on.
@@ -302,7 +308,7 @@ impl Subscription {
         self.fresh.clear();
         let mut out = Taking { taker, taken: 0 };
         let polled = self.advance(cx, &mut out, max.max(1));
-        self.shared.publish(&self.counters);
+        self.shared.publish(&self.counters, self.failures);
         polled.map_ok(|()| out.taken)
     }
 
@@ -319,6 +325,10 @@ impl Subscription {
             }
             match &mut self.state {
                 State::Idle => self.state = State::Dialing(self.dial()),
+                State::Resting => {
+                    let rest = self.settings.backoff.delay(self.failures, rand::random());
+                    self.state = State::Waiting(Box::pin(tokio::time::sleep(rest)));
+                }
                 State::Dialing(dial) => match dial.as_mut().poll(cx) {
                     Poll::Ready(Ok(connection)) => self.connected(connection),
                     Poll::Ready(Err(error)) => {
@@ -343,7 +353,10 @@ impl Subscription {
                     Poll::Pending => return self.pending(cx),
                 },
                 State::Failed(_) => match std::mem::replace(&mut self.state, State::Ended) {
-                    State::Failed(error) => return Poll::Ready(Err(error)),
+                    State::Failed(error) => {
+                        self.failures = self.failures.saturating_add(1);
+                        return Poll::Ready(Err(error));
+                    }
                     _ => return Poll::Ready(Ok(())),
                 },
                 State::Ended => return Poll::Ready(Ok(())),
@@ -426,6 +439,13 @@ impl Subscription {
         if limits.into_iter().flatten().any(|limit| self.attempts >= limit && self.attempts > 0) {
             self.state = State::Failed(Error::GaveUp { attempts: self.attempts, last: error });
             return;
+        }
+        if self.counters.connections > 0 {
+            if self.settings.reconnects.is_some_and(|limit| self.barren >= limit) {
+                self.state = State::Failed(Error::GaveUp { attempts: self.barren, last: error });
+                return;
+            }
+            self.barren = self.barren.saturating_add(1);
         }
         self.failures = self.failures.saturating_add(1);
         let delay = self.settings.backoff.delay(self.failures, rand::random());

@@ -8,7 +8,7 @@ use std::{
 
 use futures_core::Stream;
 
-use super::{Blocking, Frame, Operation, Subscription};
+use super::{Blocking, Frame, Handle, Operation, Subscription};
 use crate::Error;
 
 /// The operations of a subscription's commits, in order: an [`Iterator`] over a [`Blocking`] subscription, a [`Stream`] over
@@ -36,6 +36,22 @@ impl<F> Operations<F> {
             }
             Err(error) => Some(Err(error)),
         }
+    }
+}
+
+impl Operations<Subscription> {
+    /// A handle that stops and observes the subscription from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.frames.handle()
+    }
+}
+
+impl Operations<Blocking> {
+    /// A handle that stops and observes the subscription from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.frames.handle()
     }
 }
 

@@ -308,7 +308,7 @@ async fn gives_up_after_as_many_attempts_as_allowed(way: Way) {
     // A port that nothing listens on.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let backoff = at_once().limit(3);
-    let mut client = way.open(Subscription::repos(&url(address)).backoff(backoff));
+    let mut client = way.open(Subscription::repos(&url(address)).backoff(backoff).first_attempts(None));
     let error = client.next().await.unwrap().unwrap_err();
     assert!(matches!(error, Error::GaveUp { attempts: 3, last: ConnectionError::Dial { .. } }), "{error:?}");
     assert!(
@@ -440,6 +440,7 @@ async fn frames_that_are_told_finished_move_the_mark(way: Way) {
     handle.finish(1);
     handle.finish(3);
     assert_eq!(handle.cursor(), Some(1));
+    assert_eq!(handle.place(), Some(Cursor::After { seq: 1, time: 1_783_123_201_000_000_000 }));
     // What is not finished comes again.
     handle.stop();
     assert!(client.next().await.is_none());
