@@ -75,8 +75,8 @@ pub enum EndpointError {
         /// What is in the way.
         what: &'static str,
     },
-    /// The address names another method than the one subscribed to.
-    #[error("{text:?} names the method {found}, but the subscription is to {wanted}")]
+    /// The address names another service, or another method, than the one subscribed to.
+    #[error("{text:?} names {found}, but the subscription is to {wanted}")]
     Method {
         /// The text as given.
         text: String,
@@ -252,8 +252,10 @@ fn is_this_machine(host: &str) -> bool {
 fn full_path(path: &str, service: Service) -> Result<String, String> {
     let path = path.trim_end_matches('/');
     let wanted = service.path();
-    if path.ends_with(&wanted) {
-        return Ok(path.to_owned());
+    match Service::named_by(path) {
+        Some(named) if named == service => return Ok(path.to_owned()),
+        Some(other) => return Err(other.to_string()),
+        None => {}
     }
     match path.rsplit_once("/xrpc") {
         Some((before, "")) if wanted.starts_with("/xrpc") => Ok(format!("{before}{wanted}")),
@@ -323,6 +325,8 @@ mod tests {
         }
         assert!(of(&labels, Service::Repos).unwrap_err().to_string().contains(SUBSCRIBE_REPOS));
         assert!(of(&labels, Service::Jetstream).is_err());
+        let refused = of("wss://jetstream.example/subscribe", Service::Labels).unwrap_err().to_string();
+        assert!(refused.contains("names Jetstream, but the subscription is to"), "{refused}");
     }
 
     #[test]
@@ -355,7 +359,7 @@ mod tests {
             ("wss://host?a=b&cursor", "option of its own"),
             (
                 "wss://host/xrpc/com.atproto.label.subscribeLabels",
-                "names the method com.atproto.label.subscribeLabels",
+                "names com.atproto.label.subscribeLabels",
             ),
         ] {
             assert!(refused(text).contains(part), "{text}: {}", refused(text));

@@ -40,5 +40,5 @@ pub use network::{
 pub use relay::{
     Beginning, ConnectFault, CursorRule, Ending, Fault, FaultKind, FaultName, FaultNameError, FaultRates,
     FaultScript, FaultSyntaxError, Faults, Fired, FiredAt, FrameFault, Pacing, Relay, RelayCounters,
-    RelayError, RelayHandle, SUBSCRIBE_LABELS, SUBSCRIBE_REPOS,
+    RelayError, RelayHandle, SUBSCRIBE_JETSTREAM, SUBSCRIBE_LABELS, SUBSCRIBE_REPOS,
 };

@@ -314,7 +314,12 @@ fn tail_prints_what_may_have_been_missed() {
 
 #[test]
 fn a_jetstream_is_read_by_its_address() {
-    let (_server, url) = serve(&["--events", "2000"]);
+    let folder = tempfile::tempdir().unwrap();
+    let dictionary = folder.path().join("a.zdict");
+    std::fs::write(&dictionary, r#"{"did":"did:plc:","time_us":17,"kind":"commit","commit":{"rev":"3m"#)
+        .unwrap();
+    let dictionary = dictionary.to_str().unwrap();
+    let (_server, url) = serve(&["--events", "2000", "--dictionary", dictionary]);
     let url = format!("{url}/subscribe");
     let collection = "app.bsky.feed.post";
     let tail =
@@ -322,6 +327,8 @@ fn a_jetstream_is_read_by_its_address() {
     let posts = lines(&output(&tail));
     assert_eq!(posts.len(), 50);
     assert!(posts.iter().all(|line| line["commit"]["collection"] == collection));
+    let compressed = output(&[&tail[..], &["--dictionary", dictionary]].concat());
+    assert_eq!(lines(&compressed), posts, "{}", err(&compressed));
     let ran = output(&["run", MAIN, "--from", &url, "--cursor", "oldest", "--limit", "50", "-q"]);
     assert!(ran.status.success(), "{}", err(&ran));
     let rows = lines(&ran);

@@ -9,10 +9,13 @@ use tokio::net::TcpListener;
 
 use super::fault::Shared;
 use super::hub::Hub;
+use super::jetstream::Jetstream;
 use super::{Counted, session};
 
 pub(super) struct Door {
     pub(super) hubs: Vec<Hub>,
+    /// The events of the first stream, where they are served.
+    pub(super) jetstream: Option<Jetstream>,
     pub(super) faults: Option<Shared>,
     /// For what happens before it is known which stream a client wants.
     pub(super) counters: Arc<Counted>,

@@ -11,19 +11,20 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::fault::{ConnectFault, Fault, Fired, FiredAt, FrameFault, Plan};
-use super::hub::{Hub, Run, count};
-use super::session::Told;
-use super::wire::{self, BINARY, CONTINUATION, FINAL, PING, TEXT};
+use super::hub::count;
+use super::session::{Served, Told};
+use super::wire::{self, BINARY, CONTINUATION, FINAL, Form, PING, TEXT};
 
 /// A slow socket takes its bytes in portions of this time.
 const PORTION: Duration = Duration::from_millis(50);
 
-/// What goes out at once of an oversized message.
+/// What goes out at once of an oversized message: of a frame, and of an event.
 const PIECE: [u8; 16 << 10] = [0; 16 << 10];
+const SPACES: [u8; 16 << 10] = [b' '; 16 << 10];
 
 pub(super) struct Faulty<'a> {
     plan: Plan<'a>,
-    hub: &'a Hub,
+    served: Served<'a>,
     /// Whether the script's frames of the stream are those of this one.
     scripted: bool,
     slow: Option<Slow>,
@@ -44,6 +45,22 @@ struct Gap {
     seqs: Option<(u64, u64)>,
 }
 
+/// Where a message stands in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// The place of the frame.
+    pub(super) place: u64,
+    /// The time of the event, if it is one.
+    pub(super) time_us: Option<u64>,
+}
+
+impl Spot {
+    /// What a cursor calls the message.
+    fn number(self, payload: &[u8]) -> Option<u64> {
+        self.time_us.or_else(|| frame::peek(payload).ok()?.seq)
+    }
+}
+
 /// How it goes on after a fault.
 enum After {
     /// With the frame.
@@ -55,8 +72,8 @@ enum After {
 }
 
 impl<'a> Faulty<'a> {
-    pub(super) fn new(plan: Plan<'a>, hub: &'a Hub, scripted: bool) -> Self {
-        Self { plan, hub, scripted, slow: None, gap: None }
+    pub(super) fn new(plan: Plan<'a>, served: Served<'a>, scripted: bool) -> Self {
+        Self { plan, served, scripted, slow: None, gap: None }
     }
 
     /// Loses the next frames after the cursor.
@@ -68,22 +85,23 @@ impl<'a> Faulty<'a> {
     pub(super) async fn send(
         &mut self,
         stream: &mut TcpStream,
-        run: &Run,
+        run: &[u8],
+        spots: impl Iterator<Item = Spot>,
     ) -> Result<Option<Told>, std::io::Error> {
         // What has been dealt with, and what may go out up to the message at hand, in how many frames.
         let (mut done, mut at, mut frames) = (0, 0, 0);
-        let ready = |done: usize, at: usize| run.bytes.get(done..at).unwrap_or_default();
-        for ((message, header), place) in wire::messages(&run.bytes).zip(run.first..) {
+        let ready = |done: usize, at: usize| run.get(done..at).unwrap_or_default();
+        for ((message, header), spot) in wire::messages(run).zip(spots) {
             let next = at + message.len();
             let payload = message.get(header..).unwrap_or_default();
-            if self.is_lost(payload) {
+            if self.is_lost(spot, payload) {
                 self.send_frames(stream, ready(done, at), frames).await?;
                 (done, at, frames) = (next, next, 0);
                 continue;
             }
             self.gap_is_over();
             self.plan.next_frame();
-            let of_stream = self.scripted.then_some(place + 1);
+            let of_stream = self.scripted.then_some(spot.place + 1);
             if self.plan.is_due(of_stream) {
                 // Before the fault is taken, so that it stays where the client is gone.
                 self.send_frames(stream, ready(done, at), frames).await?;
@@ -91,8 +109,16 @@ impl<'a> Faulty<'a> {
             }
             let mut parts = None;
             while let Some(fault) = self.plan.due(of_stream) {
-                let fault = self.plan.settle(fault, message.len(), payload.len());
-                self.enter(Fault::Frame(fault.clone()), Some((place, payload)), None);
+                if !self.has_place_for(&fault) {
+                    continue;
+                }
+                let mut fault = self.plan.settle(fault, message.len(), payload.len());
+                if let (FrameFault::Truncated { after: Some(after) }, Form::Events) =
+                    (&mut fault, self.served.form)
+                {
+                    *after = whole_characters(payload, *after);
+                }
+                self.enter(Fault::Frame(fault.clone()), Some((spot, payload)), None);
                 match self.fire(stream, fault, message, payload).await? {
                     After::Frame => {}
                     After::Parts(count) => parts = Some(count),
@@ -100,7 +126,7 @@ impl<'a> Faulty<'a> {
                 }
             }
             if let Some(parts) = parts {
-                self.send_frames(stream, &fragments(payload, parts), 1).await?;
+                self.send_frames(stream, &fragments(self.served.form.kind(), payload, parts), 1).await?;
                 done = next;
             } else {
                 frames += 1;
@@ -112,20 +138,32 @@ impl<'a> Faulty<'a> {
     }
 
     /// Enters a fault that fires: before it does, so that nobody who has met it finds it unrecorded.
-    pub(super) fn enter(&self, fault: Fault, at: Option<(u64, &[u8])>, seqs: Option<RangeInclusive<u64>>) {
-        let frame = at.map(|(place, payload)| FiredAt {
-            of_stream: place + 1,
+    pub(super) fn enter(&self, fault: Fault, at: Option<(Spot, &[u8])>, seqs: Option<RangeInclusive<u64>>) {
+        let frame = at.map(|(spot, payload)| FiredAt {
+            of_stream: spot.place + 1,
             of_connection: Some(self.plan.frames),
-            seq: seq(payload),
+            seq: spot.number(payload),
         });
-        let (connection, stream) = (Some(self.plan.connection), Some(self.hub.path));
+        let (connection, stream) = (Some(self.plan.connection), Some(self.served.path));
         self.plan.shared.log.enter(Fired { fault, connection, stream, frame, seqs });
     }
 
+    /// Whether a fault means something here: not where it is about what events do not have.
+    fn has_place_for(&self, fault: &FrameFault) -> bool {
+        let of_frames = matches!(
+            fault,
+            FrameFault::ThreeItems
+                | FrameFault::UnknownOp { .. }
+                | FrameFault::UnknownType { .. }
+                | FrameFault::Info { .. }
+        );
+        !of_frames || self.served.form == Form::Frames
+    }
+
     /// Whether a frame is one of those that are lost, or one before them that the client has.
-    fn is_lost(&mut self, payload: &[u8]) -> bool {
+    fn is_lost(&mut self, spot: Spot, payload: &[u8]) -> bool {
         let Some(gap) = &mut self.gap else { return false };
-        let seq = seq(payload);
+        let seq = spot.number(payload);
         if seq.is_some_and(|seq| seq <= gap.cursor) {
             return true;
         }
@@ -183,7 +221,9 @@ impl<'a> Faulty<'a> {
                 let bytes = self.garbage(bytes.unwrap_or_default());
                 wire::message(FINAL | BINARY, &bytes)
             }
-            FrameFault::Truncated { after } => wire::message(FINAL | BINARY, head(payload, after)),
+            FrameFault::Truncated { after } => {
+                wire::message(FINAL | self.served.form.kind(), head(payload, after))
+            }
             FrameFault::ThreeItems => {
                 let mut encoder = Encoder::new();
                 encoder.raw(payload).map(0);
@@ -211,7 +251,7 @@ impl<'a> Faulty<'a> {
         bytes
     }
 
-    /// A commit's header, then a byte string that fills the rest.
+    /// Of frames a commit's header, then a byte string that fills the rest; of events the start of one, then spaces.
     async fn write_oversized(&mut self, stream: &mut TcpStream, length: u64) -> Result<(), std::io::Error> {
         // The head of a byte string whose length takes four bytes or eight (RFC 8949, 3.1).
         const BYTES_4: u8 = 0x5a;
@@ -223,12 +263,16 @@ impl<'a> Faulty<'a> {
             Ok(rest) => encoder.raw(&[BYTES_4]).raw(&rest.to_be_bytes()),
             Err(_) => encoder.raw(&[BYTES_8]).raw(&rest.saturating_sub(9).to_be_bytes()),
         };
-        let start = head(encoder.as_bytes(), Some(length));
-        self.write(stream, &wire::header(FINAL | BINARY, length)).await?;
+        let (start, piece) = match self.served.form {
+            Form::Frames => (encoder.as_bytes(), &PIECE),
+            Form::Events | Form::Compressed => (&b"{\"did\":"[..], &SPACES),
+        };
+        let start = head(start, Some(length));
+        self.write(stream, &wire::header(FINAL | self.served.form.kind(), length)).await?;
         self.write(stream, start).await?;
         let mut left = length - start.len() as u64;
         while left > 0 {
-            let piece = head(&PIECE, Some(left));
+            let piece = head(piece, Some(left));
             self.write(stream, piece).await?;
             left -= piece.len() as u64;
             tokio::task::yield_now().await;
@@ -246,8 +290,8 @@ impl<'a> Faulty<'a> {
         if bytes.is_empty() {
             return Ok(());
         }
-        count(&self.hub.counters.sent, frames);
-        count(&self.hub.counters.sent_bytes, bytes.len() as u64);
+        count(&self.served.counters.sent, frames);
+        count(&self.served.counters.sent_bytes, bytes.len() as u64);
         self.write(stream, bytes).await
     }
 
@@ -280,13 +324,20 @@ fn head(bytes: &[u8], length: Option<u64>) -> &[u8] {
     bytes.get(..length).unwrap_or(bytes)
 }
 
-/// One binary message as so many fragments of about the same length.
-fn fragments(payload: &[u8], parts: u16) -> Vec<u8> {
+/// So many bytes of a text, or as many fewer as it takes not to cut a character.
+fn whole_characters(text: &[u8], length: u64) -> u64 {
+    let text = str::from_utf8(text).unwrap_or_default();
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    text.floor_char_boundary(length) as u64
+}
+
+/// One message of this kind as so many fragments of about the same length.
+fn fragments(kind: u8, payload: &[u8], parts: u16) -> Vec<u8> {
     let parts = usize::from(parts.max(1));
     let mut out = Vec::with_capacity(payload.len() + parts * 10);
     for part in 0..parts {
         let bounds = [part, part + 1].map(|part| payload.len() * part / parts);
-        let kind = if part == 0 { BINARY } else { CONTINUATION };
+        let kind = if part == 0 { kind } else { CONTINUATION };
         let last = if part + 1 == parts { FINAL } else { 0 };
         let piece = payload.get(bounds[0]..bounds[1]).unwrap_or_default();
         out.extend_from_slice(&wire::message(last | kind, piece));
@@ -296,8 +347,4 @@ fn fragments(payload: &[u8], parts: u16) -> Vec<u8> {
 
 fn encoded(message: &Message<'_>) -> Vec<u8> {
     wire::message(FINAL | BINARY, &message.to_frame_bytes())
-}
-
-fn seq(payload: &[u8]) -> Option<u64> {
-    frame::peek(payload).ok()?.seq
 }

@@ -13,6 +13,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::faulty::Spot;
+use super::jetstream::{Clock, Stamp};
 use super::window::{Sought, Window};
 use super::wire::{Chunk, Room};
 use super::{Beginning, Counted, CursorRule, Ending, Pacing, Settings};
@@ -36,6 +38,8 @@ pub(super) struct Hub {
 struct State {
     source: Box<dyn FrameSource>,
     window: Window,
+    /// Where events are asked for: their clock, and the counters that tell its time.
+    stamping: Option<(Clock, Arc<Counted>)>,
     ended: bool,
     /// For each client the place of the frame it is sent next.
     readers: BTreeMap<u64, u64>,
@@ -60,6 +64,16 @@ pub(super) struct Run {
     /// Place of the first.
     pub(super) first: u64,
     pub(super) frames: u64,
+    /// For each the times of its events; empty where nobody asks for events.
+    pub(super) stamps: Vec<Stamp>,
+}
+
+impl Run {
+    /// Where each message stands.
+    pub(super) fn spots(&self) -> impl ExactSizeIterator<Item = Spot> + use<> {
+        let first = self.first;
+        (0..self.frames as usize).map(move |at| Spot { place: first + at as u64, time_us: None })
+    }
 }
 
 impl Hub {
@@ -68,10 +82,12 @@ impl Hub {
         source: Box<dyn FrameSource>,
         settings: Settings,
         counters: Arc<Counted>,
+        events: Option<Arc<Counted>>,
     ) -> Self {
         let state = State {
             source,
             window: Window::new(settings.window),
+            stamping: events.map(|counters| (Clock::default(), counters)),
             ended: settings.total == Some(0),
             readers: BTreeMap::new(),
             next_reader: 0,
@@ -100,6 +116,21 @@ impl Hub {
         }
     }
 
+    /// Where a cursor of the events leads by a rule; without one to the live stream.
+    pub(super) fn seek_time(&self, cursor: Option<u64>, rule: CursorRule) -> u64 {
+        let window = &self.state.borrow().window;
+        cursor.map_or(window.end(), |cursor| window.seek_time(cursor, rule))
+    }
+
+    /// As [`Hub::before`], with the times of the first and the last event between the two.
+    pub(super) fn before_in_time(&self, place: u64, frames: u64) -> Option<(u64, RangeInclusive<u64>)> {
+        let window = &self.state.borrow().window;
+        let from = place.saturating_sub(frames).max(window.oldest());
+        let first = window.stamps(from).first()?.first;
+        let end = window.stamps(place.checked_sub(1)?).first()?.end();
+        (first < end).then(|| (from, first..=end - 1))
+    }
+
     /// The place so many frames before another, as far as a cursor could lead there, and the sequence numbers of the first
     /// and the last frame between the two. `None` where there is nothing between.
     pub(super) fn before(&self, place: u64, frames: u64) -> Option<(u64, RangeInclusive<u64>)> {
@@ -124,7 +155,11 @@ impl Hub {
             return 0;
         }
         let (chunk, ended) = Chunk::take(&mut *state.source, made, state.window.newest(), room);
-        if let Some(chunk) = chunk {
+        if let Some(mut chunk) = chunk {
+            if let Some((clock, counters)) = &mut state.stamping {
+                chunk.stamp(clock);
+                counters.newest_seq.store(clock.newest(), Ordering::Relaxed);
+            }
             state.window.push(chunk);
         }
         let new = state.window.end() - made;
@@ -222,7 +257,8 @@ impl<'a> Reader<'a> {
             Some((bytes, next)) => {
                 state.readers.insert(self.id, next);
                 self.hub.changed.notify_waiters();
-                Step::Send(Run { bytes, first: place, frames: next - place })
+                let stamps = state.window.stamps(place).to_vec();
+                Step::Send(Run { bytes, first: place, frames: next - place, stamps })
             }
             None if state.ended && self.hub.settings.ending == Ending::Close => Step::Close,
             None => Step::Wait,

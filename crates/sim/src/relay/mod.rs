@@ -16,7 +16,9 @@
 mod door;
 mod fault;
 mod faulty;
+mod handshake;
 mod hub;
+mod jetstream;
 mod renumbered;
 mod session;
 mod window;
@@ -42,6 +44,7 @@ pub use fault::{
 };
 use fault::{Log, Shared};
 use hub::Hub;
+use jetstream::Jetstream;
 use renumbered::Renumbered;
 
 /// The path of a relay's stream of repositories, where nothing else is said.
@@ -49,6 +52,9 @@ pub const SUBSCRIBE_REPOS: &str = "/xrpc/com.atproto.sync.subscribeRepos";
 
 /// The path of a labeler's stream.
 pub const SUBSCRIBE_LABELS: &str = "/xrpc/com.atproto.label.subscribeLabels";
+
+/// The path of a Jetstream, version 1.
+pub const SUBSCRIBE_JETSTREAM: &str = "/subscribe";
 
 /// When frames are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -94,6 +100,16 @@ pub enum CursorRule {
     Exclusive,
 }
 
+impl CursorRule {
+    /// The first number that a cursor leads to.
+    fn first(self, cursor: u64) -> u64 {
+        match self {
+            Self::Inclusive => cursor,
+            Self::Exclusive => cursor.saturating_add(1),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Settings {
     pacing: Pacing,
@@ -109,6 +125,8 @@ struct Settings {
 pub struct Relay {
     streams: Vec<(&'static str, Box<dyn FrameSource>)>,
     settings: Settings,
+    has_jetstream: bool,
+    dictionary: Option<Vec<u8>>,
     faults: Option<Faults>,
 }
 
@@ -145,7 +163,13 @@ impl Relay {
             window: 4096,
             total: None,
         };
-        Self { streams: vec![(path, Box::new(source))], settings, faults: None }
+        Self {
+            streams: vec![(path, Box::new(source))],
+            settings,
+            has_jetstream: false,
+            dictionary: None,
+            faults: None,
+        }
     }
 
     /// Serves another stream at its own path. All settings hold for each stream by itself, whenever they are made: so
@@ -153,6 +177,37 @@ impl Relay {
     #[must_use]
     pub fn also(mut self, path: &'static str, source: impl FrameSource + 'static) -> Self {
         self.streams.push((path, Box::new(source)));
+        self
+    }
+
+    /// Serves the first stream, of repositories, as a Jetstream does too, at [`SUBSCRIBE_JETSTREAM`]: each operation of a
+    /// commit, each `#identity` and each `#account` as a text message of JSON. Default: not, since then each frame has to be
+    /// read as it is made. A stream that is served at this path keeps it.
+    ///
+    /// - `time_us` is the frame's `time`, or, where there has been an event at or after it, a microsecond after the last
+    ///   one; the events of a frame follow each other by a microsecond. So it rises strictly, and is the same for every
+    ///   client and in every run. An operation has its time whether a client wants it or not. A `time` more than a day
+    ///   ahead counts only where the frame before said the same.
+    /// - A frame that cannot be read has no events; where a record cannot be that a client wants, the frame has none for it.
+    /// - Parameters are `wantedCollections` and `wantedDids`, as often as need be, `cursor` (microseconds; inclusive; one
+    ///   older than the window is the oldest there is, one in the future live), `compress` and `requireHello`. What is
+    ///   malformed or too much is answered with 400.
+    /// - A text message `options_update` replaces the wants. One that is malformed or wants too much, and text that is no
+    ///   JSON with a type, end the connection with 1008.
+    /// - A client that falls behind the window is closed with 1008 and `ConsumerTooSlow` as the reason.
+    /// - [`Relay::cursor_rule`] and [`Relay::notices`] are not for it; what faults do to it is told at [`FaultScript`] and
+    ///   [`FrameFault`]. Numbers that begin anew change no times.
+    #[must_use]
+    pub fn jetstream(mut self) -> Self {
+        self.has_jetstream = true;
+        self
+    }
+
+    /// A zstd dictionary, with which a [Jetstream](Relay::jetstream) compresses each event by itself, as a binary message,
+    /// for a client that says `compress=true`. Without one such a client is answered with 400.
+    #[must_use]
+    pub fn dictionary(mut self, dictionary: impl Into<Vec<u8>>) -> Self {
+        self.dictionary = Some(dictionary.into());
         self
     }
 
@@ -217,19 +272,25 @@ impl Relay {
     /// Listens on an address (port 0: any free port) and serves from a thread of its own.
     ///
     /// # Errors
-    /// [`RelayError`] where the address cannot be listened on, or the system gives no thread.
+    /// [`RelayError`] where the address cannot be listened on, the dictionary is none, or the system gives no thread.
     pub fn start(self, address: impl ToSocketAddrs) -> Result<RelayHandle, RelayError> {
+        if let Some(dictionary) = &self.dictionary {
+            jetstream::compressor(dictionary).map_err(RelayError::Dictionary)?;
+        }
         let listener = TcpListener::bind(address).map_err(RelayError::Listen)?;
         listener.set_nonblocking(true).map_err(RelayError::Listen)?;
         let address = listener.local_addr().map_err(RelayError::Listen)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RelayError::Thread)?;
         let (stop, stopped) = oneshot::channel();
-        let Self { streams, settings, faults } = self;
+        let Self { streams, settings, has_jetstream, dictionary, faults } = self;
         let log = Arc::new(Log::default());
         let door_counters = Arc::new(Counted::default());
         let counters: Vec<_> = streams.iter().map(|(path, _)| (*path, Arc::<Counted>::default())).collect();
-        let handle = (Arc::clone(&log), Arc::clone(&door_counters), counters.clone());
+        let events = has_jetstream.then(Arc::<Counted>::default);
+        let mut all_counters = counters.clone();
+        all_counters.extend(events.clone().map(|events| (SUBSCRIBE_JETSTREAM, events)));
+        let handle = (Arc::clone(&log), Arc::clone(&door_counters), all_counters);
         let thread = std::thread::Builder::new()
             .name("relay".to_owned())
             .spawn(move || {
@@ -240,11 +301,13 @@ impl Relay {
                         source =
                             Box::new(Renumbered::new(source, renumbered.clone(), path, Arc::clone(&log)));
                     }
-                    Hub::new(path, source, settings, counters)
+                    let events = events.clone().filter(|_| place == 0);
+                    Hub::new(path, source, settings, counters, events)
                 });
                 let hubs = hubs.collect();
+                let jetstream = events.map(|counters| Jetstream { counters, dictionary });
                 let faults = faults.map(|faults| Shared::new(faults, log));
-                let door = Rc::new(Door { hubs, faults, counters: door_counters });
+                let door = Rc::new(Door { hubs, jetstream, faults, counters: door_counters });
                 tokio::task::LocalSet::new().block_on(&runtime, async {
                     tokio::select! {
                         () = door::run(door, listener) => {}
@@ -265,6 +328,7 @@ impl std::fmt::Debug for Relay {
         f.debug_struct("Relay")
             .field("streams", &paths)
             .field("settings", &self.settings)
+            .field("has_jetstream", &self.has_jetstream)
             .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
@@ -362,13 +426,13 @@ pub struct RelayCounters {
     pub refused: u64,
     /// Subscriptions that were ended with `ConsumerTooSlow`.
     pub too_slow: u64,
-    /// Frames made.
+    /// Frames made. A Jetstream makes none: its events are of the frames of another stream.
     pub made: u64,
-    /// Frames given to sockets, over all subscriptions: what a client has read is counted.
+    /// Frames, and events of a Jetstream, given to sockets, over all subscriptions: what a client has read is counted.
     pub sent: u64,
     /// Bytes given to sockets for them.
     pub sent_bytes: u64,
-    /// Sequence number of the newest frame; 0 before the first.
+    /// Sequence number of the newest frame, of a Jetstream the time of the newest event in microseconds; 0 before the first.
     pub newest_seq: u64,
 }
 
@@ -406,6 +470,9 @@ pub enum RelayError {
     /// The address cannot be listened on.
     #[error("cannot listen on the address")]
     Listen(#[source] std::io::Error),
+    /// The dictionary is none.
+    #[error("the dictionary cannot be compressed with")]
+    Dictionary(#[source] std::io::Error),
     /// The system gives no thread or no runtime for it.
     #[error("cannot start the relay's thread")]
     Thread(#[source] std::io::Error),

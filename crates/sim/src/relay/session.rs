@@ -1,4 +1,4 @@
-//! One client of a relay: the handshake, the cursor, then frames until either side ends it.
+//! One client of a relay: the handshake, the cursor, then frames or their events until either side ends it.
 //!
 //! Messages are written to the socket below the WebSocket library, as runs of bytes that are messages already; the
 //! library still reads, answers pings and does the closing. Its own buffer is flushed before each run, so the two never
@@ -11,23 +11,32 @@ use skytide_atproto::message::{ErrorMessage, Info, Message};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message as WsMessage};
 
-use super::CursorRule;
 use super::door::Door;
 use super::fault::{ConnectFault, Fault, FaultName, Fired, Met, Plan};
-use super::faulty::Faulty;
+use super::faulty::{Faulty, Spot};
+use super::handshake::{Asked, Subscribe};
 use super::hub::{Hub, Reader, Step, count};
+use super::jetstream::{Events, OptionsError};
 use super::window::Sought;
+use super::wire::Form;
+use super::{Counted, CursorRule, SUBSCRIBE_JETSTREAM};
 
 /// For a handshake, and for a client to answer a close.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 type Socket = WebSocketStream<TcpStream>;
+
+/// What a client is served.
+#[derive(Clone, Copy)]
+pub(super) struct Served<'a> {
+    pub(super) path: &'static str,
+    pub(super) counters: &'a Counted,
+    pub(super) form: Form,
+}
 
 /// Serves a client until its connection ends.
 pub(super) async fn serve(door: &Door, mut stream: TcpStream) -> Result<(), Error> {
@@ -50,8 +59,8 @@ pub(super) async fn serve(door: &Door, mut stream: TcpStream) -> Result<(), Erro
         }
         _ => {}
     }
-    let (mut wanted, mut cursor) = (0, None);
-    let request = Subscribe { door, answer: met.refusal.as_ref(), wanted: &mut wanted, cursor: &mut cursor };
+    let mut asked = None;
+    let request = Subscribe { door, answer: met.refusal.as_ref(), asked: &mut asked };
     let handshake = tokio_tungstenite::accept_hdr_async(stream, request);
     let socket = match tokio::time::timeout(PATIENCE, handshake).await {
         Ok(Ok(socket)) => socket,
@@ -66,82 +75,235 @@ pub(super) async fn serve(door: &Door, mut stream: TcpStream) -> Result<(), Erro
             return Ok(());
         }
     };
+    let (wanted, cursor, events) = match (asked, &door.jetstream) {
+        (Some(Asked::Frames(wanted, cursor)), _) => (wanted, cursor, None),
+        (Some(Asked::Events(options)), Some(jetstream)) => {
+            (0, None, Some((Events::new(options, jetstream)?, &*jetstream.counters)))
+        }
+        _ => return Ok(()),
+    };
     let Some(hub) = door.hubs.get(wanted) else { return Ok(()) };
-    let faulty = plan.map(|plan| Faulty::new(plan, hub, wanted == 0));
-    subscribe(hub, socket, cursor, faulty, &met).await
+    let served = match &events {
+        None => Served { path: hub.path, counters: &hub.counters, form: Form::Frames },
+        Some((events, counters)) => Served { path: SUBSCRIBE_JETSTREAM, counters, form: events.form() },
+    };
+    let client = Client {
+        hub,
+        served,
+        events: events.map(|(events, _)| events),
+        faulty: plan.map(|plan| Faulty::new(plan, served, wanted == 0)),
+    };
+    client.subscribe(socket, cursor, &met).await
 }
 
-/// From the cursor to the end of the connection.
-async fn subscribe(
-    hub: &Hub,
-    mut socket: Socket,
-    cursor: Option<u64>,
-    mut faulty: Option<Faulty<'_>>,
-    met: &Met,
-) -> Result<(), Error> {
-    let mut rule = hub.settings.rule;
-    if let (Some(faulty), Some(_), Some(other)) = (&faulty, cursor, met.rule) {
-        rule = other.unwrap_or(match rule {
+/// A client that is served.
+struct Client<'a> {
+    hub: &'a Hub,
+    served: Served<'a>,
+    /// Where it is served events: those it wants.
+    events: Option<Events>,
+    faulty: Option<Faulty<'a>>,
+}
+
+impl Client<'_> {
+    /// From the cursor to the end of the connection.
+    async fn subscribe(mut self, mut socket: Socket, cursor: Option<u64>, met: &Met) -> Result<(), Error> {
+        while self.events.as_ref().is_some_and(|events| events.awaits_hello) {
+            let said = socket.next().await;
+            if let Some(told) = self.heard(&mut socket, said).await? {
+                return self.end(socket, told).await;
+            }
+        }
+        let place = match &self.events {
+            Some(_) => self.begin_in_time(met),
+            None => {
+                let rule = self.rule(self.hub.settings.rule, cursor, met);
+                match self.hub.seek(cursor, rule) {
+                    Sought::At(place) => self.shift(place, cursor, met),
+                    Sought::Outdated(place) => {
+                        if self.hub.settings.notices {
+                            let message = Some("Requested cursor exceeded limit. Possibly missing events");
+                            let notice = Message::Info(Info { name: "OutdatedCursor", message });
+                            socket.send(frame(&notice)).await?;
+                        }
+                        place
+                    }
+                    Sought::Future if self.hub.settings.notices => {
+                        count(&self.served.counters.refused, 1);
+                        return self.refuse(socket, "FutureCursor", "Cursor in the future.").await;
+                    }
+                    Sought::Future => self.hub.end(),
+                }
+            }
+        };
+        count(&self.served.counters.connections, 1);
+        let reader = Reader::new(self.hub, place);
+        let told = self.stream_to(&mut socket, &reader).await?;
+        drop(reader);
+        self.end(socket, told).await
+    }
+
+    /// Where the events begin.
+    fn begin_in_time(&mut self, met: &Met) -> u64 {
+        let cursor = self.events.as_ref().and_then(|events| events.cursor);
+        let rule = self.rule(CursorRule::Inclusive, cursor, met);
+        let sought = self.hub.seek_time(cursor, rule);
+        let place = self.shift(sought, cursor, met);
+        let live = self.hub.end();
+        if let (Some(events), Some(cursor)) = (&mut self.events, cursor) {
+            if place == sought {
+                events.from = rule.first(cursor);
+            }
+            if let Some(seam) = met.seam.filter(|_| place < live) {
+                events.expect_seam(seam, live);
+            }
+        }
+        place
+    }
+
+    /// The rule that a cursor is read by.
+    fn rule(&self, usual: CursorRule, cursor: Option<u64>, met: &Met) -> CursorRule {
+        let (Some(faulty), Some(_), Some(other)) = (&self.faulty, cursor, met.rule) else { return usual };
+        let rule = other.unwrap_or(match usual {
             CursorRule::Inclusive => CursorRule::Exclusive,
             CursorRule::Exclusive => CursorRule::Inclusive,
         });
         faulty.enter(Fault::Connect(ConnectFault::Cursor { rule: Some(rule) }), None, None);
+        rule
     }
-    let place = match hub.seek(cursor, rule) {
-        Sought::At(mut place) => {
-            if let (Some(faulty), Some(cursor)) = (&mut faulty, cursor) {
-                let before = met.duplicates.and_then(|frames| hub.before(place, frames));
-                match (met.gap, before) {
-                    (Some(frames), _) => faulty.lose(frames, cursor),
-                    (None, Some((from, seqs))) => {
-                        let frames = Some(place - from);
-                        faulty.enter(Fault::Connect(ConnectFault::Duplicates { frames }), None, Some(seqs));
-                        place = from;
+
+    /// The place where a replay begins that its cursor has begin at this one.
+    fn shift(&mut self, place: u64, cursor: Option<u64>, met: &Met) -> u64 {
+        let (Some(faulty), Some(cursor)) = (&mut self.faulty, cursor) else { return place };
+        let before = met.duplicates.and_then(|frames| match self.events {
+            Some(_) => self.hub.before_in_time(place, frames),
+            None => self.hub.before(place, frames),
+        });
+        match (met.gap, before) {
+            (Some(frames), _) => faulty.lose(frames, cursor),
+            (None, Some((from, seqs))) => {
+                let frames = Some(place - from);
+                faulty.enter(Fault::Connect(ConnectFault::Duplicates { frames }), None, Some(seqs));
+                return from;
+            }
+            (None, None) => {}
+        }
+        place
+    }
+
+    async fn stream_to(&mut self, socket: &mut Socket, reader: &Reader<'_>) -> Result<Told, Error> {
+        loop {
+            let changed = self.hub.changed();
+            match reader.step() {
+                Step::Send(run) => {
+                    let sent = match &mut self.events {
+                        None => self.send(socket, &run.bytes, run.spots()).await?,
+                        Some(events) => {
+                            let messages = events.of(&run)?;
+                            if let (Some(faulty), Some((events, times))) = (&self.faulty, messages.again) {
+                                let seam = ConnectFault::Seam { events: Some(events) };
+                                faulty.enter(Fault::Connect(seam), None, Some(times));
+                            }
+                            self.send(socket, &messages.bytes, messages.spots.into_iter()).await?
+                        }
+                    };
+                    if let Some(told) = sent {
+                        return Ok(told);
                     }
-                    (None, None) => {}
+                    // What the client has said meanwhile, without waiting.
+                    while let Some(said) = socket.next().now_or_never() {
+                        if let Some(told) = self.heard(socket, said).await? {
+                            return Ok(told);
+                        }
+                    }
+                    // A socket that always takes more must not keep the thread from other clients.
+                    tokio::task::yield_now().await;
+                }
+                Step::Wait => {
+                    tokio::select! {
+                        () = changed => {}
+                        said = socket.next() => if let Some(told) = self.heard(socket, said).await? {
+                            return Ok(told);
+                        }
+                    }
+                }
+                Step::TooSlow => return Ok(Told::TooSlow),
+                Step::Close => return Ok(Told::End),
+            }
+        }
+    }
+
+    /// Sends messages, and what goes wrong with them. What it gives ends the connection.
+    async fn send(
+        &mut self,
+        socket: &mut Socket,
+        messages: &[u8],
+        spots: impl ExactSizeIterator<Item = Spot>,
+    ) -> Result<Option<Told>, std::io::Error> {
+        if let Some(faulty) = &mut self.faulty {
+            return faulty.send(socket.get_mut(), messages, spots).await;
+        }
+        // Before, so that nobody who has read a message finds it uncounted.
+        count(&self.served.counters.sent, spots.len() as u64);
+        count(&self.served.counters.sent_bytes, messages.len() as u64);
+        socket.get_mut().write_all(messages).await?;
+        Ok(None)
+    }
+
+    /// Takes note of what a client said; gives how it ended, if it did. Pings and closes are answered by the library, the
+    /// answer only has to be flushed; all else a subscriber says means nothing but to a Jetstream.
+    async fn heard(
+        &mut self,
+        socket: &mut Socket,
+        said: Option<Result<WsMessage, Error>>,
+    ) -> Result<Option<Told>, Error> {
+        match (said, &mut self.events) {
+            (None | Some(Err(Error::ConnectionClosed)), _) => return Ok(Some(Told::Gone)),
+            (Some(Err(error)), _) => return Err(error),
+            (Some(Ok(WsMessage::Text(text))), Some(events)) => {
+                if let Err(error) = events.hear(&text) {
+                    return Ok(Some(Told::Misheard(error)));
                 }
             }
-            place
+            (Some(Ok(_)), _) => socket.flush().await?,
         }
-        Sought::Outdated(place) => {
-            if hub.settings.notices {
-                let message = Some("Requested cursor exceeded limit. Possibly missing events");
-                let notice = Message::Info(Info { name: "OutdatedCursor", message });
-                socket.send(frame(&notice)).await?;
+        Ok(None)
+    }
+
+    async fn end(self, mut socket: Socket, told: Told) -> Result<(), Error> {
+        match told {
+            Told::Gone => Ok(()),
+            Told::End => close(socket, CloseCode::Normal, "").await,
+            Told::TooSlow => {
+                count(&self.served.counters.too_slow, 1);
+                self.refuse(socket, "ConsumerTooSlow", "Stream consumer too slow").await
             }
-            place
+            Told::Cut => {
+                let stream = socket.get_mut();
+                stream.shutdown().await?;
+                // Dropped with something unread it would be reset.
+                drop(tokio::time::timeout(PATIENCE, until_gone(stream)).await);
+                Ok(())
+            }
+            Told::Reset => Ok(socket.get_ref().set_zero_linger()?),
+            Told::Code(code) => close(socket, CloseCode::from(code), "").await,
+            Told::Error(name) => self.refuse(socket, name.as_str(), "on purpose").await,
+            Told::Misheard(error) => close(socket, CloseCode::Policy, &error.to_string()).await,
+            Told::Nothing => {
+                until_gone(socket.get_mut()).await;
+                Ok(())
+            }
         }
-        Sought::Future if hub.settings.notices => {
-            count(&hub.counters.refused, 1);
-            return refuse(socket, "FutureCursor", "Cursor in the future.").await;
+    }
+
+    /// Ends a subscription as the reference server does: an error frame, where there are frames, then a close that names
+    /// it.
+    async fn refuse(&self, mut socket: Socket, name: &str, message: &str) -> Result<(), Error> {
+        if self.served.form == Form::Frames {
+            let error = Message::Error(ErrorMessage { error: name, message: Some(message) });
+            socket.send(frame(&error)).await?;
         }
-        Sought::Future => hub.end(),
-    };
-    count(&hub.counters.connections, 1);
-    let reader = Reader::new(hub, place);
-    let told = stream_to(&mut socket, hub, &reader, faulty.as_mut()).await?;
-    drop(reader);
-    match told {
-        Told::Gone => Ok(()),
-        Told::End => close(socket, CloseCode::Normal, "").await,
-        Told::TooSlow => {
-            count(&hub.counters.too_slow, 1);
-            refuse(socket, "ConsumerTooSlow", "Stream consumer too slow").await
-        }
-        Told::Cut => {
-            let stream = socket.get_mut();
-            stream.shutdown().await?;
-            // Dropped with something unread it would be reset.
-            drop(tokio::time::timeout(PATIENCE, until_gone(stream)).await);
-            Ok(())
-        }
-        Told::Reset => Ok(socket.get_ref().set_zero_linger()?),
-        Told::Code(code) => close(socket, CloseCode::from(code), "").await,
-        Told::Error(name) => refuse(socket, name.as_str(), "on purpose").await,
-        Told::Nothing => {
-            until_gone(socket.get_mut()).await;
-            Ok(())
-        }
+        close(socket, CloseCode::Policy, name).await
     }
 }
 
@@ -161,74 +323,10 @@ pub(super) enum Told {
     Code(u16),
     /// It ends with this error.
     Error(FaultName),
+    /// The client has said what is not allowed.
+    Misheard(OptionsError),
     /// The client is told nothing any more, until it gives up.
     Nothing,
-}
-
-async fn stream_to(
-    socket: &mut Socket,
-    hub: &Hub,
-    reader: &Reader<'_>,
-    mut faulty: Option<&mut Faulty<'_>>,
-) -> Result<Told, Error> {
-    loop {
-        let changed = hub.changed();
-        match reader.step() {
-            Step::Send(run) => {
-                match &mut faulty {
-                    Some(faulty) => {
-                        if let Some(told) = faulty.send(socket.get_mut(), &run).await? {
-                            return Ok(told);
-                        }
-                    }
-                    None => {
-                        // Before, so that nobody who has read a frame finds it uncounted.
-                        count(&hub.counters.sent, run.frames);
-                        count(&hub.counters.sent_bytes, run.bytes.len() as u64);
-                        socket.get_mut().write_all(&run.bytes).await?;
-                    }
-                }
-                // What the client has said meanwhile, without waiting.
-                while let Some(said) = socket.next().now_or_never() {
-                    if !heard(socket, said).await? {
-                        return Ok(Told::Gone);
-                    }
-                }
-                // A socket that always takes more must not keep the thread from other clients.
-                tokio::task::yield_now().await;
-            }
-            Step::Wait => {
-                tokio::select! {
-                    () = changed => {}
-                    said = socket.next() => if !heard(socket, said).await? {
-                        return Ok(Told::Gone);
-                    }
-                }
-            }
-            Step::TooSlow => return Ok(Told::TooSlow),
-            Step::Close => return Ok(Told::End),
-        }
-    }
-}
-
-/// Takes note of what a client said; false if it is gone. Pings and closes are answered by the library, the answer only
-/// has to be flushed; all else a subscriber says means nothing here.
-async fn heard(socket: &mut Socket, said: Option<Result<WsMessage, Error>>) -> Result<bool, Error> {
-    match said {
-        None | Some(Err(Error::ConnectionClosed)) => Ok(false),
-        Some(Err(error)) => Err(error),
-        Some(Ok(_)) => {
-            socket.flush().await?;
-            Ok(true)
-        }
-    }
-}
-
-/// Ends a subscription as the reference server does: an error frame, then a close that names it.
-async fn refuse(mut socket: Socket, name: &str, message: &str) -> Result<(), Error> {
-    let error = Message::Error(ErrorMessage { error: name, message: Some(message) });
-    socket.send(frame(&error)).await?;
-    close(socket, CloseCode::Policy, name).await
 }
 
 /// Closes and gives the client a while to read up to there and to answer.
@@ -246,71 +344,6 @@ async fn until_gone(stream: &mut TcpStream) {
     while stream.read(&mut said).await.is_ok_and(|bytes| bytes > 0) {}
 }
 
-/// Reads the request: only the paths that are served, and a cursor that is a number.
-struct Subscribe<'a> {
-    door: &'a Door,
-    /// What it is answered instead.
-    answer: Option<&'a ConnectFault>,
-    /// Which stream.
-    wanted: &'a mut usize,
-    cursor: &'a mut Option<u64>,
-}
-
-impl Callback for Subscribe<'_> {
-    fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
-        let refuse = |status, error, message| {
-            count(&self.door.counters.refused, 1);
-            xrpc_error(status, error, message)
-        };
-        if let Some(&ConnectFault::Answer { status, retry_after, html }) = self.answer {
-            count(&self.door.counters.refused, 1);
-            return Err(answer(status, retry_after, html));
-        }
-        let Some(wanted) = self.door.wanted(request.uri().path()) else {
-            return Err(refuse(StatusCode::NOT_FOUND, "MethodNotImplemented", "Method Not Implemented"));
-        };
-        *self.wanted = wanted;
-        let query = request.uri().query().unwrap_or_default();
-        let given = query.split('&').find_map(|pair| pair.strip_prefix("cursor="));
-        *self.cursor = match given.map(str::parse) {
-            None => None,
-            Some(Ok(cursor)) => Some(cursor),
-            Some(Err(_)) => {
-                return Err(refuse(StatusCode::BAD_REQUEST, "InvalidRequest", "cursor must be an integer"));
-            }
-        };
-        Ok(response)
-    }
-}
-
-/// An answer as a server in trouble gives it, or the proxy before it.
-fn answer(status: u16, retry_after: Option<u64>, html: bool) -> ErrorResponse {
-    let status = StatusCode::from_u16(status)
-        .ok()
-        .filter(|status| !status.is_success() && !status.is_informational())
-        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = xrpc_error(status, "OnPurpose", "refused on purpose");
-    let mut kind = "application/json";
-    if html {
-        kind = "text/html; charset=utf-8";
-        *response.body_mut() = Some(format!("<html><body><h1>{status}</h1></body></html>\n"));
-    }
-    let length = response.body().as_ref().map_or(0, String::len);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
-    if let Some(seconds) = retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
-    response
-}
-
 fn frame(message: &Message<'_>) -> WsMessage {
     WsMessage::binary(message.to_frame_bytes())
-}
-
-fn xrpc_error(status: StatusCode, error: &str, message: &str) -> ErrorResponse {
-    let body = format!(r#"{{"error":"{error}","message":"{message}"}}"#);
-    let mut response = ErrorResponse::new(Some(body));
-    *response.status_mut() = status;
-    response
 }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::CursorRule;
+use super::jetstream::Stamp;
 use super::wire::Chunk;
 
 #[derive(Debug)]
@@ -101,6 +102,23 @@ impl Window {
         let past = |chunk: &Chunk| chunk.end() <= floor || skipped(chunk.last_seq());
         let chunk = self.chunks.get(self.chunks.partition_point(past));
         Sought::At(chunk.map_or(self.end, |chunk| chunk.seek(floor, skipped)))
+    }
+
+    /// Where a cursor of a Jetstream leads, which is a time in microseconds: never to what is gone, and one in the future to
+    /// the frames to come.
+    pub(super) fn seek_time(&self, cursor: u64, rule: CursorRule) -> u64 {
+        let first = rule.first(cursor);
+        let skipped = |stamp: &Stamp| stamp.end() <= first;
+        let past = |chunk: &Chunk| chunk.stamps_from(chunk.first).last().is_none_or(skipped);
+        let Some(chunk) = self.chunks.get(self.chunks.partition_point(past)) else { return self.end };
+        let before = chunk.stamps_from(chunk.first).partition_point(skipped);
+        (chunk.first + before as u64).max(self.oldest())
+    }
+
+    /// The times of the events from `place` to the end of its chunk.
+    pub(super) fn stamps(&self, place: u64) -> &[Stamp] {
+        let chunk = self.chunks.get(self.chunks.partition_point(|chunk| chunk.end() <= place));
+        chunk.map_or(&[], |chunk| chunk.stamps_from(place))
     }
 
     /// The sequence number of the frame at a place, or the one before it where it has none.

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::jetstream::{Clock, Stamp};
 use crate::frames::FrameSource;
 
 /// Consecutive frames, each as one binary WebSocket message.
@@ -20,6 +21,8 @@ pub(super) struct Chunk {
     /// For each frame where its message ends in `bytes`.
     ends: Vec<usize>,
     bytes: Bytes,
+    /// For each frame the times of its events; empty where nobody asks for events.
+    stamps: Vec<Stamp>,
 }
 
 /// How much goes into one chunk.
@@ -57,8 +60,27 @@ impl Chunk {
             seqs.push(last_seq);
             ends.push(bytes.len());
         }
-        let chunk = (!seqs.is_empty()).then(|| Self { first, seqs, renumbered, ends, bytes: bytes.into() });
+        let chunk = (!seqs.is_empty()).then(|| Self {
+            first,
+            seqs,
+            renumbered,
+            ends,
+            bytes: bytes.into(),
+            stamps: Vec::new(),
+        });
         (chunk, ended)
+    }
+
+    /// Gives the events of every frame their times.
+    pub(super) fn stamp(&mut self, clock: &mut Clock) {
+        let payloads = messages(&self.bytes).map(|(message, header)| message.get(header..));
+        self.stamps = payloads.map(|payload| clock.stamp(payload.unwrap_or_default())).collect();
+    }
+
+    /// The times of the events from a place in the stream to the chunk's end.
+    pub(super) fn stamps_from(&self, place: u64) -> &[Stamp] {
+        let skipped = usize::try_from(place.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        self.stamps.get(skipped..).unwrap_or_default()
     }
 
     /// Place in the stream after the last frame.
@@ -94,6 +116,27 @@ impl Chunk {
         let before = floor.saturating_sub(self.first) as usize;
         let sought = self.seqs.get(before..).unwrap_or_default();
         self.first + (before + sought.partition_point(|seq| skipped(*seq))) as u64
+    }
+}
+
+/// What the messages of a stream are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Frames.
+    Frames,
+    /// Events, as text.
+    Events,
+    /// Events, compressed.
+    Compressed,
+}
+
+impl Form {
+    /// What kind of message they come in.
+    pub(super) fn kind(self) -> u8 {
+        match self {
+            Self::Frames | Self::Compressed => BINARY,
+            Self::Events => TEXT,
+        }
     }
 }
 

@@ -50,6 +50,7 @@ fn connect_fault() -> impl Strategy<Value = ConnectFault> {
         Just(ConnectFault::Refuse),
         option::of(1..=u64::MAX).prop_map(|frames| ConnectFault::Duplicates { frames }),
         option::of(1..=u64::MAX).prop_map(|frames| ConnectFault::Gap { frames }),
+        option::of(1..=u64::MAX).prop_map(|events| ConnectFault::Seam { events }),
         option::of(prop_oneof![Just(CursorRule::Inclusive), Just(CursorRule::Exclusive)])
             .prop_map(|rule| ConnectFault::Cursor { rule }),
     ]
@@ -183,6 +184,7 @@ fn an_error_names_the_line_what_was_found_and_what_is_possible() {
         ("connect 3 answer 200", "found `200`, expected an HTTP status from 300 to 599"),
         ("connect 3 answer 503 retry-after soon", "found `soon`, expected a number of seconds"),
         ("connect 3 gap 0", "found `0`, expected a number of frames, from 1"),
+        ("connect 3 seam 0", "found `0`, expected a number of events, from 1"),
         ("connect 3 cursor odd", "found `odd`, expected `inclusive`, `exclusive` or `swapped`"),
     ] {
         let error = format!("at 1 ping\n# second\n{text}").parse::<FaultScript>().unwrap_err();

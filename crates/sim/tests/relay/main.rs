@@ -11,5 +11,6 @@ mod chance;
 mod client;
 mod fault_text;
 mod faults;
+mod jetstream;
 mod serving;
 mod streams;

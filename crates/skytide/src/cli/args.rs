@@ -215,6 +215,9 @@ pub(crate) struct SimArgs {
     /// Start after the cursor asked for, as the reference PDS does, not at it, as the public relay does
     #[arg(long)]
     pub(crate) exclusive: bool,
+    /// The zstd dictionary that events are compressed with for clients of the Jetstream that ask for it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dictionary: Option<PathBuf>,
     /// What goes wrong on the wire: chances per million frames (`reset=20,garbage=100`, `all=50`), or @FILE, a script of
     /// lines as `at 120 reset after 33 bytes`, `connect 2 answer 503`; may be given twice
     #[arg(long, value_name = "FAULTS")]

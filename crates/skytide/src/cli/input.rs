@@ -1,5 +1,7 @@
 //! Opens what `--from` names.
 
+use std::path::Path;
+
 use skytide_connect::frames::Frames;
 use skytide_firehose::recording::Recording;
 use skytide_firehose::{Cursor, Service, Subscription};
@@ -96,9 +98,7 @@ fn socket(url: &str, from: &FromArgs, wish: &Wish) -> Result<Frames, Failure> {
             return Err(Failure::new(USAGE, format!("--dictionary: {url} is no Jetstream"))
                 .hint("a Jetstream's address ends in /subscribe"));
         }
-        let dictionary = std::fs::read(path)
-            .map_err(|error| Failure::new(USAGE, format!("--dictionary {}: {error}", path.display())))?;
-        builder = builder.dictionary(dictionary);
+        builder = builder.dictionary(dictionary(path)?);
     }
     let subscription = builder
         .cursor(cursor(from.cursor))
@@ -107,6 +107,12 @@ fn socket(url: &str, from: &FromArgs, wish: &Wish) -> Result<Frames, Failure> {
         .blocking()
         .map_err(|error| Failure::new(USAGE, format!("--from {url}: {error}")))?;
     Ok(Frames::socket(subscription))
+}
+
+/// A zstd dictionary for a Jetstream's events.
+pub(crate) fn dictionary(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path)
+        .map_err(|error| Failure::new(USAGE, format!("--dictionary {}: {error}", path.display())))
 }
 
 /// A simulated network, or its labeler, on a port of its own.

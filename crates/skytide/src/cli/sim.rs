@@ -12,7 +12,7 @@ use skytide_sim::{
 
 use super::args::SimArgs;
 use super::failure::{Failure, SOURCE, USAGE};
-use super::input::{labeler, pacing};
+use super::input::{dictionary, labeler, pacing};
 use super::interrupt::Interrupt;
 use super::status::say;
 
@@ -26,7 +26,12 @@ pub(crate) fn sim(args: &SimArgs) -> Result<(), Failure> {
     let relay = match &args.replay {
         None => {
             let labeler = labeler(Config { seed: args.seed, accounts: args.accounts, ..Config::default() });
-            Relay::new(network).also(SUBSCRIBE_LABELS, labeler).pacing(pacing(args.rate))
+            let relay =
+                Relay::new(network).also(SUBSCRIBE_LABELS, labeler).jetstream().pacing(pacing(args.rate));
+            match &args.dictionary {
+                None => relay,
+                Some(path) => relay.dictionary(dictionary(path)?),
+            }
         }
         Some(path) => Relay::repeating(frames(path)?, pacing(args.rate)),
     };

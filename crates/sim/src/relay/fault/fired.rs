@@ -18,7 +18,8 @@ pub struct Fired {
     pub stream: Option<&'static str>,
     /// The frame it fired at; none for faults of a connect.
     pub frame: Option<FiredAt>,
-    /// The numbers, from the first to the last, of the frames that were lost by a gap or sent again as duplicates.
+    /// The numbers, from the first to the last, of the frames that were lost by a gap or sent again as duplicates or at a
+    /// seam.
     pub seqs: Option<RangeInclusive<u64>>,
 }
 
@@ -29,7 +30,7 @@ pub struct FiredAt {
     pub of_stream: u64,
     /// Which frame of the connection, from one; none for a fault of the whole stream.
     pub of_connection: Option<u64>,
-    /// Its sequence number, if it has one.
+    /// Its sequence number, if it has one; of an event its time in microseconds.
     pub seq: Option<u64>,
 }
 

@@ -54,13 +54,15 @@ pub enum FaultKind {
     Gap,
     /// [`ConnectFault::Cursor`]
     Cursor,
+    /// [`ConnectFault::Seam`]
+    Seam,
     /// [`Fault::Renumber`]
     Renumber,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Disconnect,
         Self::Reset,
         Self::Close,
@@ -83,6 +85,7 @@ impl FaultKind {
         Self::Duplicates,
         Self::Gap,
         Self::Cursor,
+        Self::Seam,
         Self::Renumber,
     ];
 
@@ -112,6 +115,7 @@ impl FaultKind {
             Self::Duplicates => "duplicates",
             Self::Gap => "gap",
             Self::Cursor => "cursor",
+            Self::Seam => "seam",
             Self::Renumber => "renumber",
         }
     }
@@ -151,6 +155,7 @@ impl FaultKind {
             Self::Duplicates => return Fault::Connect(ConnectFault::Duplicates { frames: None }),
             Self::Gap => return Fault::Connect(ConnectFault::Gap { frames: None }),
             Self::Cursor => return Fault::Connect(ConnectFault::Cursor { rule: None }),
+            Self::Seam => return Fault::Connect(ConnectFault::Seam { events: None }),
             Self::Renumber => return Fault::Renumber,
         };
         Fault::Frame(frame)
@@ -199,6 +204,7 @@ impl ConnectFault {
             Self::Duplicates { .. } => FaultKind::Duplicates,
             Self::Gap { .. } => FaultKind::Gap,
             Self::Cursor { .. } => FaultKind::Cursor,
+            Self::Seam { .. } => FaultKind::Seam,
         }
     }
 }

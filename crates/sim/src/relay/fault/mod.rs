@@ -4,6 +4,12 @@
 //! that is broken may be taken up again from its cursor. The two that do are [`ConnectFault::Gap`], which loses frames on
 //! purpose and says which, and [`FaultScript::renumber`], after which old cursors mean nothing.
 //!
+//! A Jetstream meets them as the frames do: each event is a message and counts as a frame of its connection, `at N` means the
+//! events of the stream's N-th frame, and numbers are times in microseconds. There, [`FrameFault::Truncated`] cuts the
+//! event, [`FrameFault::Oversized`] begins as an event does, and [`FrameFault::Error`] is a close with 1008 and the
+//! error's name as the reason. [`FrameFault::ThreeItems`], [`FrameFault::UnknownOp`], [`FrameFault::UnknownType`] and
+//! [`FrameFault::Info`] are nothing there: where one is due, it passes without a trace.
+//!
 //! All of it has a text form, for the flags and files of programs: [`FaultRates`] in one line, [`FaultScript`] a line each.
 //!
 //! ```
@@ -127,7 +133,7 @@ impl FrameFault {
     pub const OVERSIZED: u64 = 6_000_000;
 }
 
-/// A fault that meets a connection as it is made. The last three are for clients that come with a cursor; others do not
+/// A fault that meets a connection as it is made. The last four are for clients that come with a cursor; others do not
 /// meet them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectFault {
@@ -159,6 +165,12 @@ pub enum ConnectFault {
     Cursor {
         /// The rule.
         rule: Option<CursorRule>,
+    },
+    /// Where a Jetstream goes over from replay to live, the last events before come again, each two of them swapped, so that
+    /// the times go back. Drawn: up to 32. Streams of frames do not meet it.
+    Seam {
+        /// Events that are sent again, as far as there are any.
+        events: Option<u64>,
     },
 }
 
@@ -245,6 +257,7 @@ impl FaultRates {
 /// | `mute`, `refuse` | |
 /// | `duplicates N`, `gap N` | drawn |
 /// | `cursor inclusive`, `cursor exclusive`, `cursor swapped` | `swapped` |
+/// | `seam N` | drawn |
 ///
 /// Everything after a fault's name may be left out. `TIME` is as `250ms` or `2s`, and is written to the millisecond.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -92,6 +92,8 @@ pub(in crate::relay) struct Met {
     pub(in crate::relay) gap: Option<u64>,
     /// The cursor is read by another rule: this, or the one that is not the relay's.
     pub(in crate::relay) rule: Option<Option<CursorRule>>,
+    /// Events that come again where a Jetstream goes over to live.
+    pub(in crate::relay) seam: Option<u64>,
 }
 
 impl Plan<'_> {
@@ -114,6 +116,7 @@ impl Plan<'_> {
                 ConnectFault::Duplicates { frames } => met.duplicates = some(frames),
                 ConnectFault::Gap { frames } => met.gap = some(frames),
                 ConnectFault::Cursor { rule } => met.rule = Some(rule),
+                ConnectFault::Seam { events } => met.seam = some(events),
             }
         }
         met

@@ -217,6 +217,9 @@ fn connect_fault(fault: &mut ConnectFault, words: &mut Words<'_>) -> Parsed<()> 
         ConnectFault::Duplicates { frames } | ConnectFault::Gap { frames } => {
             *frames = words.read_if_any("a number of frames, from 1", positive)?;
         }
+        ConnectFault::Seam { events } => {
+            *events = words.read_if_any("a number of events, from 1", positive)?;
+        }
         ConnectFault::Cursor { rule } => {
             let read = |word: &str| match word {
                 "inclusive" => Some(Some(CursorRule::Inclusive)),
@@ -275,17 +278,19 @@ impl fmt::Display for ConnectFault {
                 }
                 if *html { f.write_str(" html") } else { Ok(()) }
             }
-            Self::Duplicates { frames: Some(frames) } | Self::Gap { frames: Some(frames) } => {
-                write!(f, " {frames}")
-            }
+            Self::Duplicates { frames: Some(number) }
+            | Self::Gap { frames: Some(number) }
+            | Self::Seam { events: Some(number) } => write!(f, " {number}"),
             Self::Cursor { rule } => f.write_str(match rule {
                 Some(CursorRule::Inclusive) => " inclusive",
                 Some(CursorRule::Exclusive) => " exclusive",
                 None => " swapped",
             }),
-            Self::Mute | Self::Refuse | Self::Duplicates { frames: None } | Self::Gap { frames: None } => {
-                Ok(())
-            }
+            Self::Mute
+            | Self::Refuse
+            | Self::Duplicates { frames: None }
+            | Self::Gap { frames: None }
+            | Self::Seam { events: None } => Ok(()),
         }
     }
 }
