@@ -6,11 +6,15 @@ use std::env;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+/// Events of the soak that is one of the checks of a landing.
+const SHORT_SOAK: &str = "40000";
+
 const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
-  test    everything a change must pass: format, lints, tests, doc tests, docs, hostile input, fuzz targets
+  test    everything a change must pass: format, lints, tests, doc tests, docs, a short soak, hostile input, fuzz targets
+  soak    the client over a relay with every fault, killed again and again: cargo xtask soak [EVENTS]; 2,000,000 by default
   fuzz    run a fuzz target: cargo xtask fuzz TARGET [SECONDS]; needs a nightly toolchain and cargo-fuzz
   bench   figures beside the peers': cargo xtask bench FRAMES.zst; SKYTIDE_PEERS names the folder of the peers' scripts,
           SKYTIDE_PYTHON an interpreter that has what they need
@@ -23,6 +27,7 @@ fn main() -> ExitCode {
     let mut args = env::args().skip(1);
     let done = match args.next().as_deref() {
         Some("test") => test(),
+        Some("soak") => soak(args.next().as_deref()),
         Some("fuzz") => fuzz(args.next().as_deref(), args.next().as_deref()),
         Some("bench") => bench::bench(args.next().as_deref()),
         Some("help" | "--help" | "-h") | None => {
@@ -59,6 +64,8 @@ fn test() -> Result<(), String> {
         cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
     )?;
     steps.run("tests and doc tests", cargo(&tests))?;
+    // Of the whole workspace with all features, as the tests before it: so it has been built.
+    steps.run("a short soak", cargo(&["run", "--all-features", "--bin", "soak", "--", SHORT_SOAK]))?;
     let mut docs = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("docs", docs)?;
@@ -74,6 +81,13 @@ fn test() -> Result<(), String> {
         say("SKYTIDE_VECTORS is not set: the tests over published vectors were reported as ignored.\n");
     }
     Ok(())
+}
+
+/// The long soak, of so many events.
+fn soak(events: Option<&str>) -> Result<(), String> {
+    let mut args = vec!["run", "--release", "--package", "skytide-soak", "--"];
+    args.extend(events);
+    Steps::default().run("soak", cargo(&args))
 }
 
 /// One fuzz target for a bounded time.
