@@ -357,10 +357,7 @@ mod tests {
             ("wss://host/a b", "a space"),
             ("wss://host?cursor=5", "option of its own"),
             ("wss://host?a=b&cursor", "option of its own"),
-            (
-                "wss://host/xrpc/com.atproto.label.subscribeLabels",
-                "names com.atproto.label.subscribeLabels",
-            ),
+            ("wss://host/xrpc/com.atproto.label.subscribeLabels", "names com.atproto.label.subscribeLabels"),
         ] {
             assert!(refused(text).contains(part), "{text}: {}", refused(text));
         }
