@@ -29,7 +29,7 @@ pub struct Counters {
     pub undecodable: u64,
     /// Messages over the size limit: their heads quarantined.
     pub oversized: u64,
-    /// Frames handed on whose `op` or `t` is not known.
+    /// Frames handed on whose `op` or `t` is not known; of a Jetstream events of an unknown kind, which are not.
     pub unknown: u64,
     /// Text messages, which the protocol does not have: ignored.
     pub texts: u64,

@@ -5,7 +5,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use skytide_atproto::jetstream::{self, EventFrame, EventId};
+use skytide_atproto::jetstream::{self, EventFrame, EventId, JetstreamError};
 use zstd::bulk::Decompressor;
 
 use crate::Error;
@@ -53,19 +53,24 @@ impl Jetstream {
         cursor.saturating_sub(REWIND)
     }
 
-    /// Makes a message into a frame.
-    pub(super) fn read(&mut self, message: &[u8], is_text: bool) -> Result<EventFrame, String> {
-        if is_text {
-            return jetstream::frame_of(message).map_err(|error| error.to_string());
-        }
-        let Some(decompressor) = &mut self.decompressor else {
-            return Err("a compressed event, and no dictionary was given".to_owned());
+    /// Makes a message into a frame; none for an event of a kind that is not known.
+    pub(super) fn read(&mut self, message: &[u8], is_text: bool) -> Result<Option<EventFrame>, String> {
+        let text = match (is_text, &mut self.decompressor) {
+            (true, _) => message,
+            (false, None) => return Err("a compressed event, and no dictionary was given".to_owned()),
+            (false, Some(decompressor)) => {
+                self.text.clear();
+                decompressor
+                    .decompress_to_buffer(message, &mut self.text)
+                    .map_err(|error| format!("an event does not decompress: {error}"))?;
+                &self.text
+            }
         };
-        self.text.clear();
-        decompressor
-            .decompress_to_buffer(message, &mut self.text)
-            .map_err(|error| format!("an event does not decompress: {error}"))?;
-        jetstream::frame_of(&self.text).map_err(|error| error.to_string())
+        match jetstream::frame_of(text) {
+            Ok(event) => Ok(Some(event)),
+            Err(JetstreamError::Kind { .. }) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// Whether an event is new. `newest` is the newest time before it, in microseconds.

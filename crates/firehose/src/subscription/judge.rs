@@ -38,7 +38,8 @@ impl Subscription {
     ) {
         if let Some(jetstream) = &mut self.jetstream {
             match jetstream.read(&bytes, is_text) {
-                Ok(event) => {
+                Ok(None) => self.counters.unknown += 1,
+                Ok(Some(event)) => {
                     let seq = u64::try_from(event.time_us).unwrap_or_default();
                     let is_new = jetstream.see(seq, event.id, self.place.last());
                     let time = Some(event.time_us.saturating_mul(1000));

@@ -22,6 +22,7 @@ const START: u64 = 1_783_123_200_000_000;
 async fn events_come_as_frames(way: Way) {
     let mut steps = events([1]);
     steps.push(Step::Text("{"));
+    steps.push(Step::Text(r#"{"did":"did:plc:a","time_us":1,"kind":"dance","dance":{}}"#));
     steps.extend(events([2]));
     let server = Server::start(vec![Connection::Open(steps)]).await;
     let mut client = way.open(Subscription::jetstream(&server.url).backoff(at_once()));
@@ -36,7 +37,8 @@ async fn events_come_as_frames(way: Way) {
     assert_eq!(operation.uri(), "at://did:plc:a/app.bsky.feed.like/1");
     assert_eq!(operation.json().unwrap().unwrap(), r#"{"$type":"app.bsky.feed.like","text":"ü"}"#);
     assert_eq!(seqs(&mut client, 1).await, [START + 2_000_000]);
-    assert_eq!(client.handle().counters().undecodable, 1);
+    let counters = client.handle().counters();
+    assert_eq!((counters.undecodable, counters.unknown), (1, 1));
     assert_eq!(server.requests(), ["/subscribe"]);
 }
 
