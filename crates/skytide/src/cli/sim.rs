@@ -70,7 +70,7 @@ fn network(args: &SimArgs) -> Result<Network, Failure> {
         let failed = |error: &dyn Display| Failure::new(USAGE, format!("--acts {text}: {error}"));
         match text.strip_prefix('@') {
             Some(file) => {
-                script = read(file, "--acts")?.parse().map_err(|error: ScriptError| failed(&error))?
+                script = read(file, "--acts")?.parse().map_err(|error: ScriptError| failed(&error))?;
             }
             None => config.odd = text.parse().map_err(|error: OddError| failed(&error))?,
         }
