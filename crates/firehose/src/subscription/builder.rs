@@ -27,7 +27,7 @@ const FIRST_ATTEMPTS: u32 = 5;
 /// What the client calls itself unless told otherwise.
 const USER_AGENT: &str = concat!("skytide/", env!("CARGO_PKG_VERSION"));
 
-/// Describes a subscription; see [`Subscription::builder`].
+/// Describes a subscription; see [`Subscription::repos`].
 #[derive(Clone)]
 #[must_use = "a description does nothing before `stream` or `blocking`"]
 pub struct Builder {
