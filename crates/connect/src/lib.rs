@@ -7,7 +7,11 @@
 pub mod catalog;
 pub mod firehose;
 pub mod frames;
+pub mod merge;
+pub mod network;
 pub mod reorder;
 pub mod run;
 pub mod sink;
 pub mod source;
+pub mod sources;
+pub mod tables;

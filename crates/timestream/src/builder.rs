@@ -119,6 +119,12 @@ impl Timestream {
         self.call("with_key", [key.into(), grouping.into()])
     }
 
+    /// The tree behind it; none if it is nested deeper than a text could be.
+    #[must_use]
+    pub fn into_expr(self) -> Option<Expr> {
+        self.expr
+    }
+
     /// Checks it as the text it prints as.
     ///
     /// # Errors

@@ -40,6 +40,11 @@ pub trait Catalog {
     /// The stream that a method without arguments makes of another, as `posts.deletes()`; none if there is no such method.
     fn stream_method(&self, stream: &StreamDef, method: &str) -> Option<Arc<StreamDef>>;
 
+    /// What the keys of a stream are; the name of its key column unless the catalog knows better.
+    fn grouping(&self, stream: &StreamDef) -> String {
+        stream.key.clone()
+    }
+
     /// Every bare name, for the nearest one in an error and for completion.
     fn names(&self) -> Vec<String>;
 }

@@ -6,6 +6,7 @@
 
 pub mod builder;
 pub mod catalog;
+pub mod chain;
 mod check;
 pub mod engine;
 pub mod error;

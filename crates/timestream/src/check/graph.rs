@@ -82,7 +82,12 @@ impl Graph {
         }
     }
 
-    pub(super) fn add_stream(&mut self, stream: Arc<StreamDef>, span: &Span) -> Result<Value, QueryError> {
+    pub(super) fn add_stream(
+        &mut self,
+        stream: Arc<StreamDef>,
+        grouping: &str,
+        span: &Span,
+    ) -> Result<Value, QueryError> {
         let key_type = stream.fields.find(&stream.key).map(|(_, field)| field.data_type().clone());
         let key_type = key_type.ok_or_else(|| {
             QueryError::new(
@@ -92,7 +97,7 @@ impl Graph {
         })?;
         let node = Node {
             data_type: stream.data_type(),
-            grouping: Some(Grouping { name: Arc::from(stream.key.as_str()), key_type }),
+            grouping: Some(Grouping { name: Arc::from(grouping), key_type }),
             continuity: Continuity::Discrete,
             op: Op::Stream(stream),
             args: Vec::new(),

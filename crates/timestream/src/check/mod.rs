@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow_schema::DataType;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, StreamDef};
 use crate::error::QueryError;
 use crate::functions::{self, Form, Function, FunctionKind};
 use crate::query::{Grouping, Op, Query, Span};
@@ -119,6 +119,12 @@ impl<'a> Checker<'a> {
         self.apply(function, given, span)
     }
 
+    /// The points of a stream.
+    fn stream(&mut self, stream: Arc<StreamDef>, span: &Span) -> Result<Value, QueryError> {
+        let grouping = self.catalog.grouping(&stream);
+        self.graph.add_stream(stream, &grouping, span)
+    }
+
     /// A bare name: a field of what the method is called on, else a `let`, else a source (SEMANTICS 8.1).
     fn name(&mut self, name: &'a str, span: &Span) -> Result<Value, QueryError> {
         for receiver in self.receivers.clone().into_iter().rev() {
@@ -130,7 +136,7 @@ impl<'a> Checker<'a> {
             return Ok(value.clone());
         }
         if let Some(stream) = self.catalog.stream(name) {
-            return self.graph.add_stream(stream, span);
+            return self.stream(stream, span);
         }
         let mut known: Vec<String> =
             self.receivers.iter().rev().flat_map(|at| self.graph.fields_of(*at)).collect();
@@ -223,7 +229,7 @@ impl<'a> Checker<'a> {
         {
             let stream = self.catalog.stream_function(name, text);
             return match stream {
-                Ok(stream) => self.graph.add_stream(stream, span),
+                Ok(stream) => self.stream(stream, span),
                 Err(message) => {
                     let mut error = QueryError::new(span.clone(), message);
                     error.nearest =
@@ -275,7 +281,7 @@ impl<'a> Checker<'a> {
             && let Some(other) = self.catalog.stream_method(stream, name)
         {
             return match args {
-                [] => self.graph.add_stream(other, span),
+                [] => self.stream(other, span),
                 [first, ..] => {
                     let place = first.value.span.clone();
                     Err(QueryError::new(place, format!("`{name}` takes no arguments")))
@@ -345,7 +351,10 @@ impl<'a> Checker<'a> {
         }
         let node = self.natural(value.value.clone(), place)?;
         let from = &self.graph.node(node).data_type;
-        if !arrow_cast::can_cast_types(from, &to) {
+        // Lengths of time are read and written by the language itself.
+        let is_length = |of: &DataType| matches!(of, DataType::Duration(_));
+        let by_text = types::is_text(from) && is_length(&to) || is_length(from) && types::is_text(&to);
+        if !by_text && !arrow_cast::can_cast_types(from, &to) {
             let message = format!(
                 "Incompatible argument types: no {} can be cast to {}",
                 types::name(from),

@@ -1,0 +1,235 @@
+//! Several sources as one: their points in order of time, then of the sources.
+//!
+//! Each source tells with an epoch up to which time its points are all there. What is before the least of those times goes
+//! out; what is at it waits, since another source may still have a point of that time (a single source without ordinals
+//! of the program's own does not wait). A source that is at its end no longer counts, nor does one that was silent for its time of
+//! idleness.
+
+use std::time::{Duration, Instant};
+
+use arrow_array::UInt32Array;
+use skytide_runtime::Epoch;
+use skytide_timestream::engine::{Mode, merge};
+use skytide_timestream::rows::Rows;
+
+use crate::source::{Next, Source, SourceError, Status};
+use crate::tables::Bell;
+
+/// Points held of a source that is ahead of the others before it is no longer asked.
+const HELD: usize = 65_536;
+/// The longest wait at one source while others may have something.
+const TURN: Duration = Duration::from_millis(10);
+
+/// A source among several.
+pub struct Feed {
+    source: Box<dyn Source + Send>,
+    /// Its scans' places among those of the plan.
+    scans: Vec<usize>,
+    idle: Option<Duration>,
+    /// Whether the bell tells that it has something.
+    rings: bool,
+    /// By scan: points not yet let go, each batch in order.
+    held: Vec<Vec<Rows>>,
+    rows: usize,
+    told: Option<i64>,
+    heard: Instant,
+    has_ended: bool,
+}
+
+impl Feed {
+    /// A source that gives the points of these scans of the plan. After `idle` of silence it is not waited for. `rings` says that
+    /// the bell of the [`Merge`] tells when it has something to read.
+    #[must_use]
+    pub fn new(
+        source: Box<dyn Source + Send>,
+        scans: Vec<usize>,
+        idle: Option<Duration>,
+        rings: bool,
+    ) -> Self {
+        let held = scans.iter().map(|_| Vec::new()).collect();
+        Self {
+            source,
+            scans,
+            idle,
+            rings,
+            held,
+            rows: 0,
+            told: None,
+            heard: Instant::now(),
+            has_ended: false,
+        }
+    }
+
+    /// Its scans' places among those of the plan.
+    pub(crate) fn scans(&self) -> impl Iterator<Item = usize> {
+        self.scans.iter().copied()
+    }
+
+    fn is_waited_for(&self) -> bool {
+        !self.has_ended && self.idle.is_none_or(|idle| self.heard.elapsed() < idle)
+    }
+}
+
+/// Several sources in order.
+pub struct Merge {
+    feeds: Vec<Feed>,
+    /// Number of scans of the plan.
+    scans: usize,
+    mode: Mode,
+    /// Whether points of the time that is reached wait too.
+    is_strict: bool,
+    bell: Bell,
+    released: Option<i64>,
+    late: u64,
+    has_ended: bool,
+}
+
+impl Merge {
+    /// The points of all `feeds` for a plan of so many scans. With `is_strict` points wait until their time has passed, as they must where
+    /// points that come later may stand before them at one time; several feeds are strict in any case.
+    #[must_use]
+    pub fn new(feeds: Vec<Feed>, scans: usize, mode: Mode, is_strict: bool, bell: Bell) -> Self {
+        let is_strict = is_strict || feeds.len() > 1;
+        Self { feeds, scans, mode, is_strict, bell, released: None, late: 0, has_ended: false }
+    }
+
+    /// Takes what the sources have; tells whether they had anything.
+    fn poll(&mut self, wait: Duration) -> Result<bool, SourceError> {
+        let least = self.feeds.iter().filter(|feed| !feed.has_ended).map(|feed| feed.told).min().flatten();
+        let mut any = false;
+        for feed in &mut self.feeds {
+            // Over what is there, the ones ahead wait for the one behind; live, pushing must never wait for another source.
+            let is_ahead = self.mode == Mode::Once && feed.rows > HELD && feed.told > least;
+            if feed.has_ended || is_ahead {
+                continue;
+            }
+            match feed.source.next(wait)? {
+                Next::Idle => {}
+                Next::End => {
+                    feed.has_ended = true;
+                    any = true;
+                }
+                Next::Epoch(epoch) => {
+                    any = true;
+                    feed.heard = Instant::now();
+                    if !matches!(epoch.watermark, i64::MIN | i64::MAX) {
+                        feed.told = feed.told.max(Some(epoch.watermark));
+                    }
+                    for (held, rows) in feed.held.iter_mut().zip(epoch.scans) {
+                        let Some(rows) = rows.filter(|rows| !rows.is_empty()) else { continue };
+                        let (rows, late) = not_before(rows, self.released)?;
+                        self.late += late;
+                        feed.rows += rows.len();
+                        held.push(rows);
+                    }
+                }
+            }
+        }
+        Ok(any)
+    }
+
+    /// Up to which time everything is here; none where a source has told nothing.
+    fn watermark(&self) -> Option<i64> {
+        let waited: Vec<&Feed> = self.feeds.iter().filter(|feed| feed.is_waited_for()).collect();
+        if waited.is_empty() {
+            // All are silent: what each has told is all there is to go by.
+            return self.feeds.iter().filter(|feed| !feed.has_ended).filter_map(|feed| feed.told).max();
+        }
+        waited.iter().map(|feed| feed.told).min().flatten()
+    }
+
+    /// The held points before a time (and of it, unless that is strict), in order; all where there is none.
+    fn release(&mut self, until: Option<i64>) -> Result<Epoch, SourceError> {
+        let mut scans: Vec<Option<Rows>> = (0..self.scans).map(|_| None).collect();
+        for feed in &mut self.feeds {
+            for (held, place) in feed.held.iter_mut().zip(&feed.scans) {
+                let first = held.iter().filter_map(|rows| rows.places.time.first()).min();
+                if first.is_none_or(|first| until.is_some_and(|until| *first > until)) {
+                    continue;
+                }
+                let rows = merge(std::mem::take(held))?;
+                let times = &rows.places.time;
+                let end = until.map_or(times.len(), |until| {
+                    times.partition_point(|time| if self.is_strict { *time < until } else { *time <= until })
+                });
+                if end < rows.len() {
+                    held.push(rows.slice(end, rows.len() - end));
+                }
+                feed.rows -= end;
+                if let Some(scan) = scans.get_mut(*place).filter(|_| end > 0) {
+                    *scan = Some(rows.slice(0, end));
+                }
+            }
+        }
+        self.released = self.released.max(until);
+        let newest = self.feeds.iter().filter_map(|feed| feed.told).max();
+        Ok(Epoch { scans, watermark: until.or(newest).unwrap_or(i64::MIN) })
+    }
+}
+
+impl Source for Merge {
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        if self.has_ended {
+            return Ok(Next::End);
+        }
+        let seen = self.bell.count();
+        let mut any = self.poll(Duration::ZERO)?;
+        if !any && !wait.is_zero() {
+            let rings = self.feeds.iter().all(|feed| feed.rings);
+            any = if rings {
+                self.bell.wait(seen, wait);
+                self.poll(Duration::ZERO)?
+            } else {
+                self.poll(if self.feeds.len() == 1 { wait } else { wait.min(TURN) })?
+            };
+        }
+        if self.feeds.iter().all(|feed| feed.has_ended) {
+            self.has_ended = true;
+            return Ok(Next::Epoch(self.release(None)?));
+        }
+        let watermark = self.watermark();
+        // Silence alone can let points go.
+        if any || watermark > self.released {
+            let scans = (0..self.scans).map(|_| None).collect();
+            return Ok(Next::Epoch(match watermark {
+                Some(watermark) => self.release(Some(watermark))?,
+                None => Epoch { scans, watermark: i64::MIN },
+            }));
+        }
+        Ok(Next::Idle)
+    }
+
+    fn status(&self) -> Status {
+        let mut all = Status::default();
+        for feed in &self.feeds {
+            let status = feed.source.status();
+            all.read += status.read;
+            all.bytes += status.bytes;
+            all.points += status.points;
+            all.newest = all.newest.max(status.newest);
+            all.cursor = all.cursor.or(status.cursor);
+            all.progress = all.progress.or(status.progress);
+            for (reason, count) in status.dropped {
+                *all.dropped.entry(reason).or_default() += count;
+            }
+        }
+        if self.late > 0 {
+            *all.dropped.entry("late").or_default() += self.late;
+            all.points = all.points.saturating_sub(self.late);
+        }
+        all
+    }
+}
+
+/// The rows that do not stand before a time that was let go, and how many do.
+fn not_before(rows: Rows, released: Option<i64>) -> Result<(Rows, u64), SourceError> {
+    let Some(released) = released else { return Ok((rows, 0)) };
+    let times = &rows.places.time;
+    if times.first().is_none_or(|first| *first >= released) {
+        return Ok((rows, 0));
+    }
+    let kept: Vec<u32> =
+        (0..).zip(times.iter()).filter(|(_, time)| **time >= released).map(|(row, _)| row).collect();
+    let late = rows.len() - kept.len();
+    Ok((rows.select(&UInt32Array::from(kept))?, late as u64))
+}

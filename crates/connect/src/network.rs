@@ -1,0 +1,85 @@
+//! A firehose by its address, or a recording of one by its path: what is opened for each query that reads it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use skytide_atproto::columns::Clock;
+use skytide_firehose::recording::Recording;
+use skytide_firehose::{Cursor, Service, Subscription};
+use skytide_timestream::engine::Mode;
+use skytide_timestream::plan::Plan;
+
+use crate::catalog::{Feed, FirehoseCatalog};
+use crate::firehose::FirehoseSource;
+use crate::frames::Frames;
+use crate::reorder::Reorder;
+use crate::source::{Source, SourceError};
+
+/// The collections that a Jetstream can be asked for at most.
+const MOST_COLLECTIONS: usize = 100;
+/// So often is an address tried that has never answered. One that has is sought for ever.
+const FIRST_ATTEMPTS: u32 = 3;
+
+/// A firehose, labeler or Jetstream by its address, or a recording's path.
+#[derive(Debug)]
+pub struct Network {
+    /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording.
+    pub location: String,
+    /// Where to begin.
+    pub cursor: Cursor,
+    /// The collections to ask a server for that sends a choice; those that a query reads where there are none.
+    pub collections: Vec<String>,
+    /// What the time of a point is.
+    pub clock: Clock,
+    /// How far behind the newest a point may be before it is late, by clocks that do not run forward.
+    pub lateness: Duration,
+    /// The streams there are.
+    pub catalog: FirehoseCatalog,
+}
+
+impl Network {
+    /// Whether it is an address, which has no end, and not a file.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.location.contains("://")
+    }
+
+    /// Opens it for what a plan reads, all of which is its own.
+    ///
+    /// # Errors
+    /// The file cannot be read, the address is none, or the plan reads what one connection does not carry.
+    pub fn open(&self, plan: &Plan, mode: Mode) -> Result<Box<dyn Source + Send>, SourceError> {
+        let frames = if self.is_live() { self.socket(plan)? } else { self.recording()? };
+        let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?;
+        Ok(match self.clock {
+            // The one that the source makes rise, and the one that does.
+            Clock::FrameTime | Clock::Arrival => Box::new(source),
+            _ => Box::new(Reorder::new(source, mode, self.lateness)),
+        })
+    }
+
+    fn recording(&self) -> Result<Frames, SourceError> {
+        let mut recording = Recording::open(Path::new(&self.location))?;
+        if let Cursor::Seq(seq) = self.cursor {
+            recording.seek_seq(seq)?;
+        }
+        Ok(Frames::recording(recording))
+    }
+
+    fn socket(&self, plan: &Plan) -> Result<Frames, SourceError> {
+        let url = &self.location;
+        let builder = match (self.catalog.feed(plan)?, Service::named_by(url)) {
+            (Feed::Labels, _) => Subscription::labels(url),
+            (Feed::Repos, Some(Service::Jetstream)) => {
+                let read = || self.catalog.wanted_collections(plan).unwrap_or_default();
+                let wished = if self.collections.is_empty() { read() } else { self.collections.clone() };
+                // With more than it takes everything is asked for; what is not wanted is left out here anyway.
+                let wished = if wished.len() > MOST_COLLECTIONS { Vec::new() } else { wished };
+                Subscription::jetstream(url).collections(wished)
+            }
+            (Feed::Repos, _) => Subscription::repos(url),
+        };
+        let subscription = builder.cursor(self.cursor).first_attempts(FIRST_ATTEMPTS).blocking()?;
+        Ok(Frames::socket(subscription))
+    }
+}

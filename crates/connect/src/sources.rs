@@ -1,0 +1,218 @@
+//! What a query over several sources can name, and those sources opened as one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use skytide_timestream::catalog::{Catalog, StreamDef};
+use skytide_timestream::engine::Mode;
+use skytide_timestream::plan::Plan;
+
+use crate::merge::{Feed, Merge};
+use crate::network::Network;
+use crate::source::SourceError;
+use crate::tables::{Bell, Table, TableSource};
+
+/// Something that streams are read from.
+#[derive(Debug, Clone)]
+pub enum Offer {
+    /// A table, and the name by which the query calls it.
+    Table {
+        /// The name.
+        name: String,
+        /// The table.
+        table: Table,
+        /// After so long a silence it is not waited for.
+        idle: Option<Duration>,
+    },
+    /// A firehose or a recording of one: all its streams by their own names.
+    Network(Arc<Network>),
+}
+
+/// The function by which a stream is named where a field of its name stands in the way: `source("posts")`.
+pub const SOURCE: &str = "source";
+
+/// The sources of a query, in the order in which it names them: events of one time stand in that order (SEMANTICS 1.2).
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    offers: Vec<Offer>,
+}
+
+impl Offer {
+    /// Whether two are one.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Table { table, .. }, Self::Table { table: other, .. }) => table.is(other),
+            (Self::Network(network), Self::Network(other)) => Arc::ptr_eq(network, other),
+            _ => false,
+        }
+    }
+
+    /// Whether it has a stream that is written so: by its name, or by a call of one text.
+    fn has(&self, mention: &str) -> bool {
+        match self {
+            Self::Table { name, .. } => name == mention,
+            Self::Network(network) => {
+                let argument = mention.strip_prefix("records(\"").and_then(|rest| rest.strip_suffix("\")"));
+                network.catalog.stream(mention).is_some() || argument.is_some()
+            }
+        }
+    }
+}
+
+impl Sources {
+    /// These sources, in the order of `mentions`, which are the names in a query as it names them.
+    ///
+    /// # Errors
+    /// Two tables have one name, or two networks both have a stream that is mentioned.
+    pub fn in_order(mut offers: Vec<Offer>, mentions: &[String]) -> Result<Vec<Offer>, String> {
+        for (at, offer) in offers.iter().enumerate() {
+            let others = &offers[..at];
+            let twice = mentions.iter().find(|mention| {
+                // A network's own names may be a table's; a recording beside its firehose is one name for two.
+                offer.has(mention) && others.iter().any(|other| other.has(mention))
+            });
+            if let Some(name) = twice {
+                return Err(format!("two sources of one query have a stream called `{name}`"));
+            }
+        }
+        offers.sort_by_key(|offer| {
+            mentions.iter().position(|mention| offer.has(mention)).unwrap_or(usize::MAX)
+        });
+        Ok(offers)
+    }
+
+    /// These sources. Of two streams of one name the first is the one that can be named.
+    #[must_use]
+    pub fn new(offers: Vec<Offer>) -> Self {
+        Self { offers }
+    }
+
+    /// The number of the source that an offer is: its place, but tables of one origin are one source.
+    fn number(&self, at: usize) -> u16 {
+        let first = match &self.offers[at] {
+            Offer::Table { table, .. } => self.offers.iter().position(
+                |offer| matches!(offer, Offer::Table { table: other, .. } if other.origin().is(table.origin())),
+            ),
+            Offer::Network(_) => None,
+        };
+        u16::try_from(first.unwrap_or(at)).unwrap_or(u16::MAX - 2)
+    }
+
+    /// The offer whose stream this is.
+    fn offer_of(&self, stream: &StreamDef) -> Option<usize> {
+        self.offers.iter().position(|offer| match offer {
+            Offer::Table { name, .. } => *name == stream.name,
+            Offer::Network(network) => network.catalog.kind(stream).is_some(),
+        })
+    }
+
+    fn numbered(&self, at: usize, stream: &StreamDef) -> Arc<StreamDef> {
+        Arc::new(StreamDef { source: self.number(at), ..stream.clone() })
+    }
+
+    /// Opens what a plan over this catalog reads. `stalled` says that nobody takes the answer, so that nobody need wait for it.
+    ///
+    /// # Errors
+    /// A source cannot be opened, or the plan reads what none of them has.
+    pub fn open(&self, plan: &Plan, mode: Mode, stalled: &Arc<AtomicBool>) -> Result<Merge, SourceError> {
+        let bell = Bell::default();
+        let mut feeds = Vec::new();
+        let mut is_strict = false;
+        for (at, offer) in self.offers.iter().enumerate() {
+            let scans: Vec<usize> = plan
+                .scans
+                .iter()
+                .enumerate()
+                .filter(|(_, scan)| self.offer_of(&scan.stream) == Some(at))
+                .map(|(place, _)| place)
+                .collect();
+            if scans.is_empty() {
+                continue;
+            }
+            let part = scans.iter().map(|scan| plan.scans[*scan].clone()).collect();
+            let feed = match offer {
+                Offer::Table { table, idle, .. } => {
+                    is_strict |= mode == Mode::Live && table.definition().subsort.is_some();
+                    let source = TableSource::new(table, part, mode, &bell, stalled)?;
+                    Feed::new(Box::new(source), scans, *idle, true)
+                }
+                Offer::Network(network) => {
+                    let part = Plan { scans: part, ..plan.clone() };
+                    Feed::new(network.open(&part, mode)?, scans, None, false)
+                }
+            };
+            feeds.push(feed);
+        }
+        let read: BTreeSet<_> = feeds.iter().flat_map(Feed::scans).collect();
+        if read.len() < plan.scans.len() {
+            return Err(SourceError::Unfit("the query reads a stream that no source has".to_owned()));
+        }
+        Ok(Merge::new(feeds, plan.scans.len(), mode, is_strict, bell))
+    }
+}
+
+impl Catalog for Sources {
+    fn stream(&self, name: &str) -> Option<Arc<StreamDef>> {
+        self.offers.iter().enumerate().find_map(|(at, offer)| match offer {
+            Offer::Table { name: known, table, .. } => {
+                (known == name).then(|| Arc::new(table.stream(name, self.number(at))))
+            }
+            Offer::Network(network) => Some(self.numbered(at, &*network.catalog.stream(name)?)),
+        })
+    }
+
+    fn stream_function(&self, function: &str, argument: &str) -> Result<Arc<StreamDef>, String> {
+        if let (SOURCE, Some(stream)) = (function, self.stream(argument)) {
+            return Ok(stream);
+        }
+        let name = format!("{function}({argument:?})");
+        let mut wrong = format!("there is no `{name}`");
+        for (at, offer) in self.offers.iter().enumerate() {
+            match offer {
+                Offer::Table { name: known, table, .. } if *known == name => {
+                    return Ok(Arc::new(table.stream(&name, self.number(at))));
+                }
+                Offer::Table { .. } => {}
+                Offer::Network(network) => match network.catalog.stream_function(function, argument) {
+                    Ok(stream) => return Ok(self.numbered(at, &stream)),
+                    Err(message) => wrong = message,
+                },
+            }
+        }
+        Err(wrong)
+    }
+
+    fn stream_method(&self, of: &StreamDef, method: &str) -> Option<Arc<StreamDef>> {
+        let name = format!("{}.{method}()", of.name);
+        self.offers.iter().enumerate().find_map(|(at, offer)| match offer {
+            Offer::Table { name: known, table, .. } => {
+                (*known == name).then(|| Arc::new(table.stream(&name, self.number(at))))
+            }
+            Offer::Network(network) => Some(self.numbered(at, &*network.catalog.stream_method(of, method)?)),
+        })
+    }
+
+    fn grouping(&self, stream: &StreamDef) -> String {
+        let table = self.offers.iter().find_map(|offer| match offer {
+            Offer::Table { name, table, .. } if *name == stream.name => Some(table),
+            _ => None,
+        });
+        let given = table.and_then(|table| table.definition().grouping.clone());
+        given.unwrap_or_else(|| stream.key.clone())
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for offer in &self.offers {
+            match offer {
+                Offer::Table { name, .. } if !name.contains('(') => names.push(name.clone()),
+                Offer::Table { .. } => {}
+                Offer::Network(network) => names.extend(network.catalog.names()),
+            }
+        }
+        names
+    }
+}

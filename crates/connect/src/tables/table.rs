@@ -1,0 +1,575 @@
+//! A table: its columns, its rows, and who reads them.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
+use arrow_schema::{ArrowError, DataType, Field, Fields, TimeUnit};
+use skytide_timestream::catalog::StreamDef;
+use skytide_timestream::types;
+
+use super::rows::Chunk;
+use super::times;
+use super::value::{Builder, Value};
+
+/// Rows gathered one by one that make a chunk of their own at the latest.
+const OPEN_ROWS: usize = 4096;
+/// So many chunks in a row below a size are joined into one, so that rows pushed one by one do not stay so: each is copied once for
+/// each of the sizes, whatever is there.
+const JOINED: usize = 64;
+const SMALL: [usize; 2] = [64, 4096];
+/// Rows that a reader may be behind before a push asks to wait.
+const ROOM: u64 = 65_536;
+
+/// What a table is made of.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// What a query calls it.
+    pub name: String,
+    /// Its columns.
+    pub fields: Fields,
+    /// The column of the rows' times.
+    pub time: String,
+    /// Whether that column is no field of the points.
+    pub hides_time: bool,
+    /// The column of the rows' keys.
+    pub key: String,
+    /// The column that orders rows of one time, each with its own number; else they stand as they came.
+    pub subsort: Option<String>,
+    /// What its keys are, to be joined with other streams; the key column's name unless given.
+    pub grouping: Option<String>,
+    /// The unit of a time column of numbers.
+    pub unit: TimeUnit,
+    /// Whether rows are kept for queries that start later. Else only those that run get them.
+    pub keeps: bool,
+    /// How far behind the newest a row may be before it is late.
+    pub lateness: Duration,
+}
+
+/// Why a table cannot be, or cannot take what is pushed.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// A column is named that there is not.
+    #[error("there is no column {column:?} for the {role}; there are {known}")]
+    NoColumn {
+        /// What it is for.
+        role: &'static str,
+        /// Its name.
+        column: String,
+        /// The columns there are.
+        known: String,
+    },
+    /// Two columns have one name.
+    #[error("two columns are called {0:?}")]
+    Twice(String),
+    /// A column cannot be what it is to be.
+    #[error("the column {column:?} cannot be the {role}: it is {found}")]
+    Unfit {
+        /// What it is for.
+        role: &'static str,
+        /// Its name.
+        column: String,
+        /// Its type.
+        found: String,
+    },
+    /// A line of text is no row.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Columns could not be made.
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+}
+
+/// What happened to the rows of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TableCounts {
+    /// Rows taken.
+    pub rows: u64,
+    /// Values that did not fit their column, and are null.
+    pub misfits: u64,
+    /// Rows without a time, which were dropped.
+    pub untimed: u64,
+}
+
+/// A source that several tables can be streams of: their rows stand in the one order in which they came, and never pair.
+#[derive(Debug, Clone, Default)]
+pub struct Origin(Arc<Arrivals>);
+
+/// What its streams have in common.
+struct Arrivals {
+    /// How many rows were pushed.
+    count: AtomicU64,
+    /// The newest time of all that are columns by now.
+    newest: AtomicI64,
+    tables: Mutex<Vec<Weak<Shared>>>,
+}
+
+impl fmt::Debug for Arrivals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrivals")
+            .field("count", &self.count)
+            .field("newest", &self.newest)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Arrivals {
+    fn default() -> Self {
+        Self { count: AtomicU64::new(0), newest: AtomicI64::new(i64::MIN), tables: Mutex::default() }
+    }
+}
+
+impl Origin {
+    /// Whether two are one.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The newest time of its rows; `i64::MIN` while there are none.
+    pub(super) fn newest(&self) -> Result<i64, ArrowError> {
+        let tables: Vec<_> = {
+            let tables = self.0.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            tables.iter().filter_map(Weak::upgrade).collect()
+        };
+        for table in tables {
+            table.close(&mut table.lock())?;
+        }
+        Ok(self.0.newest.load(Ordering::Relaxed))
+    }
+}
+
+/// Rings when there is something new; one for all tables of a query.
+#[derive(Debug, Clone, Default)]
+pub struct Bell(Arc<(Mutex<u64>, Condvar)>);
+
+impl Bell {
+    /// How often it has rung.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rings it.
+    pub fn ring(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until it has rung more often than `seen`, at most so long.
+    pub fn wait(&self, seen: u64, at_most: Duration) {
+        let count = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.0.1.wait_timeout_while(count, at_most, |count| *count <= seen));
+    }
+}
+
+/// Rows that a program pushes. Clones are the same table.
+#[derive(Clone)]
+pub struct Table {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) definition: Definition,
+    pub(super) origin: Origin,
+    time: usize,
+    subsort: Option<usize>,
+    state: Mutex<State>,
+}
+
+/// Where a reader is.
+pub(super) struct Mark {
+    /// The number of the next row it takes.
+    pub(super) at: AtomicU64,
+    /// Whether it cannot go on, since nobody takes its answer: no use in waiting for it.
+    stalled: Arc<AtomicBool>,
+    bell: Bell,
+}
+
+#[derive(Default)]
+struct State {
+    chunks: VecDeque<Chunk>,
+    /// Number of the first row there.
+    start: u64,
+    /// Number of the row after the last.
+    end: u64,
+    open: Option<Open>,
+    last: Option<(i64, u64)>,
+    is_unordered: bool,
+    counts: TableCounts,
+    readers: Vec<Weak<Mark>>,
+}
+
+/// Rows that were pushed one by one.
+struct Open {
+    columns: Vec<Builder>,
+    ordinal: Vec<u64>,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("definition", &self.shared.definition).finish_non_exhaustive()
+    }
+}
+
+impl Table {
+    /// An empty table.
+    ///
+    /// # Errors
+    /// The definition names columns that are not there, or cannot be what they are to be.
+    pub fn new(definition: Definition) -> Result<Self, TableError> {
+        Self::of(definition, Origin::default())
+    }
+
+    /// An empty table that is a stream of a source.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn of(mut definition: Definition, origin: Origin) -> Result<Self, TableError> {
+        let fields = &definition.fields;
+        let known =
+            || fields.iter().map(|field| format!("{:?}", field.name())).collect::<Vec<_>>().join(", ");
+        for (at, field) in fields.iter().enumerate() {
+            if fields.iter().take(at).any(|other| other.name() == field.name()) {
+                return Err(TableError::Twice(field.name().clone()));
+            }
+        }
+        let find = |role: &'static str, column: &str| {
+            fields
+                .find(column)
+                .map(|(at, field)| (at, field.data_type().clone()))
+                .ok_or_else(|| TableError::NoColumn { role, column: column.to_owned(), known: known() })
+        };
+        let unfit = |role: &'static str, column: &str, found: &DataType| TableError::Unfit {
+            role,
+            column: column.to_owned(),
+            found: types::name(found),
+        };
+        let (time, found) = find("time", &definition.time)?;
+        if !times::is_time(&found) {
+            return Err(unfit("time", &definition.time, &found));
+        }
+        find("key", &definition.key)?;
+        let subsort = match &definition.subsort {
+            None => None,
+            Some(column) => {
+                let (at, found) = find("subsort", column)?;
+                if !found.is_integer() {
+                    return Err(unfit("subsort", column, &found));
+                }
+                Some(at)
+            }
+        };
+        definition.fields = fields.iter().map(|field| plain(field)).collect();
+        let state = Mutex::new(State::default());
+        let shared = Arc::new(Shared { definition, origin, time, subsort, state });
+        let mut tables = shared.origin.0.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.retain(|table| table.strong_count() > 0);
+        tables.push(Arc::downgrade(&shared));
+        drop(tables);
+        Ok(Self { shared })
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn definition(&self) -> &Definition {
+        &self.shared.definition
+    }
+
+    /// The source that it is a stream of.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.shared.origin
+    }
+
+    /// Whether two are one.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Its stream, of the source of this number, under a name.
+    #[must_use]
+    pub fn stream(&self, name: &str, source: u16) -> StreamDef {
+        let Definition { fields, key, time, hides_time, .. } = self.definition();
+        let shown = fields.iter().filter(|field| !hides_time || field.name() != time);
+        StreamDef { name: name.to_owned(), source, fields: shown.cloned().collect(), key: key.clone() }
+    }
+
+    /// Adds rows. They are there when this returns.
+    ///
+    /// # Errors
+    /// The columns hold more than Arrow's arrays do (2 GiB of text in one push).
+    pub fn push_rows(&self, rows: &[Value<'_>]) -> Result<(), TableError> {
+        let shared = &*self.shared;
+        let mut state = shared.lock();
+        let first = shared.origin.0.count.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        for (row, ordinal) in rows.iter().zip(first..) {
+            let open = state.open.get_or_insert_with(|| Open {
+                columns: shared
+                    .definition
+                    .fields
+                    .iter()
+                    .map(|field| Builder::new(field.data_type()))
+                    .collect(),
+                ordinal: Vec::new(),
+            });
+            let fields = &shared.definition.fields;
+            let misfits: u64 = open
+                .columns
+                .iter_mut()
+                .zip(fields)
+                .map(|(column, field)| column.push(row.field(field.name())))
+                .sum();
+            open.ordinal.push(ordinal);
+            let is_full = open.ordinal.len() >= OPEN_ROWS;
+            state.counts.misfits += misfits;
+            state.counts.rows += 1;
+            if is_full {
+                shared.close(&mut state)?;
+            }
+        }
+        shared.tell(state)
+    }
+
+    /// Adds the rows of a batch: its columns by name; those that are missing are null, those that are not of the table are left
+    /// out, values that do not fit are null and counted. They are there when this returns.
+    ///
+    /// # Errors
+    /// A column could not be brought to its type.
+    pub fn push_batch(&self, batch: &RecordBatch) -> Result<(), TableError> {
+        let shared = &*self.shared;
+        let mut misfits = 0;
+        let mut columns = Vec::with_capacity(shared.definition.fields.len());
+        for field in &shared.definition.fields {
+            let Some(given) = batch.column_by_name(field.name()) else {
+                columns.push(new_null_array(field.data_type(), batch.num_rows()));
+                continue;
+            };
+            let (column, lost) = fitted(given, field.data_type())?;
+            misfits += lost;
+            columns.push(column);
+        }
+        let rows = batch.num_rows() as u64;
+        let mut state = shared.lock();
+        shared.close(&mut state)?;
+        let first = shared.origin.0.count.fetch_add(rows, Ordering::Relaxed);
+        shared.append(&mut state, columns, (first..first + rows).collect())?;
+        state.counts.misfits += misfits;
+        state.counts.rows += rows;
+        shared.tell(state)
+    }
+
+    /// Whether no reader is far behind, but for those that nobody reads from.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let state = self.shared.lock();
+        let readers = state.readers.iter().filter_map(Weak::upgrade);
+        let pending = state.end + state.open.as_ref().map_or(0, |open| open.ordinal.len() as u64);
+        readers.into_iter().all(|reader| {
+            reader.stalled.load(Ordering::Relaxed)
+                || pending - reader.at.load(Ordering::Relaxed).min(pending) < ROOM
+        })
+    }
+
+    /// What happened to what was pushed.
+    #[must_use]
+    pub fn counts(&self) -> TableCounts {
+        Self::counts_of(&self.shared)
+    }
+
+    /// The counts of a table that a reader has.
+    pub(super) fn counts_of(shared: &Shared) -> TableCounts {
+        shared.lock().counts
+    }
+
+    /// Someone who takes its rows from the first kept one on. `stalled` says that it cannot go on.
+    pub(super) fn reader(&self, bell: &Bell, stalled: &Arc<AtomicBool>) -> Result<Reader, TableError> {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        shared.close(&mut state)?;
+        let mark = Arc::new(Mark {
+            at: AtomicU64::new(state.start),
+            stalled: Arc::clone(stalled),
+            bell: bell.clone(),
+        });
+        state.readers.retain(|reader| reader.strong_count() > 0);
+        state.readers.push(Arc::downgrade(&mark));
+        let (end, is_unordered) = (state.end, state.is_unordered);
+        drop(state);
+        Ok(Reader { shared: Arc::clone(shared), mark, end, is_unordered })
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a chunk of what was pushed one by one.
+    fn close(&self, state: &mut State) -> Result<(), ArrowError> {
+        let Some(mut open) = state.open.take() else { return Ok(()) };
+        let columns = open.columns.iter_mut().map(Builder::finish).collect::<Result<_, _>>()?;
+        self.append(state, columns, std::mem::take(&mut open.ordinal))
+    }
+
+    /// Adds rows that have their arrival numbers.
+    fn append(&self, state: &mut State, columns: Vec<ArrayRef>, arrival: Vec<u64>) -> Result<(), ArrowError> {
+        let times = times::nanos(&columns[self.time], self.definition.unit)?;
+        let ordinal = match self.subsort {
+            None => arrival,
+            Some(column) => ordinals(&columns[column])?,
+        };
+        let untimed = times.null_count();
+        let mut chunk =
+            Chunk { time: times.values().iter().copied().collect(), ordinal: ordinal.into(), columns };
+        if untimed > 0 {
+            state.counts.untimed += untimed as u64;
+            let timed: Vec<u32> =
+                (0..).take(times.len()).filter(|row| times.is_valid(*row as usize)).collect();
+            chunk = chunk.select(&timed)?;
+        }
+        if chunk.len() == 0 {
+            return Ok(());
+        }
+        if let Some(newest) = chunk.time.iter().max() {
+            self.origin.0.newest.fetch_max(*newest, Ordering::Relaxed);
+        }
+        let follows = state.last.is_none_or(|last| last <= chunk.place(0));
+        state.is_unordered |= !follows || !chunk.is_rising();
+        state.last = Some(chunk.place(chunk.len() - 1));
+        state.end += chunk.len() as u64;
+        state.chunks.push_back(chunk);
+        for below in SMALL {
+            let small = state.chunks.iter().rev().take(JOINED).filter(|chunk| chunk.len() < below).count();
+            if small == JOINED {
+                let first = state.chunks.len() - JOINED;
+                let pieces: Vec<Chunk> = state.chunks.drain(first..).collect();
+                state.chunks.extend(Chunk::joined(&pieces)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells readers that there is something new, and drops what none of them needs where rows are not kept.
+    fn tell(&self, mut state: MutexGuard<'_, State>) -> Result<(), TableError> {
+        let readers: Vec<Arc<Mark>> = state.readers.iter().filter_map(Weak::upgrade).collect();
+        if !self.definition.keeps {
+            self.close(&mut state)?;
+            let needed =
+                readers.iter().map(|reader| reader.at.load(Ordering::Relaxed)).min().unwrap_or(state.end);
+            while let Some(first) = state.chunks.front()
+                && state.start + first.len() as u64 <= needed
+            {
+                state.start += first.len() as u64;
+                state.chunks.pop_front();
+            }
+        }
+        drop(state);
+        readers.iter().for_each(|reader| reader.bell.ring());
+        Ok(())
+    }
+}
+
+/// Someone who takes the rows of a table.
+pub(super) struct Reader {
+    pub(super) shared: Arc<Shared>,
+    mark: Arc<Mark>,
+    /// Number of the row after the last that was there at the start.
+    pub(super) end: u64,
+    /// Whether those do not stand in order.
+    pub(super) is_unordered: bool,
+}
+
+impl Reader {
+    /// Whether the rows that were there at the start are all taken.
+    pub(super) fn is_past_start(&self) -> bool {
+        self.mark.at.load(Ordering::Relaxed) >= self.end
+    }
+
+    /// The next rows below the number `until`, chunk by chunk, some more than `most` at most where chunks are large.
+    pub(super) fn take(&self, most: usize, until: u64) -> Result<Vec<Chunk>, ArrowError> {
+        let mut state = self.shared.lock();
+        self.shared.close(&mut state)?;
+        let mut at = self.mark.at.load(Ordering::Relaxed).max(state.start);
+        let (mut taken, mut rows) = (Vec::new(), 0);
+        // A reader is near the end mostly: what is left is looked for from there.
+        let (mut first, mut number) = (state.chunks.len(), state.end);
+        while number > at {
+            first -= 1;
+            number -= state.chunks[first].len() as u64;
+        }
+        for chunk in state.chunks.range(first..) {
+            let end = number + chunk.len() as u64;
+            if rows >= most || number >= until {
+                break;
+            }
+            if end > at {
+                let skipped = usize::try_from(at - number).unwrap_or(usize::MAX).min(chunk.len());
+                let left = usize::try_from(until - number).unwrap_or(usize::MAX).min(chunk.len());
+                let piece = if skipped > 0 { chunk.tail(skipped) } else { chunk.clone() };
+                let piece = if left < chunk.len() { piece.head(left - skipped) } else { piece };
+                rows += piece.len();
+                at += piece.len() as u64;
+                taken.push(piece);
+            }
+            number = end;
+        }
+        self.mark.at.store(at, Ordering::Relaxed);
+        Ok(taken)
+    }
+}
+
+/// A field as the engine has it: text and bytes in one form each, all of it nullable.
+fn plain(field: &Field) -> Field {
+    let data_type = match field.data_type() {
+        DataType::Dictionary(_, values) => {
+            plain(&Field::new("", values.as_ref().clone(), true)).data_type().clone()
+        }
+        text if types::is_text(text) => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        DataType::Float16 => DataType::Float32,
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
+            types::list(plain(item).data_type().clone())
+        }
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
+        other => other.clone(),
+    };
+    Field::new(field.name(), data_type, true)
+}
+
+/// Values in a column's type, and how many of them did not fit and are null.
+pub(super) fn fitted(values: &ArrayRef, to: &DataType) -> Result<(ArrayRef, u64), ArrowError> {
+    if values.data_type() == to {
+        return Ok((Arc::clone(values), 0));
+    }
+    let before = values.logical_null_count();
+    if !can_cast_types(values.data_type(), to) {
+        return Ok((new_null_array(to, values.len()), (values.len() - before) as u64));
+    }
+    let fitted = cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() })?;
+    let lost = fitted.logical_null_count().saturating_sub(before);
+    Ok((fitted, lost as u64))
+}
+
+/// Numbers that order as the values do; null first.
+fn ordinals(values: &ArrayRef) -> Result<Vec<u64>, ArrowError> {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Int64Type, UInt64Type};
+    if values.data_type().is_unsigned_integer() {
+        let wide = fitted(values, &DataType::UInt64)?.0;
+        return Ok(wide.as_primitive::<UInt64Type>().iter().map(Option::unwrap_or_default).collect());
+    }
+    let wide = fitted(values, &DataType::Int64)?.0;
+    let ordered = |value: Option<i64>| value.map_or(0, |value| value.cast_unsigned() ^ (1 << 63));
+    Ok(wide.as_primitive::<Int64Type>().iter().map(ordered).collect())
+}

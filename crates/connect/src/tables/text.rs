@@ -1,0 +1,83 @@
+//! Rows as text: CSV, and JSON a line.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_csv::ReaderBuilder;
+use arrow_csv::reader::Format;
+use arrow_schema::{DataType, Field, Fields, Schema};
+
+use super::table::{Table, TableError};
+use super::value::Value;
+
+/// Rows that are read of CSV at a time.
+const CSV_ROWS: usize = 8192;
+
+/// The format of CSV: a header, then a row a line; `\` escapes, an empty cell is null.
+fn format() -> Format {
+    Format::default().with_header(true).with_escape(b'\\')
+}
+
+/// The columns of CSV: names by its header, types as its cells look.
+///
+/// # Errors
+/// It is no CSV.
+pub fn csv_fields(text: &str) -> Result<Fields, TableError> {
+    Ok(format().infer_schema(text.as_bytes(), None)?.0.fields)
+}
+
+/// The values of JSON, one a line; empty lines are left out.
+///
+/// # Errors
+/// The first line that is no JSON object.
+pub fn json_rows(text: &str) -> Result<Vec<serde_json::Value>, TableError> {
+    let mut rows = Vec::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let wrong = |reason: String| TableError::Line { line: at + 1, reason };
+        let row: serde_json::Value = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+        if !row.is_object() {
+            return Err(wrong("a row is a JSON object".to_owned()));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// Each value as text, whatever it is; null where it is null.
+///
+/// # Errors
+/// A type that has no text.
+pub fn texts(values: &ArrayRef) -> Result<ArrayRef, TableError> {
+    let options = FormatOptions::default();
+    let text = ArrayFormatter::try_new(values, &options)?;
+    let texts = (0..values.len()).map(|row| values.is_valid(row).then(|| text.value(row).to_string()));
+    Ok(Arc::new(texts.collect::<StringArray>()))
+}
+
+impl Table {
+    /// Adds the rows of CSV with a header, columns by name. A cell that is no value of its column is null and counted.
+    ///
+    /// # Errors
+    /// It is no CSV: nothing of it is taken.
+    pub fn push_csv(&self, text: &str) -> Result<(), TableError> {
+        let names = format().infer_schema(text.as_bytes(), Some(0))?.0;
+        let texts: Fields =
+            names.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
+        let reader = ReaderBuilder::new(Arc::new(Schema::new(texts)))
+            .with_format(format())
+            .with_batch_size(CSV_ROWS)
+            .build(text.as_bytes())?;
+        let batches = reader.collect::<Result<Vec<RecordBatch>, _>>()?;
+        batches.iter().try_for_each(|batch| self.push_batch(batch))
+    }
+
+    /// Adds the rows of JSON, one a line.
+    ///
+    /// # Errors
+    /// The first line that is no JSON object: nothing of it is taken.
+    pub fn push_json(&self, text: &str) -> Result<(), TableError> {
+        let rows = json_rows(text)?;
+        self.push_rows(&rows.iter().map(Value::of_json).collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,469 @@
+//! Rows as a program holds them, made into columns: what does not fit its column is null and counted, never an error.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, UInt64Builder,
+};
+use arrow_array::{Array, ArrayRef, ListArray, StructArray, new_null_array};
+use arrow_buffer::{NullBufferBuilder, OffsetBuffer};
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, TimeUnit};
+use skytide_timestream::{times, types};
+
+/// Deepest nesting of a type whose rows are taken.
+const MAX_DEPTH: usize = 64;
+
+/// A value of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value<'a> {
+    /// No value.
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A whole number beyond `i64`.
+    UInt(u64),
+    /// A number with a fraction.
+    Float(f64),
+    /// Text.
+    Text(Cow<'a, str>),
+    /// Bytes.
+    Bytes(Cow<'a, [u8]>),
+    /// A moment: UTC nanoseconds.
+    Time(i64),
+    /// A length of time in nanoseconds.
+    Duration(i64),
+    /// A list.
+    List(Vec<Self>),
+    /// Named fields, in any order. Of two of one name the last counts.
+    Record(Vec<(Cow<'a, str>, Self)>),
+    /// Something of a kind that no column holds.
+    Other,
+}
+
+impl<'a> Value<'a> {
+    /// A field by its name; null where there is none.
+    #[must_use]
+    pub fn field(&self, name: &str) -> &Self {
+        match self {
+            Self::Record(fields) => {
+                fields.iter().rev().find(|(field, _)| field == name).map_or(&Self::Null, |(_, value)| value)
+            }
+            _ => &Self::Null,
+        }
+    }
+
+    /// What a JSON value holds.
+    #[must_use]
+    pub fn of_json(json: &'a serde_json::Value) -> Self {
+        match json {
+            serde_json::Value::Null => Self::Null,
+            serde_json::Value::Bool(value) => Self::Bool(*value),
+            serde_json::Value::Number(number) => number
+                .as_i64()
+                .map(Self::Int)
+                .or_else(|| number.as_u64().map(Self::UInt))
+                .or_else(|| number.as_f64().map(Self::Float))
+                .unwrap_or(Self::Null),
+            serde_json::Value::String(text) => Self::Text(Cow::Borrowed(text)),
+            serde_json::Value::Array(items) => Self::List(items.iter().map(Self::of_json).collect()),
+            serde_json::Value::Object(fields) => Self::Record(
+                fields
+                    .iter()
+                    .map(|(name, value)| (Cow::Borrowed(name.as_str()), Self::of_json(value)))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// The type of this value by itself.
+    fn natural_type(&self) -> DataType {
+        match self {
+            Self::Null | Self::Other => DataType::Null,
+            Self::Bool(_) => DataType::Boolean,
+            Self::Int(_) => DataType::Int64,
+            Self::UInt(_) => DataType::UInt64,
+            Self::Float(_) => DataType::Float64,
+            Self::Text(_) => DataType::Utf8,
+            Self::Bytes(_) => DataType::Binary,
+            Self::Time(_) => types::timestamp(),
+            Self::Duration(_) => types::duration(),
+            Self::List(items) => {
+                types::list(items.iter().fold(DataType::Null, |all, item| both(&all, &item.natural_type())))
+            }
+            Self::Record(fields) => DataType::Struct(
+                fields
+                    .iter()
+                    .map(|(name, value)| Field::new(name.as_ref(), value.natural_type(), true))
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// The fields of some rows: each is of the narrowest type that holds all its values; where none does, of the first value's.
+/// What is null in all of them is text.
+#[must_use]
+pub fn infer<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
+    let all = rows.into_iter().fold(DataType::Null, |all, row| both(&all, &row.natural_type()));
+    match settled(&all, 0) {
+        DataType::Struct(fields) => fields,
+        _ => Fields::empty(),
+    }
+}
+
+/// The type that holds the values of both; the first one's where there is none.
+fn both(a: &DataType, b: &DataType) -> DataType {
+    match (a, b) {
+        (DataType::Null, other) | (other, DataType::Null) => other.clone(),
+        (DataType::List(a), DataType::List(b)) => types::list(both(a.data_type(), b.data_type())),
+        (DataType::Struct(a), DataType::Struct(b)) => {
+            let mut fields: Vec<FieldRef> = a.iter().cloned().collect();
+            for field in b {
+                match fields.iter_mut().find(|known| known.name() == field.name()) {
+                    Some(known) => {
+                        let shared = both(known.data_type(), field.data_type());
+                        if shared != *known.data_type() {
+                            *known = Arc::new(Field::new(known.name(), shared, true));
+                        }
+                    }
+                    None => fields.push(Arc::clone(field)),
+                }
+            }
+            DataType::Struct(fields.into())
+        }
+        (a, b) => types::common(a, b).unwrap_or_else(|| a.clone()),
+    }
+}
+
+/// A type with text where nothing is known.
+fn settled(data_type: &DataType, depth: usize) -> DataType {
+    match data_type {
+        DataType::Null => DataType::Utf8,
+        _ if depth > MAX_DEPTH => DataType::Utf8,
+        DataType::List(item) => types::list(settled(item.data_type(), depth + 1)),
+        DataType::Struct(fields) => DataType::Struct(
+            fields
+                .iter()
+                .map(|field| Field::new(field.name(), settled(field.data_type(), depth + 1), true))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+/// A column being filled, of one type.
+pub(super) struct Builder {
+    data_type: DataType,
+    cells: Cells,
+}
+
+/// Cells by what carries them; a column of a narrower type is made when it is finished.
+enum Cells {
+    Bool(BooleanBuilder),
+    Int(Int64Builder),
+    UInt(UInt64Builder),
+    Float(Float64Builder),
+    Text(StringBuilder),
+    Bytes(BinaryBuilder),
+    List {
+        items: Box<Builder>,
+        lengths: Vec<usize>,
+        valid: NullBufferBuilder,
+    },
+    Record {
+        fields: Fields,
+        columns: Vec<Builder>,
+        valid: NullBufferBuilder,
+        len: usize,
+    },
+    /// A type of which rows cannot hold values; batches can.
+    Nulls(usize),
+}
+
+impl Builder {
+    /// An empty column.
+    pub(super) fn new(data_type: &DataType) -> Self {
+        Self::nested(data_type, 0)
+    }
+
+    fn nested(data_type: &DataType, depth: usize) -> Self {
+        let cells = match data_type {
+            _ if depth > MAX_DEPTH => Cells::Nulls(0),
+            DataType::Boolean => Cells::Bool(BooleanBuilder::new()),
+            DataType::UInt64 => Cells::UInt(UInt64Builder::new()),
+            DataType::Timestamp(..) | DataType::Duration(_) | DataType::Date32 | DataType::Date64 => {
+                Cells::Int(Int64Builder::new())
+            }
+            other if other.is_integer() => Cells::Int(Int64Builder::new()),
+            other if other.is_floating() => Cells::Float(Float64Builder::new()),
+            other if types::is_text(other) => Cells::Text(StringBuilder::new()),
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
+                Cells::Bytes(BinaryBuilder::new())
+            }
+            DataType::List(item) => Cells::List {
+                items: Box::new(Self::nested(item.data_type(), depth + 1)),
+                lengths: Vec::new(),
+                valid: NullBufferBuilder::new(0),
+            },
+            DataType::Struct(fields) => Cells::Record {
+                fields: fields.clone(),
+                columns: fields.iter().map(|field| Self::nested(field.data_type(), depth + 1)).collect(),
+                valid: NullBufferBuilder::new(0),
+                len: 0,
+            },
+            _ => Cells::Nulls(0),
+        };
+        Self { data_type: data_type.clone(), cells }
+    }
+
+    /// Adds a value, or a null where it does not fit; gives how many values did not.
+    pub(super) fn push(&mut self, value: &Value<'_>) -> u64 {
+        let some = u64::from(*value != Value::Null);
+        match &mut self.cells {
+            Cells::Bool(cells) => {
+                let fit = if let Value::Bool(value) = value { Some(*value) } else { None };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Int(cells) => {
+                let fit = whole(value, &self.data_type);
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::UInt(cells) => {
+                let fit = match value {
+                    Value::UInt(value) => Some(*value),
+                    other => whole(other, &DataType::Int64).and_then(|value| u64::try_from(value).ok()),
+                };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Float(cells) => {
+                let fit = match value {
+                    Value::Float(value) => Some(*value),
+                    Value::Int(value) => Some(*value as f64),
+                    Value::UInt(value) => Some(*value as f64),
+                    _ => None,
+                };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Text(cells) => {
+                let fit = if let Value::Text(text) = value { Some(text.as_ref()) } else { None };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Bytes(cells) => {
+                let fit = match value {
+                    Value::Bytes(bytes) => Some(bytes.as_ref()),
+                    Value::Text(text) => Some(text.as_bytes()),
+                    _ => None,
+                };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::List { items, lengths, valid } => {
+                let given = if let Value::List(given) = value { Some(given) } else { None };
+                valid.append(given.is_some());
+                lengths.push(given.map_or(0, Vec::len));
+                let misfits: u64 = given.into_iter().flatten().map(|item| items.push(item)).sum();
+                misfits + lost(some, given.is_some())
+            }
+            Cells::Record { fields, columns, valid, len } => {
+                let is_record = matches!(value, Value::Record(_));
+                valid.append(is_record);
+                *len += 1;
+                let pairs = fields.iter().zip(columns);
+                let misfits: u64 = pairs.map(|(field, column)| column.push(value.field(field.name()))).sum();
+                misfits + lost(some, is_record)
+            }
+            Cells::Nulls(len) => {
+                *len += 1;
+                some
+            }
+        }
+    }
+
+    /// The values so far as an array of the type; the builder is empty then.
+    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let carrier: ArrayRef = match &mut self.cells {
+            Cells::Bool(cells) => Arc::new(cells.finish()),
+            Cells::Int(cells) => Arc::new(cells.finish()),
+            Cells::UInt(cells) => Arc::new(cells.finish()),
+            Cells::Float(cells) => Arc::new(cells.finish()),
+            Cells::Text(cells) => Arc::new(cells.finish()),
+            Cells::Bytes(cells) => Arc::new(cells.finish()),
+            Cells::List { items, lengths, valid } => {
+                let offsets = OffsetBuffer::from_lengths(std::mem::take(lengths));
+                let DataType::List(item) = &self.data_type else {
+                    return Err(ArrowError::SchemaError("a list column of no list type".to_owned()));
+                };
+                Arc::new(ListArray::try_new(Arc::clone(item), offsets, items.finish()?, valid.finish())?)
+            }
+            Cells::Record { fields, columns, valid, len } => {
+                let columns = columns.iter_mut().map(Self::finish).collect::<Result<Vec<_>, _>>()?;
+                let len = std::mem::take(len);
+                Arc::new(StructArray::try_new_with_length(fields.clone(), columns, valid.finish(), len)?)
+            }
+            Cells::Nulls(len) => new_null_array(&self.data_type, std::mem::take(len)),
+        };
+        if *carrier.data_type() == self.data_type {
+            return Ok(carrier);
+        }
+        match &self.data_type {
+            // Days fit 32 bits: they were held to it.
+            DataType::Date32 => cast(&cast(&carrier, &DataType::Int32)?, &self.data_type),
+            other => cast(&carrier, other),
+        }
+    }
+}
+
+fn lost(some: u64, fits: bool) -> u64 {
+    if fits { 0 } else { some }
+}
+
+/// A value as the 64 bits that carry a whole number, a moment or a length of time of this type.
+fn whole(value: &Value<'_>, data_type: &DataType) -> Option<i64> {
+    let number = match value {
+        Value::Int(value) => Some(*value),
+        // A float that is a whole number is one; what is beyond 2^53 is not exact any more.
+        Value::Float(value) if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 => {
+            Some(*value as i64)
+        }
+        _ => None,
+    };
+    let range = |min: i64, max: i64| number.filter(|number| (min..=max).contains(number));
+    match data_type {
+        DataType::Int8 => range(i8::MIN.into(), i8::MAX.into()),
+        DataType::Int16 => range(i16::MIN.into(), i16::MAX.into()),
+        DataType::Int32 => range(i32::MIN.into(), i32::MAX.into()),
+        DataType::UInt8 => range(0, u8::MAX.into()),
+        DataType::UInt16 => range(0, u16::MAX.into()),
+        DataType::UInt32 => range(0, u32::MAX.into()),
+        DataType::Timestamp(unit, _) => match value {
+            Value::Time(nanos) => Some(nanos.div_euclid(nanos_of(*unit))),
+            Value::Text(text) => Some(times::parse_timestamp(text)?.div_euclid(nanos_of(*unit))),
+            _ => number,
+        },
+        DataType::Duration(unit) => match value {
+            Value::Duration(nanos) => Some(nanos / nanos_of(*unit)),
+            Value::Text(text) => Some(times::parse_duration(text)? / nanos_of(*unit)),
+            _ => number,
+        },
+        DataType::Date32 => match value {
+            Value::Time(nanos) => Some(nanos.div_euclid(NANOS_A_DAY)),
+            Value::Text(text) => Some(times::parse_timestamp(text)?.div_euclid(NANOS_A_DAY)),
+            _ => range(i32::MIN.into(), i32::MAX.into()),
+        },
+        DataType::Date64 => match value {
+            Value::Time(nanos) => Some(nanos.div_euclid(1_000_000)),
+            Value::Text(text) => Some(times::parse_timestamp(text)?.div_euclid(1_000_000)),
+            _ => number,
+        },
+        _ => number,
+    }
+}
+
+const NANOS_A_DAY: i64 = 86_400_000_000_000;
+
+/// Nanoseconds of a unit.
+pub(super) const fn nanos_of(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Float32Type, Int8Type, TimestampSecondType};
+
+    use super::*;
+
+    fn column(data_type: &DataType, values: &[Value<'_>]) -> (ArrayRef, u64) {
+        let mut builder = Builder::new(data_type);
+        let misfits = values.iter().map(|value| builder.push(value)).sum();
+        (builder.finish().unwrap(), misfits)
+    }
+
+    #[test]
+    fn what_does_not_fit_is_null_and_counted() {
+        let (ints, misfits) = column(
+            &DataType::Int8,
+            &[
+                Value::Int(1),
+                Value::Int(300),
+                Value::Float(2.0),
+                Value::Float(2.5),
+                Value::Null,
+                Value::Bool(true),
+            ],
+        );
+        let ints = ints.as_primitive::<Int8Type>();
+        assert_eq!(ints.iter().collect::<Vec<_>>(), [Some(1), None, Some(2), None, None, None]);
+        assert_eq!(misfits, 3);
+
+        let (floats, misfits) = column(&DataType::Float32, &[Value::Int(1), Value::Text("x".into())]);
+        assert_eq!(floats.as_primitive::<Float32Type>().iter().collect::<Vec<_>>(), [Some(1.0), None]);
+        assert_eq!(misfits, 1);
+
+        let seconds = DataType::Timestamp(TimeUnit::Second, None);
+        let (times, misfits) = column(
+            &seconds,
+            &[
+                Value::Time(1_999_999_999),
+                Value::Int(7),
+                Value::Text("1970-01-01T00:00:09Z".into()),
+                Value::Text("x".into()),
+            ],
+        );
+        assert_eq!(
+            times.as_primitive::<TimestampSecondType>().iter().collect::<Vec<_>>(),
+            [Some(1), Some(7), Some(9), None]
+        );
+        assert_eq!(misfits, 1);
+    }
+
+    #[test]
+    fn records_and_lists_hold_what_fits_of_them() {
+        let row = serde_json::json!({"text": "a", "langs": ["en", 5, null], "more": 1});
+        let of = DataType::Struct(
+            vec![
+                Field::new("langs", types::list(DataType::Utf8), true),
+                Field::new("text", DataType::Utf8, true),
+                Field::new("gone", DataType::Int64, true),
+            ]
+            .into(),
+        );
+        let (rows, misfits) = column(&of, &[Value::of_json(&row), Value::Int(1), Value::Null]);
+        assert_eq!(misfits, 2);
+        let rows = rows.as_struct();
+        assert_eq!(rows.null_count(), 2);
+        let langs = rows.column(0).as_list::<i32>().value(0);
+        assert_eq!(langs.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("en"), None, None]);
+        assert_eq!(rows.column(1).as_string::<i32>().value(0), "a");
+        assert!(rows.column(2).is_null(0));
+    }
+
+    #[test]
+    fn fields_are_found_from_rows() {
+        let rows = [
+            serde_json::json!({"a": 1, "b": null, "c": [1], "d": {"x": 1}}),
+            serde_json::json!({"a": 1.5, "c": [null, 2.5], "d": {"y": "t"}, "e": true}),
+        ];
+        let rows: Vec<_> = rows.iter().map(Value::of_json).collect();
+        let fields = infer(&rows);
+        let named: Vec<_> = fields
+            .iter()
+            .map(|field| format!("{} {}", field.name(), types::name(field.data_type())))
+            .collect();
+        assert_eq!(named, ["a f64", "b utf8", "c list<f64>", "d struct<x: i64, y: utf8>", "e bool"]);
+    }
+}

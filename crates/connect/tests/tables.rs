@@ -1,0 +1,310 @@
+//! Tables as sources: once and live, one and several, in order and not.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampNanosecondType};
+use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use skytide_connect::merge::Merge;
+use skytide_connect::run::{End, RunOptions, Stop, run};
+use skytide_connect::sink::{Sink, SinkError};
+use skytide_connect::source::{Next, Source};
+use skytide_connect::sources::{Offer, Sources};
+use skytide_connect::tables::{Definition, Origin, Table, TableError, Value};
+use skytide_timestream::engine::Mode;
+use skytide_timestream::plan::{Plan, Results};
+
+fn fields() -> Fields {
+    Fields::from(vec![
+        Field::new("t", DataType::Int64, true),
+        Field::new("k", DataType::Utf8, true),
+        Field::new("x", DataType::Int64, true),
+    ])
+}
+
+fn definition(name: &str) -> Definition {
+    Definition {
+        name: name.to_owned(),
+        fields: fields(),
+        time: "t".to_owned(),
+        hides_time: false,
+        key: "k".to_owned(),
+        subsort: None,
+        grouping: None,
+        unit: TimeUnit::Nanosecond,
+        keeps: true,
+        lateness: Duration::ZERO,
+    }
+}
+
+fn table(name: &str) -> Table {
+    Table::new(definition(name)).unwrap()
+}
+
+fn row(time: i64, key: &'static str, x: i64) -> Value<'static> {
+    Value::Record(vec![
+        ("t".into(), Value::Int(time)),
+        ("k".into(), Value::Text(key.into())),
+        ("x".into(), Value::Int(x)),
+    ])
+}
+
+fn batch(rows: &[(i64, &str, i64)]) -> RecordBatch {
+    RecordBatch::try_from_iter([
+        ("x", Arc::new(rows.iter().map(|row| row.2).collect::<Int64Array>()) as _),
+        ("k", Arc::new(rows.iter().map(|row| Some(row.1)).collect::<StringArray>()) as _),
+        ("t", Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>()) as _),
+    ])
+    .unwrap()
+}
+
+fn offer(table: &Table) -> Offer {
+    Offer::Table { name: table.definition().name.clone(), table: table.clone(), idle: None }
+}
+
+fn open(query: &str, offers: Vec<Offer>, mode: Mode) -> (Arc<Plan>, Merge) {
+    let sources = Sources::new(offers);
+    let query = Arc::new(skytide_timestream::compile(query, &sources).unwrap());
+    let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+    let source = sources.open(&plan, mode, &Arc::new(AtomicBool::new(false))).unwrap();
+    (plan, source)
+}
+
+/// Time, key and value.
+type Row = (i64, String, Option<i64>);
+
+#[derive(Default)]
+struct Rows(Vec<Row>);
+
+impl Sink for Rows {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        let times = batch.column(0).as_primitive::<TimestampNanosecondType>();
+        let keys = batch.column(1).as_string::<i32>();
+        let values = batch.column(2).as_primitive::<Int64Type>();
+        self.0.extend((0..batch.num_rows()).map(|row| {
+            let value = values.is_valid(row).then(|| values.value(row));
+            (times.value(row), keys.value(row).to_owned(), value)
+        }));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+fn once(query: &str, tables: &[&Table]) -> Vec<Row> {
+    let (plan, mut source) = open(query, tables.iter().map(|table| offer(table)).collect(), Mode::Once);
+    let mut rows = Rows::default();
+    let outcome = run(plan, &mut source, &mut rows, &RunOptions::once(), |_, _| {}).unwrap();
+    assert_eq!(outcome.end, End::Source);
+    rows.0
+}
+
+fn rows(of: &[(i64, &str, Option<i64>)]) -> Vec<Row> {
+    of.iter().map(|(time, key, value)| (*time, (*key).to_owned(), *value)).collect()
+}
+
+#[test]
+fn once_sorts_what_is_there_and_nothing_is_late() {
+    let m = table("m");
+    m.push_rows(&[row(3, "A", 1), row(1, "A", 2)]).unwrap();
+    m.push_batch(&batch(&[(2, "B", 5), (1, "B", 7)])).unwrap();
+    m.push_rows(&[row(2, "A", 3)]).unwrap();
+    let expected = rows(&[
+        (1, "A", Some(2)),
+        (1, "B", Some(7)),
+        (2, "B", Some(12)),
+        (2, "A", Some(5)),
+        (3, "A", Some(6)),
+    ]);
+    assert_eq!(once("m.x.sum()", &[&m]), expected);
+    // Again and again, also where more is pushed in between.
+    assert_eq!(once("m.x.sum()", &[&m]), expected);
+    m.push_rows(&[row(9, "A", 1)]).unwrap();
+    assert_eq!(once("m.x.sum()", &[&m]).len(), 6);
+}
+
+#[test]
+fn many_small_pushes_answer_as_one() {
+    let (small, large) = (table("m"), table("m"));
+    let all: Vec<_> = (0..20_000).map(|at| (at, if at % 3 == 0 { "A" } else { "B" }, at)).collect();
+    for (time, key, x) in &all {
+        small.push_batch(&batch(&[(*time, key, *x)])).unwrap();
+    }
+    large.push_batch(&batch(&all)).unwrap();
+    let answer = once("m.x.sum()", &[&small]);
+    assert_eq!(answer.len(), 20_000);
+    assert_eq!(answer, once("m.x.sum()", &[&large]));
+}
+
+#[test]
+fn several_tables_stand_in_order_of_time_then_as_named() {
+    let (m, n) = (table("m"), table("n"));
+    m.push_rows(&[row(1, "A", 1), row(2, "A", 2)]).unwrap();
+    n.push_rows(&[row(0, "A", 10), row(2, "A", 20), row(5, "B", 30)]).unwrap();
+    let expected = rows(&[(0, "A", None), (1, "A", Some(11)), (2, "A", Some(33)), (5, "B", None)]);
+    assert_eq!(once("m.x.sum() + n.x.sum()", &[&m, &n]), expected);
+}
+
+#[test]
+fn streams_of_one_origin_stand_as_they_came_and_never_pair() {
+    let origin = Origin::default();
+    let m = Table::of(definition("m"), origin.clone()).unwrap();
+    let n = Table::of(definition("n"), origin).unwrap();
+    n.push_rows(&[row(1, "A", 10)]).unwrap();
+    m.push_rows(&[row(1, "A", 1)]).unwrap();
+    n.push_rows(&[row(1, "A", 20)]).unwrap();
+    let expected = rows(&[(1, "A", None), (1, "A", Some(11)), (1, "A", Some(31))]);
+    assert_eq!(once("m.x.sum() + n.x.sum()", &[&m, &n]), expected);
+}
+
+#[test]
+fn what_does_not_fit_is_null_and_rows_without_a_time_are_dropped() {
+    let m = table("m");
+    m.push_json("{\"t\": 1, \"k\": \"A\", \"x\": \"no\"}\n\n{\"k\": \"A\", \"x\": 1}\n{\"t\": 2, \"k\": \"A\", \"x\": 4}").unwrap();
+    m.push_csv("k,t,x,more\nA,3,,1\nA,4,five,2\nA,5,6,3\n").unwrap();
+    let counts = m.counts();
+    let answer = once("m.x", &[&m]);
+    assert_eq!(
+        answer,
+        rows(&[(1, "A", None), (2, "A", Some(4)), (3, "A", None), (4, "A", None), (5, "A", Some(6))])
+    );
+    assert_eq!((counts.rows, counts.misfits), (6, 2));
+    assert_eq!(m.counts().untimed, 1);
+    assert!(matches!(m.push_json("{}\n[1]"), Err(TableError::Line { line: 2, .. })));
+    assert_eq!(m.counts().rows, 6);
+}
+
+#[test]
+fn definitions_that_cannot_be_are_refused() {
+    let wrong = |change: fn(&mut Definition)| {
+        let mut definition = definition("m");
+        change(&mut definition);
+        Table::new(definition).unwrap_err().to_string()
+    };
+    assert_eq!(
+        wrong(|of| of.time = "ts".into()),
+        "there is no column \"ts\" for the time; there are \"t\", \"k\", \"x\""
+    );
+    assert!(wrong(|of| of.key = "id".into()).contains("for the key"));
+    assert_eq!(
+        wrong(|of| of.subsort = Some("k".into())),
+        "the column \"k\" cannot be the subsort: it is utf8"
+    );
+}
+
+/// Runs live in a thread; gives the rows when it is stopped.
+fn live(
+    query: &str,
+    offers: Vec<Offer>,
+    limit: usize,
+) -> (Stop, std::thread::JoinHandle<(Vec<Row>, u64, End)>) {
+    let (plan, mut source) = open(query, offers, Mode::Live);
+    let options =
+        RunOptions { limit: Some(limit), duration: Some(Duration::from_secs(20)), ..RunOptions::live() };
+    let stop = options.stop.clone();
+    let thread = std::thread::spawn(move || {
+        let mut rows = Rows::default();
+        let outcome = run(plan, &mut source, &mut rows, &options, |_, _| {}).unwrap();
+        (rows.0, source.status().dropped.get("late").copied().unwrap_or(0), outcome.end)
+    });
+    (stop, thread)
+}
+
+#[test]
+fn live_answers_history_then_what_is_pushed_and_late_rows_are_counted() {
+    let m = table("m");
+    m.push_rows(&[row(5, "A", 1), row(4, "A", 1)]).unwrap();
+    let (_, running) = live("m.x.sum()", vec![offer(&m)], 4);
+    m.push_rows(&[row(5, "A", 1), row(3, "A", 100), row(6, "A", 1)]).unwrap();
+    let (answer, late, end) = running.join().unwrap();
+    assert_eq!(end, End::Limit);
+    assert_eq!(late, 1);
+    assert_eq!(answer, rows(&[(4, "A", Some(1)), (5, "A", Some(2)), (5, "A", Some(3)), (6, "A", Some(4))]));
+}
+
+#[test]
+fn live_waits_for_every_table_but_the_silent() {
+    let (m, n) = (table("m"), table("n"));
+    let silent = Offer::Table { name: "n".into(), table: n.clone(), idle: Some(Duration::from_millis(30)) };
+    let (_, running) = live("m.x.sum() + n.x.sum()", vec![offer(&m), silent], 2);
+    m.push_rows(&[row(1, "A", 1), row(2, "A", 2), row(3, "A", 3)]).unwrap();
+    let (answer, ..) = running.join().unwrap();
+    // Nothing of the other is there: its sum is null, and so is theirs together.
+    assert_eq!(answer, rows(&[(1, "A", None), (2, "A", None)]));
+}
+
+/// The times that a look at a source gives, by scan.
+fn look(source: &mut Merge) -> Vec<Vec<i64>> {
+    match source.next(Duration::ZERO).unwrap() {
+        Next::Epoch(epoch) => {
+            let times = |rows: Option<skytide_timestream::rows::Rows>| {
+                rows.map(|rows| rows.places.time.to_vec()).unwrap_or_default()
+            };
+            epoch.scans.into_iter().map(times).collect()
+        }
+        Next::Idle | Next::End => Vec::new(),
+    }
+}
+
+#[test]
+fn lateness_is_told_row_by_row_whatever_came_in_one_push() {
+    let m = table("m");
+    let (_, mut source) = open("m.x", vec![offer(&m)], Mode::Live);
+    m.push_batch(&batch(&[(5, "A", 1), (3, "A", 2), (5, "A", 3), (6, "A", 4)])).unwrap();
+    assert_eq!(look(&mut source), [[5, 5, 6]]);
+    assert_eq!(source.status().dropped.get("late"), Some(&1));
+}
+
+#[test]
+fn a_time_waits_while_another_table_may_still_have_it() {
+    let (m, n) = (table("m"), table("n"));
+    let (_, mut source) = open("m.x + n.x", vec![offer(&m), offer(&n)], Mode::Live);
+    m.push_rows(&[row(1, "A", 1), row(1, "A", 2), row(2, "A", 3)]).unwrap();
+    assert_eq!(look(&mut source), [[0; 0]; 2]);
+    n.push_rows(&[row(1, "A", 10)]).unwrap();
+    assert_eq!(look(&mut source), [[0; 0]; 2]);
+    n.push_rows(&[row(1, "A", 20), row(2, "A", 30)]).unwrap();
+    assert_eq!(look(&mut source), [[1, 1], [1, 1]]);
+    assert_eq!(look(&mut source), Vec::<Vec<i64>>::new());
+}
+
+#[test]
+fn stop_ends_a_silent_run_and_gives_what_is_held() {
+    let (m, n) = (table("m"), table("n"));
+    let (stop, running) = live("m.x.sum() + n.x.sum()", vec![offer(&m), offer(&n)], 10);
+    m.push_rows(&[row(1, "A", 1)]).unwrap();
+    let begun = Instant::now();
+    stop.stop();
+    let (_, _, end) = running.join().unwrap();
+    assert_eq!(end, End::Stopped);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn rows_that_are_not_kept_go_to_those_that_run() {
+    let m = Table::new(Definition { keeps: false, ..definition("m") }).unwrap();
+    m.push_rows(&[row(1, "A", 1)]).unwrap();
+    assert_eq!(once("m.x", &[&m]), []);
+    let (_, running) = live("m.x.sum()", vec![offer(&m)], 2);
+    m.push_rows(&[row(2, "A", 2)]).unwrap();
+    m.push_rows(&[row(3, "A", 3)]).unwrap();
+    let (answer, ..) = running.join().unwrap();
+    assert_eq!(answer, rows(&[(2, "A", Some(2)), (3, "A", Some(5))]));
+}
+
+#[test]
+fn a_grouping_has_the_name_that_it_is_given() {
+    let m = Table::new(Definition { grouping: Some("user".into()), ..definition("m") }).unwrap();
+    let n = table("n");
+    let sources = Sources::new(vec![offer(&m), offer(&n)]);
+    let error = skytide_timestream::compile("m.x + n.x", &sources).unwrap_err();
+    assert!(error.render("m.x + n.x").contains("user"), "{error}");
+    assert!(skytide_timestream::compile("m.x + n.with_key(k, \"user\").x", &sources).is_ok());
+}

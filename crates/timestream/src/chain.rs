@@ -1,0 +1,416 @@
+//! A query as a program holds it: expressions that are shared, each built of others, printed as the text that means them.
+//!
+//! A chain of [`builder`](crate::builder) owns all it is made of, so that using it twice doubles it. Here it is used in place, and where the
+//! text would grow long, what is used more than once becomes a `let`. Names mean the same wherever they stand: a stream is written
+//! so that no field of what a method is called on stands in its way.
+//!
+//! ```
+//! use std::collections::BTreeSet;
+//! use skytide_timestream::chain::Chain;
+//!
+//! let posts = Chain::stream("posts");
+//! let lang = posts.field("lang");
+//! let count = Chain::call("count", vec![(None, Chain::call("with_key", vec![(None, posts), (None, lang)]))]);
+//! assert_eq!(count.program(&BTreeSet::new()).to_string(), "posts.with_key(lang).count()");
+//! ```
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::builder::Timestream;
+use crate::error::QueryError;
+use crate::scalar::Scalar;
+use crate::syntax::{self, Arg, BinaryOp, Expr, ExprKind, Ident, Let, Program, UnaryOp};
+
+/// Expressions of a text from which on what is used twice is written once.
+const LONG: u32 = 500;
+/// Expressions below which nothing is worth a `let`.
+const SHORT: u32 = 3;
+/// So many levels make a `let` of their own in a long text.
+const DEEP: u32 = 64;
+
+/// The function by which a stream is named where a field of its name stands in the way.
+const SOURCE: &str = "source";
+
+/// An expression. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Chain(Arc<Node>);
+
+#[derive(Debug)]
+struct Node {
+    kind: Kind,
+    /// Expressions of its text, were all written out.
+    weight: u32,
+    depth: u32,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Stream(String),
+    StreamOf { function: String, argument: String },
+    Literal(Expr),
+    Field(Chain, String),
+    Call { function: String, args: Vec<(Option<String>, Chain)> },
+    Record(Vec<(String, Chain)>),
+    Text(Program),
+}
+
+impl Chain {
+    fn new(kind: Kind) -> Self {
+        let (mut weight, mut depth) = (1_u32, 0);
+        each(&kind, |chain| {
+            weight = weight.saturating_add(chain.0.weight);
+            depth = depth.max(chain.0.depth);
+        });
+        if let Kind::Text(_) = kind {
+            weight = weight.saturating_add(SHORT);
+        }
+        Self(Arc::new(Node { kind, weight, depth: depth + 1 }))
+    }
+
+    /// A stream by its name.
+    #[must_use]
+    pub fn stream(name: impl Into<String>) -> Self {
+        Self::new(Kind::Stream(name.into()))
+    }
+
+    /// A stream by a function of its source: `records("com.example.thing")`.
+    #[must_use]
+    pub fn stream_of(function: impl Into<String>, argument: impl Into<String>) -> Self {
+        Self::new(Kind::StreamOf { function: function.into(), argument: argument.into() })
+    }
+
+    /// A constant, made by [`lit`](crate::builder::lit); none of what is nested too deeply.
+    #[must_use]
+    pub fn literal(value: Timestream) -> Option<Self> {
+        value.into_expr().map(|expr| Self::new(Kind::Literal(expr)))
+    }
+
+    /// A query written as text.
+    ///
+    /// # Errors
+    /// It does not read; names are looked up when it is compiled.
+    pub fn text(text: &str) -> Result<Self, QueryError> {
+        Ok(Self::new(Kind::Text(syntax::parse(text)?)))
+    }
+
+    /// A field of a struct.
+    #[must_use]
+    pub fn field(&self, name: impl Into<String>) -> Self {
+        Self::new(Kind::Field(self.clone(), name.into()))
+    }
+
+    /// A function of arguments, each with the name of its parameter or in its place; one that an operator means is written as that.
+    #[must_use]
+    pub fn call(function: impl Into<String>, args: Vec<(Option<String>, Self)>) -> Self {
+        Self::new(Kind::Call { function: function.into(), args })
+    }
+
+    /// A record of these fields.
+    #[must_use]
+    pub fn record(fields: Vec<(String, Self)>) -> Self {
+        Self::new(Kind::Record(fields))
+    }
+
+    /// The program that means it. `taken` are the names of the fields of all structs in it.
+    #[must_use]
+    pub fn program(&self, taken: &BTreeSet<String>) -> Program {
+        let mut order = Vec::new();
+        let mut uses = HashMap::new();
+        self.visit(&mut uses, &mut order);
+        let mut printer = Printer { taken, lets: HashMap::new() };
+        let mut program =
+            Program { lets: Vec::new(), body: Expr::new(ExprKind::Literal(Scalar::Null), 0..0) };
+        let is_long = self.0.weight > LONG;
+        // Before any other: a text's own definitions may not hide what others are called.
+        let texts = order.iter().filter_map(|chain| match &chain.0.kind {
+            Kind::Text(text) => Some(text),
+            _ => None,
+        });
+        for text in texts {
+            program.lets.extend(text.lets.iter().cloned());
+        }
+        let names = (1..).map(|number| format!("s{number}"));
+        let hidden: BTreeSet<String> = program.lets.iter().map(|one| one.name.name.clone()).collect();
+        let mut streams = BTreeSet::new();
+        for chain in &order {
+            chain.mention(&mut |name| {
+                streams.insert(name);
+            });
+        }
+        let mut names =
+            names.filter(|name| !taken.contains(name) && !hidden.contains(name) && !streams.contains(name));
+        for chain in &order {
+            let is_root = Arc::ptr_eq(&chain.0, &self.0);
+            let is_shared = uses.get(&Arc::as_ptr(&chain.0)).is_some_and(|uses| *uses > 1);
+            let is_worth = chain.0.weight > SHORT && is_shared || chain.0.depth % DEEP == 0;
+            if !is_root && (matches!(chain.0.kind, Kind::Text(_)) || is_long && is_worth) {
+                let Some(name) = names.next() else { break };
+                let value = printer.print(chain, None);
+                program.lets.push(Let { name: ident(&name), value });
+                printer.lets.insert(Arc::as_ptr(&chain.0), name);
+            }
+        }
+        program.body = printer.print(self, None);
+        program
+    }
+
+    /// What it names, in the order in which it does: bare names, and calls that may be of a source.
+    #[must_use]
+    pub fn mentions(&self) -> Vec<String> {
+        let mut mentions = Vec::new();
+        let mut uses = HashMap::new();
+        let mut order = Vec::new();
+        self.visit(&mut uses, &mut order);
+        let mut seen = BTreeSet::new();
+        self.walk(&mut HashMap::new(), &mut |chain| {
+            chain.mention(&mut |name| {
+                if seen.insert(name.clone()) {
+                    mentions.push(name);
+                }
+            });
+        });
+        mentions
+    }
+
+    /// All expressions of it once, each after those it is made of, and how often each is used.
+    fn visit(&self, uses: &mut HashMap<*const Node, u32>, order: &mut Vec<Self>) {
+        let count = uses.entry(Arc::as_ptr(&self.0)).or_default();
+        *count += 1;
+        if *count == 1 {
+            each(&self.0.kind, |chain| chain.visit(uses, order));
+            order.push(self.clone());
+        }
+    }
+
+    /// All expressions of it once, in the order of the text.
+    fn walk(&self, seen: &mut HashMap<*const Node, ()>, visit: &mut impl FnMut(&Self)) {
+        if seen.insert(Arc::as_ptr(&self.0), ()).is_none() {
+            visit(self);
+            each(&self.0.kind, |chain| chain.walk(seen, visit));
+        }
+    }
+
+    /// What this expression itself names.
+    fn mention(&self, found: &mut impl FnMut(String)) {
+        match &self.0.kind {
+            Kind::Stream(name) => found(name.clone()),
+            Kind::StreamOf { function, argument } => found(format!("{function}({argument:?})")),
+            Kind::Call { function, args } => {
+                if let [(None, of)] = args.as_slice()
+                    && let Kind::Stream(name) = &of.0.kind
+                {
+                    found(format!("{name}.{function}()"));
+                }
+            }
+            Kind::Text(program) => {
+                program.lets.iter().for_each(|one| mentions(&one.value, found));
+                mentions(&program.body, found);
+            }
+            Kind::Literal(_) | Kind::Field(..) | Kind::Record(_) => {}
+        }
+    }
+
+    /// Whether both are the same way into the same stream.
+    fn is_path(&self, other: &Self) -> bool {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return true;
+        }
+        match (&self.0.kind, &other.0.kind) {
+            (Kind::Stream(a), Kind::Stream(b)) => a == b,
+            (Kind::Field(a, name), Kind::Field(b, other)) => name == other && a.is_path(b),
+            _ => false,
+        }
+    }
+}
+
+/// Names in a text.
+fn mentions(expr: &Expr, found: &mut impl FnMut(String)) {
+    match &expr.kind {
+        ExprKind::Literal(_) => {}
+        ExprKind::Name(name) => found(name.clone()),
+        ExprKind::Field { value, .. } | ExprKind::Unary { value, .. } => mentions(value, found),
+        ExprKind::Index { value, index } => {
+            mentions(value, found);
+            mentions(index, found);
+        }
+        ExprKind::Binary { left, right, .. } => {
+            mentions(left, found);
+            mentions(right, found);
+        }
+        ExprKind::Call { receiver, args, .. } => {
+            if args.iter().all(|arg| matches!(arg.value.kind, ExprKind::Literal(_))) {
+                found(expr.to_string());
+            }
+            receiver.iter().for_each(|receiver| mentions(receiver, found));
+            args.iter().for_each(|arg| mentions(&arg.value, found));
+        }
+        ExprKind::Record(fields) => fields.iter().for_each(|(_, value)| mentions(value, found)),
+    }
+}
+
+/// What an expression is made of, in order.
+fn each(kind: &Kind, mut visit: impl FnMut(&Chain)) {
+    match kind {
+        Kind::Stream(_) | Kind::StreamOf { .. } | Kind::Literal(_) | Kind::Text(_) => {}
+        Kind::Field(of, _) => visit(of),
+        Kind::Call { args, .. } => args.iter().for_each(|(_, arg)| visit(arg)),
+        Kind::Record(fields) => fields.iter().for_each(|(_, value)| visit(value)),
+    }
+}
+
+struct Printer<'a> {
+    taken: &'a BTreeSet<String>,
+    lets: HashMap<*const Node, String>,
+}
+
+impl Printer<'_> {
+    /// An expression, among the arguments of a method that is called on `receiver`.
+    fn print(&self, chain: &Chain, receiver: Option<&Chain>) -> Expr {
+        if let Some(name) = self.lets.get(&Arc::as_ptr(&chain.0)) {
+            return expr(ExprKind::Name(name.clone()));
+        }
+        match &chain.0.kind {
+            Kind::Stream(name) if self.taken.contains(name) => self.source(SOURCE, name),
+            Kind::Stream(name) => expr(ExprKind::Name(name.clone())),
+            Kind::StreamOf { function, argument } => self.source(function, argument),
+            Kind::Literal(literal) => literal.clone(),
+            // The innermost receiver's fields come before all other names.
+            Kind::Field(of, name) if receiver.is_some_and(|receiver| receiver.is_path(of)) => {
+                expr(ExprKind::Name(name.clone()))
+            }
+            Kind::Field(of, name) => {
+                let value = Box::new(self.print(of, receiver));
+                expr(ExprKind::Field { value, name: ident(name) })
+            }
+            Kind::Call { function, args } => self.call(function, args, receiver),
+            Kind::Record(fields) => expr(ExprKind::Record(
+                fields.iter().map(|(name, value)| (ident(name), self.print(value, receiver))).collect(),
+            )),
+            Kind::Text(program) => program.body.clone(),
+        }
+    }
+
+    fn source(&self, function: &str, argument: &str) -> Expr {
+        let value = expr(ExprKind::Literal(Scalar::Text(argument.to_owned())));
+        let args = vec![Arg { name: None, value }];
+        expr(ExprKind::Call { receiver: None, function: ident(function), args })
+    }
+
+    fn call(&self, function: &str, args: &[(Option<String>, Chain)], receiver: Option<&Chain>) -> Expr {
+        let print = |chain: &Chain| Box::new(self.print(chain, receiver));
+        match args {
+            [(None, value)] => {
+                if let Some(op) =
+                    [UnaryOp::Neg, UnaryOp::Not].into_iter().find(|op| op.function() == function)
+                {
+                    return expr(ExprKind::Unary { op, value: print(value) });
+                }
+            }
+            [(None, value), (None, index)] if function == "index" => {
+                return expr(ExprKind::Index { value: print(value), index: print(index) });
+            }
+            [(None, left), (None, right)] => {
+                if let Some(op) = BinaryOp::ALL.into_iter().find(|op| op.function() == function) {
+                    return expr(ExprKind::Binary { op, left: print(left), right: print(right) });
+                }
+            }
+            _ => {}
+        }
+        let (first, rest) = match args {
+            [(None, first), rest @ ..] if !matches!(first.0.kind, Kind::Literal(_)) => (Some(first), rest),
+            args => (None, args),
+        };
+        let within = first.or(receiver);
+        let mut printed: Vec<Arg> = rest
+            .iter()
+            .map(|(name, arg)| Arg { name: name.as_deref().map(ident), value: self.print(arg, within) })
+            .collect();
+        if let ("with_key", false, [_, (_, key)]) = (function, self.lets.is_empty(), args) {
+            // Unless it is given, a grouping is called as its key is written, which a `let` must not change.
+            let plain = Printer { taken: self.taken, lets: HashMap::new() };
+            let name = if key.0.weight > LONG {
+                "a long key".to_owned()
+            } else {
+                plain.print(key, within).to_string()
+            };
+            printed.push(Arg { name: None, value: expr(ExprKind::Literal(Scalar::Text(name))) });
+        }
+        expr(ExprKind::Call { receiver: first.map(print), function: ident(function), args: printed })
+    }
+}
+
+fn expr(kind: ExprKind) -> Expr {
+    Expr::new(kind, 0..0)
+}
+
+fn ident(name: &str) -> Ident {
+    Ident { name: name.to_owned(), span: 0..0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::lit;
+    use crate::syntax::parse;
+
+    fn call(function: &str, args: &[&Chain]) -> Chain {
+        Chain::call(function, args.iter().map(|arg| (None, (*arg).clone())).collect())
+    }
+
+    fn text(chain: &Chain) -> String {
+        let text = chain.program(&BTreeSet::from(["likes".to_owned()])).to_string();
+        assert!(parse(&text).is_ok(), "{text}");
+        text
+    }
+
+    #[test]
+    fn it_prints_as_a_person_would_write_it() {
+        let posts = Chain::stream("posts");
+        let words = call("len", &[&posts.field("record").field("text")]);
+        let long = call("gt", &[&words, &Chain::literal(lit(280)).unwrap()]);
+        let filtered = call("filter", &[&posts, &long]);
+        assert_eq!(text(&filtered), "posts.filter(record.text.len() > 280)");
+        let key = Chain::stream("posts").field("record").field("langs");
+        let key = call("index", &[&key, &Chain::literal(lit(0)).unwrap()]);
+        assert_eq!(text(&call("with_key", &[&posts, &key])), "posts.with_key(record.langs[0])");
+        assert_eq!(text(&call("not", &[&long])), "not posts.record.text.len() > 280");
+        assert_eq!(
+            text(&call("deletes", &[&Chain::stream_of("records", "a.b")])),
+            "records(\"a.b\").deletes()"
+        );
+    }
+
+    #[test]
+    fn a_field_never_stands_for_a_stream() {
+        let both = Chain::record(vec![("likes".to_owned(), call("count", &[&Chain::stream("likes")]))]);
+        let again = call(
+            "filter",
+            &[&both, &call("gt", &[&both.field("likes"), &Chain::stream("likes").field("x")])],
+        );
+        assert_eq!(text(&again), "{likes: source(\"likes\").count()}.filter(likes > source(\"likes\").x)");
+    }
+
+    #[test]
+    fn what_is_shared_stays_short() {
+        let mut sum = Chain::stream("m").field("x");
+        for _ in 0..60 {
+            sum = call("add", &[&sum, &sum]);
+        }
+        let keyed = call("with_key", &[&Chain::stream("m"), &Chain::stream("m").field("x")]);
+        let both = Chain::record(vec![("a".to_owned(), sum), ("b".to_owned(), keyed)]);
+        let text = text(&both);
+        assert!(text.len() < 2000, "{text}");
+        assert!(text.contains("let s2 = s1 + s1;"), "{text}");
+        assert!(text.ends_with("b: m.with_key(x, \"x\")}"), "{text}");
+        assert_eq!(both.mentions(), ["m"]);
+    }
+
+    #[test]
+    fn a_text_is_part_of_a_chain() {
+        let query = Chain::text("let long = posts.filter(n > 1); long.n + likes.n").unwrap();
+        let count = call("count", &[&query]);
+        assert_eq!(text(&count), "let long = posts.filter(n > 1);\nlet s1 = long.n + likes.n;\ns1.count()");
+        assert_eq!(count.mentions(), ["posts", "n", "long", "likes"]);
+    }
+}
