@@ -85,8 +85,8 @@ impl Backoff {
     #[must_use]
     pub fn delay(&self, failures: u32, chance: f64) -> Duration {
         let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
-        // What is not a number comes out as the cap.
-        let factor = self.factor.max(1.0).powi(exponent);
+        // What is not a number comes out as the cap. No wait at all stays none, however often.
+        let factor = self.factor.max(1.0).powi(exponent).min(f64::MAX);
         let cap = self.cap.as_secs_f64();
         let whole = (self.first.as_secs_f64() * factor).min(cap);
         let drawn = self.jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0);
@@ -105,6 +105,7 @@ mod tests {
         let backoff = Backoff::default().first(Duration::from_millis(100)).cap(Duration::from_millis(500));
         let millis = |failures| backoff.delay(failures, 0.0).as_millis();
         assert_eq!([1, 2, 3, 4, 5, u32::MAX].map(millis), [100, 200, 400, 500, 500, 500]);
+        assert_eq!(Backoff::default().first(Duration::ZERO).delay(u32::MAX, 0.0), Duration::ZERO);
     }
 
     #[test]

@@ -208,14 +208,14 @@ impl Ledger {
             book.entries.pop_front();
         }
         book.entries.push_back(Gap { number, at, cause });
-        book.followers.drain(..).for_each(Waker::wake);
+        wake(book);
     }
 
     /// No more entries come.
     pub(crate) fn close(&self) {
         let mut book = self.book();
         book.closed = true;
-        book.followers.drain(..).for_each(Waker::wake);
+        wake(book);
     }
 
     /// Entries come again.
@@ -255,6 +255,13 @@ impl Ledger {
     pub fn follow(&self) -> Gaps {
         Gaps { ledger: self.clone(), next: 0 }
     }
+}
+
+/// Wakes who follows. The lock is given back first: a waker may look into the ledger.
+fn wake(mut book: MutexGuard<'_, Book>) {
+    let followers = std::mem::take(&mut book.followers);
+    drop(book);
+    followers.into_iter().for_each(Waker::wake);
 }
 
 impl fmt::Debug for Ledger {
@@ -339,6 +346,32 @@ mod tests {
             gaps.map(|gap| gap.number).collect::<Vec<_>>(),
         );
         assert_eq!((entered, followed), ((), vec![1]));
+    }
+
+    /// A waker of a follower that looks into the ledger at once.
+    struct Looks(Ledger);
+
+    impl std::task::Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            let _entries = self.0.len();
+        }
+    }
+
+    #[test]
+    fn a_follower_may_look_while_it_is_woken() {
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let ledger = Ledger::default();
+            let waker = Waker::from(Arc::new(Looks(ledger.clone())));
+            let mut gaps = ledger.follow();
+            assert!(gaps.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
+            ledger.enter(1, cause(1));
+            assert!(gaps.poll_next_unpin(&mut Context::from_waker(&waker)).is_ready());
+            assert!(gaps.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
+            ledger.close();
+            tell.send(ledger.len())
+        });
+        assert_eq!(told.recv_timeout(std::time::Duration::from_secs(20)), Ok(1));
     }
 
     #[test]

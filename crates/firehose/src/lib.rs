@@ -37,9 +37,10 @@
 //! | HTTP 408, 425, 429 (its `Retry-After` is honoured), 5xx | reconnect after a back-off |
 //! | HTTP 501, any other status | ends: [`Error::Connection`] |
 //! | no connection within the dial timeout, no message for the receive timeout, no answer to a ping | reconnect: [`Timeout`] |
+//! | as many reconnects in a row without a frame as [`Builder::reconnects`] allows (no limit unless given) | ends: [`Error::GaveUp`] |
 //! | error frame `ConsumerTooSlow` | reconnect after a back-off |
 //! | error frame `FutureCursor`, or one that is not known | ends: [`Error::Stream`] |
-//! | frame that does not decode | quarantined, counted, skipped; 32 in a row: reconnect |
+//! | frame that does not decode | quarantined, counted, skipped (but see [`Builder::hand_on_refused`]); 32 in a row: reconnect; the same ones once more: reconnect behind them |
 //! | message over the size limit | read and let go on the same connection; its head is quarantined, counted |
 //! | message over 1 GiB, or one that breaks the WebSocket's rules | reconnect after a back-off |
 //! | text message (but of a Jetstream), unknown `op` or `t` | counted; a frame of an unknown kind is still handed on, as [`Kind::Unknown`] |

@@ -45,11 +45,6 @@ impl Place {
         self.newest
     }
 
-    /// Goes back to a number seen before; the newest time stays.
-    pub(crate) fn go_back(&mut self, seq: u64) {
-        self.last = Some(seq);
-    }
-
     /// Takes in a number that is known to be new though it may be lower, as those of a Jetstream: the last is the
     /// highest.
     pub(crate) fn pass(&mut self, seq: u64, time: Option<i64>, arrival: i64) {
@@ -70,8 +65,17 @@ impl Place {
         let Some(seq) = seq else { return Sight::New };
         let sight = match self.last {
             Some(last) if seq <= last => match (time, self.newest) {
+                // A time that is not believed is no evidence against the very number that was asked for.
+                (Some(time), Some(_)) if seq == last && time > arrival.saturating_add(BELIEVED_AHEAD) => {
+                    return Sight::Repeated;
+                }
                 (Some(time), Some(newest)) if time > newest.saturating_add(RESTART_AFTER) => {
                     Sight::Restarted { last }
+                }
+                (Some(_), None) => {
+                    // The first time there is to go by, of a frame at or before the place.
+                    self.age(time, arrival);
+                    return Sight::Repeated;
                 }
                 _ => return Sight::Repeated,
             },
@@ -129,5 +133,11 @@ mod tests {
         place.see(Some(501), Some(i64::MAX), 0);
         let later = BELIEVED_AHEAD + RESTART_AFTER + 1;
         assert_eq!(place.see(Some(1), Some(later), later), Sight::Restarted { last: 501 });
+    }
+    #[test]
+    fn a_repetition_of_an_absurd_time_is_one() {
+        let mut place = place(&[(500, 0)]);
+        assert_eq!(place.see(Some(501), Some(i64::MAX), 0), Sight::New);
+        assert_eq!(place.see(Some(501), Some(i64::MAX), SECOND), Sight::Repeated);
     }
 }

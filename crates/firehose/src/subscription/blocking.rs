@@ -149,6 +149,7 @@ impl Iterator for Blocking {
         shared.asked();
         if shared.is_stopped() {
             self.ready.clear();
+            self.subscription.end();
         } else if self.ready.is_empty() {
             let (subscription, ready) = (&mut self.subscription, &mut self.ready);
             let received =

@@ -97,6 +97,7 @@ impl Buffered {
         let thread = std::thread::Builder::new()
             .name("firehose".to_owned())
             .spawn(move || {
+                let _end = Ends(&filled);
                 runtime.block_on(fill(subscription, &filled, overflow));
                 // A name that is still being looked up must not hold up the end.
                 runtime.shutdown_background();
@@ -178,6 +179,17 @@ impl Buffered {
             Some(error) => Some(Some(Err(error))),
             None => state.ended.then_some(None),
         }
+    }
+}
+
+/// Says when it is dropped that nothing more comes: a reader must not wait for a thread that has panicked.
+struct Ends<'a>(&'a Queue);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.ended = true;
+        self.0.wake(state);
     }
 }
 

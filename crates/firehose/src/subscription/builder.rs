@@ -157,7 +157,7 @@ impl Builder {
     }
 
     /// After so long without a message the connection is made anew: 30 s unless given (of labels 300 s), `None` never.
-    /// Answers to pings are not messages.
+    /// Answers to pings are not messages; of one that is still coming in, each 16 KiB count as one.
     pub fn receive_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.receive_timeout = timeout.into();
         self

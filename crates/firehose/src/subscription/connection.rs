@@ -33,6 +33,10 @@ use super::{
 };
 use crate::{ConnectionError, Endpoint, Timeout, error::one_line};
 
+/// So many bytes of a message that is still coming in count as one: a message may take its time, but a server that gives it
+/// byte by byte is silent.
+const PART: u64 = 16 << 10;
+
 /// No server's wish to be left alone is honoured for longer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -162,9 +166,11 @@ impl Connection {
 
     /// Nothing is there to be received: looks whether something should have been, and wakes when it should be.
     fn poll_watch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, ConnectionError>> {
-        // The body of an oversized message that is still coming in is a message, too.
-        if self.socket.get_mut().take_let_go() {
-            (self.watch.heard, self.watch.heard_message) = (true, true);
+        let came = self.socket.get_mut().take_came();
+        self.watch.heard |= came.any;
+        self.watch.part += came.of_messages;
+        if self.watch.part >= PART {
+            self.watch.heard_message = true;
         }
         let mut now = Instant::now();
         self.watch.note(now);
@@ -172,6 +178,7 @@ impl Connection {
             match self.watch.look(now) {
                 Look::Fine { until: None } => return Poll::Pending,
                 Look::Fine { until: Some(until) } => {
+                    self.watch.overdue = false;
                     if self.watch.poll_until(cx, until).is_pending() {
                         return Poll::Pending;
                     }
@@ -182,6 +189,11 @@ impl Connection {
                     if let Err(error) = self.poll_send(cx, Message::Ping(Bytes::new())) {
                         return Poll::Ready(Err(translate(error)));
                     }
+                }
+                // Who was busy elsewhere may have kept the runtime from looking at the socket: it gets the chance.
+                Look::Over(_) if !std::mem::replace(&mut self.watch.overdue, true) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Look::Over(timeout) => return Poll::Ready(Err(timeout.into())),
             }
@@ -212,6 +224,10 @@ struct Watch {
     heard: bool,
     /// A message came since the clock was last read.
     heard_message: bool,
+    /// Bytes of messages that came since one was last heard.
+    part: u64,
+    /// The time was over when it was last looked at.
+    overdue: bool,
     last_heard: Instant,
     last_message: Instant,
     /// When a ping was sent that nothing has come after.
@@ -233,6 +249,8 @@ impl Watch {
             ping: settings.ping,
             heard: false,
             heard_message: false,
+            part: 0,
+            overdue: false,
             last_heard: now,
             last_message: now,
             pinged: None,
@@ -247,6 +265,7 @@ impl Watch {
         }
         if std::mem::take(&mut self.heard_message) {
             self.last_message = now;
+            self.part = 0;
         }
     }
 
@@ -343,6 +362,8 @@ mod tests {
             ping: Some(Duration::from_secs(10)),
             heard: false,
             heard_message: false,
+            part: 0,
+            overdue: false,
             last_heard: start,
             last_message: start,
             pinged: None,

@@ -10,7 +10,7 @@ use skytide_atproto::{
 };
 
 use super::low_water::Mark;
-use crate::MessageError;
+use crate::{MessageError, place::BELIEVED_AHEAD};
 
 /// A frame as it came, with what is needed to keep one's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +60,10 @@ impl Frame {
         Ok(operations.collect())
     }
 
-    /// Its place, as far as it alone tells: its own time stands for the newest.
+    /// Its place, as far as it alone tells: its own time stands for the newest, as far as that is believed.
     pub(super) fn mark(&self) -> Option<Mark> {
-        self.seq.map(|seq| Mark { seq, time: self.time })
+        let believed = self.arrival.saturating_add(BELIEVED_AHEAD);
+        self.seq.map(|seq| Mark { seq, time: self.time.map(|time| time.min(believed)) })
     }
 
     fn refused(&self, source: frame::FrameError) -> MessageError {

@@ -20,6 +20,9 @@ const REMEMBERED: u64 = 6 * REWIND;
 /// No more events are remembered than this, whatever their times say.
 const MOST_REMEMBERED: usize = 1 << 20;
 
+/// No event is decompressed to more bytes than this, whatever the limit.
+const MOST_TEXT: usize = 1 << 30;
+
 /// The largest address that servers are known to take, in bytes: longer wishes are said after the opening.
 const LONGEST_ADDRESS: usize = 4000;
 
@@ -39,7 +42,7 @@ impl Jetstream {
     pub(super) fn new(dictionary: Option<&[u8]>, limit: usize) -> Result<Self, Error> {
         let decompressor =
             dictionary.map(Decompressor::with_dictionary).transpose().map_err(Error::Dictionary)?;
-        let room = if decompressor.is_some() { limit } else { 0 };
+        let room = if decompressor.is_some() { limit.min(MOST_TEXT) } else { 0 };
         Ok(Self {
             decompressor,
             text: Vec::with_capacity(room),

@@ -38,8 +38,12 @@ impl Subscription {
     ) {
         if let Some(jetstream) = &mut self.jetstream {
             match jetstream.read(&bytes, is_text) {
-                Ok(None) => self.counters.unknown += 1,
+                Ok(None) => {
+                    self.undecodable = 0;
+                    self.counters.unknown += 1;
+                }
                 Ok(Some(event)) => {
+                    self.undecodable = 0;
                     let seq = u64::try_from(event.time_us).unwrap_or_default();
                     let is_new = jetstream.see(seq, event.id, self.place.last());
                     let time = Some(event.time_us.saturating_mul(1000));
@@ -47,9 +51,10 @@ impl Subscription {
                         Frame { bytes: event.bytes.into(), kind: event.kind, seq: Some(seq), time, arrival };
                     self.reconnected(Some(seq));
                     if is_new {
-                        self.undecodable = 0;
                         self.note_jump(&frame);
-                        self.place.pass(seq, time, arrival);
+                        // No place lies ahead of the clock: a server that is asked for it leaves out what is before.
+                        let by_now = u64::try_from(arrival / 1000).unwrap_or_default();
+                        self.place.pass(seq.min(by_now), time, arrival);
                         self.hand_out(frame, out);
                     } else {
                         self.counters.repeated += 1;
@@ -94,13 +99,7 @@ impl Subscription {
                 self.counters.repeated += 1;
                 return;
             }
-            Sight::Restarted { last } => {
-                self.counters.restarts += 1;
-                let first = seq.unwrap_or_default();
-                tracing::warn!(endpoint = %self.endpoint, last, first, "the numbering began anew");
-                self.settings.report(&Event::Restarted { last, first });
-                self.shared.ledger.enter(arrival, Cause::Restarted { last, first });
-            }
+            Sight::Restarted { last } => self.restarted(last, seq, arrival),
         }
         let frame = Frame { bytes, kind, seq, time, arrival };
         self.note_jump_from(newest, &frame);
@@ -108,11 +107,24 @@ impl Subscription {
         self.hand_out(frame, out);
     }
 
+    /// Enters that the numbering began anew.
+    fn restarted(&mut self, last: u64, first: Option<u64>, arrival: i64) {
+        self.counters.restarts += 1;
+        let first = first.unwrap_or_default();
+        tracing::warn!(endpoint = %self.endpoint, last, first, "the numbering began anew");
+        self.settings.report(&Event::Restarted { last, first });
+        self.shared.ledger.enter(arrival, Cause::Restarted { last, first });
+    }
+
     fn hand_out<T: Taker>(&mut self, frame: Frame, out: &mut Taking<'_, T>) {
         self.barren = 0;
+        self.poison = None;
+        self.first = self.first.or(frame.seq);
         self.counters.frames += 1;
         self.counters.bytes += frame.bytes.len() as u64;
-        self.last_arrival = Some(frame.arrival);
+        if frame.time.is_some() {
+            self.last_arrival = Some(frame.arrival);
+        }
         let time = self.place.newest();
         self.fresh.extend(frame.seq.map(|seq| Mark { seq, time }));
         out.taken += 1;
@@ -126,8 +138,10 @@ impl Subscription {
         }
         let Ok(kind) = Header::read(&mut Cursor::new(&bytes)).map(|header| header.kind()) else { return };
         let (seq, time) = frame::peek_head(&bytes);
-        if seq.is_some() && self.place.see(seq, time, arrival) == Sight::Repeated {
-            return;
+        match self.place.see(seq, time, arrival) {
+            Sight::New => {}
+            Sight::Repeated => return,
+            Sight::Restarted { last } => self.restarted(last, seq, arrival),
         }
         let newest = self.place.newest();
         self.fresh.extend(seq.map(|seq| Mark { seq, time: newest }));
@@ -139,14 +153,13 @@ impl Subscription {
         self.note_jump_from(self.place.newest(), frame);
     }
 
-    /// Enters a jump of the events' time from the newest before this frame. A time that is not believed is no jump.
+    /// Enters a jump of the events' time from the newest before this frame. A time that is not believed is no jump. From a
+    /// saved place no time has passed: the server is to go on from there.
     fn note_jump_from(&mut self, newest: Option<i64>, frame: &Frame) {
-        let (Some(limit), Some(from), Some(to), Some(last)) =
-            (self.settings.time_jump, newest, frame.time, self.last_arrival)
-        else {
+        let (Some(limit), Some(from), Some(to)) = (self.settings.time_jump, newest, frame.time) else {
             return;
         };
-        let passed = frame.arrival.saturating_sub(last).max(0);
+        let passed = self.last_arrival.map_or(0, |last| frame.arrival.saturating_sub(last).max(0));
         let jump = to.saturating_sub(from).saturating_sub(passed);
         let is_believed = to <= frame.arrival.saturating_add(BELIEVED_AHEAD);
         if is_believed && u128::try_from(jump).is_ok_and(|jump| jump > limit.as_nanos()) {
@@ -219,11 +232,20 @@ impl Subscription {
         self.counters.undecodable += 1;
         self.undecodable += 1;
         tracing::warn!(endpoint = %self.endpoint, length = bytes.len(), reason, "quarantined a frame");
-        self.shared.ledger.enter(arrival, Cause::Quarantined { seq: None, reason: reason.clone() });
+        let (seq, time) = frame::peek_head(bytes);
+        self.shared.ledger.enter(arrival, Cause::Quarantined { seq, reason: reason.clone() });
         let why = Quarantine::Undecodable { reason };
-        self.settings.report(&Event::Quarantined { why, bytes, seq: None });
+        self.settings.report(&Event::Quarantined { why, bytes, seq });
         if self.undecodable >= UNDECODABLE_IN_A_ROW {
             let in_a_row = std::mem::take(&mut self.undecodable);
+            if seq.is_some() && self.poison.take() == seq {
+                // It was not the connection's fault: the next one is not to meet them again.
+                if let Sight::Restarted { last } = self.place.see(seq, time, arrival) {
+                    self.restarted(last, seq, arrival);
+                }
+            } else {
+                self.poison = seq;
+            }
             self.disconnected(self.lasted(), ConnectionError::Undecodable { in_a_row });
         }
     }
@@ -234,7 +256,12 @@ impl Subscription {
         self.counters.oversized += 1;
         let (seq, time) = frame::peek_head(bytes);
         let head = Bytes::copy_from_slice(bytes.get(..HEAD).unwrap_or(bytes));
-        self.place.see(seq, time, arrival);
+        if seq.is_some() {
+            self.reconnected(seq);
+        }
+        if let Sight::Restarted { last } = self.place.see(seq, time, arrival) {
+            self.restarted(last, seq, arrival);
+        }
         tracing::warn!(endpoint = %self.endpoint, size, seq, "quarantined the head of an oversized message");
         self.shared.ledger.enter(arrival, Cause::Oversized { seq, size });
         self.settings.report(&Event::Quarantined { why: Quarantine::Oversized { size }, bytes: &head, seq });

@@ -63,7 +63,7 @@ pub enum Cursor {
     After {
         /// The number.
         seq: u64,
-        /// The newest time of the frames up to it.
+        /// The newest time of the frames up to it. A first frame much later than it is entered in the ledger.
         time: i64,
     },
     /// With the oldest frame that the server still has.
@@ -119,7 +119,7 @@ pub struct Subscription {
     jetstream: Option<Jetstream>,
     /// Where the chains of repositories are checked.
     chains: Option<Chains>,
-    /// When the last frame arrived, UTC nanoseconds.
+    /// When the last frame with a time arrived, UTC nanoseconds.
     last_arrival: Option<i64>,
     /// A connection was made anew and no number has come: what was asked for, and why the one before had ended.
     reconnect: Option<(Option<u64>, String)>,
@@ -133,6 +133,10 @@ pub struct Subscription {
     barren: u32,
     /// Frames in a row that did not decode.
     undecodable: u32,
+    /// The number of the last of them that ended a connection.
+    poison: Option<u64>,
+    /// The first number that was handed on.
+    first: Option<u64>,
     counters: Counters,
     /// Where frames that are kept are put.
     shelf: Shelf,
@@ -208,6 +212,8 @@ impl Subscription {
             attempts: 0,
             barren: 0,
             undecodable: 0,
+            poison: None,
+            first: None,
             counters: Counters::default(),
             shelf: Shelf::default(),
             fresh: Vec::new(),
@@ -230,10 +236,13 @@ impl Subscription {
         self.shared.begin_again();
         self.state = State::Idle;
         let mark = self.shared.published().low.mark();
-        match mark {
-            Some(mark) => self.place.go_back(mark.seq),
-            None => self.place = self.settings.cursor.place(),
-        }
+        let before_all = self.first.and_then(|first| first.checked_sub(1));
+        self.place = match (mark, self.settings.cursor, before_all) {
+            (Some(mark), ..) => Place::after(mark.seq, mark.time),
+            // What came live and was not finished is to come again.
+            (None, Cursor::Live, Some(before)) => Place::after(before, None),
+            (None, cursor, _) => cursor.place(),
+        };
         if let Some(chains) = &mut self.chains {
             chains.clear();
         }
@@ -355,11 +364,15 @@ impl Subscription {
                 State::Failed(_) => match std::mem::replace(&mut self.state, State::Ended) {
                     State::Failed(error) => {
                         self.failures = self.failures.saturating_add(1);
+                        self.shared.ledger.close();
                         return Poll::Ready(Err(error));
                     }
                     _ => return Poll::Ready(Ok(())),
                 },
-                State::Ended => return Poll::Ready(Ok(())),
+                State::Ended => {
+                    self.shared.ledger.close();
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
     }

@@ -48,8 +48,10 @@ pub(super) struct Sieve<S> {
     marks: VecDeque<(u64, Mark)>,
     /// Messages asked for with [`next_mark`](Sieve::next_mark).
     taken: u64,
-    /// Bytes were let go since this was last asked.
-    let_go: bool,
+    /// Bytes that came since this was last asked.
+    came: Came,
+    /// The frame whose body is being read is a control frame.
+    in_control: bool,
     /// What ends the stream, once what came before it is passed on.
     failed: Option<Endless>,
 }
@@ -63,6 +65,15 @@ pub(super) struct Mark {
     pub(super) cut_from: Option<u64>,
 }
 
+/// What came, be it passed on or let go.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Came {
+    /// Anything at all.
+    pub(super) any: bool,
+    /// Bytes of messages.
+    pub(super) of_messages: u64,
+}
+
 /// A message of which frames are still to come.
 #[derive(Clone, Copy, Default)]
 struct Begun {
@@ -71,8 +82,8 @@ struct Begun {
 }
 
 enum State {
-    /// The answer to the request; so many bytes of its end have been seen.
-    Opening(usize),
+    /// The answer to the request.
+    Opening(Opening),
     Header,
     /// So many bytes of a frame are passed on, and as many after them let go.
     Body {
@@ -104,13 +115,14 @@ impl<S> Sieve<S> {
         Self {
             inner,
             limit: limit as u64,
-            state: State::Opening(0),
+            state: State::Opening(Opening::default()),
             held: Vec::with_capacity(HEADER),
             message: None,
             passed: 0,
             marks: VecDeque::new(),
             taken: 0,
-            let_go: false,
+            came: Came::default(),
+            in_control: false,
             failed: None,
         }
     }
@@ -129,21 +141,22 @@ impl<S> Sieve<S> {
         }
     }
 
-    /// Whether bytes were let go since this was last asked: a sign of life that the library does not see.
-    pub(super) fn take_let_go(&mut self) -> bool {
-        std::mem::take(&mut self.let_go)
+    /// What came since this was last asked: of a message that is not complete, the library gives no sign.
+    pub(super) fn take_came(&mut self) -> Came {
+        std::mem::take(&mut self.came)
     }
 
     /// Sifts bytes in place; gives how many are to be passed on. They are never more than came in.
     fn sift(&mut self, bytes: &mut [u8]) -> usize {
+        self.came.any = true;
         let (mut read, mut kept) = (0, 0);
         while let Some(rest) = bytes.get(read..).filter(|rest| !rest.is_empty()) {
             match &mut self.state {
-                State::Opening(seen) => {
-                    let end = opening_ends(rest, seen);
+                State::Opening(opening) => {
+                    let end = opening.end(rest);
                     let length = end.unwrap_or(rest.len());
                     if end.is_some() {
-                        self.state = State::Header;
+                        self.state = if opening.is_accepted() { State::Header } else { State::Open };
                     }
                     bytes.copy_within(read..read + length, kept);
                     (read, kept) = (read + length, kept + length);
@@ -180,7 +193,9 @@ impl<S> Sieve<S> {
                     if *pass == 0 && *drop == 0 {
                         self.state = State::Header;
                     }
-                    self.let_go |= dropped > 0;
+                    if !self.in_control {
+                        self.came.of_messages += passed + dropped;
+                    }
                     // Both are at most the length of the rest.
                     let (passed, dropped) = (passed as usize, dropped as usize);
                     if kept != read {
@@ -210,7 +225,8 @@ impl<S> Sieve<S> {
             out[0] = first;
             length
         };
-        if opcode >= CONTROL {
+        self.in_control = opcode >= CONTROL;
+        if self.in_control {
             self.state = body(payload, 0);
             return Ok(same(first, out));
         }
@@ -267,20 +283,46 @@ fn body(pass: u64, drop: u64) -> State {
     if pass == 0 && drop == 0 { State::Header } else { State::Body { pass, drop } }
 }
 
-/// Looks for the empty line that ends the head of an HTTP answer; gives the place after it. `seen` counts the bytes of
-/// the line's ends that the bytes before had.
-fn opening_ends(bytes: &[u8], seen: &mut usize) -> Option<usize> {
-    const END: &[u8; 4] = b"\r\n\r\n";
-    for (at, byte) in bytes.iter().enumerate() {
-        *seen = match END.get(*seen) {
-            Some(expected) if expected == byte => *seen + 1,
-            _ => usize::from(*byte == b'\r'),
-        };
-        if *seen == END.len() {
-            return Some(at + 1);
+/// How far the answer to the request has been read. Lines end as the library lets them: with or without a carriage return.
+#[derive(Clone, Copy, Debug, Default)]
+struct Opening {
+    /// Bytes of the first line, as many as [`ACCEPTED`] has.
+    length: usize,
+    /// They are not those of an answer that accepts.
+    differs: bool,
+    /// The last byte, but for a carriage return, was the end of a line.
+    at_line: bool,
+}
+
+/// The beginning of an answer after which the WebSocket begins. After any other comes a text.
+const ACCEPTED: &[u8; 12] = b"HTTP/1.1 101";
+
+impl Opening {
+    /// Looks for the empty line that ends it; gives the place after that.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (at, byte) in bytes.iter().enumerate() {
+            match byte {
+                // Empty lines before the first are none of it.
+                b'\r' | b'\n' if self.length == 0 => {}
+                b'\r' => {}
+                b'\n' if self.at_line => return Some(at + 1),
+                b'\n' => self.at_line = true,
+                byte => {
+                    self.at_line = false;
+                    if let Some(expected) = ACCEPTED.get(self.length) {
+                        self.differs |= expected != byte;
+                        self.length += 1;
+                    }
+                }
+            }
         }
+        None
     }
-    None
+
+    /// Whether the server has accepted.
+    fn is_accepted(&self) -> bool {
+        self.length == ACCEPTED.len() && !self.differs
+    }
 }
 
 /// The header of a frame.
@@ -433,7 +475,7 @@ mod tests {
         for sizes in [&[1][..], &[7, 4096], &[1 << 20]] {
             let (out, mut sieve) = through(&frames, sizes, 99_999);
             assert_eq!(out, expected);
-            assert!(sieve.take_let_go());
+            assert_eq!(sieve.take_came().of_messages, 100_002);
             let cut = Mark { text: false, cut_from: Some(100_000) };
             assert_eq!(marks(&mut sieve), [Mark::default(), cut, Mark::default()]);
         }
@@ -467,6 +509,29 @@ mod tests {
         let (out, mut sieve) = through(&frames, &[3], 1000);
         assert_eq!(out, expected);
         assert_eq!(marks(&mut sieve).iter().map(|mark| mark.text).collect::<Vec<_>>(), [true, true, false]);
+    }
+
+    #[test]
+    fn any_opening_that_the_library_takes_is_one_and_a_refusal_is_none() {
+        let text = frame(0x81, b"{}");
+        for (opening, changes) in [
+            ("HTTP/1.1 101 Switching\nupgrade: websocket\n\n", true),
+            ("\r\n\r\nHTTP/1.1 101\r\nupgrade: websocket\n\r\n", true),
+            ("HTTP/1.1 403 Forbidden\r\na: 101\r\n\r\n", false),
+        ] {
+            for size in [1, 3, 1000] {
+                let mut sieve = Sieve::new((), 10);
+                let whole = [opening.as_bytes(), &text].concat();
+                let mut out: Vec<u8> = Vec::new();
+                for piece in whole.chunks(size) {
+                    let mut piece = [std::mem::take(&mut sieve.held), piece.to_vec()].concat();
+                    let kept = sieve.sift(&mut piece);
+                    out.extend(&piece[..kept]);
+                }
+                let first = if changes { 0x82 } else { 0x81 };
+                assert_eq!(out, [opening.as_bytes(), &[first], &text[1..]].concat(), "{opening:?}");
+            }
+        }
     }
 
     #[test]

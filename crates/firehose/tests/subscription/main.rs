@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod edges;
 mod gaps;
 mod jetstream;
 mod labels;
+mod limits;
 mod receiving;
 mod rules;
 mod support;

@@ -55,6 +55,8 @@ pub(super) enum Step {
     Reset,
     /// Reads until so many pings have come, which are answered.
     Pings(usize),
+    /// Does nothing for so long.
+    Wait(Duration),
     /// Leaves the connection open without ever reading it.
     Deaf,
     /// Waits for [`Server::open_gate`], then ends the connection without a word.
@@ -198,7 +200,10 @@ async fn act(mut socket: WebSocketStream<TcpStream>, steps: Vec<Step>, notes: Ar
             }
             Step::Raw(bytes) => {
                 socket.flush().await.unwrap();
-                socket.get_mut().write_all(&bytes).await.unwrap();
+                // The client may have had enough.
+                if socket.get_mut().write_all(&bytes).await.is_err() {
+                    return;
+                }
                 Ok(())
             }
             Step::Close(code) => {
@@ -218,6 +223,10 @@ async fn act(mut socket: WebSocketStream<TcpStream>, steps: Vec<Step>, notes: Ar
                         _ => return,
                     }
                 }
+                Ok(())
+            }
+            Step::Wait(wait) => {
+                tokio::time::sleep(wait).await;
                 Ok(())
             }
             Step::Deaf => std::future::pending().await,
