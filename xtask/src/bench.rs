@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{cargo, say};
+use crate::{cargo, say, target};
 
 /// How often each is measured; they take turns, and medians are quoted.
 const ROUNDS: usize = 5;
@@ -24,7 +24,7 @@ pub(crate) fn bench(recording: Option<&str>) -> Result<(), String> {
         return Err(format!("{recording}: no such file"));
     }
     build()?;
-    let bin = PathBuf::from(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())).join(PROFILE);
+    let bin = target().join(PROFILE);
     let program = bin.join("skytide");
     let mut ways: Vec<Way<'_>> = vec![
         Way::new("full decode into Ipld", &bin.join("examples/full_decode"), &[recording]),

@@ -1,8 +1,10 @@
 //! The project's own commands, run as `cargo xtask COMMAND`: what a person runs is what is checked before a landing.
 
 mod bench;
+mod python;
 
 use std::env;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,10 @@ const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
-  test    everything a change must pass: format, lints, tests, doc tests, docs, a short soak, hostile input, fuzz targets
+  test    everything a change must pass: format, lints, tests, doc tests, a short soak, the Python package, docs, hostile input,
+          fuzz targets; with --complete, fails at once where vectors or Python are missing, rather than ignore their tests
+  python  the checks of the Python package alone: cargo xtask python
+  wheel   the Python package's wheel as it is shipped, into target/wheels
   soak    the client over a relay with every fault, killed again and again: cargo xtask soak [EVENTS]; 2,000,000 by default
   fuzz    run a fuzz target: cargo xtask fuzz TARGET [SECONDS]; needs a nightly toolchain and cargo-fuzz
   bench   figures beside the peers': cargo xtask bench FRAMES.zst; SKYTIDE_PEERS names the folder of the peers' scripts,
@@ -21,12 +26,15 @@ Commands:
   help    this text
 
 Tests that read the published vectors run where SKYTIDE_VECTORS names their folder, and are reported as ignored elsewhere.
+So are the Python package's where there is no Python of 3.11 or newer; SKYTIDE_PYTHON names one that is not on the path.
 ";
 
 fn main() -> ExitCode {
     let mut args = env::args().skip(1);
     let done = match args.next().as_deref() {
-        Some("test") => test(),
+        Some("test") => test(args.next().as_deref()),
+        Some("python") => python(),
+        Some("wheel") => python::wheel(),
         Some("soak") => soak(args.next().as_deref()),
         Some("fuzz") => fuzz(args.next().as_deref(), args.next().as_deref()),
         Some("bench") => bench::bench(args.next().as_deref()),
@@ -46,8 +54,16 @@ fn main() -> ExitCode {
 }
 
 /// All checks of a landing, each timed; stops at the first that fails.
-fn test() -> Result<(), String> {
+fn test(flag: Option<&str>) -> Result<(), String> {
     let vectors = env::var_os("SKYTIDE_VECTORS").is_some();
+    let python = python::find()?;
+    match flag {
+        None => {}
+        Some("--complete") if !vectors => return Err("SKYTIDE_VECTORS is not set".to_owned()),
+        Some("--complete") if python.is_none() => return Err(python::NONE.to_owned()),
+        Some("--complete") => {}
+        Some(other) => return Err(format!("no flag {other:?}\n\n{HELP}")),
+    }
     let mut tests = vec!["test", "--workspace", "--all-features", "--no-fail-fast"];
     if vectors {
         tests.extend(["--", "--include-ignored"]);
@@ -66,6 +82,9 @@ fn test() -> Result<(), String> {
     steps.run("tests and doc tests", cargo(&tests))?;
     // Of the whole workspace with all features, as the tests before it: so it has been built.
     steps.run("a short soak", cargo(&["run", "--all-features", "--bin", "soak", "--", SHORT_SOAK]))?;
+    if let Some(python) = &python {
+        python::check(&mut steps, python)?;
+    }
     let mut docs = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("docs", docs)?;
@@ -80,6 +99,18 @@ fn test() -> Result<(), String> {
     if !vectors {
         say("SKYTIDE_VECTORS is not set: the tests over published vectors were reported as ignored.\n");
     }
+    if python.is_none() {
+        say(&format!("The Python package's tests were ignored: {}.\n", python::NONE));
+    }
+    Ok(())
+}
+
+/// The Python package's checks alone.
+fn python() -> Result<(), String> {
+    let python = python::find()?.ok_or(python::NONE)?;
+    let mut steps = Steps::default();
+    python::check(&mut steps, &python)?;
+    steps.report();
     Ok(())
 }
 
@@ -103,7 +134,32 @@ fn fuzz(target: Option<&str>, seconds: Option<&str>) -> Result<(), String> {
 fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args);
+    forget_ourselves(&mut command);
     command
+}
+
+/// Takes away what cargo says about xtask to xtask: build scripts that look at it would run again, and what hangs on them be
+/// built again, whenever a build by hand follows one from here.
+fn forget_ourselves(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
+            command.env_remove(name);
+        }
+    }
+}
+
+/// The checkout.
+fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// What was run, and how long it took.
@@ -121,7 +177,13 @@ impl Steps {
             return Ok(());
         }
         self.report();
-        Err(format!("{name} failed ({status}): {command:?}"))
+        // What is run, without the variables that are set and taken away.
+        let words: Vec<_> = [command.get_program()]
+            .into_iter()
+            .chain(command.get_args())
+            .map(|word| word.to_string_lossy())
+            .collect();
+        Err(format!("{name} failed ({status}): {}", words.join(" ")))
     }
 
     fn report(&self) {

@@ -57,6 +57,7 @@ fn crates_depend_as_the_map_says() {
         ("connect", &["timely", "skytide-sim"]),
         ("sim", &["timely", "arrow-array", "skytide-firehose", "skytide-timestream", "skytide-runtime"]),
         ("skytide", &["timely"]),
+        ("python", &["timely", "tokio", "tokio-tungstenite", "rustls", "skytide-runtime", "skytide-sim"]),
         ("soak", &["timely", "arrow-array", "skytide-timestream", "skytide-runtime", "skytide-connect"]),
     ];
     for (name, never) in forbidden {

@@ -1,0 +1,147 @@
+"""A query being run, as an iterator that is both of the usual and of the asynchronous kind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from . import _skytide
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+T = TypeVar("T")
+
+
+class Execution:
+    """A query being run."""
+
+    def __init__(self, native: _skytide.Execution) -> None:
+        """Take over a run that has started."""
+        self._native = native
+
+    def stop(self) -> None:
+        """End it. What is complete can still be read; nothing is waited for."""
+        self._native.stop()
+
+    @property
+    def schema(self) -> _skytide.Schema:
+        """The columns of its rows; any library that knows ``__arrow_c_schema__`` takes it."""
+        return self._native.schema
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What the sources have done: read, points, cursor, and what was dropped, by reason."""
+        return self._native.status
+
+
+class ResultIterator(Execution, Iterator[T], AsyncIterator[T], Generic[T]):
+    """The answer as it comes, by ``for`` or by ``async for``."""
+
+    def __init__(
+        self,
+        native: _skytide.Execution,
+        convert: Callable[[_skytide.Batch], Iterable[T]],
+        again: Callable[[], _skytide.Answer] | None = None,
+    ) -> None:
+        """Take over a run.
+
+        Args:
+            native: The run.
+            convert: Makes items of a batch.
+            again: Runs a bounded query anew, for whoever wants its answer as Arrow.
+        """
+        super().__init__(native)
+        self._convert = convert
+        self._items: Iterator[T] = iter(())
+        self._again = again
+
+    def __iter__(self) -> ResultIterator[T]:
+        """Return itself."""
+        return self
+
+    def __aiter__(self) -> ResultIterator[T]:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> T:
+        """Wait for the next item.
+
+        Raises:
+            RuntimeError: The query failed.
+            StopIteration: There is no more.
+        """
+        while True:
+            for item in self._items:
+                return item
+            batch = self._native.next()
+            if batch is None:
+                raise StopIteration
+            self._items = iter(self._convert(batch))
+
+    async def __anext__(self) -> T:
+        """Wait for the next item, while other tasks go on. Cancelling the task ends the query.
+
+        Raises:
+            RuntimeError: The query failed.
+            StopAsyncIteration: There is no more.
+        """
+        while True:
+            for item in self._items:
+                return item
+            ready, batch = self._native.poll()
+            if ready and batch is None:
+                raise StopAsyncIteration
+            if batch is not None:
+                self._items = iter(self._convert(batch))
+                # An answer that is always there must not keep other tasks from their turn.
+                await self._turn()
+            else:
+                await self._wait()
+
+    async def _turn(self) -> None:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.stop()
+            raise
+
+    async def _wait(self) -> None:
+        """Wait until there is something to read."""
+        loop = asyncio.get_running_loop()
+        there: asyncio.Future[None] = loop.create_future()
+
+        def tell() -> None:
+            if not there.done():
+                there.set_result(None)
+
+        try:
+            if self._native.notify(lambda: loop.call_soon_threadsafe(tell)):
+                await there
+        except asyncio.CancelledError:
+            self.stop()
+            raise
+
+    def __enter__(self) -> ResultIterator[T]:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the query."""
+        self.stop()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Give the answer as Arrow: all of a bounded query, again and again; the rest of a live one."""
+        if self._again is not None:
+            return self._again().__arrow_c_stream__(requested_schema)
+        return self._native.__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> object:
+        """Give the columns of the answer."""
+        return self._native.__arrow_c_schema__()

@@ -1,0 +1,342 @@
+"""The engine's functions as methods: made from its registry by ``tools/generate_functions.py``, not by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._timestream import Arg, Timestream
+
+
+class Functions:
+    """Every function of the engine."""
+
+    if TYPE_CHECKING:
+
+        @staticmethod
+        def _call(
+            function: str, *args: object, input: object = None, **named: object
+        ) -> Timestream: ...
+
+    def filter(self, condition: Arg) -> Timestream:
+        """The points at which a condition is true.
+
+        Points at which it is false or null are left out. Bare names in the condition are fields of
+        the stream. A value that holds between its points is cut to the points of the condition.
+
+        ``filter<T: any>(stream: T, condition: bool) -> T``
+        """
+        return self._call("filter", self, condition, input=self)
+
+    def with_key(self, key: Arg, grouping: Arg = None) -> Timestream:
+        """The same points under another key.
+
+        Null is a key of its own. Points keep their order. The grouping, which two streams must
+        share to be used in one expression, is called as the key is written, unless `grouping`
+        names it.
+
+        ``with_key<T: any, K: any>(stream: T, key: K, grouping: utf8?) -> T``
+        """
+        return self._call("with_key", self, key, input=self, grouping=grouping)
+
+    def hash(self) -> Timestream:
+        """A number made of the value, the same for equal values, for ever.
+
+        The hash of null is 0. It is the hash that decides which worker holds a key.
+
+        ``hash<T: any>(value: T) -> u64``
+        """
+        return self._call("hash", self, input=self)
+
+    def count(self) -> Timestream:
+        """How many values that are not null the key has had so far.
+
+        Never null from the key's first point on. Of a whole stream it counts the points.
+
+        ``count<T: any>(values: T) -> i64``
+        """
+        return self._call("count", self, input=self)
+
+    def count_if(self) -> Timestream:
+        """At how many points the condition was true so far.
+
+        Never null from the key's first point on.
+
+        ``count_if(condition: bool) -> i64``
+        """
+        return self._call("count_if", self, input=self)
+
+    def sum(self) -> Timestream:
+        """The sum of the key's values so far.
+
+        Null before the first value. Signed numbers are summed as i64, unsigned as u64, floats as
+        f64 in the order of the points. An overflow makes it null, from then on, and is counted.
+
+        ``sum<N: wide>(values: N) -> N``
+        """
+        return self._call("sum", self, input=self)
+
+    def min(self) -> Timestream:
+        """The least of the key's values so far.
+
+        Null before the first value. Text is compared by its bytes in UTF-8.
+
+        ``min<T: ordered>(values: T) -> T``
+        """
+        return self._call("min", self, input=self)
+
+    def max(self) -> Timestream:
+        """The greatest of the key's values so far.
+
+        Null before the first value. Text is compared by its bytes in UTF-8.
+
+        ``max<T: ordered>(values: T) -> T``
+        """
+        return self._call("max", self, input=self)
+
+    def mean(self) -> Timestream:
+        """The mean of the key's values so far.
+
+        Null before the first value. Values are summed as f64 in the order of the points.
+
+        ``mean<N: number>(values: N) -> f64``
+        """
+        return self._call("mean", self, input=self)
+
+    def first(self) -> Timestream:
+        """The key's first value that was not null.
+
+        Null before the first value. Of a whole stream it is the struct of its columns.
+
+        ``first<T: any>(values: T) -> T``
+        """
+        return self._call("first", self, input=self)
+
+    def last(self) -> Timestream:
+        """The key's newest value that was not null.
+
+        Null before the first value. It holds between points: beside another stream it is the
+        newest value as of that stream's points.
+
+        ``last<T: any>(values: T) -> T``
+        """
+        return self._call("last", self, input=self)
+
+    def add(self, y: Arg) -> Timestream:
+        """The sum of two numbers.
+
+        Null where one is null. A whole number beside a float becomes a float. An overflow of whole
+        numbers is null and counted.
+
+        ``add<N: number>(x: N, y: N) -> N``
+        """
+        return self._call("add", self, y, input=self)
+
+    def sub(self, y: Arg) -> Timestream:
+        """The difference of two numbers.
+
+        Null where one is null. An overflow of whole numbers, as below 0 of unsigned ones, is null
+        and counted.
+
+        ``sub<N: number>(x: N, y: N) -> N``
+        """
+        return self._call("sub", self, y, input=self)
+
+    def mul(self, y: Arg) -> Timestream:
+        """The product of two numbers.
+
+        Null where one is null. An overflow of whole numbers is null and counted.
+
+        ``mul<N: number>(x: N, y: N) -> N``
+        """
+        return self._call("mul", self, y, input=self)
+
+    def div(self, y: Arg) -> Timestream:
+        """The quotient of two numbers.
+
+        Of whole numbers it is cut towards zero, and null where the divisor is 0; of floats it is
+        as IEEE 754 says. Null where one is null.
+
+        ``div<N: number>(x: N, y: N) -> N``
+        """
+        return self._call("div", self, y, input=self)
+
+    def rem(self, y: Arg) -> Timestream:
+        """What is left of a division.
+
+        It has the sign of the dividend. Null where one is null, and of whole numbers where the
+        divisor is 0.
+
+        ``rem<N: number>(x: N, y: N) -> N``
+        """
+        return self._call("rem", self, y, input=self)
+
+    def neg(self) -> Timestream:
+        """The number with the other sign.
+
+        An unsigned number becomes the signed type that holds it; a u64 beyond i64 is null and
+        counted.
+
+        ``neg<N: signed>(x: N) -> N``
+        """
+        return self._call("neg", self, input=self)
+
+    def eq(self, y: Arg) -> Timestream:
+        """Whether two values are equal.
+
+        Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+
+        ``eq<T: any>(x: T, y: T) -> bool``
+        """
+        return self._call("eq", self, y, input=self)
+
+    def ne(self, y: Arg) -> Timestream:
+        """Whether two values differ.
+
+        Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+
+        ``ne<T: any>(x: T, y: T) -> bool``
+        """
+        return self._call("ne", self, y, input=self)
+
+    def lt(self, y: Arg) -> Timestream:
+        """Whether the first is less than the second.
+
+        Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+
+        ``lt<T: ordered>(x: T, y: T) -> bool``
+        """
+        return self._call("lt", self, y, input=self)
+
+    def le(self, y: Arg) -> Timestream:
+        """Whether the first is at most the second.
+
+        Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+
+        ``le<T: ordered>(x: T, y: T) -> bool``
+        """
+        return self._call("le", self, y, input=self)
+
+    def gt(self, y: Arg) -> Timestream:
+        """Whether the first is greater than the second.
+
+        Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+
+        ``gt<T: ordered>(x: T, y: T) -> bool``
+        """
+        return self._call("gt", self, y, input=self)
+
+    def ge(self, y: Arg) -> Timestream:
+        """Whether the first is at least the second.
+
+        Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+
+        ``ge<T: ordered>(x: T, y: T) -> bool``
+        """
+        return self._call("ge", self, y, input=self)
+
+    def and_(self, y: Arg) -> Timestream:
+        """Whether both are true.
+
+        False where one is false, whatever the other; else null where one is null.
+
+        ``and(x: bool, y: bool) -> bool``
+        """
+        return self._call("and", self, y, input=self)
+
+    def or_(self, y: Arg) -> Timestream:
+        """Whether one is true.
+
+        True where one is true, whatever the other; else null where one is null.
+
+        ``or(x: bool, y: bool) -> bool``
+        """
+        return self._call("or", self, y, input=self)
+
+    def not_(self) -> Timestream:
+        """True for false, false for true.
+
+        Null where it is null.
+
+        ``not(x: bool) -> bool``
+        """
+        return self._call("not", self, input=self)
+
+    def is_null(self) -> Timestream:
+        """Whether there is no value.
+
+        Never null at its own points.
+
+        ``is_null<T: any>(x: T) -> bool``
+        """
+        return self._call("is_null", self, input=self)
+
+    def is_not_null(self) -> Timestream:
+        """Whether there is a value.
+
+        Never null at its own points.
+
+        ``is_not_null<T: any>(x: T) -> bool``
+        """
+        return self._call("is_not_null", self, input=self)
+
+    def if_(self, condition: Arg) -> Timestream:
+        """The value where a condition is true, else null.
+
+        Null where the condition is false or null.
+
+        ``if_<T: any>(value: T, condition: bool) -> T``
+        """
+        return self._call("if_", self, condition, input=self)
+
+    def else_(self, default: Arg) -> Timestream:
+        """The value, or another where there is none.
+
+        Null only where both are null.
+
+        ``else_<T: any>(value: T, default: T) -> T``
+        """
+        return self._call("else_", self, default, input=self)
+
+    def len(self) -> Timestream:
+        """The number of characters of a text.
+
+        Characters are Unicode's code points, not bytes. Null where the text is null.
+
+        ``len(text: utf8) -> i64``
+        """
+        return self._call("len", self, input=self)
+
+    def lower(self) -> Timestream:
+        """The text in lower case.
+
+        Null where the text is null.
+
+        ``lower(text: utf8) -> utf8``
+        """
+        return self._call("lower", self, input=self)
+
+    def upper(self) -> Timestream:
+        """The text in upper case.
+
+        Null where the text is null.
+
+        ``upper(text: utf8) -> utf8``
+        """
+        return self._call("upper", self, input=self)
+
+    def index(self, index: Arg) -> Timestream:
+        """An item of a list, counted from 0.
+
+        Written `list[0]`. Null where there is no such item: beyond the end, before the start, in
+        no list.
+
+        ``index<T: any>(list: list<T>, index: i64) -> T``
+        """
+        return self._call("index", self, index, input=self)

@@ -1,0 +1,538 @@
+"""Timestreams: queries as Python values."""
+
+from __future__ import annotations
+
+import html
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, Union, overload
+
+from . import _skytide
+from ._execution import ResultIterator
+from ._functions import Functions
+from .results import History, Snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+LiteralValue: TypeAlias = None | bool | int | float | str | timedelta | datetime
+"""What a constant of a query can be."""
+
+Arg: TypeAlias = Union["Timestream", Callable[["Timestream"], "Timestream"], LiteralValue]
+"""An argument: a Timestream, a function that makes one of what a method is called on, or a constant."""
+
+Results: TypeAlias = History | Snapshot
+
+
+def _native(arg: object, input: object) -> object:
+    """Return what the native side takes for an argument."""
+    if callable(arg) and not isinstance(arg, Timestream):
+        if input is None:
+            raise ValueError("a callable argument needs a Timestream that it is applied to")
+        arg = arg(input)
+    return arg._stream if isinstance(arg, Timestream) else arg
+
+
+def _noted(error: Exception, args: list[object]) -> Exception:
+    """Add to an error what each argument is."""
+    for at, arg in enumerate(args):
+        if isinstance(arg, Timestream):
+            error.add_note(f"Arg[{at}]: Timestream[{arg._stream.data_type}]")
+        elif callable(arg):
+            error.add_note(f"Arg[{at}]: a function")
+        else:
+            error.add_note(f"Arg[{at}]: Literal {arg!r} ({type(arg).__name__})")
+    return error
+
+
+class Timestream(Functions):
+    """For every key a sequence of points, each a time and a value; an expression over such.
+
+    Timestreams are made by :mod:`skytide.sources` and by the methods of others. Nothing is computed until one is run.
+    """
+
+    _stream: _skytide.Stream
+
+    def __init__(self, native: _skytide.Stream) -> None:
+        """Take over a native stream."""
+        self._stream = native
+
+    @staticmethod
+    def _call(function: str, *args: object, input: object = None, **named: object) -> Timestream:
+        """Apply a function of the engine; arguments by name that are None are left out."""
+        placed = list(args)
+        try:
+            native: list[tuple[str | None, object]] = [
+                (None, _native(arg, input)) for arg in placed
+            ]
+            native += [
+                (name, _native(arg, input)) for name, arg in named.items() if arg is not None
+            ]
+            return Timestream(_skytide.Stream.call(function, native))
+        except (TypeError, ValueError) as error:
+            raise _noted(error, placed + list(named.values())) from None
+
+    @property
+    def data_type(self) -> pa.DataType:
+        """The type of its values: pyarrow's; without pyarrow one that others can take by ``__arrow_c_schema__``."""
+        native = self._stream.data_type
+        try:
+            import pyarrow as pa
+        except ImportError:
+            return native
+        return pa.field(native).type
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether a value holds until it changes, as of aggregations; else it is at its points only."""
+        return self._stream.is_continuous
+
+    @property
+    def grouping(self) -> str | None:
+        """What its keys are: streams of one grouping can be used together."""
+        return self._stream.grouping
+
+    def pipe(
+        self, func: Callable[..., T] | tuple[Callable[..., T], str], *args: Any, **kwargs: Any
+    ) -> T:
+        """Apply a function to this Timestream, for chains.
+
+        Args:
+            func: The function; or it with the name of the keyword that this Timestream is given as.
+            *args: What else it is given.
+            **kwargs: What else it is given by name.
+
+        Raises:
+            ValueError: The keyword is among ``kwargs`` too.
+        """
+        if isinstance(func, tuple):
+            func, target = func
+            if target in kwargs:
+                raise ValueError(f"{target} is given by pipe and as a keyword argument")
+            kwargs[target] = self
+            return func(*args, **kwargs)
+        return func(self, *args, **kwargs)
+
+    # Fields
+
+    def col(self, name: str) -> Timestream:
+        """Return a field of its values.
+
+        Raises:
+            TypeError: The values are no records.
+            ValueError: They have no such field.
+        """
+        try:
+            return Timestream(self._stream.field(name))
+        except (TypeError, ValueError) as error:
+            raise _noted(error, [self, name]) from None
+
+    def select(self, *args: str) -> Timestream:
+        """Return records of these fields alone."""
+        return record({name: self.col(name) for name in args})
+
+    def remove(self, *args: str) -> Timestream:
+        """Return records without these fields."""
+        names = self._names()
+        for name in args:
+            if name not in names:
+                self.col(name)
+        return record({name: self.col(name) for name in names if name not in args})
+
+    def extend(
+        self,
+        fields: Timestream
+        | Mapping[str, Arg]
+        | Callable[[Timestream], Timestream | Mapping[str, Arg]],
+    ) -> Timestream:
+        """Return records with more fields; of two of one name the new one stays.
+
+        Args:
+            fields: The fields, a Timestream of records, or a function that makes either of this Timestream.
+        """
+        if callable(fields) and not isinstance(fields, Timestream):
+            fields = fields(self)
+        more: dict[str, Arg] = (
+            {name: fields.col(name) for name in fields._names()}
+            if isinstance(fields, Timestream)
+            else dict(fields)
+        )
+        return record(
+            more | {name: self.col(name) for name in self._names() if name not in more}, input=self
+        )
+
+    def record(self, fields: Callable[[Timestream], Mapping[str, Arg]]) -> Timestream:
+        """Return records of the fields that a function makes of this Timestream."""
+        return record(fields(self), input=self)
+
+    def _names(self) -> list[str]:
+        """Return the names of its fields."""
+        names = self._stream.data_type.names
+        if names is None:
+            raise TypeError(f"a Timestream[{self._stream.data_type}] has no fields")
+        return names
+
+    def cast(self, data_type: str | pa.DataType) -> Timestream:
+        """Return the values in another type; what does not fit is null.
+
+        Args:
+            data_type: The name of a type (as ``"i64"``), or a type of pyarrow's.
+        """
+        return Timestream._call("cast", self, _type_name(data_type), input=self)
+
+    # Operators
+
+    def __add__(self, other: Arg) -> Timestream:
+        """Return ``self + other``."""
+        return self.add(other)
+
+    def __radd__(self, other: Arg) -> Timestream:
+        """Return ``other + self``."""
+        return Timestream._call("add", other, self)
+
+    def __sub__(self, other: Arg) -> Timestream:
+        """Return ``self - other``."""
+        return self.sub(other)
+
+    def __rsub__(self, other: Arg) -> Timestream:
+        """Return ``other - self``."""
+        return Timestream._call("sub", other, self)
+
+    def __mul__(self, other: Arg) -> Timestream:
+        """Return ``self * other``."""
+        return self.mul(other)
+
+    def __rmul__(self, other: Arg) -> Timestream:
+        """Return ``other * self``."""
+        return Timestream._call("mul", other, self)
+
+    def __truediv__(self, other: Arg) -> Timestream:
+        """Return ``self / other``."""
+        return self.div(other)
+
+    def __rtruediv__(self, other: Arg) -> Timestream:
+        """Return ``other / self``."""
+        return Timestream._call("div", other, self)
+
+    def __mod__(self, other: Arg) -> Timestream:
+        """Return ``self % other``."""
+        return self.rem(other)
+
+    def __rmod__(self, other: Arg) -> Timestream:
+        """Return ``other % self``."""
+        return Timestream._call("rem", other, self)
+
+    def __neg__(self) -> Timestream:
+        """Return ``-self``."""
+        return self.neg()
+
+    def __lt__(self, other: Arg) -> Timestream:
+        """Return ``self < other``."""
+        return self.lt(other)
+
+    def __le__(self, other: Arg) -> Timestream:
+        """Return ``self <= other``."""
+        return self.le(other)
+
+    def __gt__(self, other: Arg) -> Timestream:
+        """Return ``self > other``."""
+        return self.gt(other)
+
+    def __ge__(self, other: Arg) -> Timestream:
+        """Return ``self >= other``."""
+        return self.ge(other)
+
+    def __and__(self, other: Arg) -> Timestream:
+        """Return ``self & other``."""
+        return self.and_(other)
+
+    def __rand__(self, other: Arg) -> Timestream:
+        """Return ``other & self``."""
+        return Timestream._call("and", other, self)
+
+    def __or__(self, other: Arg) -> Timestream:
+        """Return ``self | other``."""
+        return self.or_(other)
+
+    def __ror__(self, other: Arg) -> Timestream:
+        """Return ``other | self``."""
+        return Timestream._call("or", other, self)
+
+    def __invert__(self) -> Timestream:
+        """Return ``~self``: not."""
+        return self.not_()
+
+    def __getitem__(self, key: Arg) -> Timestream:
+        """Return ``self[key]``: an item of a list."""
+        return self.index(key)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare identities, with a warning: ``eq`` compares values."""
+        warnings.warn("Use 'eq' instead: '==' compares Timestreams, not values", stacklevel=2)
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        """Compare identities, with a warning: ``ne`` compares values."""
+        warnings.warn("Use 'ne' instead: '!=' compares Timestreams, not values", stacklevel=2)
+        return self is not other
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        """Refuse: a condition of a query is no condition of Python's."""
+        raise TypeError("a Timestream is not true or false: use 'and_', 'or_' and 'not_', or & | ~")
+
+    def __iter__(self) -> Any:
+        """Refuse: its points are read by :meth:`run_iter`."""
+        raise TypeError("a Timestream cannot be iterated: 'run_iter' runs it")
+
+    # Running
+
+    def _run(
+        self,
+        results: Results | None,
+        *,
+        live: bool = False,
+        row_limit: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> _skytide.Execution:
+        results = History() if results is None else results
+        if isinstance(results, Snapshot):
+            since, until = results.changed_since, results.at
+        elif isinstance(results, History):
+            since, until = results.since, results.until
+        else:
+            raise TypeError(f"results are a History or a Snapshot, not {results!r}")
+        return self._stream.run(
+            live=live,
+            snapshot=isinstance(results, Snapshot),
+            since=since,
+            until=until,
+            row_limit=row_limit,
+            max_batch_size=max_batch_size,
+        )
+
+    def preview(self, limit: int = 10, results: Results | None = None) -> pd.DataFrame:
+        """Return the first points as a DataFrame of pandas.
+
+        Args:
+            limit: How many points.
+            results: Which points; every one unless given.
+        """
+        return self.to_pandas(results, row_limit=limit)
+
+    def to_pandas(
+        self, results: Results | None = None, *, row_limit: int | None = None
+    ) -> pd.DataFrame:
+        """Run it over what is there; return the answer as a DataFrame of pandas (which needs pyarrow).
+
+        Args:
+            results: Which points; every one unless given.
+            row_limit: How many rows at most.
+        """
+        return self.to_arrow(results, row_limit=row_limit).to_pandas()
+
+    def to_arrow(self, results: Results | None = None, *, row_limit: int | None = None) -> pa.Table:
+        """Run it over what is there; return the answer as a Table of pyarrow.
+
+        Args:
+            results: Which points; every one unless given.
+            row_limit: How many rows at most.
+        """
+        import pyarrow as pa
+
+        return pa.table(self._run(results, row_limit=row_limit).collect())
+
+    def to_polars(
+        self, results: Results | None = None, *, row_limit: int | None = None
+    ) -> pl.DataFrame:
+        """Run it over what is there; return the answer as a DataFrame of polars.
+
+        Args:
+            results: Which points; every one unless given.
+            row_limit: How many rows at most.
+        """
+        import polars as pl
+
+        return pl.DataFrame(self._run(results, row_limit=row_limit).collect())
+
+    def to_rows(
+        self, results: Results | None = None, *, row_limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Run it over what is there; return the answer as dicts. No other library is needed.
+
+        Args:
+            results: Which points; every one unless given.
+            row_limit: How many rows at most.
+        """
+        return self._run(results, row_limit=row_limit).collect().rows()
+
+    @overload
+    def run_iter(
+        self,
+        kind: Literal["pandas"] = "pandas",
+        *,
+        mode: Literal["once", "live"] = "once",
+        results: Results | None = None,
+        row_limit: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> ResultIterator[pd.DataFrame]: ...
+
+    @overload
+    def run_iter(
+        self,
+        kind: Literal["pyarrow"],
+        *,
+        mode: Literal["once", "live"] = "once",
+        results: Results | None = None,
+        row_limit: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> ResultIterator[pa.RecordBatch]: ...
+
+    @overload
+    def run_iter(
+        self,
+        kind: Literal["row"],
+        *,
+        mode: Literal["once", "live"] = "once",
+        results: Results | None = None,
+        row_limit: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> ResultIterator[dict[str, Any]]: ...
+
+    def run_iter(
+        self,
+        kind: Literal["pandas", "pyarrow", "row"] = "pandas",
+        *,
+        mode: Literal["once", "live"] = "once",
+        results: Results | None = None,
+        row_limit: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> ResultIterator[Any]:
+        """Run it; return the answer as it comes, for ``for`` and ``async for``.
+
+        Args:
+            kind: What the iterator gives: DataFrames of pandas, batches of pyarrow, or a dict a row.
+            mode: ``"once"`` over what is there, ``"live"`` also over what comes, until it is stopped.
+            results: Which points; every one unless given.
+            row_limit: How many rows at most.
+            max_batch_size: How many rows a batch has at most.
+        """
+        converters: dict[str, Callable[[_skytide.Batch], Any]] = {
+            "pandas": _as_pandas,
+            "pyarrow": _as_pyarrow,
+            "row": lambda batch: batch.rows(),
+        }
+        if kind not in converters:
+            raise ValueError(f"no kind {kind!r}: 'pandas', 'pyarrow' and 'row' are")
+        if mode not in ("once", "live"):
+            raise ValueError(f"no mode {mode!r}: 'once' and 'live' are")
+        live = mode == "live"
+        execution = self._run(
+            results, live=live, row_limit=row_limit, max_batch_size=max_batch_size
+        )
+        again = None if live else lambda: self._run(results, row_limit=row_limit).collect()
+        return ResultIterator(execution, converters[kind], again)
+
+    def explain(self) -> str:
+        """Return how it is computed: what is read, what is held, a step a line."""
+        return self._stream.explain()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Run it over what is there; give the answer as Arrow."""
+        return self._run(None).collect().__arrow_c_stream__(requested_schema)
+
+    def __str__(self) -> str:
+        """Return the text that means it."""
+        return str(self._stream)
+
+    def __repr__(self) -> str:
+        """Return the text that means it, and its type."""
+        return f"<{type(self).__name__}[{self._stream.data_type}] {self._stream}>"
+
+    def _repr_html_(self) -> str:
+        """Return its type and its first points, for notebooks. What cannot be previewed has no points."""
+        head = f"<p><code>{html.escape(repr(self))}</code></p>"
+        if self._stream.is_endless:
+            return head
+        answer = self._run(None, row_limit=10).collect()
+        columns = "".join(
+            f"<th>{html.escape(name)}<br><small>{html.escape(of)}</small></th>"
+            for name, of in answer.schema.fields
+        )
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row.values())
+            + "</tr>"
+            for row in answer.rows()
+        )
+        return f"{head}<table><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def record(fields: Mapping[str, Arg], *, input: Timestream | None = None) -> Timestream:
+    """Return a Timestream of records.
+
+    Args:
+        fields: Their fields by name. At least one is a Timestream; those are used together, so they have one grouping.
+        input: What fields that are functions are applied to.
+    """
+    try:
+        native = [(name, _native(value, input)) for name, value in fields.items()]
+        return Timestream(_skytide.Stream.record(native))
+    except (TypeError, ValueError) as error:
+        raise _noted(error, list(fields.values())) from None
+
+
+def query(text: str, **sources: Timestream) -> Timestream:
+    """Return the Timestream that a text means.
+
+    Args:
+        text: A query, as ``"posts.with_key(record.langs[0]).count()"``.
+        **sources: What it reads; each is named in the text by its own name.
+
+    Raises:
+        ValueError: The text means nothing; the error shows where.
+    """
+    return Timestream(_skytide.Stream.text(text, [one._stream for one in sources.values()]))
+
+
+def _as_pyarrow(batch: _skytide.Batch) -> list[pa.RecordBatch]:
+    import pyarrow as pa
+
+    return [pa.record_batch(batch)]
+
+
+def _as_pandas(batch: _skytide.Batch) -> list[pd.DataFrame]:
+    return [one.to_pandas() for one in _as_pyarrow(batch)]
+
+
+_TYPE_NAMES = {
+    "bool": "bool",
+    "int8": "i8",
+    "int16": "i16",
+    "int32": "i32",
+    "int64": "i64",
+    "uint8": "u8",
+    "uint16": "u16",
+    "uint32": "u32",
+    "uint64": "u64",
+    "float": "f32",
+    "double": "f64",
+    "string": "utf8",
+    "large_string": "utf8",
+}
+
+
+def _type_name(data_type: str | pa.DataType) -> str:
+    """Return the name of a type in queries."""
+    if isinstance(data_type, str):
+        return data_type
+    text = str(data_type)
+    if text.startswith(("timestamp", "duration")):
+        return text.partition("[")[0]
+    return _TYPE_NAMES.get(text, text)

@@ -1,0 +1,327 @@
+"""Models: records and what is in them, as the data they came as, read by snake_case names when asked."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, KeysView, Mapping
+from functools import lru_cache
+from typing import Any, ClassVar, Self
+
+from skytide._skytide import CID, record_fits
+from skytide.atproto.exceptions import ModelError, ModelFieldNotFoundError
+
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+@lru_cache(4096)
+def snake(name: str) -> str:
+    """`createdAt` as `created_at`."""
+    return _WORD.sub("_", name).lower()
+
+
+@lru_cache(4096)
+def camel(name: str) -> str:
+    """`created_at` as `createdAt`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _plain(value: Any) -> Any:
+    """A value without models in it, as it is on the wire."""
+    match value:
+        case Model() | DotDict():
+            return {name: _plain(item) for name, item in value._data.items()}
+        case Mapping():
+            return {name: _plain(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+    return value
+
+
+def _json(value: Any) -> Any:
+    """What JSON has no form of, as the AT Protocol writes it."""
+    match value:
+        case CID():
+            return {"$link": str(value)}
+        case bytes():
+            return {"$bytes": base64.b64encode(value).decode().rstrip("=")}
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+class DotDict:
+    """A dict of unknown type whose entries are attributes, too; one that is not there is None."""
+
+    _data: dict[str, Any]
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        object.__setattr__(self, "_data", dict(data))
+
+    def _name(self, name: str) -> str:
+        return name if name in self._data else camel(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The data without models in it."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+    def __getitem__(self, name: str) -> Any:
+        return view(self._data.get(self._name(name)))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._data[self._name(name)] = value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def keys(self) -> KeysView[str]:
+        """The names as they are on the wire."""
+        return self._data.keys()
+
+    def values(self) -> list[Any]:
+        """The values, in the order of the names."""
+        return [view(value) for value in self._data.values()]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and values."""
+        return [(name, view(value)) for name, value in self._data.items()]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, DotDict):
+            return self._data == other._data
+        return self._data == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._data)
+
+    def model_dump(self, *, exclude_none: bool = False, by_alias: bool = False) -> dict[str, Any]:
+        """The data without models in it; its names are those of the wire."""
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if not (exclude_none and value is None)
+        }
+
+    def model_dump_json(self, *, exclude_none: bool = False, by_alias: bool = False) -> str:
+        """The same as JSON."""
+        dumped = self.model_dump(exclude_none=exclude_none, by_alias=by_alias)
+        return json.dumps(dumped, default=_json, ensure_ascii=False, separators=(",", ":"))
+
+
+class Definition(DotDict):
+    """An object of a type that is named in it, as an embed or a facet's feature."""
+
+    _type: ClassVar[str] = ""
+
+    def __init__(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
+        named = {camel(name): value for name, value in fields.items()}
+        super().__init__({"$type": self._type, **(data or {}), **named})
+
+    @property
+    def py_type(self) -> str:
+        """The type's name."""
+        return str(self._data.get("$type", self._type))
+
+
+class BlobRef(Definition):
+    """A reference to a blob: `mime_type`, `size` and `ref`, its CID as bytes or as JSON has it."""
+
+    _type = "blob"
+
+    @property
+    def cid(self) -> CID:
+        """The blob's CID."""
+        ref = self._data["ref"]
+        return CID.decode(ref["$link"] if isinstance(ref, Mapping) else ref)
+
+    @property
+    def is_bytes_representation(self) -> bool:
+        """Whether `ref` is the CID itself."""
+        return not self.is_json_representation
+
+    @property
+    def is_json_representation(self) -> bool:
+        """Whether `ref` is as JSON has it."""
+        return isinstance(self._data["ref"], Mapping)
+
+    def to_json_representation(self) -> BlobRef:
+        """The reference as JSON has it."""
+        return BlobRef(self._data | {"ref": {"$link": str(self.cid)}})
+
+    def to_bytes_representation(self) -> BlobRef:
+        """The reference with the CID as bytes."""
+        return BlobRef(self._data | {"ref": bytes(self.cid)})
+
+
+_definitions: dict[str, type[Definition]] = {"blob": BlobRef}
+
+
+def definition(name: str) -> type[Definition]:
+    """The class of objects of this type, `nsid#name` or `nsid`."""
+    found = _definitions.get(name)
+    if found is None:
+        short = camel_class(name.partition("#")[2] or "main")
+        found = _definitions[name] = type(short, (Definition,), {"_type": name})
+    return found
+
+
+def camel_class(name: str) -> str:
+    """`replyRef` as `ReplyRef`."""
+    return name[:1].upper() + name[1:]
+
+
+def view(value: Any) -> Any:
+    """A value as models show it: dicts by their types, in lists too."""
+    match value:
+        case dict():
+            name = value.get("$type")
+            if not isinstance(name, str):
+                return DotDict(value)
+            record = records.get(name)
+            return record._of(value) if record else definition(name)(value)
+        case list():
+            return [view(item) for item in value]
+    return value
+
+
+class Model:
+    """A record, or parameters: fields by their snake_case names; one that is missing is None.
+
+    What is in the data and no field has its own name.
+    """
+
+    __slots__ = ("_data",)
+
+    _data: dict[str, Any]
+    _type: ClassVar[str | None] = None
+    # From snake_case to the wire.
+    _fields: ClassVar[dict[str, str]] = {}
+    _wires: ClassVar[frozenset[str]] = frozenset()
+    _required: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls._wires = frozenset(["$type", *cls._fields.values()])
+
+    def __init__(self, **fields: Any) -> None:
+        """Make one of its fields, by either form of their names.
+
+        Raises:
+            ModelError: A field is missing, or of another type.
+        """
+        data = {self._fields.get(name, name): value for name, value in fields.items()}
+        if self._type is not None:
+            data["$type"] = self._type
+        object.__setattr__(self, "_data", data)
+        self._check(_plain(self))
+
+    @classmethod
+    def _of(cls, data: dict[str, Any]) -> Self:
+        """One of this data, which is not checked."""
+        model = cls.__new__(cls)
+        object.__setattr__(model, "_data", data)
+        return model
+
+    @classmethod
+    def model_validate(cls, data: dict[str, Any]) -> Self:
+        """One of this data.
+
+        Raises:
+            ModelError: A field is missing, or of another type.
+        """
+        cls._check(data)
+        return cls._of(data)
+
+    @classmethod
+    def _check(cls, data: dict[str, Any]) -> None:
+        for name in cls._required:
+            if data.get(name) is None:
+                raise ModelError(f"{cls._type}: {name} is missing")
+        if cls._type is None:
+            return
+        if data.get("$type", cls._type) != cls._type:
+            raise ModelError(f"{cls._type}: the type is {data['$type']}")
+        path = record_fits(cls._type, data)
+        if path is not None:
+            raise ModelError(f"{cls._type}: {path[1:]} is of another type")
+
+    @property
+    def py_type(self) -> str | None:
+        """The record's type, its NSID."""
+        return self._type
+
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """What is in the data and no field."""
+        return {name: value for name, value in self._data.items() if name not in self._wires}
+
+    def __getattr__(self, name: str) -> Any:
+        wire = self._fields.get(name)
+        if wire is not None:
+            return view(self._data.get(wire))
+        if not name.startswith("_") and name not in self._wires and name in self._data:
+            return self._data[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_data":
+            object.__setattr__(self, name, value)
+        else:
+            self._data[self._fields.get(name, name)] = value
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(self, name)
+        except AttributeError:
+            raise ModelFieldNotFoundError(f"no field {name!r} in {type(self).__name__}") from None
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        for name, wire in self._fields.items():
+            yield name, view(self._data.get(wire))
+        if self._type is not None:
+            yield "py_type", self._type
+        yield from self.model_extra.items()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and _plain(self) == _plain(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self)})"
+
+    def model_dump(self, *, exclude_none: bool = False, by_alias: bool = False) -> dict[str, Any]:
+        """The fields as a dict without models in it, by the wire's names or by those of Python."""
+        dumped = {}
+        for name, value in self:
+            if exclude_none and value is None:
+                continue
+            if by_alias:
+                name = "$type" if name == "py_type" else self._fields.get(name, name)
+            dumped[name] = _plain(value)
+        return dumped
+
+    def model_dump_json(self, *, exclude_none: bool = False, by_alias: bool = False) -> str:
+        """The same as JSON."""
+        dumped = self.model_dump(exclude_none=exclude_none, by_alias=by_alias)
+        return json.dumps(dumped, default=_json, ensure_ascii=False, separators=(",", ":"))
+
+
+# The classes of records by NSID.
+records: dict[str, type[Model]] = {}

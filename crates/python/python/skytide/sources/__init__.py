@@ -1,0 +1,22 @@
+"""Where points come from."""
+
+from __future__ import annotations
+
+from .arrow import Arrow, CsvString, JsonlFile, JsonlString, Pandas, Parquet, PyDict
+from .firehose import Firehose, FirehoseStream
+from .source import Pushed, Source, TimeUnit
+
+__all__ = [
+    "Arrow",
+    "CsvString",
+    "Firehose",
+    "FirehoseStream",
+    "JsonlFile",
+    "JsonlString",
+    "Pandas",
+    "Parquet",
+    "Pushed",
+    "PyDict",
+    "Source",
+    "TimeUnit",
+]

@@ -1,0 +1,397 @@
+"""Tables filled from dicts, text, files, and everything that speaks Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from .. import _skytide
+from .source import Pushed, Source, TimeUnit
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    import pandas as pd
+
+
+class _Optional(TypedDict, total=False):
+    """The keywords of every table that may be left out."""
+
+    queryable: bool
+    subsort_column: str | None
+    grouping_name: str | None
+    time_unit: TimeUnit | None
+    name: str | None
+    lateness: float | timedelta
+    idle_timeout: float | timedelta | None
+    beside: Source | None
+
+
+class Options(_Optional):
+    """The keywords of every table: see :class:`Source`."""
+
+    time_column: str
+    key_column: str
+
+
+def _text(text: str | bytes | BytesIO) -> str:
+    """Return text, whatever form it is given in."""
+    if isinstance(text, BytesIO):
+        text = text.getvalue()
+    return text.decode() if isinstance(text, bytes) else text
+
+
+def _found(schema: object | None, data: object | None, of: Any, what: str) -> object:
+    """Return the schema; where it is not given, the one that the data seems to have."""
+    if schema is not None:
+        return schema
+    if data is None:
+        raise ValueError(f"schema or {what} must be given")
+    return of(data)
+
+
+class PyDict(Source):
+    """Rows as dicts."""
+
+    def __init__(
+        self,
+        rows: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """Create a table, with what is given in it.
+
+        Args:
+            rows: A row, or rows.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        super().__init__(_found(schema, rows, _skytide.Table.schema_of_rows, "rows"), **options)
+        if rows is not None:
+            self.add_rows(rows)
+
+    @classmethod
+    async def create(
+        cls,
+        rows: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> PyDict:
+        """Create a table, with what is given in it.
+
+        Args:
+            rows: A row, or rows.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        return cls(rows, schema=schema, **options)
+
+    def add_rows(self, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Pushed:
+        """Add a row, or rows. They are there at once; awaiting waits for room."""
+        self._table.add_rows(rows)
+        return Pushed(self._table)
+
+
+class Arrow(Source):
+    """Anything that offers ``__arrow_c_stream__`` or ``__arrow_c_array__``: tables of pyarrow, polars, DuckDB, …."""
+
+    def __init__(
+        self,
+        data: object | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """Create a table, with what is given in it.
+
+        Args:
+            data: The rows.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        super().__init__(_found(schema, data, _skytide.Table.schema_of_arrow, "data"), **options)
+        if data is not None:
+            self.add_data(data)
+
+    @classmethod
+    async def create(
+        cls,
+        data: object | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> Arrow:
+        """Create a table, with what is given in it.
+
+        Args:
+            data: The rows.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        return cls(data, schema=schema, **options)
+
+    def add_data(self, data: object) -> Pushed:
+        """Add rows. They are there at once; awaiting waits for room."""
+        self._table.add_arrow(data)
+        return Pushed(self._table)
+
+
+class Pandas(Source):
+    """Rows of DataFrames of pandas (which needs pyarrow)."""
+
+    def __init__(
+        self,
+        dataframe: pd.DataFrame | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """Create a table, with what is given in it.
+
+        Args:
+            dataframe: The rows.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        super().__init__(
+            _found(schema, dataframe, _skytide.Table.schema_of_arrow, "dataframe"), **options
+        )
+        if dataframe is not None:
+            self.add_data(dataframe)
+
+    @classmethod
+    async def create(
+        cls,
+        dataframe: pd.DataFrame | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> Pandas:
+        """Create a table, with what is given in it.
+
+        Args:
+            dataframe: The rows.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        return cls(dataframe, schema=schema, **options)
+
+    def add_data(self, dataframe: pd.DataFrame) -> Pushed:
+        """Add rows. They are there at once; awaiting waits for room."""
+        self._table.add_arrow(dataframe)
+        return Pushed(self._table)
+
+
+class CsvString(Source):
+    """Rows as CSV with a header; a backslash escapes, an empty cell is null."""
+
+    def __init__(
+        self,
+        csv_string: str | bytes | BytesIO | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """Create a table, with what is given in it.
+
+        Args:
+            csv_string: The text.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        super().__init__(
+            _found(
+                schema,
+                csv_string,
+                lambda text: _skytide.Table.schema_of_csv(_text(text)),
+                "csv_string",
+            ),
+            **options,
+        )
+        if csv_string is not None:
+            self.add_string(csv_string)
+
+    @classmethod
+    async def create(
+        cls,
+        csv_string: str | bytes | BytesIO | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> CsvString:
+        """Create a table, with what is given in it.
+
+        Args:
+            csv_string: The text.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        return cls(csv_string, schema=schema, **options)
+
+    def add_string(self, csv_string: str | bytes | BytesIO) -> Pushed:
+        """Add rows. They are there at once; awaiting waits for room."""
+        self._table.add_csv(_text(csv_string))
+        return Pushed(self._table)
+
+
+class JsonlString(Source):
+    """Rows as JSON, one a line."""
+
+    def __init__(
+        self,
+        json_string: str | bytes | BytesIO | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """Create a table, with what is given in it.
+
+        Args:
+            json_string: The text.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        super().__init__(
+            _found(
+                schema,
+                json_string,
+                lambda text: _skytide.Table.schema_of_json(_text(text)),
+                "json_string",
+            ),
+            **options,
+        )
+        if json_string is not None:
+            self.add_string(json_string)
+
+    @classmethod
+    async def create(
+        cls,
+        json_string: str | bytes | BytesIO | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> JsonlString:
+        """Create a table, with what is given in it.
+
+        Args:
+            json_string: The text.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        return cls(json_string, schema=schema, **options)
+
+    def add_string(self, json_string: str | bytes | BytesIO) -> Pushed:
+        """Add rows. They are there at once; awaiting waits for room."""
+        self._table.add_json(_text(json_string))
+        return Pushed(self._table)
+
+
+class JsonlFile(Source):
+    """Rows of files of JSON, one a line."""
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """Create a table, with what is given in it.
+
+        Args:
+            path: The file.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        super().__init__(
+            _found(
+                schema,
+                path,
+                lambda path: _skytide.Table.schema_of_json(Path(path).read_text()),
+                "path",
+            ),
+            **options,
+        )
+        if path is not None:
+            self.add_file(path)
+
+    @classmethod
+    async def create(
+        cls,
+        path: str | Path | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> JsonlFile:
+        """Create a table, with what is given in it.
+
+        Args:
+            path: The file.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        return cls(path, schema=schema, **options)
+
+    def add_file(self, path: str | Path) -> Pushed:
+        """Add the rows of a file. They are there at once; awaiting waits for room."""
+        self._table.add_json(Path(path).read_text())
+        return Pushed(self._table)
+
+
+class Parquet(Source):
+    """Rows of Parquet files (which needs pyarrow)."""
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """Create a table, with what is given in it.
+
+        Args:
+            path: The file.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        super().__init__(_found(schema, path, _parquet_schema, "path"), **options)
+        if path is not None:
+            self.add_file(path)
+
+    @classmethod
+    async def create(
+        cls,
+        path: str | Path | None = None,
+        *,
+        schema: object | None = None,
+        **options: Unpack[Options],
+    ) -> Parquet:
+        """Create a table, with what is given in it.
+
+        Args:
+            path: The file.
+            schema: The columns; found from the data unless given.
+            **options: See :class:`Source`.
+        """
+        return cls(path, schema=schema, **options)
+
+    def add_file(self, path: str | Path) -> Pushed:
+        """Add the rows of a file. They are there at once; awaiting waits for room."""
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                self._table.add_arrow(batch)
+        return Pushed(self._table)
+
+
+def _parquet_schema(path: str | Path) -> object:
+    """Return the columns of a Parquet file."""
+    import pyarrow.parquet as pq
+
+    return pq.read_schema(path)

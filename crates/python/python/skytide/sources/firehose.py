@@ -1,0 +1,123 @@
+"""The firehose itself as a source: no handler, no schema, no dict on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Literal
+
+from .. import _skytide
+from .._timestream import Timestream
+from .source import _seconds
+
+
+class FirehoseStream(Timestream):
+    """The records of a collection that were created; keyed by ``did``, their author."""
+
+    def updates(self) -> Timestream:
+        """Return the records that were changed."""
+        return Timestream._call("updates", self)
+
+    def deletes(self) -> Timestream:
+        """Return the records that were removed; their ``record`` is null."""
+        return Timestream._call("deletes", self)
+
+
+class Firehose:
+    """A relay, PDS, labeler or Jetstream by its address, or a recording by its path.
+
+    Its streams are attributes: ``posts``, ``likes``, …, and :meth:`records` of any collection. A query opens a connection (or the file) of
+    its own when it is run, asks for what it reads, and decodes that alone.
+    """
+
+    def __init__(
+        self,
+        url_or_file: str | os.PathLike[str],
+        collections: Iterable[str] | None = None,
+        cursor: int | Literal["oldest"] | None = None,
+        lateness: float | timedelta | None = None,
+        *,
+        time: Literal["frame", "rev", "created_at", "arrival"] = "frame",
+        lexicons: Iterable[str] = (),
+    ) -> None:
+        """Describe a source; nothing is opened yet.
+
+        Args:
+            url_or_file: ``wss://HOST``, ``ws://HOST:PORT``, or the path of a recording.
+            collections: The collections to ask a Jetstream for; those that a query reads unless given.
+            cursor: Where to begin: after this number, at the oldest there is, or with whatever comes next.
+            lateness: How far (seconds) behind the newest a point may be before it is late, by a time that does not run forward; a
+                minute unless given.
+            time: What the time of a point is: the relay's frame's, the author's server's, the author's claim, or that of arrival.
+            lexicons: Texts of lexicon files, for record types that are not built in.
+
+        Raises:
+            ValueError: A lexicon cannot be read, or a keyword has no such value.
+        """
+        self._network = _skytide.Network(
+            os.fspath(url_or_file),
+            cursor=cursor,
+            collections=list(collections or ()),
+            lateness=None if lateness is None else _seconds(lateness),
+            time=time,
+            lexicons=list(lexicons),
+        )
+
+    def records(self, collection: str) -> FirehoseStream:
+        """Return the records that are created in a collection, by its NSID."""
+        return FirehoseStream(self._network.records(collection))
+
+    def stream(self, name: str) -> FirehoseStream:
+        """Return a stream by its name, as ``"posts"``."""
+        return FirehoseStream(self._network.stream(name))
+
+    @property
+    def posts(self) -> FirehoseStream:
+        """Posts."""
+        return self.stream("posts")
+
+    @property
+    def likes(self) -> FirehoseStream:
+        """Likes."""
+        return self.stream("likes")
+
+    @property
+    def reposts(self) -> FirehoseStream:
+        """Reposts."""
+        return self.stream("reposts")
+
+    @property
+    def follows(self) -> FirehoseStream:
+        """Follows."""
+        return self.stream("follows")
+
+    @property
+    def blocks(self) -> FirehoseStream:
+        """Blocks."""
+        return self.stream("blocks")
+
+    @property
+    def profiles(self) -> FirehoseStream:
+        """Profiles."""
+        return self.stream("profiles")
+
+    @property
+    def identities(self) -> Timestream:
+        """Identities that may have changed."""
+        return Timestream(self._network.stream("identities"))
+
+    @property
+    def accounts(self) -> Timestream:
+        """Accounts that became active or inactive."""
+        return Timestream(self._network.stream("accounts"))
+
+    @property
+    def syncs(self) -> Timestream:
+        """Repositories that were reset to a state."""
+        return Timestream(self._network.stream("syncs"))
+
+    @property
+    def labels(self) -> Timestream:
+        """Labels that a labeler made or took back, keyed by the account that they are about."""
+        return Timestream(self._network.stream("labels"))

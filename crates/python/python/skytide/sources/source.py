@@ -1,0 +1,111 @@
+"""Rows that a program pushes, as a Timestream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias
+
+from .. import _skytide
+from .._timestream import Timestream
+
+TimeUnit: TypeAlias = Literal["ns", "us", "ms", "s"]
+
+_LOOK_AGAIN = 0.002
+
+
+def _seconds(length: float | timedelta) -> float:
+    return length.total_seconds() if isinstance(length, timedelta) else length
+
+
+class Pushed:
+    """What a push gives: the rows are there already; awaiting it waits until no running query is far behind."""
+
+    def __init__(self, table: _skytide.Table) -> None:
+        """Keep the table that was pushed into."""
+        self._table = table
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Give other tasks a turn, and wait for room."""
+        return self._room().__await__()
+
+    async def _room(self) -> None:
+        await asyncio.sleep(0)
+        while not self._table.has_room():
+            await asyncio.sleep(_LOOK_AGAIN)
+
+
+class Source(Timestream):
+    """A table that a program pushes rows into: each row is a point.
+
+    Rows are kept as columns, appended and never copied again. A value that does not fit its column is null and counted; a row
+    without a time is dropped and counted.
+    """
+
+    _table: _skytide.Table
+
+    def __init__(
+        self,
+        schema: object,
+        *,
+        time_column: str,
+        key_column: str,
+        queryable: bool = True,
+        subsort_column: str | None = None,
+        grouping_name: str | None = None,
+        time_unit: TimeUnit | None = None,
+        name: str | None = None,
+        lateness: float | timedelta = 0.0,
+        idle_timeout: float | timedelta | None = None,
+        beside: Source | None = None,
+    ) -> None:
+        """Create an empty table.
+
+        Args:
+            schema: The columns: a schema of pyarrow's or of any library with ``__arrow_c_schema__``, or a dict of names and types
+                (``{"did": "utf8", "langs": ["utf8"], "at": {"x": "f64"}}``).
+            time_column: The column of the points' times.
+            key_column: The column of their keys.
+            queryable: Whether rows are kept for queries that start later; else only running ones get them.
+            subsort_column: The column that orders points of one time; else they stand as they were pushed.
+            grouping_name: What the keys are: streams of one grouping can be used together. The key column's name unless given.
+            time_unit: The unit of a time column of numbers; nanoseconds unless given.
+            name: What texts and messages call it.
+            lateness: How far (seconds) behind the newest a point may come in a live query before it is late, dropped and counted.
+            idle_timeout: After so long a silence (seconds) a live query of several sources does not wait for this one.
+            beside: A table whose source this one is a stream of too: points of both stand in the order in which they were pushed.
+
+        Raises:
+            ValueError: A column is named that there is not, or cannot be what it is to be.
+            TypeError: The schema is none.
+        """
+        self._table = _skytide.Table(
+            schema,
+            time_column=time_column,
+            key_column=key_column,
+            queryable=queryable,
+            subsort_column=subsort_column,
+            grouping_name=grouping_name,
+            time_unit=time_unit,
+            name=name,
+            lateness=_seconds(lateness),
+            idle_timeout=None if idle_timeout is None else _seconds(idle_timeout),
+            beside=None if beside is None else beside._table,
+        )
+        super().__init__(self._table.stream())
+
+    @property
+    def name(self) -> str:
+        """What texts and messages call it."""
+        return self._table.name
+
+    @property
+    def schema(self) -> _skytide.Schema:
+        """Its columns."""
+        return self._table.schema
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What happened to what was pushed: ``rows``, ``misfits`` (values that are null now), ``untimed`` (rows that were dropped)."""
+        return self._table.counts

@@ -1,0 +1,46 @@
+//! Python's constants as constants of a query.
+
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
+use skytide_timestream::builder::{self, Timestream, lit};
+use skytide_timestream::times;
+
+use super::rows::{is_moment, is_span, nanos_of_moment, nanos_of_span};
+
+/// None, bool, int, float, str, timedelta or datetime (without a zone: UTC) as a constant.
+pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Timestream> {
+    if value.is_none() {
+        return Ok(builder::null());
+    }
+    if let Ok(value) = value.cast::<PyBool>() {
+        return Ok(lit(value.is_true()));
+    }
+    if value.is_instance_of::<PyInt>() {
+        if let Ok(value) = value.extract::<i64>() {
+            return Ok(lit(value));
+        }
+        return value
+            .extract::<u64>()
+            .map(lit)
+            .map_err(|_| PyOverflowError::new_err("a whole number of a query has 64 bits at most"));
+    }
+    if let Ok(value) = value.cast::<PyFloat>() {
+        return Ok(lit(value.value()));
+    }
+    if let Ok(value) = value.cast::<PyString>() {
+        return Ok(lit(value.to_str()?));
+    }
+    if is_moment(value)? {
+        let nanos = nanos_of_moment(value)?;
+        return Ok(lit(times::timestamp_text(nanos).as_str()).cast("timestamp"));
+    }
+    if is_span(value)? {
+        let nanos = nanos_of_span(value)?;
+        return Ok(lit(times::duration_text(nanos).as_str()).cast("duration"));
+    }
+    let class = value.get_type().name()?;
+    Err(PyTypeError::new_err(format!(
+        "no {class} is a constant of a query: None, bool, int, float, str, timedelta and datetime are"
+    )))
+}

@@ -1,0 +1,28 @@
+//! Queries: what `skytide` builds them with, runs them with, and reads their answers as.
+
+mod answer;
+mod batch;
+mod errors;
+mod functions;
+mod literal;
+mod network;
+mod rows;
+mod run;
+mod schema;
+mod stream;
+mod table;
+
+use pyo3::prelude::*;
+
+/// Adds what this half of the package is made of.
+pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<batch::Batch>()?;
+    module.add_class::<answer::Answer>()?;
+    module.add_class::<network::Network>()?;
+    module.add_class::<run::Execution>()?;
+    module.add_class::<schema::DataType>()?;
+    module.add_class::<schema::Schema>()?;
+    module.add_class::<stream::Stream>()?;
+    module.add_class::<table::Table>()?;
+    module.add_function(wrap_pyfunction!(functions::functions, module)?)
+}

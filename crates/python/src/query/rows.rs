@@ -1,0 +1,322 @@
+//! Values between Python and columns, in both directions.
+
+use std::borrow::Cow;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types as arrow;
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
+use arrow_schema::{DataType, Fields, TimeUnit};
+use pyo3::exceptions::PyOverflowError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use skytide_connect::tables::Value;
+
+/// Deepest nesting of what is taken; what is deeper does not fit.
+const MAX_DEPTH: usize = 64;
+
+/// What is used of `datetime`.
+struct Datetime {
+    datetime: Py<PyAny>,
+    date: Py<PyAny>,
+    timedelta: Py<PyAny>,
+    /// 1970 in UTC.
+    epoch: Py<PyAny>,
+    /// 1970 without a zone.
+    naive: Py<PyAny>,
+}
+
+fn datetime(py: Python<'_>) -> PyResult<&'static Datetime> {
+    static KNOWN: PyOnceLock<Datetime> = PyOnceLock::new();
+    KNOWN.get_or_try_init(py, || {
+        let module = py.import("datetime")?;
+        let class = module.getattr("datetime")?;
+        let utc = module.getattr("timezone")?.getattr("utc")?;
+        let naive = class.call1((1970, 1, 1))?;
+        let with_zone = PyDict::new(py);
+        with_zone.set_item("tzinfo", utc)?;
+        Ok(Datetime {
+            epoch: naive.call_method("replace", (), Some(&with_zone))?.unbind(),
+            naive: naive.unbind(),
+            datetime: class.unbind(),
+            date: module.getattr("date")?.unbind(),
+            timedelta: module.getattr("timedelta")?.unbind(),
+        })
+    })
+}
+
+/// Whether a value is a `datetime`.
+pub(super) fn is_moment(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    value.is_instance(datetime(value.py())?.datetime.bind(value.py()))
+}
+
+/// Whether a value is a `timedelta`.
+pub(super) fn is_span(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    value.is_instance(datetime(value.py())?.timedelta.bind(value.py()))
+}
+
+/// Nanoseconds of a `timedelta`.
+pub(super) fn nanos_of_span(value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    let py = value.py();
+    let part = |name| value.getattr(name)?.extract::<i64>();
+    let (days, seconds, micros) =
+        (part(intern!(py, "days"))?, part(intern!(py, "seconds"))?, part(intern!(py, "microseconds"))?);
+    // Of pandas.
+    let nanos = part(intern!(py, "nanoseconds")).unwrap_or(0);
+    let nanos = (days * 86_400 + seconds)
+        .checked_mul(1_000_000_000)
+        .and_then(|all| all.checked_add(micros * 1_000 + nanos));
+    nanos.ok_or_else(|| PyOverflowError::new_err("nanoseconds beyond 64 bits"))
+}
+
+/// UTC nanoseconds of a `datetime`; one without a zone is UTC.
+pub(super) fn nanos_of_moment(value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    let py = value.py();
+    let known = datetime(py)?;
+    let is_naive = value.getattr(intern!(py, "tzinfo"))?.is_none();
+    let epoch = if is_naive { &known.naive } else { &known.epoch };
+    let since = value.sub(epoch.bind(py))?;
+    nanos_of_span(&since)
+}
+
+/// A row, as far as the columns of `fields` go; all of it where there are none.
+pub(super) fn row(row: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Value<'static>> {
+    record(row, fields, 0)
+}
+
+/// A mapping's values by name.
+fn record(of: &Bound<'_, PyAny>, fields: Option<&Fields>, depth: usize) -> PyResult<Value<'static>> {
+    let mut values = Vec::new();
+    if let Ok(dict) = of.cast::<PyDict>() {
+        if let Some(fields) = fields {
+            for field in fields {
+                if let Some(value) = dict.get_item(field.name())? {
+                    values.push((
+                        Cow::Owned(field.name().clone()),
+                        cell(&value, Some(field.data_type()), depth + 1)?,
+                    ));
+                }
+            }
+        } else {
+            for (name, value) in dict.iter() {
+                let Ok(name) = name.extract::<String>() else { continue };
+                values.push((Cow::Owned(name), cell(&value, None, depth + 1)?));
+            }
+        }
+        return Ok(Value::Record(values));
+    }
+    // Any other mapping is made a dict as Python does it.
+    let made = of.py().get_type::<PyDict>().call1((of,));
+    match made {
+        Ok(made) => record(&made, fields, depth),
+        Err(_) => Ok(Value::Other),
+    }
+}
+
+/// A value, of the kind that a column of this type wants where it is known.
+fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) -> PyResult<Value<'static>> {
+    let py = value.py();
+    if value.is_none() {
+        return Ok(Value::Null);
+    }
+    if depth > MAX_DEPTH {
+        return Ok(Value::Other);
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_str().map_or(Value::Other, |text| Value::Text(Cow::Owned(text.to_owned()))));
+    }
+    if let Ok(value) = value.cast::<PyBool>() {
+        return Ok(Value::Bool(value.is_true()));
+    }
+    if value.is_instance_of::<PyInt>() {
+        return Ok(whole(value));
+    }
+    if let Ok(value) = value.cast::<PyFloat>() {
+        return Ok(Value::Float(value.value()));
+    }
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(Value::Bytes(Cow::Owned(bytes.as_bytes().to_vec())));
+    }
+    if value.is_instance_of::<PyDict>() {
+        let fields = if let Some(DataType::Struct(fields)) = data_type { Some(fields) } else { None };
+        return record(value, fields, depth);
+    }
+    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        let item = if let Some(DataType::List(item)) = data_type { Some(item.data_type()) } else { None };
+        let items = value.try_iter()?.map(|item_| cell(&item_?, item, depth + 1));
+        return Ok(Value::List(items.collect::<PyResult<_>>()?));
+    }
+    if is_moment(value)? {
+        return Ok(nanos_of_moment(value).map_or(Value::Other, Value::Time));
+    }
+    if is_span(value)? {
+        return Ok(nanos_of_span(value).map_or(Value::Other, Value::Duration));
+    }
+    if value.is_instance(datetime(py)?.date.bind(py))? {
+        let moment = datetime(py)?.datetime.bind(py).call1((
+            value.getattr(intern!(py, "year"))?,
+            value.getattr(intern!(py, "month"))?,
+            value.getattr(intern!(py, "day"))?,
+        ))?;
+        return Ok(nanos_of_moment(&moment).map_or(Value::Other, Value::Time));
+    }
+    // Numbers of other libraries; then what has fields.
+    if let Ok(number) = value.call_method0(intern!(py, "__index__")) {
+        return Ok(whole(&number));
+    }
+    if let Ok(number) = value.call_method0(intern!(py, "__float__")) {
+        return Ok(number.extract().map_or(Value::Other, Value::Float));
+    }
+    let fields = if let Some(DataType::Struct(fields)) = data_type { Some(fields) } else { None };
+    record(value, fields, depth)
+}
+
+fn whole(value: &Bound<'_, PyAny>) -> Value<'static> {
+    let signed = value.extract::<i64>().map(Value::Int);
+    signed.or_else(|_| value.extract::<u64>().map(Value::UInt)).unwrap_or(Value::Other)
+}
+
+/// The values of a column as Python's. Moments are `datetime`s in UTC (of microseconds: what is finer is cut off), or nanoseconds
+/// where they are beyond those.
+pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    match array.data_type() {
+        DataType::Null => Ok(vec![py.None().into_bound(py); array.len()]),
+        DataType::Boolean => {
+            each(py, array, |row| Ok(PyBool::new(py, array.as_boolean().value(row)).to_owned().into_any()))
+        }
+        DataType::Int8 => primitives::<arrow::Int8Type>(py, array, |value| int(py, value)),
+        DataType::Int16 => primitives::<arrow::Int16Type>(py, array, |value| int(py, value)),
+        DataType::Int32 => primitives::<arrow::Int32Type>(py, array, |value| int(py, value)),
+        DataType::Int64 => primitives::<arrow::Int64Type>(py, array, |value| int(py, value)),
+        DataType::UInt8 => primitives::<arrow::UInt8Type>(py, array, |value| int(py, value)),
+        DataType::UInt16 => primitives::<arrow::UInt16Type>(py, array, |value| int(py, value)),
+        DataType::UInt32 => primitives::<arrow::UInt32Type>(py, array, |value| int(py, value)),
+        DataType::UInt64 => {
+            primitives::<arrow::UInt64Type>(py, array, |value| Ok(value.into_pyobject(py)?.into_any()))
+        }
+        DataType::Float32 => {
+            primitives::<arrow::Float32Type>(py, array, |value| Ok(PyFloat::new(py, value.into()).into_any()))
+        }
+        DataType::Float64 => {
+            primitives::<arrow::Float64Type>(py, array, |value| Ok(PyFloat::new(py, value).into_any()))
+        }
+        DataType::Utf8 => {
+            let texts = array.as_string::<i32>();
+            each(py, array, |row| Ok(PyString::new(py, texts.value(row)).into_any()))
+        }
+        DataType::LargeUtf8 => {
+            let texts = array.as_string::<i64>();
+            each(py, array, |row| Ok(PyString::new(py, texts.value(row)).into_any()))
+        }
+        DataType::Binary => {
+            let bytes = array.as_binary::<i32>();
+            each(py, array, |row| Ok(PyBytes::new(py, bytes.value(row)).into_any()))
+        }
+        DataType::Timestamp(unit, zone) => {
+            let known = datetime(py)?;
+            let epoch = if zone.is_some() { &known.epoch } else { &known.naive }.bind(py);
+            match unit {
+                TimeUnit::Second => primitives::<arrow::TimestampSecondType>(py, array, |at| {
+                    moment(epoch, i128::from(at) * 1_000_000_000)
+                }),
+                TimeUnit::Millisecond => primitives::<arrow::TimestampMillisecondType>(py, array, |at| {
+                    moment(epoch, i128::from(at) * 1_000_000)
+                }),
+                TimeUnit::Microsecond => primitives::<arrow::TimestampMicrosecondType>(py, array, |at| {
+                    moment(epoch, i128::from(at) * 1_000)
+                }),
+                TimeUnit::Nanosecond => {
+                    primitives::<arrow::TimestampNanosecondType>(py, array, |at| moment(epoch, at.into()))
+                }
+            }
+        }
+        DataType::Duration(unit) => match unit {
+            TimeUnit::Second => primitives::<arrow::DurationSecondType>(py, array, |len| {
+                span(py, i128::from(len) * 1_000_000_000)
+            }),
+            TimeUnit::Millisecond => primitives::<arrow::DurationMillisecondType>(py, array, |len| {
+                span(py, i128::from(len) * 1_000_000)
+            }),
+            TimeUnit::Microsecond => primitives::<arrow::DurationMicrosecondType>(py, array, |len| {
+                span(py, i128::from(len) * 1_000)
+            }),
+            TimeUnit::Nanosecond => {
+                primitives::<arrow::DurationNanosecondType>(py, array, |len| span(py, len.into()))
+            }
+        },
+        DataType::Date32 => {
+            let epoch = datetime(py)?.naive.bind(py).call_method0("date")?;
+            primitives::<arrow::Date32Type>(py, array, |days| {
+                moment(&epoch, i128::from(days) * 86_400_000_000_000)
+            })
+        }
+        DataType::List(_) => {
+            let lists = array.as_list::<i32>();
+            let items = values(py, lists.values())?;
+            let offsets = lists.offsets();
+            each(py, array, |row| {
+                let (start, end) = (offsets[row] as usize, offsets[row + 1] as usize);
+                Ok(PyList::new(py, &items[start..end])?.into_any())
+            })
+        }
+        DataType::Struct(fields) => {
+            let structs = array.as_struct();
+            let columns =
+                structs.columns().iter().map(|column| values(py, column)).collect::<PyResult<Vec<_>>>()?;
+            let names: Vec<_> = fields.iter().map(|field| PyString::intern(py, field.name())).collect();
+            each(py, array, |row| {
+                let dict = PyDict::new(py);
+                for (name, column) in names.iter().zip(&columns) {
+                    dict.set_item(name, &column[row])?;
+                }
+                Ok(dict.into_any())
+            })
+        }
+        // What the engine has no values of: as text.
+        _ => {
+            let texts = skytide_connect::tables::texts(array).map_err(super::errors::value)?;
+            values(py, &texts)
+        }
+    }
+}
+
+fn int<'py>(py: Python<'py>, value: impl Into<i64>) -> PyResult<Bound<'py, PyAny>> {
+    Ok(value.into().into_pyobject(py)?.into_any())
+}
+
+fn each<'py>(
+    py: Python<'py>,
+    array: &ArrayRef,
+    mut of: impl FnMut(usize) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    (0..array.len())
+        .map(|row| if array.is_null(row) { Ok(py.None().into_bound(py)) } else { of(row) })
+        .collect()
+}
+
+fn primitives<'py, T: ArrowPrimitiveType>(
+    py: Python<'py>,
+    array: &ArrayRef,
+    mut of: impl FnMut(T::Native) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let values = array.as_primitive::<T>();
+    each(py, array, |row| of(values.value(row)))
+}
+
+/// A moment after 1970; as its nanoseconds where Python has none such.
+fn moment<'py>(epoch: &Bound<'py, PyAny>, nanos: i128) -> PyResult<Bound<'py, PyAny>> {
+    let py = epoch.py();
+    let moment = span(py, nanos).and_then(|since| epoch.add(since));
+    match moment {
+        Ok(moment) => Ok(moment),
+        Err(_) => Ok(nanos.into_pyobject(py)?.into_any()),
+    }
+}
+
+fn span(py: Python<'_>, nanos: i128) -> PyResult<Bound<'_, PyAny>> {
+    let micros = nanos.div_euclid(1_000);
+    let seconds = i64::try_from(micros.div_euclid(1_000_000)).unwrap_or(i64::MAX);
+    let micros = micros.rem_euclid(1_000_000) as i64;
+    datetime(py)?.timedelta.bind(py).call1((0, seconds, micros))
+}

@@ -1,0 +1,358 @@
+//! A query being run: a thread computes, Python reads; neither waits for the other longer than it must.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arrow_array::{ArrayRef, RecordBatch, StructArray};
+use arrow_schema::{ArrowError, SchemaRef};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict};
+use pyo3_arrow::ffi::to_schema_pycapsule;
+use skytide_connect::run::{RunOptions, Stop, run};
+use skytide_connect::sink::{Sink, SinkError};
+use skytide_connect::source::{Source, Status};
+use skytide_connect::sources::Sources;
+use skytide_timestream::engine::{Mode, answer_schema};
+use skytide_timestream::plan::{Plan, Results};
+use skytide_timestream::query::Query;
+
+use super::answer::{self, Answer};
+use super::batch::Batch;
+use super::errors;
+use super::schema::Schema;
+
+/// Batches that wait for the reader before the query does.
+const WAITING: usize = 64;
+/// So often a waiting reader looks for Ctrl-C.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// How a query is to be run.
+pub(super) struct RunArgs {
+    pub(super) results: Results,
+    pub(super) live: bool,
+    pub(super) row_limit: Option<usize>,
+    pub(super) max_batch_size: Option<usize>,
+}
+
+/// A query being run.
+#[pyclass(frozen, module = "skytide._skytide")]
+pub(super) struct Execution {
+    line: Arc<Line>,
+    schema: SchemaRef,
+}
+
+/// What stands between the one who computes and the one who reads.
+struct Line {
+    state: Mutex<State>,
+    /// Something is there to read, or it has ended.
+    filled: Condvar,
+    /// There is room, or nobody needs any.
+    emptied: Condvar,
+    stop: Stop,
+    /// Nobody takes the answer for now.
+    stalled: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct State {
+    batches: VecDeque<RecordBatch>,
+    has_ended: bool,
+    error: Option<String>,
+    /// Nobody will read any more.
+    is_left: bool,
+    /// Called once when there is something to read.
+    wake: Option<Py<PyAny>>,
+    status: Status,
+    /// Whole-number results beyond their type, and values that did not fit theirs; once it has ended.
+    nulled: (u64, u64),
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the reader; the lock is let go before Python is called.
+    fn tell(&self, mut state: MutexGuard<'_, State>) {
+        let wake = state.wake.take();
+        drop(state);
+        self.filled.notify_all();
+        if let Some(wake) = wake {
+            // A loop that is closed, or an interpreter that ends, needs no waking.
+            let _ = Python::try_attach(|py| drop(wake.call0(py)));
+        }
+    }
+
+    /// Says stop, without waiting for anything.
+    fn stop(&self) {
+        self.stop.stop();
+        let state = self.lock();
+        self.emptied.notify_all();
+        drop(state);
+    }
+
+    /// The next batch: none at the end, [`ControlFlow`] to go on waiting.
+    fn next(&self, until: Option<Instant>) -> Waited {
+        let mut state = self.lock();
+        loop {
+            if let Some(batch) = state.batches.pop_front() {
+                self.emptied.notify_all();
+                return Waited::Batch(batch);
+            }
+            if state.has_ended {
+                return match state.error.take() {
+                    Some(error) => Waited::Failed(error),
+                    None => Waited::End,
+                };
+            }
+            let left =
+                until.map_or(Duration::from_secs(1), |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Waited::Nothing;
+            }
+            state = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+enum Waited {
+    Batch(RecordBatch),
+    Nothing,
+    End,
+    Failed(String),
+}
+
+/// Puts batches on the line, and waits while it is full.
+struct Queue {
+    line: Arc<Line>,
+    max_batch_size: usize,
+}
+
+impl Sink for Queue {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        let mut at = 0;
+        while at < batch.num_rows() {
+            let len = self.max_batch_size.min(batch.num_rows() - at);
+            let mut state = self.line.lock();
+            while state.batches.len() >= WAITING && !state.is_left && !self.line.stop.is_stopped() {
+                self.line.stalled.store(true, Ordering::Relaxed);
+                state = self.line.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            self.line.stalled.store(false, Ordering::Relaxed);
+            if state.is_left {
+                return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+            }
+            state.batches.push_back(batch.slice(at, len));
+            self.line.tell(state);
+            at += len;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+impl Execution {
+    /// Starts a query.
+    pub(super) fn start(query: &Arc<Query>, sources: &Sources, args: &RunArgs) -> PyResult<Self> {
+        let plan: Arc<Plan> = Arc::new(skytide_timestream::plan(Arc::clone(query), args.results));
+        let schema = answer_schema(&plan).map_err(errors::runtime)?;
+        let mode = if args.live { Mode::Live } else { Mode::Once };
+        let line = Arc::new(Line {
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+            stop: Stop::default(),
+            stalled: Arc::default(),
+        });
+        // What is there is decided now, not when the thread gets to run.
+        let mut source = sources.open(&plan, mode, &line.stalled).map_err(errors::runtime)?;
+        let mut options = if args.live { RunOptions::live() } else { RunOptions::once() };
+        options.limit = args.row_limit;
+        options.stop = line.stop.clone();
+        let mut queue = Queue {
+            line: Arc::clone(&line),
+            max_batch_size: args.max_batch_size.unwrap_or(usize::MAX).max(1),
+        };
+        let ended = Arc::clone(&line);
+        std::thread::Builder::new()
+            .name("skytide-query".to_owned())
+            .spawn(move || {
+                // A panic is a defect of ours: it ends this query with an error, and nothing else.
+                let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    run(plan, &mut source, &mut queue, &options, |status, _| {
+                        ended.lock().status = status.clone();
+                    })
+                }));
+                let status = source.status();
+                let mut nulled = (0, 0);
+                let error = match outcome {
+                    Ok(Ok(outcome)) => {
+                        nulled = (outcome.job.overflows(), outcome.job.misfits());
+                        None
+                    }
+                    Ok(Err(error)) => Some(error.to_string()),
+                    Err(_) => Some("the query panicked: a defect of the engine".to_owned()),
+                };
+                drop(source);
+                let mut state = ended.lock();
+                state.status = status;
+                state.nulled = nulled;
+                state.has_ended = true;
+                state.error = error;
+                ended.tell(state);
+            })
+            .map_err(errors::runtime)?;
+        Ok(Self { line, schema })
+    }
+
+    /// Waits for the next batch, looking for Ctrl-C; none at the end.
+    fn wait(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
+        loop {
+            let waited = py.detach(|| self.line.next(Some(Instant::now() + GLANCE)));
+            match waited {
+                Waited::Batch(batch) => return Ok(Some(batch)),
+                Waited::End => return Ok(None),
+                Waited::Failed(error) => return Err(errors::runtime(error)),
+                Waited::Nothing => py.check_signals().inspect_err(|_| self.line.stop())?,
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Execution {
+    /// The next batch; None at the end. Ctrl-C ends the query and is raised.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
+        Ok(self.wait(py)?.map(Batch))
+    }
+
+    /// The next batch if one is there: (True, batch), (True, None) at the end, (False, None) if there is none yet.
+    fn poll(&self) -> PyResult<(bool, Option<Batch>)> {
+        match self.line.next(Some(Instant::now())) {
+            Waited::Batch(batch) => Ok((true, Some(Batch(batch)))),
+            Waited::End => Ok((true, None)),
+            Waited::Nothing => Ok((false, None)),
+            Waited::Failed(error) => Err(errors::runtime(error)),
+        }
+    }
+
+    /// Has `wake` called, from another thread, once there is something to read; False if there is already.
+    fn notify(&self, wake: Py<PyAny>) -> bool {
+        let mut state = self.line.lock();
+        if state.has_ended || !state.batches.is_empty() {
+            return false;
+        }
+        state.wake = Some(wake);
+        true
+    }
+
+    /// Ends it. What is complete can still be read. It does not wait for anything.
+    fn stop(&self) {
+        self.line.stop();
+    }
+
+    /// Reads it to its end.
+    fn collect(&self, py: Python<'_>) -> PyResult<Answer> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.wait(py)? {
+            batches.push(batch);
+        }
+        Ok(Answer { schema: Arc::clone(&self.schema), batches })
+    }
+
+    /// Its rows' columns.
+    #[getter]
+    fn schema(&self) -> Schema {
+        Schema(Arc::clone(&self.schema))
+    }
+
+    /// What the sources have done: messages or rows read, points handed on, what was left out, with the reason; and once it has
+    /// ended, how many values became null in the query.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (status, (overflows, misfits)) = {
+            let state = self.line.lock();
+            (state.status.clone(), state.nulled)
+        };
+        let all = PyDict::new(py);
+        all.set_item("read", status.read)?;
+        all.set_item("points", status.points)?;
+        all.set_item("cursor", status.cursor)?;
+        all.set_item("overflows", overflows)?;
+        all.set_item("misfits", misfits)?;
+        let dropped = PyDict::new(py);
+        for (reason, count) in status.dropped {
+            dropped.set_item(reason, count)?;
+        }
+        all.set_item("dropped", dropped)?;
+        Ok(all)
+    }
+
+    /// What is left to be read, as it comes.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let arrays = Rest(Arc::clone(&self.line));
+        answer::stream(py, &self.schema, arrays, requested_schema)
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        Ok(to_schema_pycapsule(py, self.schema.as_ref())?)
+    }
+}
+
+impl Drop for Execution {
+    /// Nobody reads it any more: it ends.
+    fn drop(&mut self) {
+        // A stream that was handed out still reads.
+        if Arc::strong_count(&self.line) <= READERS_OF_NONE {
+            self.line.leave();
+        }
+    }
+}
+
+/// Holders of a line besides streams: the execution and the thread's two.
+const READERS_OF_NONE: usize = 3;
+
+impl Line {
+    fn leave(&self) {
+        self.stop.stop();
+        let mut state = self.lock();
+        state.is_left = true;
+        state.wake = None;
+        self.emptied.notify_all();
+    }
+}
+
+/// The batches that are still to come.
+struct Rest(Arc<Line>);
+
+impl Iterator for Rest {
+    type Item = Result<ArrayRef, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.0.next(None) {
+                Waited::Batch(batch) => return Some(Ok(Arc::new(StructArray::from(batch)))),
+                Waited::End => return None,
+                Waited::Nothing => {}
+                Waited::Failed(error) => return Some(Err(ArrowError::ExternalError(error.into()))),
+            }
+        }
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}

@@ -1,0 +1,198 @@
+//! A stream of a query, checked as it is built.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_schema::DataType as ArrowType;
+use pyo3::prelude::*;
+use skytide_connect::sources::{Offer, Sources};
+use skytide_timestream::chain::Chain;
+use skytide_timestream::plan::Results;
+use skytide_timestream::query::{Continuity, Query};
+
+use super::run::{Execution, RunArgs};
+use super::schema::DataType;
+use super::{errors, literal};
+
+/// A stream, or anything made of streams: an expression, what it reads, and what it means.
+#[pyclass(frozen, module = "skytide._skytide")]
+#[derive(Clone)]
+pub(super) struct Stream {
+    chain: Chain,
+    /// What it reads, in the order in which it names it.
+    offers: Vec<Offer>,
+    /// Names of the fields of all structs in it.
+    taken: Arc<BTreeSet<String>>,
+    query: Arc<Query>,
+}
+
+/// An argument: a stream, or a constant.
+pub(super) enum Argument<'py> {
+    Stream(PyRef<'py, Stream>),
+    Literal(Chain),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Argument<'py> {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(stream) = value.extract::<PyRef<'py, Stream>>() {
+            return Ok(Self::Stream(stream));
+        }
+        let literal = Chain::literal(literal::of(&value)?);
+        literal.map(Self::Literal).ok_or_else(|| errors::value("a constant is nested too deeply"))
+    }
+}
+
+impl Argument<'_> {
+    fn chain(&self) -> Chain {
+        match self {
+            Self::Stream(stream) => stream.chain.clone(),
+            Self::Literal(chain) => chain.clone(),
+        }
+    }
+
+    fn stream(&self) -> Option<&Stream> {
+        match self {
+            Self::Stream(stream) => Some(stream),
+            Self::Literal(_) => None,
+        }
+    }
+}
+
+impl Stream {
+    /// What an expression over these sources means; `parts` are what it is made of.
+    pub(super) fn build<'a>(
+        chain: Chain,
+        offers: Vec<Offer>,
+        parts: impl IntoIterator<Item = &'a Self>,
+    ) -> PyResult<Self> {
+        let (mut all, mut taken) = (offers, BTreeSet::new());
+        for part in parts {
+            taken.extend(part.taken.iter().cloned());
+            for offer in &part.offers {
+                if !all.iter().any(|known| known.is(offer)) {
+                    all.push(offer.clone());
+                }
+            }
+        }
+        let offers = Sources::in_order(all, &chain.mentions()).map_err(errors::value)?;
+        let text = chain.program(&taken).to_string();
+        let catalog = Sources::new(offers.clone());
+        let query =
+            skytide_timestream::compile(&text, &catalog).map_err(|error| errors::query(&error, &text))?;
+        for node in &query.nodes {
+            if let ArrowType::Struct(fields) = &node.data_type {
+                taken.extend(fields.iter().map(|field| field.name().clone()));
+            }
+        }
+        Ok(Self { chain, offers, taken: Arc::new(taken), query: Arc::new(query) })
+    }
+
+    fn root(&self) -> &skytide_timestream::query::Node {
+        &self.query.nodes[self.query.root]
+    }
+}
+
+#[pymethods]
+impl Stream {
+    /// A function of arguments, one of which is a stream. Names are of parameters; None is a place.
+    #[staticmethod]
+    #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
+    fn call(function: &str, args: Vec<(Option<String>, Argument<'_>)>) -> PyResult<Self> {
+        let chain =
+            Chain::call(function, args.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
+        Self::build(chain, Vec::new(), args.iter().filter_map(|(_, arg)| arg.stream()))
+    }
+
+    /// A record of these fields, one of which is a stream.
+    #[staticmethod]
+    #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
+    fn record(fields: Vec<(String, Argument<'_>)>) -> PyResult<Self> {
+        let chain = Chain::record(fields.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
+        Self::build(chain, Vec::new(), fields.iter().filter_map(|(_, arg)| arg.stream()))
+    }
+
+    /// A query written as text, over what these streams read.
+    #[staticmethod]
+    #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
+    fn text(text: &str, sources: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
+        let chain = Chain::text(text).map_err(|error| errors::query(&error, text))?;
+        let mut offers: Vec<Offer> = Vec::new();
+        for offer in sources.iter().flat_map(|stream| &stream.offers) {
+            if !offers.iter().any(|known| known.is(offer)) {
+                offers.push(offer.clone());
+            }
+        }
+        let streams: [&Self; 0] = [];
+        let offers = Sources::in_order(offers, &chain.mentions()).map_err(errors::value)?;
+        let catalog = Sources::new(offers.clone());
+        // For its place in the text as it was written.
+        skytide_timestream::compile(text, &catalog).map_err(|error| errors::query(&error, text))?;
+        Self::build(chain, offers, streams)
+    }
+
+    /// A field of its values.
+    fn field(&self, name: &str) -> PyResult<Self> {
+        Self::build(self.chain.field(name), Vec::new(), [self])
+    }
+
+    /// The type of its values.
+    #[getter]
+    fn data_type(&self) -> DataType {
+        DataType(self.root().data_type.clone())
+    }
+
+    /// Whether a value holds until it changes.
+    #[getter]
+    fn is_continuous(&self) -> bool {
+        self.root().continuity == Continuity::Continuous
+    }
+
+    /// What its keys are.
+    #[getter]
+    fn grouping(&self) -> Option<String> {
+        self.root().grouping.as_ref().map(|grouping| grouping.name.to_string())
+    }
+
+    /// Whether it reads a connection, which has no end.
+    #[getter]
+    fn is_endless(&self) -> bool {
+        self.offers.iter().any(|offer| matches!(offer, Offer::Network(network) if network.is_live()))
+    }
+
+    /// The text that means it.
+    fn __str__(&self) -> &str {
+        &self.query.text
+    }
+
+    /// How it is computed, a step a line.
+    fn explain(&self) -> String {
+        skytide_timestream::plan(Arc::clone(&self.query), Results::history()).explain()
+    }
+
+    /// Runs it, in threads of its own.
+    #[pyo3(signature = (*, live=false, snapshot=false, since=None, until=None, row_limit=None, max_batch_size=None))]
+    fn run(
+        &self,
+        live: bool,
+        snapshot: bool,
+        since: Option<&Bound<'_, PyAny>>,
+        until: Option<&Bound<'_, PyAny>>,
+        row_limit: Option<usize>,
+        max_batch_size: Option<usize>,
+    ) -> PyResult<Execution> {
+        // A datetime, or nanoseconds.
+        let nanos = |at: Option<&Bound<'_, PyAny>>| {
+            at.map(|at| at.extract::<i64>().or_else(|_| super::rows::nanos_of_moment(at))).transpose()
+        };
+        let (since, until) = (nanos(since)?, nanos(until)?);
+        let results = if snapshot {
+            Results::Snapshot { changed_since: since, at: until }
+        } else {
+            Results::History { since, until }
+        };
+        let args = RunArgs { results, live, row_limit, max_batch_size };
+        Execution::start(&self.query, &Sources::new(self.offers.clone()), &args)
+    }
+}

@@ -1,0 +1,206 @@
+//! A table that a program pushes rows into.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arrow_schema::{Fields, TimeUnit};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use pyo3_arrow::{PyRecordBatch, PyRecordBatchReader};
+use skytide_connect::sources::Offer;
+use skytide_connect::tables::{self, Definition, Value, infer};
+use skytide_timestream::chain::Chain;
+
+use super::errors::value;
+use super::rows;
+use super::schema::{self, Schema};
+use super::stream::Stream;
+
+/// Number of the next table without a name.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// Rows that a program pushes.
+#[pyclass(frozen, module = "skytide._skytide")]
+pub(super) struct Table {
+    table: tables::Table,
+    idle: Option<Duration>,
+}
+
+#[pymethods]
+impl Table {
+    /// An empty table. `schema` has `__arrow_c_schema__`, or is a dict of names and types.
+    #[new]
+    #[pyo3(signature = (schema, *, time_column, key_column, subsort_column=None, grouping_name=None, time_unit=None,
+                        queryable=true, name=None, lateness=0.0, idle_timeout=None, beside=None,
+                        hide_time=false))]
+    #[expect(clippy::too_many_arguments, reason = "each is a keyword of Python's")]
+    fn new(
+        schema: &Bound<'_, PyAny>,
+        time_column: String,
+        key_column: String,
+        subsort_column: Option<String>,
+        grouping_name: Option<String>,
+        time_unit: Option<&str>,
+        queryable: bool,
+        name: Option<String>,
+        lateness: f64,
+        idle_timeout: Option<f64>,
+        beside: Option<&Self>,
+        hide_time: bool,
+    ) -> PyResult<Self> {
+        let name = name.unwrap_or_else(|| format!("table{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+        let unit = match time_unit {
+            None | Some("ns") => TimeUnit::Nanosecond,
+            Some("us") => TimeUnit::Microsecond,
+            Some("ms") => TimeUnit::Millisecond,
+            Some("s") => TimeUnit::Second,
+            Some(other) => {
+                return Err(PyValueError::new_err(format!(
+                    "no time unit is called {other:?}: s, ms, us and ns are"
+                )));
+            }
+        };
+        let definition = Definition {
+            name,
+            fields: schema::fields(schema)?,
+            time: time_column,
+            hides_time: hide_time,
+            key: key_column,
+            subsort: subsort_column,
+            grouping: grouping_name,
+            unit,
+            keeps: queryable,
+            lateness: seconds(lateness)?,
+        };
+        let origin = beside.map(|other| other.table.origin().clone()).unwrap_or_default();
+        let table = tables::Table::of(definition, origin).map_err(value)?;
+        Ok(Self { table, idle: idle_timeout.map(seconds).transpose()? })
+    }
+
+    /// Its name in queries.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.table.definition().name
+    }
+
+    /// Its columns.
+    #[getter]
+    fn schema(&self) -> Schema {
+        schema::schema(self.table.definition().fields.clone())
+    }
+
+    /// Its points.
+    fn stream(&self) -> PyResult<Stream> {
+        let name = self.name().to_owned();
+        let offer = Offer::Table { name: name.clone(), table: self.table.clone(), idle: self.idle };
+        Stream::build(Chain::stream(name), vec![offer], [])
+    }
+
+    /// Adds a row, or rows: dicts, or other mappings.
+    fn add_rows(&self, py: Python<'_>, given: &Bound<'_, PyAny>) -> PyResult<()> {
+        let fields = &self.table.definition().fields;
+        let list = given.cast::<PyList>();
+        let rows: Vec<Value<'_>> = match &list {
+            Ok(list) => list.iter().map(|given| owned(&given, Some(fields))).collect::<PyResult<_>>()?,
+            Err(_) if given.is_instance_of::<PyDict>() => vec![owned(given, Some(fields))?],
+            Err(_) => given.try_iter()?.map(|given| owned(&given?, Some(fields))).collect::<PyResult<_>>()?,
+        };
+        if rows.len() < 64 {
+            return self.table.push_rows(&rows).map_err(value);
+        }
+        py.detach(|| self.table.push_rows(&rows)).map_err(value)
+    }
+
+    /// Adds the rows of anything that offers `__arrow_c_stream__` or `__arrow_c_array__`.
+    fn add_arrow(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !data.hasattr("__arrow_c_stream__")? {
+            let batch: PyRecordBatch = data.extract()?;
+            let batch = batch.into_inner();
+            return py.detach(|| self.table.push_batch(&batch)).map_err(value);
+        }
+        let reader = data.extract::<PyRecordBatchReader>()?.into_reader()?;
+        // Reading may call Python: it takes the lock itself where it needs it.
+        py.detach(|| {
+            for batch in reader {
+                self.table.push_batch(&batch.map_err(value)?).map_err(value)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds the rows of CSV with a header.
+    fn add_csv(&self, py: Python<'_>, text: &str) -> PyResult<()> {
+        py.detach(|| self.table.push_csv(text)).map_err(value)
+    }
+
+    /// Adds the rows of JSON, one a line.
+    fn add_json(&self, py: Python<'_>, text: &str) -> PyResult<()> {
+        py.detach(|| self.table.push_json(text)).map_err(value)
+    }
+
+    /// Whether no reader is far behind.
+    fn has_room(&self) -> bool {
+        self.table.has_room()
+    }
+
+    /// What happened to what was pushed: rows taken, values that did not fit, rows without a time.
+    #[getter]
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = self.table.counts();
+        let all = PyDict::new(py);
+        all.set_item("rows", counts.rows)?;
+        all.set_item("misfits", counts.misfits)?;
+        all.set_item("untimed", counts.untimed)?;
+        Ok(all)
+    }
+
+    /// The schema that rows seem to have.
+    #[staticmethod]
+    fn schema_of_rows(rows: &Bound<'_, PyAny>) -> PyResult<Schema> {
+        let rows: Vec<Value<'_>> = if rows.is_instance_of::<PyDict>() {
+            vec![owned(rows, None)?]
+        } else {
+            rows.try_iter()?.map(|row| owned(&row?, None)).collect::<PyResult<_>>()?
+        };
+        Ok(schema::schema(infer(&rows)))
+    }
+
+    /// The schema that CSV with a header seems to have.
+    #[staticmethod]
+    fn schema_of_csv(text: &str) -> PyResult<Schema> {
+        Ok(schema::schema(tables::csv_fields(text).map_err(value)?))
+    }
+
+    /// The schema that JSON, a row a line, seems to have.
+    #[staticmethod]
+    fn schema_of_json(text: &str) -> PyResult<Schema> {
+        let rows = tables::json_rows(text).map_err(value)?;
+        let rows: Vec<Value<'_>> = rows.iter().map(Value::of_json).collect();
+        Ok(schema::schema(infer(&rows)))
+    }
+
+    /// The schema of anything that offers `__arrow_c_stream__` or `__arrow_c_schema__`.
+    #[staticmethod]
+    fn schema_of_arrow(data: &Bound<'_, PyAny>) -> PyResult<Schema> {
+        if data.hasattr("__arrow_c_schema__")? {
+            return Ok(schema::schema(schema::fields(data)?));
+        }
+        let reader = data.extract::<PyRecordBatchReader>()?;
+        Ok(Schema(reader.schema_ref()?))
+    }
+}
+
+/// A row, which must be a mapping.
+fn owned(given: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Value<'static>> {
+    match rows::row(given, fields)? {
+        Value::Record(fields) => Ok(Value::Record(fields)),
+        _ => Err(PyTypeError::new_err(format!("a row is a dict, not {}", given.get_type().name()?))),
+    }
+}
+
+/// Seconds as a length of time.
+pub(super) fn seconds(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|error| PyValueError::new_err(format!("{seconds} seconds: {error}")))
+}

@@ -1,0 +1,286 @@
+"""Models in the SDK's shape: records, messages, blobs, URIs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from skytide.atproto import (
+    CAR,
+    CID,
+    AtUri,
+    exceptions,
+    firehose_models,
+    models,
+    parse_subscribe_repos_message,
+)
+from skytide.atproto.exceptions import ModelError, ModelFieldNotFoundError
+
+from ..firehose import wire
+from ..firehose.wire import cid_of, post
+
+IMAGE = cid_of(b"image", 0x55)
+RICH: dict[str, Any] = post(
+    facets=[
+        {
+            "index": {"byteStart": 0, "byteEnd": 3},
+            "features": [{"$type": "app.bsky.richtext.facet#link", "uri": "https://a.test"}],
+        }
+    ],
+    reply={
+        "root": {"uri": "at://did:plc:a/app.bsky.feed.post/1", "cid": "bafy"},
+        "parent": {"uri": "at://did:plc:a/app.bsky.feed.post/2", "cid": "bafy"},
+    },
+    embed={
+        "$type": "app.bsky.embed.images",
+        "images": [
+            {
+                "alt": "a picture",
+                "image": {"$type": "blob", "ref": IMAGE.cid, "mimeType": "image/png", "size": 5},
+                "aspectRatio": {"width": 3, "height": 2},
+            }
+        ],
+    },
+    via="a client",
+)
+
+
+def test_a_record_has_its_fields_by_snake_case_names() -> None:
+    record = models.get_or_create(RICH)
+    assert isinstance(record, models.AppBskyFeedPost.Record)
+    assert models.app.bsky.feed.post.Main is models.AppBskyFeedPost.Record
+    assert (record.text, record.created_at, record.langs) == ("hello", wire.TIME, ["en"])
+    assert record.py_type == "app.bsky.feed.post" == models.ids.AppBskyFeedPost
+    assert record.labels is None and record.entities is None
+    assert record["created_at"] == wire.TIME
+    assert record.via == "a client" and record.model_extra == {"via": "a client"}
+    with pytest.raises(AttributeError):
+        record.nothing  # noqa: B018
+    with pytest.raises(ModelFieldNotFoundError):
+        record["nothing"]
+    assert getattr(record, "nothing", 5) == 5 and not hasattr(record, "createdAt")
+
+
+def test_what_is_in_a_record_is_a_model_too() -> None:
+    record = models.get_or_create(RICH)
+    assert record.reply.parent.uri.endswith("/2")
+    assert record.facets[0].index.byte_end == 3
+    feature = record.facets[0].features[0]
+    assert isinstance(feature, models.AppBskyRichtextFacet.Link)
+    assert not isinstance(feature, models.AppBskyRichtextFacet.Tag)
+    assert feature.py_type == "app.bsky.richtext.facet#link" and feature.uri == "https://a.test"
+    assert isinstance(record.embed, models.AppBskyEmbedImages.Main)
+    image = record.embed.images[0]
+    assert (image.alt, image.aspect_ratio.width, image.nothing) == ("a picture", 3, None)
+    assert isinstance(image.image, models.BlobRef)
+    assert (image.image.mime_type, image.image.size, image.image.ref) == ("image/png", 5, IMAGE.cid)
+    assert image.image.cid == CID.decode(IMAGE.cid)
+    as_json = image.image.to_json_representation()
+    assert as_json.ref["$link"] == str(IMAGE) and as_json.cid == image.image.cid
+    assert as_json.to_bytes_representation() == image.image
+
+
+def test_a_dict_of_a_record_has_every_field() -> None:
+    found = dict(models.get_or_create(post(via="x")))
+    assert found == {
+        "text": "hello",
+        "entities": None,
+        "facets": None,
+        "reply": None,
+        "embed": None,
+        "langs": ["en"],
+        "labels": None,
+        "tags": None,
+        "created_at": wire.TIME,
+        "py_type": "app.bsky.feed.post",
+        "via": "x",
+    }
+
+
+def test_records_are_written_as_they_came() -> None:
+    record = models.get_or_create(RICH)
+    assert models.get_model_as_dict(record) == RICH
+    made = models.AppBskyFeedPost.Record(text="x", created_at="y", langs=None)
+    assert models.get_model_as_dict(made) == {
+        "text": "x",
+        "createdAt": "y",
+        "$type": "app.bsky.feed.post",
+    }
+    assert (
+        models.get_model_as_json(made)
+        == '{"text":"x","createdAt":"y","$type":"app.bsky.feed.post"}'
+    )
+    assert made.model_dump(exclude_none=True) == {
+        "text": "x",
+        "created_at": "y",
+        "py_type": "app.bsky.feed.post",
+    }
+    made.text = "z"
+    assert made.text == "z" and made == models.AppBskyFeedPost.Record(
+        text="z", created_at="y", langs=None
+    )
+    assert copy.deepcopy(record) == record
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"text": 5},
+        {"text": None},
+        {"createdAt": None},
+        {"langs": "en"},
+        {"langs": ["en", 5]},
+        {"reply": {"root": {"uri": 1}}},
+        {"facets": [{"index": {"byteStart": "0"}}]},
+    ],
+)
+def test_data_that_does_not_fit_is_refused_or_a_dot_dict(wrong: dict[str, Any]) -> None:
+    data = post() | wrong
+    with pytest.raises(ModelError):
+        models.get_or_create(data)
+    with pytest.raises(exceptions.AtProtocolError):
+        models.AppBskyFeedPost.Record.model_validate(data)
+    loose = models.get_or_create(data, strict=False)
+    assert isinstance(loose, models.DotDict)
+    assert loose.to_dict() == data and loose == data
+    assert models.is_record_type(loose, models.ids.AppBskyFeedPost)
+
+
+def test_data_of_no_known_record_is_none() -> None:
+    for data in ({"$type": "x.y.z"}, {"a": 1}, {"$type": 5}, None, "text"):
+        assert models.get_or_create(data, strict=False) is None
+    given = models.get_or_create({"fooBar": {"a": 1}}, models.DotDict)
+    assert (given.foo_bar.a, given["fooBar"]["a"], given.nothing, len(given)) == (1, 1, None, 1)
+    record = models.get_or_create(post())
+    assert models.get_or_create(record, models.AppBskyFeedPost.Record) is record
+    with pytest.raises(ModelError):
+        models.get_or_create(post(), models.AppBskyFeedLike.Record)
+
+
+def test_every_record_type_of_the_core_has_a_model() -> None:
+    likes: dict[str, Any] = {"subject": {"uri": "u", "cid": "c"}, "createdAt": "t"}
+    for name, data in [
+        ("app.bsky.feed.like", likes),
+        ("app.bsky.feed.repost", likes),
+        ("app.bsky.graph.follow", {"subject": "did:plc:a", "createdAt": "t"}),
+        ("app.bsky.actor.profile", {"displayName": "A"}),
+    ]:
+        record = models.get_or_create({"$type": name, **data})
+        assert models.is_record_type(record, name)
+        lexicon = getattr(models, "".join(part.capitalize() for part in name.split(".")))
+        assert isinstance(record, lexicon.Record) and models.is_record_type(record, lexicon)
+        assert getattr(models.ids, lexicon.__class__.__name__, None) is None
+    assert record.display_name == "A" and record.pinned_post is None
+
+
+def test_is_record_type_takes_ids_lexicons_and_classes() -> None:
+    record = models.get_or_create(post())
+    for expected in (
+        models.ids.AppBskyFeedPost,
+        models.AppBskyFeedPost,
+        models.AppBskyFeedPost.Record,
+    ):
+        assert models.is_record_type(record, expected)
+    for other in (
+        models.ids.AppBskyFeedLike,
+        models.AppBskyFeedLike,
+        models.AppBskyFeedLike.Record,
+        5,
+    ):
+        assert not models.is_record_type(record, other)
+    with pytest.raises(AttributeError):
+        models.ids.AppBskyFeedNothing  # noqa: B018
+    with pytest.raises(AttributeError):
+        models.AppBskyFeedNothing  # noqa: B018
+
+
+def message(data: bytes) -> Any:
+    frame = firehose_models.Frame.from_bytes(data)
+    assert isinstance(frame, firehose_models.MessageFrame)
+    return parse_subscribe_repos_message(frame)
+
+
+def test_a_commit_is_the_model_itself() -> None:
+    found = message(wire.commit(3, [("app.bsky.feed.post/k", RICH | {"embed": None})]))
+    repos = models.ComAtprotoSyncSubscribeRepos
+    assert isinstance(found, repos.Commit) and not isinstance(found, repos.Identity)
+    assert (found.seq, found["repo"], found.too_big) == (3, "did:plc:abc", False)
+    assert found.py_type == "com.atproto.sync.subscribeRepos#commit"
+    assert {"seq", "ops", "blocks", "prev_data"} <= dict(found).keys()
+    [op] = found.ops
+    assert isinstance(op, repos.RepoOp) and (op.action, op.path) == (
+        "create",
+        "app.bsky.feed.post/k",
+    )
+    car = CAR.from_bytes(found.blocks)
+    assert car.root == found.commit and len(car) == 2
+    record = models.get_or_create(car.blocks.get(op.cid), strict=False)
+    assert isinstance(record, models.AppBskyFeedPost.Record)
+    assert isinstance(message(wire.identity(4)), repos.Identity)
+    assert isinstance(message(wire.info("OutdatedCursor", "x")), repos.Info)
+
+
+def test_a_blob_in_a_commit_is_bytes() -> None:
+    image = {"$type": "blob", "ref": IMAGE, "mimeType": "image/png", "size": 5}
+    data = {"$type": "app.bsky.actor.profile", "avatar": image}
+    found = message(wire.commit(3, [("app.bsky.actor.profile/self", data)]))
+    record = models.get_or_create(CAR.from_bytes(found.blocks).blocks[found.ops[0].cid])
+    assert record.avatar.ref == IMAGE.cid and record.avatar.cid == str(IMAGE)
+
+
+def test_a_frame_has_its_body_as_a_dict() -> None:
+    data = wire.commit(3, [("a.b.c/d", post())])
+    frame: Any = firehose_models.Frame.from_bytes(data)
+    assert (frame.type, frame.is_message, frame.operation) == (
+        "#commit",
+        True,
+        firehose_models.FrameType.MESSAGE,
+    )
+    assert frame.header.t == "#commit"
+    assert isinstance(frame.body, dict) and frame.body["seq"] == 3
+    assert isinstance(frame.body["ops"][0]["cid"], bytes)
+    again = models.get_or_create(frame.body, models.ComAtprotoSyncSubscribeRepos.Commit)
+    assert again.seq == 3 and isinstance(again, models.ComAtprotoSyncSubscribeRepos.Commit)
+    with pytest.raises(ModelError):
+        models.get_or_create(frame.body, models.ComAtprotoSyncSubscribeRepos.Identity)
+    error = firehose_models.Frame.from_bytes(wire.error("Bad", "very"))
+    assert isinstance(error, firehose_models.ErrorFrame)
+    assert (error.is_error, error.body.error, error.body.message) == (True, "Bad", "very")
+
+
+def test_what_does_not_parse_has_its_errors() -> None:
+    for data in (b"", b"\xff", wire.cbor({"op": 9}) + b"\xa0"):
+        with pytest.raises(exceptions.FirehoseDecodingError):
+            firehose_models.Frame.from_bytes(data)
+    with pytest.raises(ModelError):
+        message(wire.bad_body(3))
+    with pytest.raises(exceptions.FirehoseError):
+        message(wire.frame("#unheard", {}))
+    with pytest.raises(exceptions.InvalidCARFile):
+        CAR.from_bytes(b"nonsense")
+
+
+def test_at_uris_are_read_and_written() -> None:
+    text = "at://did:plc:abc/app.bsky.feed.post/3k?x=1&y=a+b#/text"
+    uri = AtUri.from_str(text)
+    assert (uri.host, uri.hostname, uri.collection, uri.rkey) == (
+        "did:plc:abc", "did:plc:abc", "app.bsky.feed.post", "3k",
+    )  # fmt: skip
+    assert (uri.pathname, uri.hash, uri.search) == ("/app.bsky.feed.post/3k", "#/text", "x=1&y=a+b")
+    assert uri.search_params == [("x", "1"), ("y", "a b")]
+    assert (uri.protocol, uri.origin) == ("at://", "at://did:plc:abc")
+    assert str(uri) == uri.href == uri.http == text
+    made = AtUri.make("a.test", "app.bsky.feed.post", "3k")
+    assert str(made) == "at://a.test/app.bsky.feed.post/3k"
+    assert made == AtUri.from_str("a.test/app.bsky.feed.post/3k") and hash(made) == hash(
+        AtUri.from_str(str(made))
+    )
+    assert made != uri and made != str(made)
+    bare = AtUri.from_str("at://a.test")
+    assert (bare.collection, bare.rkey, str(bare)) == ("", "", "at://a.test/")
+    for wrong in ("", "at://", "https://a.test/x", "at://a test"):
+        with pytest.raises(exceptions.InvalidAtUriError):
+            AtUri.from_str(wrong)
+    with pytest.raises(exceptions.InvalidAtUriError):
+        AtUri("a.test", hash_="x")

@@ -1,0 +1,134 @@
+"""The programs that users start from, against the simulated network."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import skytide as kd
+
+EXAMPLES = Path(__file__).parents[4] / "examples" / "python"
+PROGRAM = os.environ.get("SKYTIDE_PROGRAM")
+LIMIT = 60.0
+#: Events that the network makes, and frames of them that are compared.
+EVENTS = 1_500
+FRAMES = 1_200
+LINE = re.compile(r"(.*) has posted (\d+) times since startup\n")
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs SKYTIDE_PROGRAM")
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """Serve a simulated network that begins with its first client; give its address."""
+    assert PROGRAM is not None
+    command = [PROGRAM, "sim", "--listen", "127.0.0.1:0", "--seed", "7", "--events", str(EVENTS)]
+    process = subprocess.Popen(
+        [*command, "--rate", "2000"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if found := re.search(r"serving (ws://\S+)", line):
+                yield found[1]
+                break
+        else:
+            raise AssertionError("the network does not start")
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def network() -> Iterator[str]:
+    """Serve a simulated network."""
+    with serving() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Record the beginning of the same network."""
+    assert PROGRAM is not None
+    path = tmp_path_factory.mktemp("recording") / "day.sky"
+    with serving() as url:
+        subprocess.run(
+            [PROGRAM, "record", "--from", url, "--limit", str(FRAMES), "--output", str(path)],
+            check=True,
+            timeout=LIMIT,
+            capture_output=True,
+        )
+    return path
+
+
+def printed(program: str, url: str, total: int) -> dict[str, int]:
+    """Run an example until it has printed so many lines; give the last count of each language."""
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / program), url], stdout=subprocess.PIPE, text=True
+    )
+    watch = threading.Timer(LIMIT, process.kill)
+    watch.start()
+    counts: dict[str, int] = {}
+    try:
+        assert process.stdout is not None
+        for line in itertools.islice(process.stdout, total):
+            found = LINE.fullmatch(line)
+            assert found, line
+            # Each post is one line, and none is missing in between.
+            assert int(found[2]) == counts.get(found[1], 0) + 1
+            counts[found[1]] = int(found[2])
+    finally:
+        watch.cancel()
+        process.kill()
+        process.wait()
+    return counts
+
+
+@pytest.mark.parametrize("program", ["bluesky_native.py", "bluesky.py"])
+def test_the_languages_of_bluesky(program: str, network: str, recording: Path) -> None:
+    posts = kd.sources.Firehose(recording).posts
+    languages = posts.with_key(posts.col("record").col("langs").index(0)).count()
+    expected = {str(row["_key"]): row["result"] for row in languages.to_rows(kd.results.Snapshot())}
+    total = sum(expected.values())
+    assert total > FRAMES / 50 and len(expected) > 2
+    assert printed(program, network, total) == expected
+
+
+def test_a_recording_is_read_once(recording: Path) -> None:
+    firehose = kd.sources.Firehose(recording)
+    posts, likes = firehose.posts, firehose.likes
+    answer = kd.record({"posts": posts.count(), "likes": likes.count()}).to_rows(
+        kd.results.Snapshot()
+    )
+    assert answer and all(row["_key"].startswith("did:") for row in answer)
+    assert firehose.records("app.bsky.feed.post").count().to_rows() == posts.count().to_rows()
+    assert posts.deletes().count().to_rows()
+    with pytest.raises(RuntimeError, match="nowhere"):
+        kd.sources.Firehose(recording.parent / "nowhere").posts.to_rows()
+
+
+def test_a_table_beside_the_firehose(network: str) -> None:
+    posts = kd.sources.Firehose(network, cursor="oldest").posts
+    names = kd.sources.PyDict(schema={"t": "i64", "did": "utf8"}, time_column="t", key_column="did")
+    first = next(posts.run_iter("row", mode="live"))
+    names.add_rows({"t": 1, "did": first["_key"]})
+    names.add_rows({"t": 2**62, "did": "later"})
+    both = kd.record({"posts": posts.count(), "known": names.count()})
+    known = next(row for row in both.run_iter("row", mode="live") if row["posts"])
+    assert (known["_key"], known["posts"], known["known"]) == (first["_key"], 1, 1)
+
+
+def test_an_address_without_a_server_is_an_error() -> None:
+    begun = time.monotonic()
+    with pytest.raises(RuntimeError, match="127.0.0.1"):
+        next(kd.sources.Firehose("ws://127.0.0.1:9").posts.run_iter("row", mode="live"))
+    assert time.monotonic() - begun < LIMIT

@@ -1,0 +1,218 @@
+"""Running live: pushing and reading, in threads and in tasks; stop, Ctrl-C and cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import skytide as kd
+
+SCHEMA = {"t": "i64", "k": "utf8", "x": "i64"}
+#: Every wait ends after so many seconds, if only in a failure.
+LIMIT = 30.0
+
+
+def table(**more: Any) -> kd.sources.PyDict:
+    return kd.sources.PyDict(schema=SCHEMA, time_column="t", key_column="k", **more)
+
+
+def row(t: int, x: int, k: str = "A") -> dict[str, Any]:
+    return {"t": t, "k": k, "x": x}
+
+
+def test_rows_come_as_they_are_pushed() -> None:
+    m = table()
+    m.add_rows(row(1, 1))
+    running = m.col("x").sum().run_iter("row", mode="live")
+    assert next(running)["result"] == 1
+    m.add_rows([row(2, 2), row(3, 3)])
+    assert [next(running)["result"] for _ in range(2)] == [3, 6]
+    m.add_rows(row(1, 100))
+    m.add_rows(row(4, 4))
+    assert next(running)["result"] == 10
+    begun = time.monotonic()
+    running.stop()
+    assert time.monotonic() - begun < 0.05
+    assert list(running) == []
+    assert running.status["dropped"] == {"late": 1}
+
+
+def test_what_is_complete_is_delivered_after_stop() -> None:
+    m = table()
+    running = m.col("x").sum().run_iter("row", mode="live")
+    m.add_rows([row(at, 1) for at in range(100)])
+    assert next(running)["result"] == 1
+    running.stop()
+    assert [item["result"] for item in running] == list(range(2, 101))
+
+
+def test_pushing_and_reading_in_one_task_cannot_deadlock() -> None:
+    async def main() -> int:
+        m = table()
+        running = m.col("x").count().run_iter("row", mode="live", max_batch_size=1)
+        for at in range(300):
+            await m.add_rows([row(at * 100 + more, 1) for more in range(100)])
+        last = 0
+        async for item in running:
+            last = item["result"]
+            if last == 30_000:
+                running.stop()
+                break
+        return last
+
+    assert asyncio.run(asyncio.wait_for(main(), LIMIT)) == 30_000
+
+
+def test_tasks_push_and_read_side_by_side() -> None:
+    async def main() -> list[int]:
+        m = table()
+        running = m.col("x").sum().run_iter("row", mode="live", row_limit=500)
+
+        async def push() -> None:
+            for at in range(500):
+                await m.add_rows(row(at, 1))
+
+        async def read() -> list[int]:
+            return [item["result"] async for item in running]
+
+        _, answer = await asyncio.gather(push(), read())
+        return answer
+
+    assert asyncio.run(asyncio.wait_for(main(), LIMIT)) == list(range(1, 501))
+
+
+def test_cancelling_a_task_ends_the_query_at_once() -> None:
+    async def main() -> None:
+        m = table()
+        running = m.col("x").sum().run_iter("row", mode="live")
+        task = asyncio.create_task(running.__anext__())
+        await asyncio.sleep(0.05)
+        begun = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - begun < 0.1
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(running.__anext__(), LIMIT)
+        # Nothing is poisoned: another runs as ever.
+        m.add_rows(row(1, 7))
+        assert [item["result"] for item in m.col("x").sum().run_iter("row")] == [7]
+
+    asyncio.run(main())
+
+
+CTRL_C = """
+import sys, time
+import skytide as kd
+m = kd.sources.PyDict(schema={"t": "i64", "k": "utf8"}, time_column="t", key_column="k")
+running = m.count().run_iter("row", mode="live")
+print("running", flush=True)
+try:
+    next(running)
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic(), flush=True)
+    assert list(running) == []
+"""
+
+
+def test_ctrl_c_ends_a_waiting_query_within_100_ms() -> None:
+    process = subprocess.Popen([sys.executable, "-c", CTRL_C], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        time.sleep(0.2)
+        begun = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        word, at = process.stdout.readline().split()
+        assert word == "interrupted"
+        assert float(at) - begun < 0.1
+        assert process.wait(LIMIT) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_lock_is_free_while_a_query_computes() -> None:
+    m = table()
+    m.add_rows([row(at, at, str(at % 100)) for at in range(200_000)])
+    turns = 0
+    done = threading.Event()
+
+    def count() -> None:
+        nonlocal turns
+        while not done.is_set():
+            turns += 1
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    execution = m.col("x").sum()._run(None)
+    execution.collect()
+    done.set()
+    thread.join(LIMIT)
+    assert turns > 3
+
+
+def test_a_run_that_is_dropped_ends() -> None:
+    m = table(queryable=False)
+    running = m.col("x").sum().run_iter("row", mode="live")
+    m.add_rows(row(1, 1))
+    assert next(running)["result"] == 1
+    del running
+    gc.collect()
+    deadline = time.monotonic() + LIMIT
+    before = threading.active_count()
+    while _query_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _query_threads()
+    assert threading.active_count() == before
+
+
+def _query_threads() -> int:
+    """Count the threads of this process that run a query."""
+    found = 0
+    for task in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{task}/comm") as name:
+                found += name.read().strip() == "skytide-query"
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def test_a_live_answer_streams_as_arrow() -> None:
+    m = table()
+    m.add_rows([row(at, 1) for at in range(10)])
+    running = m.col("x").sum().run_iter("pyarrow", mode="live", row_limit=10)
+    reader = pa.RecordBatchReader.from_stream(running)
+    assert reader.read_all()["result"].to_pylist() == list(range(1, 11))
+
+
+def test_two_tables_wait_for_each_other() -> None:
+    m, n = table(), table()
+    both = m.col("x").sum() + n.col("x").sum()
+    running = both.run_iter("row", mode="live")
+    m.add_rows([row(1, 1), row(3, 1), row(9, 1)])
+    n.add_rows([row(2, 10), row(4, 10)])
+    assert [next(running)["result"] for _ in range(3)] == [None, 11, 12]
+    running.stop()
+
+
+def test_20000_rows_a_second_are_pushed_one_by_one_whatever_is_resident() -> None:
+    m = table()
+    m.add_rows([row(at, 1) for at in range(200_000)])
+    begun = time.monotonic()
+    for at in range(20_000):
+        m.add_rows(row(200_000 + at, 1))
+    took = time.monotonic() - begun
+    assert m.counts["rows"] == 220_000
+    assert took < 5, "a debug build is no measure, but this would be quadratic"

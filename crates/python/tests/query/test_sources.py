@@ -1,0 +1,174 @@
+"""Tables: how they are made and filled."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import skytide as kd
+
+CSV = "t,k,x\n2026-01-01T00:00:01Z,A,1\n2026-01-01T00:00:02Z,B,\n2026-01-01T00:00:03Z,A,5\n"
+JSON = '{"t": 1, "k": "A", "x": 1}\n{"t": 2, "k": "B"}\n{"t": 3, "k": "A", "x": 5}\n'
+ROWS = [{"t": 1, "k": "A", "x": 1}, {"t": 2, "k": "B", "x": None}, {"t": 3, "k": "A", "x": 5}]
+KEYS: Any = {"time_column": "t", "key_column": "k", "time_unit": "s"}
+
+
+def sums(source: kd.Timestream) -> list[object]:
+    return [row["result"] for row in source.col("x").sum().to_rows()]
+
+
+def test_every_source_is_made_with_its_data_and_takes_more(tmp_path: Path) -> None:
+    frame = pd.DataFrame(ROWS).astype({"x": "Int64"})
+    json_file, parquet_file = tmp_path / "rows.jsonl", tmp_path / "rows.parquet"
+    json_file.write_text(JSON)
+    pq.write_table(pa.Table.from_pylist(ROWS), parquet_file)
+    cases: list[tuple[Any, Any, str]] = [
+        (kd.sources.PyDict, ROWS, "add_rows"),
+        (kd.sources.Pandas, frame, "add_data"),
+        (kd.sources.CsvString, CSV, "add_string"),
+        (kd.sources.CsvString, BytesIO(CSV.encode()), "add_string"),
+        (kd.sources.JsonlString, JSON, "add_string"),
+        (kd.sources.JsonlFile, json_file, "add_file"),
+        (kd.sources.Parquet, str(parquet_file), "add_file"),
+        (kd.sources.Arrow, pa.Table.from_pylist(ROWS), "add_data"),
+        (kd.sources.Arrow, pl.DataFrame(ROWS), "add_data"),
+    ]
+    for source, data, add in cases:
+        made = source(data, **KEYS)
+        assert sums(made) == [1, None, 6], source
+        # Of the same times: they stand after those that were there.
+        assert asyncio.run(push(made, add, data)) is None
+        assert sums(made) == [1, 2, None, None, 7, 12], source
+        created = asyncio.run(source.create(data, **KEYS))
+        assert isinstance(created, source) and sums(created) == [1, None, 6]
+        with pytest.raises(ValueError, match="schema or"):
+            source(**KEYS)
+
+
+async def push(source: Any, add: str, data: object) -> None:
+    await getattr(source, add)(data)
+
+
+def test_every_kind_of_value_is_taken() -> None:
+    schema = pa.schema(
+        [
+            ("t", pa.timestamp("us")),
+            ("k", pa.uint64()),
+            ("f", pa.float32()),
+            ("b", pa.binary()),
+            ("day", pa.date32()),
+            ("len", pa.duration("ms")),
+            ("deep", pa.struct([("l", pa.list_(pa.struct([("x", pa.int8())])))])),
+            ("large", pa.large_string()),
+        ]
+    )
+    source = kd.sources.PyDict(schema=schema, time_column="t", key_column="k")
+    at = datetime(2026, 7, 4, 1, 2, 3, 456_789)
+    source.add_rows(
+        {
+            "t": at,
+            "k": 2**64 - 1,
+            "f": 1,
+            "b": b"\x00\xff",
+            "day": date(2026, 7, 4),
+            "len": timedelta(milliseconds=5),
+            "deep": {"l": ({"x": 1}, None, {"x": 300})},
+            "large": "text",
+            "more": object(),
+        }
+    )
+    assert source.counts == {"rows": 1, "misfits": 1, "untimed": 0}
+    assert source.to_rows() == [
+        {
+            "_time": at.replace(tzinfo=UTC),
+            "_key": 2**64 - 1,
+            "t": at,
+            "k": 2**64 - 1,
+            "f": 1.0,
+            "b": b"\x00\xff",
+            "day": date(2026, 7, 4),
+            "len": timedelta(milliseconds=5),
+            "deep": {"l": [{"x": 1}, None, {"x": None}]},
+            "large": "text",
+        }
+    ]
+
+
+def test_what_does_not_fit_is_null_and_counted() -> None:
+    source = kd.sources.PyDict(schema={"t": "f64", "k": "utf8", "x": "i64"}, **KEYS)
+    source.add_rows([{"t": 0.5, "k": "A", "x": "no"}, {"t": "soon", "x": 1}, {"k": "A", "x": {1}}])
+    assert [(row["k"], row["x"]) for row in source.to_rows()] == [("A", None)]
+    assert source.counts == {"rows": 3, "misfits": 3, "untimed": 2}
+    with pytest.raises(TypeError, match="a row is a dict"):
+        source.add_rows([1])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="line 2"):
+        kd.sources.JsonlString(JSON, **KEYS).add_string("{}\nno")
+
+
+def test_definitions_that_cannot_be_are_refused() -> None:
+    schema = {"t": "i64", "k": "utf8", "x": ["f64"]}
+    make = kd.sources.PyDict
+    with pytest.raises(ValueError, match='no column "ts" for the time'):
+        make(schema=schema, time_column="ts", key_column="k")
+    with pytest.raises(ValueError, match="cannot be the time: it is list<f64>"):
+        make(schema=schema, time_column="x", key_column="k")
+    with pytest.raises(ValueError, match="no time unit"):
+        make(schema=schema, time_column="t", key_column="k", time_unit="m")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="is no type"):
+        make(schema={"t": "int"}, time_column="t", key_column="k")
+    with pytest.raises(TypeError, match="__arrow_c_schema__"):
+        make(schema=["t"], time_column="t", key_column="k")
+
+
+def test_the_subsort_orders_points_of_one_time() -> None:
+    rows = [{"t": 1, "k": "A", "x": at, "s": -at} for at in range(3)]
+    source = kd.sources.PyDict(rows, subsort_column="s", **KEYS)
+    assert [row["x"] for row in source.to_rows()] == [2, 1, 0]
+
+
+def test_groupings_are_joined_by_their_names() -> None:
+    one = kd.sources.PyDict(ROWS, grouping_name="user", **KEYS)
+    other = kd.sources.PyDict(
+        [{"t": 2, "id": "A", "y": 10}],
+        time_column="t",
+        key_column="id",
+        time_unit="s",
+        grouping_name="user",
+    )
+    both = one.col("x").sum() + other.col("y").sum()
+    assert [row["result"] for row in both.to_rows()] == [None, None, 11, 16]
+    assert both.grouping == "user"
+    assert one.with_key(one.col("k")).grouping == "k"
+
+
+def test_rows_that_are_not_queryable_are_not_kept() -> None:
+    source = kd.sources.PyDict(ROWS, queryable=False, **KEYS)
+    assert source.to_rows() == []
+    assert source.counts["rows"] == 3
+
+
+def test_late_rows_have_their_time() -> None:
+    source = kd.sources.PyDict(schema={"t": "i64", "k": "utf8", "x": "i64"}, lateness=2, **KEYS)
+    running = source.col("x").run_iter("row", mode="live")
+    source.add_rows([{"t": at, "k": "A", "x": at} for at in (5, 3, 2, 6, 4, 9)])
+    assert [next(running)["result"] for _ in range(4)] == [3, 4, 5, 6]
+    running.stop()
+    assert [row["result"] for row in running] == []
+    assert running.status["dropped"] == {"late": 1}
+
+
+def test_names_are_of_the_program() -> None:
+    source = kd.sources.PyDict(ROWS, name="users", **KEYS)
+    assert source.name == "users"
+    assert str(source.filter(source.col("x") > 1).count()) == "users.filter(x > 1).count()"
+    again = kd.sources.PyDict(ROWS, name="users", **KEYS)
+    with pytest.raises(ValueError, match="two sources .* `users`"):
+        source.col("x") + again.col("x")

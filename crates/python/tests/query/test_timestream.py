@@ -1,0 +1,274 @@
+"""Building, checking and running queries once."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import warnings
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import skytide as kd
+from skytide import _skytide
+
+ROWS = [
+    {"t": 1, "k": "A", "x": 1, "text": "one", "langs": ["en"], "ok": True},
+    {"t": 2, "k": "B", "x": 20, "text": "two", "langs": [], "ok": False},
+    {"t": 3, "k": "A", "x": None, "text": None, "langs": None, "ok": None},
+    {"t": 4, "k": "A", "x": 5, "text": "four", "langs": ["de", "en"], "ok": True},
+]
+
+
+@pytest.fixture
+def m() -> kd.sources.PyDict:
+    kd.init_session()
+    kd.init_session()
+    return kd.sources.PyDict(ROWS, time_column="t", key_column="k", time_unit="s")
+
+
+def results(stream: kd.Timestream) -> list[object]:
+    return [row["result"] for row in stream.to_rows()]
+
+
+def test_operators_are_those_of_the_engine(m: kd.Timestream) -> None:
+    x = m.col("x")
+    assert results(x + 1) == results(1 + x) == [2, 21, None, 6]
+    assert results(10 - x) == [9, -10, None, 5]
+    assert results(x * 2 % 3) == [2, 1, None, 1]
+    assert results(x / 2) == [0, 10, None, 2]
+    assert results(100 / x) == [100, 5, None, 20]
+    assert results(-x) == [-1, -20, None, -5]
+    assert results((x > 1) & m.col("ok")) == [False, False, None, True]
+    assert results(~m.col("ok") | (x <= 1)) == [True, True, None, False]
+    assert results(x.eq(5)) == [False, False, None, True]
+    assert results(x.ne(5)) == [True, True, None, False]
+    assert results(m.col("langs")[0]) == ["en", None, None, "de"]
+    assert results(m.col("text").len()) == [3, 3, None, 4]
+    assert results(x.else_(7)) == [1, 20, 7, 5]
+    assert results(x.if_(lambda x: x > 1)) == [None, 20, None, 5]
+    assert results(x.cast(pa.float64())) == [1.0, 20.0, None, 5.0]
+    assert results(x.cast("utf8")) == ["1", "20", None, "5"]
+
+
+def test_aggregations_records_and_keys(m: kd.Timestream) -> None:
+    assert results(m.col("x").sum()) == [1, 20, 1, 6]
+    record = m.record(lambda m: {"x": m.col("x"), "twice": lambda m: m.col("x") * 2})
+    assert record.to_rows()[1] == {
+        "_time": datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC),
+        "_key": "B",
+        "x": 20,
+        "twice": 40,
+    }
+    assert m.select("x", "ok").to_arrow().schema.names == ["_time", "_key", "x", "ok"]
+    assert m.remove("langs", "t").to_arrow().schema.names == [
+        "_time",
+        "_key",
+        "k",
+        "x",
+        "text",
+        "ok",
+    ]
+    extended = m.select("x").extend(lambda m: {"y": m.col("x") + 1, "x": 0})
+    assert [(row["y"], row["x"]) for row in extended.to_rows()] == [
+        (2, 0),
+        (21, 0),
+        (None, 0),
+        (6, 0),
+    ]
+    by_lang = m.with_key(m.col("langs").index(0)).count()
+    assert [(row["_key"], row["result"]) for row in by_lang.to_rows()] == [
+        ("en", 1),
+        (None, 1),
+        (None, 2),
+        ("de", 1),
+    ]
+    assert str(by_lang).endswith(".with_key(langs[0]).count()")
+    assert by_lang.grouping == "langs[0]"
+    assert m.with_key("all", "everyone").grouping == "everyone"
+    assert m.pipe(lambda m, n: m.col(n), "x").is_continuous is False
+    assert m.pipe((lambda n, of: of.col(n).count(), "of"), "x").is_continuous is True
+
+
+def test_types_are_pyarrows(m: kd.Timestream) -> None:
+    assert m.col("x").data_type == pa.int64()
+    assert m.col("langs").data_type == pa.list_(pa.string())
+    assert m.col("x").count().data_type == pa.int64()
+
+
+def test_literals(m: kd.Timestream) -> None:
+    moment = datetime(2026, 7, 4, 12, 0, 0, 250_000)
+    row = kd.record(
+        {
+            "m": m.col("x"),
+            "none": None,
+            "bool": True,
+            "int": -3,
+            "big": 2**64 - 1,
+            "float": -1.5,
+            "str": 'a"b\n',
+            "delta": timedelta(hours=1, microseconds=-1),
+            "naive": moment,
+            "zone": datetime.fromisoformat("2026-07-04T14:00:00.250+02:00"),
+        }
+    ).to_rows()[0]
+    del row["_time"], row["_key"], row["m"]
+    assert row == {
+        "none": None,
+        "bool": True,
+        "int": -3,
+        "big": 2**64 - 1,
+        "float": -1.5,
+        "str": 'a"b\n',
+        "delta": timedelta(hours=1, microseconds=-1),
+        "naive": moment.replace(tzinfo=UTC),
+        "zone": moment.replace(tzinfo=UTC),
+    }
+    with pytest.raises(TypeError, match="no set is a constant"):
+        m.col("x") + {1}  # type: ignore[operator]
+    with pytest.raises(OverflowError):
+        m.col("x") + 2**70
+
+
+def test_errors_show_the_place_and_the_arguments(m: kd.Timestream) -> None:
+    with pytest.raises(ValueError, match="Illegal field reference") as raised:
+        m.col("txt")
+    assert "^^^" in str(raised.value)
+    assert "did you mean `text`?" in str(raised.value)
+    with pytest.raises(TypeError, match="Cannot access column"):
+        m.col("x").col("y")
+    with pytest.raises(TypeError, match="Incompatible argument types") as of_one:
+        m.col("ok").sum()
+    assert of_one.value.__notes__ == ["Arg[0]: Timestream[bool]"]
+    with pytest.raises(ValueError, match="Incompatible argument types") as raised:
+        m.col("ok").add(m.col("x"))
+    assert raised.value.__notes__ == ["Arg[0]: Timestream[bool]", "Arg[1]: Timestream[i64]"]
+    other = kd.sources.PyDict(ROWS, time_column="t", key_column="text", time_unit="s")
+    with pytest.raises(ValueError) as raised:
+        m.col("x") + other.col("x")
+    assert "k" in str(raised.value) and "text" in str(raised.value)
+    with pytest.raises(ValueError, match="stream"):
+        kd.record({"a": 1})
+    with pytest.raises(ValueError, match="callable"):
+        kd.record({"a": m.col("x"), "b": lambda m: m})
+    with pytest.raises(TypeError):
+        bool(m.col("x"))
+    with pytest.raises(TypeError):
+        iter(m)
+
+
+def test_equality_warns(m: kd.Timestream) -> None:
+    with pytest.warns(UserWarning, match="Use 'eq' instead"):
+        assert (m == 1) is False
+    with pytest.warns(UserWarning, match="Use 'ne' instead"):
+        assert (m != 1) is True
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        m.col("x").eq(1)
+
+
+def test_results_are_cut(m: kd.Timestream) -> None:
+    def at(seconds: int) -> datetime:
+        return datetime.fromtimestamp(seconds, UTC)
+
+    x = m.col("x").sum()
+    history = x.to_rows(kd.results.History(since=at(2), until=at(3)))
+    assert [row["result"] for row in history] == [20, 1]
+    snapshot = x.to_rows(kd.results.Snapshot())
+    assert [(row["_key"], row["result"]) for row in snapshot] == [("A", 6), ("B", 20)]
+    snapshot = x.to_rows(kd.results.Snapshot(changed_since=at(3), at=at(3)))
+    assert [(row["_key"], row["result"]) for row in snapshot] == [("A", 1)]
+    assert x.to_rows(row_limit=0) == []
+    assert len(x.to_rows(row_limit=3)) == 3
+    with pytest.raises(TypeError):
+        x.to_rows("history")  # type: ignore[arg-type]
+
+
+def test_answers_in_every_form(m: kd.Timestream) -> None:
+    x = m.col("x").sum()
+    frame = x.to_pandas()
+    assert isinstance(frame, pd.DataFrame) and frame["result"].tolist() == [1, 20, 1, 6]
+    assert len(m.preview(2)) == 2
+    assert x.to_polars()["result"].to_list() == [1, 20, 1, 6]
+    assert pl.DataFrame(x)["result"].to_list() == [1, 20, 1, 6]
+    iterator = x.run_iter("row")
+    assert pa.schema(iterator) == pa.schema(
+        [
+            pa.field("_time", pa.timestamp("ns", "UTC"), nullable=False),
+            ("_key", pa.string()),
+            ("result", pa.int64()),
+        ]
+    )
+    for _ in range(2):
+        assert pa.table(iterator)["result"].to_pylist() == [1, 20, 1, 6]
+    assert [row["result"] for row in iterator] == [1, 20, 1, 6]
+    assert list(iterator) == []
+    batches = list(x.run_iter("pyarrow", max_batch_size=3))
+    assert [batch.num_rows for batch in batches] == [3, 1]
+    assert [len(frame) for frame in x.run_iter()] == [4]
+    html = x._repr_html_()
+    assert html.count("<tr>") == 5 and "i64" in html
+    assert "scan 0" in x.explain()
+    with pytest.raises(ValueError, match="kind"):
+        x.run_iter("rows")  # type: ignore[call-overload]
+
+
+def test_text_and_chains_mix(m: kd.sources.PyDict) -> None:
+    posts = kd.sources.PyDict(ROWS, time_column="t", key_column="k", time_unit="s", name="posts")
+    long = kd.query("let long = posts.filter(text.len() > 3); long.x", posts=posts)
+    assert results(long) == [5]
+    assert results(long.count() + posts.col("x").sum()) == [None, None, None, 7]
+    with pytest.raises(ValueError, match="did you mean `posts`"):
+        kd.query("post.count()", posts=posts)
+
+
+def test_a_field_of_a_streams_name_is_no_stream() -> None:
+    posts = kd.sources.PyDict(ROWS, time_column="t", key_column="k", time_unit="s", name="posts")
+    both = kd.record({"posts": posts.count()})
+    filtered = both.filter(posts.col("x") > 1)
+    assert [row["posts"] for row in filtered.to_rows()] == [1, 3]
+
+
+def test_what_is_shared_stays_small(m: kd.Timestream) -> None:
+    x = m.col("x")
+    for _ in range(40):
+        x = x.if_(x > -1)
+    assert results(x) == [1, 20, None, 5]
+    with pytest.raises(ValueError, match="deep|nested"):
+        for _ in range(2_000):
+            x = x + 1
+
+
+def test_methods_are_those_of_the_registry() -> None:
+    tool = Path(__file__).parents[2] / "tools" / "generate_functions.py"
+    spec = importlib.util.spec_from_file_location("generate_functions", tool)
+    assert spec is not None and spec.loader is not None
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+    committed = Path(kd.__file__).parent / "_functions.py"
+    assert committed.read_text() == generator.generate()
+    for function in _skytide.functions():
+        names = {function["name"], *function["aliases"]}
+        assert any(hasattr(kd.Timestream, name) for name in names), names
+
+
+def test_import_needs_the_standard_library_alone() -> None:
+    code = """
+import sys, importlib.abc
+class Without(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("pandas", "pyarrow", "polars", "numpy"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Without())
+import skytide as kd
+m = kd.sources.PyDict(schema={"t": "i64", "k": "utf8", "at": {"x": "f64"}, "l": ["i64"]}, time_column="t", key_column="k")
+m.add_rows({"t": 5, "k": "A", "at": {"x": 1}, "l": [1, 2]})
+assert m.col("at").col("x").sum().to_rows()[0]["result"] == 1.0
+assert str(m.col("l").data_type) == "list<i64>"
+assert [row["l"] for row in m.run_iter("row")] == [[1, 2]]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
