@@ -65,12 +65,27 @@ impl Pieces {
         let method = move |of: &BoxedStrategy<String>| {
             (of.clone(), fold.clone()).prop_map(|(of, name)| format!("{of}.{name}()")).boxed()
         };
+        let bounds = |of: &BoxedStrategy<String>| {
+            let bound = prop_oneof![3 => of.clone(), 1 => Just("null".to_owned()), 1 => Just("2".to_owned())];
+            prop_oneof![
+                (of.clone(), select(vec!["greatest", "least"]), of.clone())
+                    .prop_map(|(of, name, other)| format!("{of}.{name}({other})")),
+                (of.clone(), bound.clone(), bound)
+                    .prop_map(|(of, min, max)| format!("{of}.clamp({min}, {max})")),
+                (of.clone(), select(vec!["ceil", "floor", "round"]))
+                    .prop_map(|(of, name)| format!("{of}.{name}()")),
+            ]
+            .boxed()
+        };
         let choice = |of: &BoxedStrategy<String>| {
-            let condition = truth.clone();
+            let (condition, condition_of) = (truth.clone(), truth.clone());
             prop_oneof![
                 (of.clone(), condition.clone()).prop_map(|(of, condition)| format!("{of}.if_({condition})")),
                 (of.clone(), condition).prop_map(|(of, condition)| format!("{of}.filter({condition})")),
                 (of.clone(), of.clone()).prop_map(|(of, other)| format!("{of}.else_({other})")),
+                (of.clone(), condition_of.clone())
+                    .prop_map(|(of, condition)| format!("{of}.null_if({condition})")),
+                vec(of.clone(), 2..5).prop_map(|of| format!("coalesce({})", of.join(", "))),
             ]
             .boxed()
         };
@@ -81,6 +96,7 @@ impl Pieces {
                 (int.clone(), sign.clone(), literal.clone())
                     .prop_map(|(x, sign, y)| format!("({x} {sign} {y})")),
                 choice(&int),
+                bounds(&int),
                 method(&int),
                 int.clone().prop_map(|x| format!("{x}.sum()")),
                 int.clone().prop_map(|x| format!("(-{x})")),
@@ -95,6 +111,10 @@ impl Pieces {
                     .prop_map(|(x, sign, y)| format!("({x} {sign} {y})")),
                 (int.clone(), sign, float.clone()).prop_map(|(x, sign, y)| format!("({x} {sign} {y})")),
                 choice(&float),
+                bounds(&float),
+                (float.clone(), select(vec!["exp()", "sqrt()", "powf(0.5)"]))
+                    .prop_map(|(x, name)| format!("{x}.{name}")),
+                (int.clone(), float.clone()).prop_map(|(x, y)| format!("{x}.powf({y})")),
                 method(&float),
                 select(vec!["sum", "mean"]).prop_flat_map({
                     let (int, float) = (int.clone(), float.clone());

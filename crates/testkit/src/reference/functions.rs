@@ -59,6 +59,48 @@ pub(super) fn call(
                 value.clone()
             }
         }
+        // 2.2: null where its condition is not false.
+        ("null_if", [value, condition]) if *condition == Val::Bool(false) => value.clone(),
+        ("null_if", [_, _]) => Val::Null,
+        ("coalesce", values) => values.iter().find(|value| !value.is_null()).cloned().unwrap_or(Val::Null),
+        ("ceil" | "floor" | "round", [Val::Float(x)]) => {
+            let (below, rest) = (x - x.rem_euclid(1.0), x.rem_euclid(1.0));
+            let rounded = match name {
+                // Beyond 2^52 every float is whole.
+                _ if x.is_nan() || x.abs() >= 4_503_599_627_370_496.0 || rest == 0.0 => *x,
+                "ceil" => below + 1.0,
+                "floor" => below,
+                _ if rest > 0.5 || (rest == 0.5 && *x > 0.0) => below + 1.0,
+                _ => below,
+            };
+            // What is rounded to zero keeps its sign.
+            Val::Float(if rounded == 0.0 { 0.0_f64.copysign(*x) } else { rounded })
+        }
+        ("ceil" | "floor" | "round", [x]) => x.clone(),
+        ("exp", [Val::Float(x)]) => Val::Float(x.exp()),
+        ("sqrt", [Val::Float(x)]) => Val::Float(x.sqrt()),
+        ("powf", [Val::Float(x), Val::Float(y)]) => Val::Float(x.powf(*y)),
+        ("exp" | "sqrt", [_]) | ("powf", [_, _]) => Val::Null,
+        ("greatest" | "least", [Val::Null, _] | [_, Val::Null]) => Val::Null,
+        ("greatest" | "least", [x, y]) => match (x, y) {
+            (Val::Float(x), number) if x.is_nan() => number.clone(),
+            (number, Val::Float(y)) if y.is_nan() => number.clone(),
+            _ if (name == "greatest" && y > x) || (name == "least" && y < x) => y.clone(),
+            _ => x.clone(),
+        },
+        ("clamp", [Val::Null, _, _]) => Val::Null,
+        ("clamp", [value, min, max]) => {
+            let is_less = |x: &Val, y: &Val| compare(x, y, Ordering::is_lt) == Val::Bool(true);
+            if is_less(max, min) {
+                Val::Null
+            } else if is_less(value, min) {
+                min.clone()
+            } else if is_less(max, value) {
+                max.clone()
+            } else {
+                value.clone()
+            }
+        }
         // 2.5: characters, not bytes.
         ("len", [Val::Text(text)]) => Val::Int(text.chars().count() as i128),
         ("lower", [Val::Text(text)]) => Val::Text(text.to_lowercase()),

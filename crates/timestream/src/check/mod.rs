@@ -362,10 +362,10 @@ impl<'a> Checker<'a> {
         matched: &[Given<'a>],
         span: &Span,
     ) -> Result<Value, QueryError> {
-        let [_, key, given @ ..] = matched else { return Err(defect(function, span)) };
-        let name = match given {
-            [grouping, ..] => arguments::text(function, "grouping", grouping)?.to_owned(),
-            [] => key.expr.to_string(),
+        let [_, key, grouping] = matched else { return Err(defect(function, span)) };
+        let name = match &grouping.value {
+            Value::Literal(Scalar::Null) => key.expr.to_string(),
+            _ => arguments::text(function, "grouping", grouping)?.to_owned(),
         };
         let (nodes, data_type) = self.coerce(function, &matched[..2], span)?;
         let key_type = self.graph.node(nodes[1]).data_type.clone();

@@ -8,6 +8,7 @@ const AGGREGATION: Function = Function {
     aliases: &[],
     operator: None,
     signature: "",
+    also: &[],
     summary: "",
     details: "",
     examples: &[],

@@ -8,6 +8,7 @@ pub(crate) static INDEX: Function = Function {
     aliases: &[],
     operator: Some("[]"),
     signature: "index<T: any>(list: list<T>, index: i64) -> T",
+    also: &[],
     summary: "An item of a list, counted from 0.",
     details: "Written `list[0]`. Null where there is no such item: beyond the end, before the start, in no list.",
     examples: &[Example {

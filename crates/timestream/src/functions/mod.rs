@@ -21,7 +21,7 @@ use arrow_array::{ArrayRef, Datum};
 use arrow_schema::DataType;
 
 pub use page::reference;
-pub use registry::{all, find, nearest, signature_of};
+pub use registry::{all, find, nearest, signature_of, signatures_of};
 
 /// A function of the language.
 pub struct Function {
@@ -33,6 +33,8 @@ pub struct Function {
     pub operator: Option<&'static str>,
     /// What it takes and gives, in the language of [`signature`]: `add<N: number>(x: N, y: N) -> N`.
     pub signature: &'static str,
+    /// What it takes instead, where the arguments do not fit the first: further signatures, with the same names.
+    pub also: &'static [&'static str],
     /// What it does, in a line.
     pub summary: &'static str,
     /// What else a user must know: nulls, overflow, types.

@@ -7,6 +7,7 @@ const STREAMS: Function = Function {
     aliases: &[],
     operator: None,
     signature: "",
+    also: &[],
     summary: "",
     details: "",
     examples: &[],

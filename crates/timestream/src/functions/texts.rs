@@ -7,6 +7,7 @@ const TEXT: Function = Function {
     aliases: &[],
     operator: None,
     signature: "",
+    also: &[],
     summary: "",
     details: "Null where the text is null.",
     examples: &[],

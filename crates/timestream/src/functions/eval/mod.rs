@@ -6,15 +6,19 @@
 //! Arguments are arrays of the call's length, or constants among them; a call of constants alone comes as arrays of length 1.
 
 mod arithmetic;
+mod bounds;
 mod cast;
 mod compare;
 mod logic;
+mod rounding;
 mod text;
 
 pub use arithmetic::{add, div, mul, neg, rem, sub};
+pub use bounds::{clamp, greatest, least};
 pub use cast::{cast, literal};
 pub use compare::{eq, ge, gt, le, lt, ne};
-pub use logic::{and, else_, if_, is_not_null, is_null, not, or};
+pub use logic::{and, coalesce, else_, if_, is_not_null, is_null, not, null_if, or};
+pub use rounding::{ceil, exp, floor, powf, round, sqrt};
 pub use text::{hash, index, len, lower, upper};
 
 use arrow_array::{Array, ArrayRef};
