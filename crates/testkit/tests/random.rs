@@ -32,6 +32,7 @@ struct Pieces {
     float: BoxedStrategy<String>,
     text: BoxedStrategy<String>,
     truth: BoxedStrategy<String>,
+    list: BoxedStrategy<String>,
 }
 
 impl Pieces {
@@ -46,17 +47,19 @@ impl Pieces {
                 .prop_map(str::to_owned)
                 .boxed(),
             truth: select(vec!["m.ok", "n.ok", "o.ok"]).prop_map(str::to_owned).boxed(),
+            list: select(vec!["m.tags", "n.tags", "o.tags"]).prop_map(str::to_owned).boxed(),
         }
     }
 
     /// Any of them.
     fn any(&self) -> BoxedStrategy<String> {
-        prop_oneof![self.int.clone(), self.float.clone(), self.text.clone(), self.truth.clone()].boxed()
+        let Self { int, float, text, truth, list } = self.clone();
+        prop_oneof![2 => int, 2 => float, 2 => text, 2 => truth, 1 => list].boxed()
     }
 
     /// One operation more.
     fn deeper(&self) -> Self {
-        let Self { int, float, text, truth } = self.clone();
+        let Self { int, float, text, truth, list } = self.clone();
         let any = self.any();
         let literal = select(vec!["0", "1", "-2", "3", "9223372036854775807"]);
         let sign = select(vec!["+", "-", "*", "/", "%"]);
@@ -102,7 +105,8 @@ impl Pieces {
                 int.clone().prop_map(|x| format!("(-{x})")),
                 any.clone().prop_map(|of| format!("{of}.count()")),
                 truth.clone().prop_map(|of| format!("{of}.count_if()")),
-                text.clone().prop_map(|of| format!("{of}.len()")),
+                (text.clone(), select(vec!["len", "length"])).prop_map(|(of, name)| format!("{of}.{name}()")),
+                list.clone().prop_map(|of| format!("{of}.length()")),
             ]
             .boxed(),
             float: prop_oneof![
@@ -132,6 +136,9 @@ impl Pieces {
                 choice(&text),
                 method(&text),
                 text.clone().prop_map(|of| format!("{of}.upper()")),
+                (text.clone(), int.clone(), literal.clone())
+                    .prop_map(|(of, start, end)| format!("{of}.substring({start}, {end})")),
+                (list.clone(), int.clone()).prop_map(|(of, at)| format!("{of}[{at}]")),
             ]
             .boxed(),
             truth: prop_oneof![
@@ -146,6 +153,13 @@ impl Pieces {
                 any.clone().prop_map(|of| format!("{of}.is_null()")),
                 any.prop_map(|of| format!("{of}.is_not_null()")),
                 choice(&truth),
+            ]
+            .boxed(),
+            list: prop_oneof![
+                list.clone(),
+                choice(&list),
+                (list.clone(), select(vec!["first", "last"])).prop_map(|(of, name)| format!("{of}.{name}()")),
+                (list.clone(), list).prop_map(|(of, other)| format!("{of}.union({other})")),
             ]
             .boxed(),
         }
@@ -167,6 +181,7 @@ impl Pieces {
             float: under(&self.float),
             text: under(&self.text),
             truth: under(&self.truth),
+            list: under(&self.list),
         }
     }
 

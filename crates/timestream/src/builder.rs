@@ -195,6 +195,11 @@ calls! {
     "The number, or the bound that it is beyond." clamp(min, max);
     "The greater of two values." greatest(other);
     "The lesser of two values." least(other);
+    "The record of a stream's or struct's fields, and further ones." extend(fields);
+    "The characters of a text from one place up to another." substring(start, end);
+    "The number of items of a list, or of characters of a text." length();
+    "The items of the lists in a list, one after the other." flatten();
+    "The distinct items of two lists." union(other);
     "The number of characters of a text." len();
     "The text in lower case." lower();
     "The text in upper case." upper();
@@ -220,6 +225,8 @@ macro_rules! lists {
 
 lists! {
     "The first of several values that is not null." coalesce(others);
+    "The record of some of a stream's or struct's fields." select(names);
+    "The record of all but some of a stream's or struct's fields." remove(names);
 }
 
 /// Methods that are operators, named as the functions they mean.

@@ -105,6 +105,44 @@ pub(super) fn call(
         ("len", [Val::Text(text)]) => Val::Int(text.chars().count() as i128),
         ("lower", [Val::Text(text)]) => Val::Text(text.to_lowercase()),
         ("upper", [Val::Text(text)]) => Val::Text(text.to_uppercase()),
+        ("substring", [Val::Text(text), start, end]) => {
+            let characters: Vec<char> = text.chars().collect();
+            let count = characters.len() as i128;
+            // 2.5: from the end where negative, no bound where null.
+            let place = |bound: &Val, none: i128| match bound {
+                Val::Int(at) if *at < 0 => (count + at).max(0),
+                Val::Int(at) => *at,
+                _ => none,
+            };
+            let (start, end) = (place(start, 0), place(end, count));
+            let inside = |at: &usize| (start..end).contains(&(*at as i128));
+            Val::Text((0..characters.len()).filter(inside).map(|at| characters[at]).collect())
+        }
+        ("length", [Val::Text(text)]) => Val::Int(text.chars().count() as i128),
+        ("length", [Val::List(items)]) => Val::Int(items.len() as i128),
+        ("flatten", [Val::List(lists)]) => {
+            let mut all = Vec::new();
+            for list in lists {
+                if let Val::List(items) = list {
+                    all.extend(items.iter().cloned());
+                }
+            }
+            Val::List(all)
+        }
+        ("substring", [Val::Null, _, _]) | ("length" | "flatten", [Val::Null]) => Val::Null,
+        // 2.5: a null list is an empty one.
+        ("union", lists) => {
+            let mut all: Vec<Val> = Vec::new();
+            for list in lists {
+                let Val::List(items) = list else { continue };
+                for item in items {
+                    if !all.contains(item) {
+                        all.push(item.clone());
+                    }
+                }
+            }
+            Val::List(all)
+        }
         ("len" | "lower" | "upper", [Val::Null]) => Val::Null,
         ("index", [list, Val::Int(index)]) => list.item(*index),
         ("index", [_, Val::Null]) => Val::Null,

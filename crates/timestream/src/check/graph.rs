@@ -227,7 +227,8 @@ impl Graph {
             depth: 1 + args().map(|size| size.depth).max().unwrap_or(0),
             width: match node.op {
                 Op::Record(_) => 1 + args().map(|size| size.width).sum::<usize>(),
-                Op::Stream(_) => width(&node.data_type),
+                // A field is not as wide as what it is of: records made of records' fields would seem to grow without end.
+                Op::Stream(_) | Op::Field(_) => width(&node.data_type),
                 _ => args().map(|size| size.width).max().unwrap_or(1),
             },
         };

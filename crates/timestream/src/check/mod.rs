@@ -6,6 +6,7 @@
 mod arguments;
 mod graph;
 mod literal;
+mod records;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -322,6 +323,9 @@ impl<'a> Checker<'a> {
                 })?;
                 self.cast(value, to, span)
             }
+            FunctionKind::Form(Form::Select) => self.select(function, &matched, span),
+            FunctionKind::Form(Form::Remove) => self.remove(function, &matched, span),
+            FunctionKind::Form(Form::Extend) => self.extend(function, &matched, span),
             FunctionKind::Form(Form::Filter) => {
                 let (nodes, data_type) = self.coerce(function, &matched, span)?;
                 self.graph.add_joined(Op::Filter, nodes, data_type, span, Some(function.name))

@@ -23,6 +23,7 @@ mod snapshot;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};
 pub use error::{EngineError, SnapshotError};
+pub(crate) use hash::identity;
 pub use hash::{SHARDS, hash, shard};
 pub use merge::merge;
 pub use region::{Emitted, RegionOperator};

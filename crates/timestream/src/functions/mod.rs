@@ -89,6 +89,12 @@ pub enum Form {
     Col,
     /// `cast`
     Cast,
+    /// `select`
+    Select,
+    /// `remove`
+    Remove,
+    /// `extend`
+    Extend,
 }
 
 /// An example: events, a query over them, the rows it gives.

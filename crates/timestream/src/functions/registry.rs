@@ -92,7 +92,7 @@ mod tests {
                 assert!(!function.strict && signature.params.len() == 1, "{name}");
             }
         }
-        assert_eq!(all().count(), 47);
+        assert_eq!(all().count(), 54);
     }
 
     #[test]
