@@ -107,6 +107,13 @@ impl Pieces {
                 truth.clone().prop_map(|of| format!("{of}.count_if()")),
                 (text.clone(), select(vec!["len", "length"])).prop_map(|(of, name)| format!("{of}.{name}()")),
                 list.clone().prop_map(|of| format!("{of}.length()")),
+                (any.clone(), select(vec!["weekday()", "minute()", "seconds_since(\"2026-01-01\")"]))
+                    .prop_map(|(of, name)| format!("{of}.time().{name}")),
+                (any.clone(), any.clone()).prop_map(|(of, other)| {
+                    format!(
+                        "({of}.time() - {other}.time().last() + \"1.5s\").hash().clamp(max=9).cast(\"i64\")"
+                    )
+                }),
             ]
             .boxed(),
             float: prop_oneof![
@@ -120,11 +127,11 @@ impl Pieces {
                     .prop_map(|(x, name)| format!("{x}.{name}")),
                 (int.clone(), float.clone()).prop_map(|(x, y)| format!("{x}.powf({y})")),
                 method(&float),
-                select(vec!["sum", "mean"]).prop_flat_map({
+                select(vec!["sum", "mean", "variance", "stddev"]).prop_flat_map({
                     let (int, float) = (int.clone(), float.clone());
                     move |name| match name {
-                        "mean" => prop_oneof![int.clone(), float.clone()]
-                            .prop_map(|x| format!("{x}.mean()"))
+                        "mean" | "variance" | "stddev" => prop_oneof![int.clone(), float.clone()]
+                            .prop_map(move |x| format!("{x}.{name}()"))
                             .boxed(),
                         _ => float.clone().prop_map(|x| format!("{x}.sum()")).boxed(),
                     }

@@ -179,6 +179,16 @@ calls! {
     "The least of the key's values so far." min();
     "The greatest of the key's values so far." max();
     "The mean of the key's values so far." mean();
+    "The population variance of the key's values so far." variance();
+    "The population standard deviation of the key's values so far." stddev();
+    "The time of each point." time();
+    "The whole seconds from one moment to another." seconds_since(since);
+    "The year of a moment." year();
+    "The month of a moment." month();
+    "The day of a moment in its month." day();
+    "The hour of a moment." hour();
+    "The minute of a moment." minute();
+    "The day of a moment in its week." weekday();
     "The key's first value that was not null." first();
     "The key's newest value that was not null." last();
     "Whether there is no value." is_null();

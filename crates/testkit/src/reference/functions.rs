@@ -101,6 +101,11 @@ pub(super) fn call(
                 value.clone()
             }
         }
+        ("seconds_since", [Val::Time(time), Val::Time(since)]) => {
+            Val::Int((i128::from(*time) - i128::from(*since)) / 1_000_000_000)
+        }
+        ("seconds_since", [_, _]) => Val::Null,
+        ("year" | "month" | "day" | "hour" | "minute" | "weekday", [value]) => calendar(name, value),
         // 2.5: characters, not bytes.
         ("len", [Val::Text(text)]) => Val::Int(text.chars().count() as i128),
         ("lower", [Val::Text(text)]) => Val::Text(text.to_lowercase()),
@@ -166,6 +171,13 @@ fn arithmetic(name: &str, x: &Val, y: &Val, out: &DataType, warnings: &mut Warni
             out,
             warnings,
         ),
+        (Val::Time(x) | Val::Duration(x), Val::Time(y) | Val::Duration(y)) => {
+            let (x, y) = (i128::from(*x), i128::from(*y));
+            match fit_duration(if name == "add" { x + y } else { x - y }, warnings) {
+                Val::Duration(nanos) if matches!(out, DataType::Timestamp(..)) => Val::Time(nanos),
+                other => other,
+            }
+        }
         (Val::Float(x), Val::Float(y)) => Val::Float(match (name, out) {
             ("add", DataType::Float32) => f64::from(*x as f32 + *y as f32),
             ("sub", DataType::Float32) => f64::from(*x as f32 - *y as f32),
@@ -180,6 +192,21 @@ fn arithmetic(name: &str, x: &Val, y: &Val, out: &DataType, warnings: &mut Warni
         }),
         _ => Val::Null,
     }
+}
+
+/// A part of a moment in UTC; a week starts with Monday, which is 0.
+fn calendar(part: &str, value: &Val) -> Val {
+    let Val::Time(nanos) = value else { return Val::Null };
+    let Ok(moment) = jiff::Timestamp::from_nanosecond(i128::from(*nanos)) else { return Val::Null };
+    let moment = jiff::tz::TimeZone::UTC.to_datetime(moment);
+    Val::Int(match part {
+        "year" => moment.year().into(),
+        "month" => moment.month().into(),
+        "day" => moment.day().into(),
+        "hour" => moment.hour().into(),
+        "minute" => moment.minute().into(),
+        _ => moment.weekday().to_monday_zero_offset().into(),
+    })
 }
 
 /// A whole number in a type, or null and counted.

@@ -326,6 +326,10 @@ impl<'a> Checker<'a> {
             FunctionKind::Form(Form::Select) => self.select(function, &matched, span),
             FunctionKind::Form(Form::Remove) => self.remove(function, &matched, span),
             FunctionKind::Form(Form::Extend) => self.extend(function, &matched, span),
+            FunctionKind::Form(Form::Time) => {
+                let (nodes, data_type) = self.coerce(function, &matched, span)?;
+                self.graph.add_joined(Op::Time, nodes, data_type, span, Some(function.name))
+            }
             FunctionKind::Form(Form::Filter) => {
                 let (nodes, data_type) = self.coerce(function, &matched, span)?;
                 self.graph.add_joined(Op::Filter, nodes, data_type, span, Some(function.name))

@@ -20,6 +20,7 @@ mod region;
 mod results;
 mod slots;
 mod snapshot;
+mod spread;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};
 pub use error::{EngineError, SnapshotError};

@@ -8,6 +8,7 @@ mod comparisons;
 pub mod eval;
 pub(crate) mod lists;
 pub(crate) mod logic;
+mod moments;
 mod numbers;
 mod page;
 mod registry;
@@ -66,6 +67,8 @@ pub enum Family {
     Text,
     /// Lists.
     Lists,
+    /// Moments and lengths of time.
+    Time,
 }
 
 /// How a function is computed.
@@ -95,6 +98,8 @@ pub enum Form {
     Remove,
     /// `extend`
     Extend,
+    /// `time`
+    Time,
 }
 
 /// An example: events, a query over them, the rows it gives.

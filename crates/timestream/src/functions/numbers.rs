@@ -24,9 +24,14 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         name: "add",
         operator: Some("+"),
         signature: "add<N: number>(x: N, y: N) -> N",
-        summary: "The sum of two numbers.",
-        details: "Null where one is null. A whole number beside a float becomes a float. An overflow of whole numbers is null \
-                  and counted.",
+        also: &[
+            "add(x: timestamp, y: duration) -> timestamp",
+            "add(x: duration, y: timestamp) -> timestamp",
+            "add(x: duration, y: duration) -> duration",
+        ],
+        summary: "The sum of two numbers, or a moment so much later.",
+        details: "Null where one is null. A whole number beside a float becomes a float. An overflow of whole numbers, moments \
+                  or lengths of time is null and counted.",
         examples: &[Example {
             query: "{whole: events.x + 1, mixed: events.x + events.y}",
             events: EVENTS,
@@ -39,8 +44,14 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         name: "sub",
         operator: Some("-"),
         signature: "sub<N: number>(x: N, y: N) -> N",
-        summary: "The difference of two numbers.",
-        details: "Null where one is null. An overflow of whole numbers, as below 0 of unsigned ones, is null and counted.",
+        also: &[
+            "sub(x: timestamp, y: duration) -> timestamp",
+            "sub(x: timestamp, y: timestamp) -> duration",
+            "sub(x: duration, y: duration) -> duration",
+        ],
+        summary: "The difference of two numbers or moments, or a moment so much earlier.",
+        details: "Null where one is null. An overflow of whole numbers, as below 0 of unsigned ones, of moments or lengths of \
+                  time is null and counted.",
         examples: &[Example {
             query: "events.x - 1",
             events: EVENTS,

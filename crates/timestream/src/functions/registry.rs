@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::signature::Signature;
-use super::{Function, aggregations, comparisons, lists, logic, numbers, streams, texts};
+use super::{Function, aggregations, comparisons, lists, logic, moments, numbers, streams, texts};
 
 /// Every family's functions with their signatures read, in the order in which they are listed.
 static REGISTRY: LazyLock<Vec<(&'static Function, Vec<Signature>)>> = LazyLock::new(|| {
@@ -15,6 +15,7 @@ static REGISTRY: LazyLock<Vec<(&'static Function, Vec<Signature>)>> = LazyLock::
         logic::FUNCTIONS,
         texts::FUNCTIONS,
         lists::FUNCTIONS,
+        moments::FUNCTIONS,
     ]
     .into_iter()
     .flatten()
@@ -92,7 +93,7 @@ mod tests {
                 assert!(!function.strict && signature.params.len() == 1, "{name}");
             }
         }
-        assert_eq!(all().count(), 54);
+        assert_eq!(all().count(), 64);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod arithmetic;
 mod bounds;
+mod calendar;
 mod cast;
 mod compare;
 mod lists;
@@ -16,6 +17,7 @@ mod text;
 
 pub use arithmetic::{add, div, mul, neg, rem, sub};
 pub use bounds::{clamp, greatest, least};
+pub use calendar::{day, hour, minute, month, seconds_since, weekday, year};
 pub use cast::{cast, literal};
 pub use compare::{eq, ge, gt, le, lt, ne};
 pub use lists::{flatten, length, union};
