@@ -12,7 +12,7 @@ from typing import Any
 from skytide import _skytide
 
 #: Written by hand, since they do more than call the engine.
-BY_HAND = {"cast", "col"}
+BY_HAND = {"cast", "col", "extend", "remove", "select"}
 
 HEAD = '''"""The engine's functions as methods: made from its registry by ``tools/generate_functions.py``, not by hand."""
 
@@ -53,21 +53,20 @@ def name_of(function: dict[str, Any]) -> str:
     return next(name for name in names if not keyword.iskeyword(name))
 
 
+def written(param: str, optional: bool, repeated: bool) -> str:
+    """Return a parameter as a method has it."""
+    if repeated:
+        return f"*{param}: Arg"
+    return f"{param}: Arg = None" if optional else f"{param}: Arg"
+
+
 def method(function: dict[str, Any]) -> str:
     """Return a function's method."""
     name = name_of(function)
     _self, *params = function["params"]
-    signature = ", ".join(
-        [
-            "self",
-            *(
-                f"{param}: Arg = None" if optional else f"{param}: Arg"
-                for param, optional in params
-            ),
-        ]
-    )
-    given = [param for param, optional in params if not optional]
-    named = [f"{param}={param}" for param, optional in params if optional]
+    signature = ", ".join(["self", *(written(*param) for param in params)])
+    given = [f"*{param}" if more else param for param, optional, more in params if not optional]
+    named = [f"{param}={param}" for param, optional, _ in params if optional]
     call = ", ".join([f'"{function["name"]}"', "self", *given, "input=self", *named])
     lines = [f"    def {name}({signature}) -> Timestream:"]
     lines += [f'        """{function["summary"]}', ""]

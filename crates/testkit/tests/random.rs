@@ -32,6 +32,7 @@ struct Pieces {
     float: BoxedStrategy<String>,
     text: BoxedStrategy<String>,
     truth: BoxedStrategy<String>,
+    list: BoxedStrategy<String>,
 }
 
 impl Pieces {
@@ -46,17 +47,19 @@ impl Pieces {
                 .prop_map(str::to_owned)
                 .boxed(),
             truth: select(vec!["m.ok", "n.ok", "o.ok"]).prop_map(str::to_owned).boxed(),
+            list: select(vec!["m.tags", "n.tags", "o.tags"]).prop_map(str::to_owned).boxed(),
         }
     }
 
     /// Any of them.
     fn any(&self) -> BoxedStrategy<String> {
-        prop_oneof![self.int.clone(), self.float.clone(), self.text.clone(), self.truth.clone()].boxed()
+        let Self { int, float, text, truth, list } = self.clone();
+        prop_oneof![2 => int, 2 => float, 2 => text, 2 => truth, 1 => list].boxed()
     }
 
     /// One operation more.
     fn deeper(&self) -> Self {
-        let Self { int, float, text, truth } = self.clone();
+        let Self { int, float, text, truth, list } = self.clone();
         let any = self.any();
         let literal = select(vec!["0", "1", "-2", "3", "9223372036854775807"]);
         let sign = select(vec!["+", "-", "*", "/", "%"]);
@@ -65,12 +68,27 @@ impl Pieces {
         let method = move |of: &BoxedStrategy<String>| {
             (of.clone(), fold.clone()).prop_map(|(of, name)| format!("{of}.{name}()")).boxed()
         };
+        let bounds = |of: &BoxedStrategy<String>| {
+            let bound = prop_oneof![3 => of.clone(), 1 => Just("null".to_owned()), 1 => Just("2".to_owned())];
+            prop_oneof![
+                (of.clone(), select(vec!["greatest", "least"]), of.clone())
+                    .prop_map(|(of, name, other)| format!("{of}.{name}({other})")),
+                (of.clone(), bound.clone(), bound)
+                    .prop_map(|(of, min, max)| format!("{of}.clamp({min}, {max})")),
+                (of.clone(), select(vec!["ceil", "floor", "round"]))
+                    .prop_map(|(of, name)| format!("{of}.{name}()")),
+            ]
+            .boxed()
+        };
         let choice = |of: &BoxedStrategy<String>| {
-            let condition = truth.clone();
+            let (condition, condition_of) = (truth.clone(), truth.clone());
             prop_oneof![
                 (of.clone(), condition.clone()).prop_map(|(of, condition)| format!("{of}.if_({condition})")),
                 (of.clone(), condition).prop_map(|(of, condition)| format!("{of}.filter({condition})")),
                 (of.clone(), of.clone()).prop_map(|(of, other)| format!("{of}.else_({other})")),
+                (of.clone(), condition_of.clone())
+                    .prop_map(|(of, condition)| format!("{of}.null_if({condition})")),
+                vec(of.clone(), 2..5).prop_map(|of| format!("coalesce({})", of.join(", "))),
             ]
             .boxed()
         };
@@ -81,12 +99,21 @@ impl Pieces {
                 (int.clone(), sign.clone(), literal.clone())
                     .prop_map(|(x, sign, y)| format!("({x} {sign} {y})")),
                 choice(&int),
+                bounds(&int),
                 method(&int),
                 int.clone().prop_map(|x| format!("{x}.sum()")),
                 int.clone().prop_map(|x| format!("(-{x})")),
                 any.clone().prop_map(|of| format!("{of}.count()")),
                 truth.clone().prop_map(|of| format!("{of}.count_if()")),
-                text.clone().prop_map(|of| format!("{of}.len()")),
+                (text.clone(), select(vec!["len", "length"])).prop_map(|(of, name)| format!("{of}.{name}()")),
+                list.clone().prop_map(|of| format!("{of}.length()")),
+                (any.clone(), select(vec!["weekday()", "minute()", "seconds_since(\"2026-01-01\")"]))
+                    .prop_map(|(of, name)| format!("{of}.time().{name}")),
+                (any.clone(), any.clone()).prop_map(|(of, other)| {
+                    format!(
+                        "({of}.time() - {other}.time().last() + \"1.5s\").hash().clamp(max=9).cast(\"i64\")"
+                    )
+                }),
             ]
             .boxed(),
             float: prop_oneof![
@@ -95,12 +122,16 @@ impl Pieces {
                     .prop_map(|(x, sign, y)| format!("({x} {sign} {y})")),
                 (int.clone(), sign, float.clone()).prop_map(|(x, sign, y)| format!("({x} {sign} {y})")),
                 choice(&float),
+                bounds(&float),
+                (float.clone(), select(vec!["exp()", "sqrt()", "powf(0.5)"]))
+                    .prop_map(|(x, name)| format!("{x}.{name}")),
+                (int.clone(), float.clone()).prop_map(|(x, y)| format!("{x}.powf({y})")),
                 method(&float),
-                select(vec!["sum", "mean"]).prop_flat_map({
+                select(vec!["sum", "mean", "variance", "stddev"]).prop_flat_map({
                     let (int, float) = (int.clone(), float.clone());
                     move |name| match name {
-                        "mean" => prop_oneof![int.clone(), float.clone()]
-                            .prop_map(|x| format!("{x}.mean()"))
+                        "mean" | "variance" | "stddev" => prop_oneof![int.clone(), float.clone()]
+                            .prop_map(move |x| format!("{x}.{name}()"))
                             .boxed(),
                         _ => float.clone().prop_map(|x| format!("{x}.sum()")).boxed(),
                     }
@@ -112,6 +143,9 @@ impl Pieces {
                 choice(&text),
                 method(&text),
                 text.clone().prop_map(|of| format!("{of}.upper()")),
+                (text.clone(), int.clone(), literal.clone())
+                    .prop_map(|(of, start, end)| format!("{of}.substring({start}, {end})")),
+                (list.clone(), int.clone()).prop_map(|(of, at)| format!("{of}[{at}]")),
             ]
             .boxed(),
             truth: prop_oneof![
@@ -126,6 +160,13 @@ impl Pieces {
                 any.clone().prop_map(|of| format!("{of}.is_null()")),
                 any.prop_map(|of| format!("{of}.is_not_null()")),
                 choice(&truth),
+            ]
+            .boxed(),
+            list: prop_oneof![
+                list.clone(),
+                choice(&list),
+                (list.clone(), select(vec!["first", "last"])).prop_map(|(of, name)| format!("{of}.{name}()")),
+                (list.clone(), list).prop_map(|(of, other)| format!("{of}.union({other})")),
             ]
             .boxed(),
         }
@@ -147,6 +188,7 @@ impl Pieces {
             float: under(&self.float),
             text: under(&self.text),
             truth: under(&self.truth),
+            list: under(&self.list),
         }
     }
 

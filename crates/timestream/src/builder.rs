@@ -88,7 +88,7 @@ impl Timestream {
         self.map(|left| ExprKind::Binary { op, left, right: Box::new(right) })
     }
 
-    fn call<const N: usize>(self, function: &str, args: [Self; N]) -> Self {
+    fn call(self, function: &str, args: impl IntoIterator<Item = Self>) -> Self {
         let args = args.into_iter().map(|arg| Some(Arg { name: None, value: arg.expr? }));
         let Some(args) = args.collect::<Option<Vec<_>>>() else { return Self { expr: None } };
         self.map(|receiver| ExprKind::Call { receiver: Some(receiver), function: ident(function), args })
@@ -185,15 +185,64 @@ calls! {
     "The least of the key's values so far." min();
     "The greatest of the key's values so far." max();
     "The mean of the key's values so far." mean();
+    "The population variance of the key's values so far." variance();
+    "The population standard deviation of the key's values so far." stddev();
+    "The time of each point." time();
+    "The whole seconds from one moment to another." seconds_since(since);
+    "The year of a moment." year();
+    "The month of a moment." month();
+    "The day of a moment in its month." day();
+    "The hour of a moment." hour();
+    "The minute of a moment." minute();
+    "The day of a moment in its week." weekday();
     "The key's first value that was not null." first();
     "The key's newest value that was not null." last();
     "Whether there is no value." is_null();
     "Whether there is a value." is_not_null();
     "The value where a condition is true, else null." if_(condition);
     "The value, or another where there is none." else_(default);
+    "The value where a condition is false, else null." null_if(condition);
+    "The least whole number that is not below a number." ceil();
+    "The greatest whole number that is not above a number." floor();
+    "The whole number nearest to a number." round();
+    "Euler's number to a power." exp();
+    "A number to the power of another." powf(power);
+    "The square root of a number." sqrt();
+    "The number, or the bound that it is beyond." clamp(min, max);
+    "The greater of two values." greatest(other);
+    "The lesser of two values." least(other);
+    "The record of a stream's or struct's fields, and further ones." extend(fields);
+    "The characters of a text from one place up to another." substring(start, end);
+    "The number of items of a list, or of characters of a text." length();
+    "The items of the lists in a list, one after the other." flatten();
+    "The distinct items of two lists." union(other);
     "The number of characters of a text." len();
     "The text in lower case." lower();
     "The text in upper case." upper();
+}
+
+/// Methods that take any number of arguments, one at least.
+macro_rules! lists {
+    ($($summary:literal $name:ident($args:ident);)*) => {
+        impl Timestream {
+            $(
+                #[doc = $summary]
+                #[must_use]
+                pub fn $name<T: Into<Self>>(self, $args: impl IntoIterator<Item = T>) -> Self {
+                    self.call(stringify!($name), $args.into_iter().map(Into::into))
+                }
+            )*
+        }
+
+        #[cfg(test)]
+        const LISTS: &[(&str, &str)] = &[$((stringify!($name), $summary)),*];
+    };
+}
+
+lists! {
+    "The first of several values that is not null." coalesce(others);
+    "The record of some of a stream's or struct's fields." select(names);
+    "The record of all but some of a stream's or struct's fields." remove(names);
 }
 
 /// Methods that are operators, named as the functions they mean.
@@ -327,7 +376,7 @@ mod tests {
 
     #[test]
     fn every_function_of_the_registry_is_a_method_with_its_summary() {
-        let named: BTreeMap<_, _> = CALLS.iter().chain(OPERATORS).copied().collect();
+        let named: BTreeMap<_, _> = CALLS.iter().chain(LISTS).chain(OPERATORS).copied().collect();
         for function in functions::all() {
             match function.name {
                 "neg" | "not" | "index" => {}

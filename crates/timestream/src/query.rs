@@ -81,6 +81,8 @@ pub enum Op {
     Cast,
     /// A struct of the arguments, with these field names.
     Record(Vec<String>),
+    /// The time of each point of the argument, as a timestamp. One argument.
+    Time,
     /// Arguments: value, predicate. The points of their union at which the predicate is true.
     Filter,
     /// Arguments: value, key. The value's points (joined with the key's) under the key; the node's grouping says which.

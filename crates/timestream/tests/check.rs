@@ -144,10 +144,23 @@ fn types_are_as_the_rules_say() {
         ("posts.record.images[0].size", "u32"),
         ("1 + 2 + meters.small", "i64"),
         ("9223372036854775808 + meters.whole", "u64"),
+        ("meters.small.coalesce(null, 1, 300)", "i64"),
+        ("meters.small.coalesce(meters.byte, meters.level)", "f64"),
+        ("meters.small.clamp(0)", "i8"),
+        ("meters.level.round()", "f32"),
+        ("meters.small.sqrt()", "f64"),
+        ("meters.did.greatest(\"x\")", "utf8"),
+        ("posts.record.langs.union(null)", "list<utf8>"),
     ] {
         let query = checked(text);
         assert_eq!(types::name(&query.nodes[query.root].data_type), found, "{text}");
     }
+}
+
+#[test]
+fn records_of_fields_of_records_do_not_seem_wide() {
+    let text = format!("posts{}.count()", ".extend({ n: seq }).remove(\"n\")".repeat(40));
+    assert!(checked(&text).nodes.len() < 1000);
 }
 
 #[test]

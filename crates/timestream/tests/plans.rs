@@ -119,6 +119,10 @@ fn only_conditions_that_every_use_demands_are_tests() {
         ("{ a: posts.filter(seq > 1).uri, b: likes.uri }", 1),
         ("{ a: posts.filter(seq > 1).uri, b: meters.small }", 0),
         ("posts.seq.is_null().filter(posts.seq > 1)", 1),
+        ("posts.filter(seq > 1).time()", 1),
+        ("posts.time().filter(posts.seq > 1)", 1),
+        ("posts.count().time().filter(posts.seq > 1)", 0),
+        ("posts.filter(seq > 1).select(\"uri\", \"did\")", 1),
     ] {
         let plan = planned(text);
         let found: usize = plan.scans.iter().map(|scan| scan.tests.len()).sum();

@@ -103,6 +103,25 @@ class Functions:
         """
         return self._call("mean", self, input=self)
 
+    def variance(self) -> Timestream:
+        """The population variance of the key's values so far.
+
+        The mean square of the distances from the mean. Null below two values. By Welford's method
+        as f64, in the order of the points.
+
+        ``variance<N: number>(values: N) -> f64``
+        """
+        return self._call("variance", self, input=self)
+
+    def stddev(self) -> Timestream:
+        """The population standard deviation of the key's values so far.
+
+        The square root of the variance. Null below two values.
+
+        ``stddev<N: number>(values: N) -> f64``
+        """
+        return self._call("stddev", self, input=self)
+
     def first(self) -> Timestream:
         """The key's first value that was not null.
 
@@ -123,20 +142,20 @@ class Functions:
         return self._call("last", self, input=self)
 
     def add(self, y: Arg) -> Timestream:
-        """The sum of two numbers.
+        """The sum of two numbers, or a moment so much later.
 
         Null where one is null. A whole number beside a float becomes a float. An overflow of whole
-        numbers is null and counted.
+        numbers, moments or lengths of time is null and counted.
 
         ``add<N: number>(x: N, y: N) -> N``
         """
         return self._call("add", self, y, input=self)
 
     def sub(self, y: Arg) -> Timestream:
-        """The difference of two numbers.
+        """The difference of two numbers or moments, or a moment so much earlier.
 
-        Null where one is null. An overflow of whole numbers, as below 0 of unsigned ones, is null
-        and counted.
+        Null where one is null. An overflow of whole numbers, as below 0 of unsigned ones, of
+        moments or lengths of time is null and counted.
 
         ``sub<N: number>(x: N, y: N) -> N``
         """
@@ -180,6 +199,94 @@ class Functions:
         ``neg<N: signed>(x: N) -> N``
         """
         return self._call("neg", self, input=self)
+
+    def ceil(self) -> Timestream:
+        """The least whole number that is not below a number.
+
+        It keeps its type: a float is rounded up, a whole number is itself.
+
+        ``ceil<N: number>(x: N) -> N``
+        """
+        return self._call("ceil", self, input=self)
+
+    def floor(self) -> Timestream:
+        """The greatest whole number that is not above a number.
+
+        It keeps its type: a float is rounded down, a whole number is itself.
+
+        ``floor<N: number>(x: N) -> N``
+        """
+        return self._call("floor", self, input=self)
+
+    def round(self) -> Timestream:
+        """The whole number nearest to a number.
+
+        Halves go away from zero: 0.5 becomes 1.0, -0.5 becomes -1.0. It keeps its type; a whole
+        number is itself.
+
+        ``round<N: number>(x: N) -> N``
+        """
+        return self._call("round", self, input=self)
+
+    def exp(self) -> Timestream:
+        """Euler's number to a power.
+
+        Whole numbers become floats. The last digit may depend on the machine's mathematical
+        library.
+
+        ``exp(power: f64) -> f64``
+        """
+        return self._call("exp", self, input=self)
+
+    def powf(self, power: Arg) -> Timestream:
+        """A number to the power of another.
+
+        Whole numbers become floats. As IEEE 754 says: anything to the power 0 is 1, a negative
+        number to a power that is not whole is NaN. The last digit may depend on the machine's
+        mathematical library.
+
+        ``powf(base: f64, power: f64) -> f64``
+        """
+        return self._call("powf", self, power, input=self)
+
+    def sqrt(self) -> Timestream:
+        """The square root of a number.
+
+        Whole numbers become floats. Of a number below 0 it is NaN.
+
+        ``sqrt(x: f64) -> f64``
+        """
+        return self._call("sqrt", self, input=self)
+
+    def clamp(self, min: Arg = None, max: Arg = None) -> Timestream:
+        """The number, or the bound that it is beyond.
+
+        A bound that is left out, null or NaN is no bound. Null where the number is null, and where
+        `max` is below `min`.
+
+        ``clamp<N: number>(x: N, min: N?, max: N?) -> N``
+        """
+        return self._call("clamp", self, input=self, min=min, max=max)
+
+    def greatest(self, y: Arg) -> Timestream:
+        """The greater of two values.
+
+        Null where one is null. Of a number and NaN it is the number, of equal values the first.
+        Text goes by bytes.
+
+        ``greatest<T: ordered>(x: T, y: T) -> T``
+        """
+        return self._call("greatest", self, y, input=self)
+
+    def least(self, y: Arg) -> Timestream:
+        """The lesser of two values.
+
+        Null where one is null. Of a number and NaN it is the number, of equal values the first.
+        Text goes by bytes.
+
+        ``least<T: ordered>(x: T, y: T) -> T``
+        """
+        return self._call("least", self, y, input=self)
 
     def eq(self, y: Arg) -> Timestream:
         """Whether two values are equal.
@@ -304,6 +411,24 @@ class Functions:
         """
         return self._call("else_", self, default, input=self)
 
+    def null_if(self, condition: Arg) -> Timestream:
+        """The value where a condition is false, else null.
+
+        Null where the condition is true or null.
+
+        ``null_if<T: any>(value: T, condition: bool) -> T``
+        """
+        return self._call("null_if", self, condition, input=self)
+
+    def coalesce(self, *others: Arg) -> Timestream:
+        """The first of several values that is not null.
+
+        Takes any number of values. Null only where all are null.
+
+        ``coalesce<T: any>(value: T, others: T...) -> T``
+        """
+        return self._call("coalesce", self, *others, input=self)
+
     def len(self) -> Timestream:
         """The number of characters of a text.
 
@@ -331,6 +456,18 @@ class Functions:
         """
         return self._call("upper", self, input=self)
 
+    def substring(self, start: Arg = None, end: Arg = None) -> Timestream:
+        """The characters of a text from one place up to another.
+
+        Places are counted from 0, negative ones from the end: -1 is the last character. The
+        character at `end` is not part of it. A bound that is left out or null is no bound; what
+        lies beyond the text is cut off; a text that ends before it starts is empty. Null where the
+        text is null.
+
+        ``substring(text: utf8, start: i64?, end: i64?) -> utf8``
+        """
+        return self._call("substring", self, input=self, start=start, end=end)
+
     def index(self, index: Arg) -> Timestream:
         """An item of a list, counted from 0.
 
@@ -340,3 +477,105 @@ class Functions:
         ``index<T: any>(list: list<T>, index: i64) -> T``
         """
         return self._call("index", self, index, input=self)
+
+    def length(self) -> Timestream:
+        """The number of items of a list, or of characters of a text.
+
+        Items that are null count. Of a text it is the same as `len`. Null where the list or text
+        is null.
+
+        ``length<T: any>(value: list<T>) -> i64``
+        """
+        return self._call("length", self, input=self)
+
+    def flatten(self) -> Timestream:
+        """The items of the lists in a list, one after the other.
+
+        One level is taken away. A null among the lists has no items; null where the whole is null.
+
+        ``flatten<T: any>(lists: list<list<T>>) -> list<T>``
+        """
+        return self._call("flatten", self, input=self)
+
+    def union(self, other: Arg) -> Timestream:
+        """The distinct items of two lists.
+
+        In the order in which they first stand, null among them. A null list has no items, so the
+        union is never null.
+
+        ``union<T: any>(list: list<T>, other: list<T>) -> list<T>``
+        """
+        return self._call("union", self, other, input=self)
+
+    def time(self) -> Timestream:
+        """The time of each point.
+
+        Never null at its own points, whatever the value there. Of a value that holds between
+        points it is the time of its newest point.
+
+        ``time<T: any>(stream: T) -> timestamp``
+        """
+        return self._call("time", self, input=self)
+
+    def seconds_since(self, since: Arg) -> Timestream:
+        """The whole seconds from one moment to another.
+
+        Cut towards zero; negative where `since` is the later one. Null where one is null.
+
+        ``seconds_since(time: timestamp, since: timestamp) -> i64``
+        """
+        return self._call("seconds_since", self, since, input=self)
+
+    def year(self) -> Timestream:
+        """The year of a moment.
+
+        In UTC. Null where the moment is null.
+
+        ``year(time: timestamp) -> i64``
+        """
+        return self._call("year", self, input=self)
+
+    def month(self) -> Timestream:
+        """The month of a moment.
+
+        1 to 12, in UTC. Null where the moment is null.
+
+        ``month(time: timestamp) -> i64``
+        """
+        return self._call("month", self, input=self)
+
+    def day(self) -> Timestream:
+        """The day of a moment in its month.
+
+        1 to 31, in UTC. Null where the moment is null.
+
+        ``day(time: timestamp) -> i64``
+        """
+        return self._call("day", self, input=self)
+
+    def hour(self) -> Timestream:
+        """The hour of a moment.
+
+        0 to 23, in UTC. Null where the moment is null.
+
+        ``hour(time: timestamp) -> i64``
+        """
+        return self._call("hour", self, input=self)
+
+    def minute(self) -> Timestream:
+        """The minute of a moment.
+
+        0 to 59, in UTC. Null where the moment is null.
+
+        ``minute(time: timestamp) -> i64``
+        """
+        return self._call("minute", self, input=self)
+
+    def weekday(self) -> Timestream:
+        """The day of a moment in its week.
+
+        0 is Monday, 6 is Sunday, in UTC. Null where the moment is null.
+
+        ``weekday(time: timestamp) -> i64``
+        """
+        return self._call("weekday", self, input=self)

@@ -19,10 +19,10 @@ pub(super) fn functions(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
         about.set_item("details", function.details)?;
         about.set_item("family", format!("{:?}", function.family))?;
         let known = registry::signature_of(function);
-        let params: Vec<(&str, bool)> = known
+        let params: Vec<(&str, bool, bool)> = known
             .into_iter()
             .flat_map(|signature| &signature.params)
-            .map(|signature::Param { name, optional, .. }| (name.as_str(), *optional))
+            .map(|signature::Param { name, optional, repeated, .. }| (name.as_str(), *optional, *repeated))
             .collect();
         about.set_item("params", params)?;
         all.append(about)?;

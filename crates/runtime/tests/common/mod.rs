@@ -217,6 +217,7 @@ pub(crate) const fn function(
     Function {
         name,
         aliases: &[],
+        also: &[],
         operator: None,
         signature: "",
         summary: "",

@@ -26,6 +26,8 @@ pub(super) fn make(name: &str, out: &DataType) -> Result<State, ReferenceError> 
         }),
         "sum" => summing(out.clone()),
         "mean" => averaging(),
+        "variance" => spreading(|variance| variance),
+        "stddev" => spreading(f64::sqrt),
         _ => return Err(ReferenceError::Unknown(format!("aggregation `{name}`"))),
     })
 }
@@ -98,5 +100,25 @@ fn averaging() -> State {
             count += 1.0;
         }
         if count > 0.0 { Val::Float(sum / count) } else { Val::Null }
+    })
+}
+
+/// The mean square of the distances from the mean, null below two values. Of the ways to keep it, which differ in the last
+/// digits, the rules name Welford's: each value moves the mean by its share, and adds the product of its distances from the
+/// mean before and after.
+fn spreading(shown: fn(f64) -> f64) -> State {
+    let mut seen = 0.0;
+    let (mut mean, mut squares) = (0.0, 0.0);
+    Box::new(move |args, _| {
+        let value = match args[0] {
+            Val::Int(value) => value as f64,
+            Val::Float(value) => value,
+            _ => return if seen < 2.0 { Val::Null } else { Val::Float(shown(squares / seen)) },
+        };
+        seen += 1.0;
+        let before = mean;
+        mean = before + (value - before) / seen;
+        squares += (value - before) * (value - mean);
+        if seen < 2.0 { Val::Null } else { Val::Float(shown(squares / seen)) }
     })
 }

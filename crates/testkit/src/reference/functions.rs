@@ -59,10 +59,95 @@ pub(super) fn call(
                 value.clone()
             }
         }
+        // 2.2: null where its condition is not false.
+        ("null_if", [value, condition]) if *condition == Val::Bool(false) => value.clone(),
+        ("null_if", [_, _]) => Val::Null,
+        ("coalesce", values) => values.iter().find(|value| !value.is_null()).cloned().unwrap_or(Val::Null),
+        ("ceil" | "floor" | "round", [Val::Float(x)]) => {
+            let (below, rest) = (x - x.rem_euclid(1.0), x.rem_euclid(1.0));
+            let rounded = match name {
+                // Beyond 2^52 every float is whole.
+                _ if x.is_nan() || x.abs() >= 4_503_599_627_370_496.0 || rest == 0.0 => *x,
+                "ceil" => below + 1.0,
+                "floor" => below,
+                _ if rest > 0.5 || (rest == 0.5 && *x > 0.0) => below + 1.0,
+                _ => below,
+            };
+            // What is rounded to zero keeps its sign.
+            Val::Float(if rounded == 0.0 { 0.0_f64.copysign(*x) } else { rounded })
+        }
+        ("ceil" | "floor" | "round", [x]) => x.clone(),
+        ("exp", [Val::Float(x)]) => Val::Float(x.exp()),
+        ("sqrt", [Val::Float(x)]) => Val::Float(x.sqrt()),
+        ("powf", [Val::Float(x), Val::Float(y)]) => Val::Float(x.powf(*y)),
+        ("exp" | "sqrt", [_]) | ("powf", [_, _]) => Val::Null,
+        ("greatest" | "least", [Val::Null, _] | [_, Val::Null]) => Val::Null,
+        ("greatest" | "least", [x, y]) => match (x, y) {
+            (Val::Float(x), number) if x.is_nan() => number.clone(),
+            (number, Val::Float(y)) if y.is_nan() => number.clone(),
+            _ if (name == "greatest" && y > x) || (name == "least" && y < x) => y.clone(),
+            _ => x.clone(),
+        },
+        ("clamp", [Val::Null, _, _]) => Val::Null,
+        ("clamp", [value, min, max]) => {
+            let is_less = |x: &Val, y: &Val| compare(x, y, Ordering::is_lt) == Val::Bool(true);
+            if is_less(max, min) {
+                Val::Null
+            } else if is_less(value, min) {
+                min.clone()
+            } else if is_less(max, value) {
+                max.clone()
+            } else {
+                value.clone()
+            }
+        }
+        ("seconds_since", [Val::Time(time), Val::Time(since)]) => {
+            Val::Int((i128::from(*time) - i128::from(*since)) / 1_000_000_000)
+        }
+        ("seconds_since", [_, _]) => Val::Null,
+        ("year" | "month" | "day" | "hour" | "minute" | "weekday", [value]) => calendar(name, value),
         // 2.5: characters, not bytes.
         ("len", [Val::Text(text)]) => Val::Int(text.chars().count() as i128),
         ("lower", [Val::Text(text)]) => Val::Text(text.to_lowercase()),
         ("upper", [Val::Text(text)]) => Val::Text(text.to_uppercase()),
+        ("substring", [Val::Text(text), start, end]) => {
+            let characters: Vec<char> = text.chars().collect();
+            let count = characters.len() as i128;
+            // 2.5: from the end where negative, no bound where null.
+            let place = |bound: &Val, none: i128| match bound {
+                Val::Int(at) if *at < 0 => (count + at).max(0),
+                Val::Int(at) => *at,
+                _ => none,
+            };
+            let (start, end) = (place(start, 0), place(end, count));
+            let inside = |at: &usize| (start..end).contains(&(*at as i128));
+            Val::Text((0..characters.len()).filter(inside).map(|at| characters[at]).collect())
+        }
+        ("length", [Val::Text(text)]) => Val::Int(text.chars().count() as i128),
+        ("length", [Val::List(items)]) => Val::Int(items.len() as i128),
+        ("flatten", [Val::List(lists)]) => {
+            let mut all = Vec::new();
+            for list in lists {
+                if let Val::List(items) = list {
+                    all.extend(items.iter().cloned());
+                }
+            }
+            Val::List(all)
+        }
+        ("substring", [Val::Null, _, _]) | ("length" | "flatten", [Val::Null]) => Val::Null,
+        // 2.5: a null list is an empty one.
+        ("union", lists) => {
+            let mut all: Vec<Val> = Vec::new();
+            for list in lists {
+                let Val::List(items) = list else { continue };
+                for item in items {
+                    if !all.contains(item) {
+                        all.push(item.clone());
+                    }
+                }
+            }
+            Val::List(all)
+        }
         ("len" | "lower" | "upper", [Val::Null]) => Val::Null,
         ("index", [list, Val::Int(index)]) => list.item(*index),
         ("index", [_, Val::Null]) => Val::Null,
@@ -86,6 +171,13 @@ fn arithmetic(name: &str, x: &Val, y: &Val, out: &DataType, warnings: &mut Warni
             out,
             warnings,
         ),
+        (Val::Time(x) | Val::Duration(x), Val::Time(y) | Val::Duration(y)) => {
+            let (x, y) = (i128::from(*x), i128::from(*y));
+            match fit_duration(if name == "add" { x + y } else { x - y }, warnings) {
+                Val::Duration(nanos) if matches!(out, DataType::Timestamp(..)) => Val::Time(nanos),
+                other => other,
+            }
+        }
         (Val::Float(x), Val::Float(y)) => Val::Float(match (name, out) {
             ("add", DataType::Float32) => f64::from(*x as f32 + *y as f32),
             ("sub", DataType::Float32) => f64::from(*x as f32 - *y as f32),
@@ -100,6 +192,21 @@ fn arithmetic(name: &str, x: &Val, y: &Val, out: &DataType, warnings: &mut Warni
         }),
         _ => Val::Null,
     }
+}
+
+/// A part of a moment in UTC; a week starts with Monday, which is 0.
+fn calendar(part: &str, value: &Val) -> Val {
+    let Val::Time(nanos) = value else { return Val::Null };
+    let Ok(moment) = jiff::Timestamp::from_nanosecond(i128::from(*nanos)) else { return Val::Null };
+    let moment = jiff::tz::TimeZone::UTC.to_datetime(moment);
+    Val::Int(match part {
+        "year" => moment.year().into(),
+        "month" => moment.month().into(),
+        "day" => moment.day().into(),
+        "hour" => moment.hour().into(),
+        "minute" => moment.minute().into(),
+        _ => moment.weekday().to_monday_zero_offset().into(),
+    })
 }
 
 /// A whole number in a type, or null and counted.

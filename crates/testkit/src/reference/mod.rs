@@ -167,6 +167,11 @@ fn evaluate(
             map(&args, holds, |values| functions::call(function.name, &values, out, warnings))
         }
         Op::Cast => map(&args, holds, |values| functions::cast(&values[0], types[0], out, warnings)),
+        Op::Time => {
+            let timed = join(&args).into_iter();
+            let timed = timed.map(|(point, _)| Point { value: Val::Time(point.place.0), ..point });
+            Ok(Stream::Points { points: timed.collect(), holds })
+        }
         Op::Record(names) => {
             map(&args, holds, |values| Ok(Val::Struct(names.iter().cloned().zip(values).collect())))
         }

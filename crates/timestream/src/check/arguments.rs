@@ -1,5 +1,7 @@
 //! Arguments against a signature: which is which, one type for each variable, and the casts that make them so.
 
+use std::sync::LazyLock;
+
 use arrow_schema::DataType;
 
 use super::literal::{self, Fit};
@@ -9,7 +11,7 @@ use crate::functions::signature::{Class, Param, Signature, Type};
 use crate::functions::{self, Function};
 use crate::query::Span;
 use crate::scalar::Scalar;
-use crate::syntax::{Expr, Ident};
+use crate::syntax::{Expr, ExprKind, Ident};
 use crate::types;
 
 /// An argument as it was given.
@@ -23,7 +25,10 @@ pub(super) struct Given<'a> {
     pub(super) expr: &'a Expr,
 }
 
-/// The arguments in the order of the parameters. What is left out is missing at the end.
+/// What stands for an argument that is left out.
+static LEFT_OUT: LazyLock<Expr> = LazyLock::new(|| Expr::new(ExprKind::Literal(Scalar::Null), 0..0));
+
+/// The arguments in the order of the parameters, a null for each that is left out.
 pub(super) fn arrange<'a>(
     function: &Function,
     given: Vec<Given<'a>>,
@@ -33,7 +38,12 @@ pub(super) fn arrange<'a>(
     let name = function.name;
     let params = &signature.params;
     let mut placed: Vec<Option<Given<'a>>> = params.iter().map(|_| None).collect();
+    let mut further = Vec::new();
     for (at, argument) in given.into_iter().enumerate() {
+        if argument.name.is_none() && at >= params.len() && signature.param(at).is_some() {
+            further.push(argument);
+            continue;
+        }
         let place = match argument.name {
             None => Some(at).filter(|at| *at < params.len()),
             Some(Ident { name: wanted, span }) => {
@@ -62,7 +72,8 @@ pub(super) fn arrange<'a>(
         let message = format!("`{name}` needs an argument: `{}`", param.name);
         return Err(QueryError::new(span.clone(), message).note(function.signature));
     }
-    Ok(placed.into_iter().flatten().collect())
+    let left_out = || Given { name: None, value: Value::Literal(Scalar::Null), expr: &LEFT_OUT };
+    Ok(placed.into_iter().map(|given| given.unwrap_or_else(left_out)).chain(further).collect())
 }
 
 /// An argument that must be a text in quotes.
@@ -88,15 +99,50 @@ impl<'a> Checker<'a> {
         given: &[Given<'a>],
         span: &Span,
     ) -> Result<(Vec<usize>, DataType), QueryError> {
-        let signature = functions::signature_of(function).ok_or_else(|| defect(function, span))?;
+        let signature = self.chosen(function, given).ok_or_else(|| defect(function, span))?;
         let bound = self.bind(function, signature, given)?;
         let mut nodes = Vec::new();
-        for (param, argument) in signature.params.iter().zip(given) {
+        for (param, argument) in signature.pairs(given) {
             let takes = self.takes(&param.takes, argument, &bound).ok_or_else(|| defect(function, span))?;
             nodes.push(self.convert(function, param, argument, &takes)?);
         }
         let gives = signature.result.with(&bound).ok_or_else(|| defect(function, span))?;
         Ok((nodes, gives))
+    }
+
+    /// The signature that the arguments fit: the first of those that take them, or one that takes them but for a text that cannot
+    /// be read; else the first, whose errors say what is wrong.
+    fn chosen(&self, function: &Function, given: &[Given<'a>]) -> Option<&'static Signature> {
+        let all = functions::signatures_of(function);
+        let fits = |signature: &Signature, unreadable: bool| {
+            signature.pairs(given).all(|(param, argument)| match &argument.value {
+                Value::Node(node) => {
+                    let actual = &self.graph.node(*node).data_type;
+                    match inside(&param.takes, actual) {
+                        Some((Type::Variable(at), of)) => signature.variables[*at].1.admits(of).is_some(),
+                        Some((Type::Exactly(takes), of)) => types::common(of, takes).as_ref() == Some(takes),
+                        Some(_) => true,
+                        None => false,
+                    }
+                }
+                Value::Literal(Scalar::Null) => true,
+                Value::Literal(literal) => match &param.takes {
+                    Type::Variable(at) => {
+                        signature.variables[*at].1.admits(&literal::natural_type(literal)).is_some()
+                    }
+                    Type::Exactly(takes) => match literal::fit(literal, takes) {
+                        Fit::As(shared) => shared == *takes,
+                        Fit::Unreadable => unreadable,
+                        Fit::Not => false,
+                    },
+                    Type::List(_) | Type::Depends => false,
+                },
+            })
+        };
+        let found = all.iter().find(|signature| fits(signature, false));
+        // Two texts are no badly written moments.
+        let typed = given.iter().any(|argument| matches!(argument.value, Value::Node(_)));
+        found.or_else(|| all.iter().find(|signature| typed && fits(signature, true))).or_else(|| all.first())
     }
 
     /// The type of each variable: what holds the values of all arguments in its places.
@@ -108,18 +154,19 @@ impl<'a> Checker<'a> {
     ) -> Result<Vec<DataType>, QueryError> {
         let mut bound: Vec<Option<DataType>> = vec![None; signature.variables.len()];
         // Columns first: a literal takes their type.
-        for (param, argument) in signature.params.iter().zip(given) {
+        for (param, argument) in signature.pairs(given) {
             let Value::Node(node) = argument.value else { continue };
             let actual = &self.graph.node(node).data_type;
-            let (variable, actual) = match &param.takes {
-                Type::Variable(variable) => (*variable, actual),
-                Type::List(item) => match (item.as_ref(), types::item(actual)) {
-                    (Type::Variable(variable), Some(item)) => (*variable, item),
-                    (_, Some(_)) => continue,
-                    (_, None) => return Err(self.mismatch(function, argument, "a list")),
-                },
-                Type::Exactly(_) | Type::Depends => continue,
+            let Some(takes) = inside(&param.takes, actual) else {
+                let lists = if inside(&param.takes, &types::list(DataType::Null)).is_none() {
+                    " of lists"
+                } else {
+                    ""
+                };
+                return Err(self.mismatch(function, argument, &format!("a list{lists}")));
             };
+            let (Type::Variable(variable), actual) = takes else { continue };
+            let variable = *variable;
             let class = signature.variables[variable].1;
             let admitted = class.admits(actual).ok_or_else(|| self.misfit(function, argument, class))?;
             let shared = match &bound[variable] {
@@ -128,7 +175,7 @@ impl<'a> Checker<'a> {
             };
             bound[variable] = Some(shared.ok_or_else(|| self.incompatible(function, given, argument))?);
         }
-        for (param, argument) in signature.params.iter().zip(given) {
+        for (param, argument) in signature.pairs(given) {
             let (Value::Literal(literal), Type::Variable(variable)) = (&argument.value, &param.takes) else {
                 continue;
             };
@@ -223,11 +270,31 @@ impl<'a> Checker<'a> {
     }
 
     fn incompatible(&self, function: &Function, given: &[Given<'a>], argument: &Given<'a>) -> QueryError {
-        let found: Vec<_> = given.iter().map(|argument| self.found(argument)).collect();
+        let given = given.iter().filter(|argument| !std::ptr::eq(argument.expr, &*LEFT_OUT));
+        let found: Vec<_> = given.map(|argument| self.found(argument)).collect();
         let message =
             format!("Incompatible argument types: {} is given {}", spoken(function), found.join(" and "));
         QueryError::new(argument.expr.span.clone(), message).note(function.signature)
     }
+}
+
+impl Signature {
+    /// Each argument with the parameter that takes it.
+    fn pairs<'s, 'g, 'a>(
+        &'s self,
+        given: &'g [Given<'a>],
+    ) -> impl Iterator<Item = (&'s Param, &'g Given<'a>)> + use<'s, 'g, 'a> {
+        given.iter().enumerate().filter_map(|(at, argument)| Some((self.param(at)?, argument)))
+    }
+}
+
+/// What a parameter takes within its lists, and what an argument's lists hold there; none where it has fewer.
+fn inside<'t>(mut takes: &'t Type, mut actual: &'t DataType) -> Option<(&'t Type, &'t DataType)> {
+    while let Type::List(item) = takes {
+        takes = item;
+        actual = types::item(actual)?;
+    }
+    Some((takes, actual))
 }
 
 /// A function as it is written.

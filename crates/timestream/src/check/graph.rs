@@ -49,6 +49,7 @@ enum OpKey {
     Field(String),
     Call(&'static str),
     Cast(DataType),
+    Time,
     Record(Vec<String>),
     Filter,
     WithKey(Arc<str>),
@@ -216,6 +217,7 @@ impl Graph {
                 Op::Call(function) => OpKey::Call(function.name),
                 Op::Cast => OpKey::Cast(node.data_type.clone()),
                 Op::Record(names) => OpKey::Record(names.clone()),
+                Op::Time => OpKey::Time,
                 Op::Filter => OpKey::Filter,
                 Op::WithKey => {
                     OpKey::WithKey(node.grouping.as_ref().map_or("".into(), |group| group.name.clone()))
@@ -232,7 +234,8 @@ impl Graph {
             depth: 1 + args().map(|size| size.depth).max().unwrap_or(0),
             width: match node.op {
                 Op::Record(_) => 1 + args().map(|size| size.width).sum::<usize>(),
-                Op::Stream(_) => width(&node.data_type),
+                // A field is not as wide as what it is of: records made of records' fields would seem to grow without end.
+                Op::Stream(_) | Op::Field(_) | Op::Time => width(&node.data_type),
                 _ => args().map(|size| size.width).max().unwrap_or(1),
             },
         };

@@ -6,6 +6,7 @@
 mod arguments;
 mod graph;
 mod literal;
+mod records;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -328,6 +329,13 @@ impl<'a> Checker<'a> {
                 })?;
                 self.cast(value, to, span)
             }
+            FunctionKind::Form(Form::Select) => self.select(function, &matched, span),
+            FunctionKind::Form(Form::Remove) => self.remove(function, &matched, span),
+            FunctionKind::Form(Form::Extend) => self.extend(function, &matched, span),
+            FunctionKind::Form(Form::Time) => {
+                let (nodes, data_type) = self.coerce(function, &matched, span)?;
+                self.graph.add_joined(Op::Time, nodes, data_type, span, Some(function.name))
+            }
             FunctionKind::Form(Form::Filter) => {
                 let (nodes, data_type) = self.coerce(function, &matched, span)?;
                 self.graph.add_joined(Op::Filter, nodes, data_type, span, Some(function.name))
@@ -371,10 +379,10 @@ impl<'a> Checker<'a> {
         matched: &[Given<'a>],
         span: &Span,
     ) -> Result<Value, QueryError> {
-        let [_, key, given @ ..] = matched else { return Err(defect(function, span)) };
-        let name = match given {
-            [grouping, ..] => arguments::text(function, "grouping", grouping)?.to_owned(),
-            [] => key.expr.to_string(),
+        let [_, key, grouping] = matched else { return Err(defect(function, span)) };
+        let name = match &grouping.value {
+            Value::Literal(Scalar::Null) => key.expr.to_string(),
+            _ => arguments::text(function, "grouping", grouping)?.to_owned(),
         };
         let (nodes, data_type) = self.coerce(function, &matched[..2], span)?;
         let key_type = self.graph.node(nodes[1]).data_type.clone();

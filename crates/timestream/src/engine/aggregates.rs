@@ -17,6 +17,7 @@ use super::aggregate::{Aggregate, Batch};
 use super::array::fill;
 use super::error::EngineError;
 use super::slots::{Keep, Slots};
+use super::spread::Spread;
 
 /// `count`: how many points were not null, as i64. Never null from a key's first point on.
 ///
@@ -61,6 +62,33 @@ pub fn mean(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
     Err(EngineError::mismatch("mean", "a number", input))
 }
 
+/// `variance`: of the population, by Welford's method as f64 in the order of the points; null below two values.
+///
+/// # Errors
+/// The input is not a number.
+pub fn variance(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+    spread(input, "variance", |variance| variance)
+}
+
+/// `stddev`: the square root of the variance.
+///
+/// # Errors
+/// The input is not a number.
+pub fn stddev(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+    spread(input, "stddev", f64::sqrt)
+}
+
+fn spread(
+    input: &DataType,
+    what: &'static str,
+    shown: fn(f64) -> f64,
+) -> Result<Box<dyn Aggregate>, EngineError> {
+    if input.is_integer() || input.is_floating() {
+        return Ok(Box::new(Spread::new(what, shown)));
+    }
+    Err(EngineError::mismatch(what, "a number", input))
+}
+
 /// `min`: the least value. Numbers come before NaN; of equal values (-0.0 and 0.0) the first is kept. Text goes by bytes.
 ///
 /// # Errors
@@ -98,7 +126,7 @@ fn kept(input: &DataType, keep: Keep) -> Result<Box<dyn Aggregate>, EngineError>
 }
 
 /// A part of a saved state as the array it must be.
-fn part<'a, T: Array + 'static>(
+pub(super) fn part<'a, T: Array + 'static>(
     state: &'a [ArrayRef],
     index: usize,
     what: &'static str,
@@ -109,7 +137,7 @@ fn part<'a, T: Array + 'static>(
 }
 
 /// The values of a batch as the wide type that is summed.
-fn widened<T: ArrowPrimitiveType>(
+pub(super) fn widened<T: ArrowPrimitiveType>(
     values: &ArrayRef,
     what: &'static str,
 ) -> Result<PrimitiveArray<T>, EngineError> {

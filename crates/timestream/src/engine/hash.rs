@@ -189,6 +189,12 @@ fn canonical(values: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
     true
 }
 
+/// Bytes that are equal for equal values of a type and for no others, null among them; none for types that have none.
+pub(crate) fn identity(values: &dyn Array, row: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    item(values, row, &mut bytes).then_some(bytes)
+}
+
 fn items(values: &dyn Array, start: usize, end: usize, out: &mut Vec<u8>) -> bool {
     out.extend(((end - start) as u64).to_le_bytes());
     (start..end).all(|row| item(values, row, out))

@@ -20,9 +20,11 @@ mod region;
 mod results;
 mod slots;
 mod snapshot;
+mod spread;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};
 pub use error::{EngineError, SnapshotError};
+pub(crate) use hash::identity;
 pub use hash::{SHARDS, hash, shard};
 pub use merge::merge;
 pub use region::{Emitted, RegionOperator};

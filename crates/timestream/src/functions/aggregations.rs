@@ -8,6 +8,7 @@ const AGGREGATION: Function = Function {
     aliases: &[],
     operator: None,
     signature: "",
+    also: &[],
     summary: "",
     details: "",
     examples: &[],
@@ -38,6 +39,22 @@ pub(crate) static COUNT: Function = Function {
         },
     ],
     kind: FunctionKind::Aggregate(aggregates::count),
+    ..AGGREGATION
+};
+
+/// `last`; the planner keeps the times of points by it.
+pub(crate) static LAST: Function = Function {
+    name: "last",
+    signature: "last<T: any>(values: T) -> T",
+    summary: "The key's newest value that was not null.",
+    details: "Null before the first value. It holds between points: beside another stream it is the newest value as of \
+              that stream's points.",
+    examples: &[Example {
+        query: "events.x.last()",
+        events: EVENTS,
+        rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 2\n00:00:03, B, null\n00:00:04, A, 2\n00:00:05, A, 7",
+    }],
+    kind: FunctionKind::Aggregate(aggregates::last),
     ..AGGREGATION
 };
 
@@ -111,6 +128,35 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         ..AGGREGATION
     },
     &Function {
+        name: "variance",
+        signature: "variance<N: number>(values: N) -> f64",
+        summary: "The population variance of the key's values so far.",
+        details: "The mean square of the distances from the mean. Null below two values. By Welford's method as f64, in the \
+                  order of the points.",
+        examples: &[Example {
+            query: "events.x.variance()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 2.25\n00:00:03, B, null\n00:00:04, A, 2.25\n\
+                   00:00:05, A, 4.222222222222222",
+        }],
+        kind: FunctionKind::Aggregate(aggregates::variance),
+        ..AGGREGATION
+    },
+    &Function {
+        name: "stddev",
+        signature: "stddev<N: number>(values: N) -> f64",
+        summary: "The population standard deviation of the key's values so far.",
+        details: "The square root of the variance. Null below two values.",
+        examples: &[Example {
+            query: "events.x.stddev()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 1.5\n00:00:03, B, null\n00:00:04, A, 1.5\n\
+                   00:00:05, A, 2.0548046676563256",
+        }],
+        kind: FunctionKind::Aggregate(aggregates::stddev),
+        ..AGGREGATION
+    },
+    &Function {
         name: "first",
         signature: "first<T: any>(values: T) -> T",
         summary: "The key's first value that was not null.",
@@ -123,18 +169,5 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         kind: FunctionKind::Aggregate(aggregates::first),
         ..AGGREGATION
     },
-    &Function {
-        name: "last",
-        signature: "last<T: any>(values: T) -> T",
-        summary: "The key's newest value that was not null.",
-        details: "Null before the first value. It holds between points: beside another stream it is the newest value as of \
-                  that stream's points.",
-        examples: &[Example {
-            query: "events.x.last()",
-            events: EVENTS,
-            rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 2\n00:00:03, B, null\n00:00:04, A, 2\n00:00:05, A, 7",
-        }],
-        kind: FunctionKind::Aggregate(aggregates::last),
-        ..AGGREGATION
-    },
+    &LAST,
 ];

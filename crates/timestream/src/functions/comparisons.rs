@@ -7,6 +7,7 @@ const COMPARISON: Function = Function {
     aliases: &[],
     operator: None,
     signature: "",
+    also: &[],
     summary: "",
     details: "Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes by its bytes in UTF-8. \
               A text literal beside a moment or a length of time is read as one.",

@@ -8,6 +8,7 @@ pub(crate) static INDEX: Function = Function {
     aliases: &[],
     operator: Some("[]"),
     signature: "index<T: any>(list: list<T>, index: i64) -> T",
+    also: &[],
     summary: "An item of a list, counted from 0.",
     details: "Written `list[0]`. Null where there is no such item: beyond the end, before the start, in no list.",
     examples: &[Example {
@@ -20,4 +21,62 @@ pub(crate) static INDEX: Function = Function {
     kind: FunctionKind::Scalar(eval::index),
 };
 
-pub(super) static FUNCTIONS: &[&Function] = &[&INDEX];
+const LIST: Function = Function {
+    name: "",
+    aliases: &[],
+    operator: None,
+    signature: "",
+    also: &[],
+    summary: "",
+    details: "",
+    examples: &[],
+    strict: true,
+    family: Family::Lists,
+    kind: FunctionKind::Scalar(eval::length),
+};
+
+pub(super) static FUNCTIONS: &[&Function] = &[
+    &INDEX,
+    &Function {
+        name: "length",
+        signature: "length<T: any>(value: list<T>) -> i64",
+        also: &["length(value: utf8) -> i64"],
+        summary: "The number of items of a list, or of characters of a text.",
+        details: "Items that are null count. Of a text it is the same as `len`. Null where the list or text is null.",
+        examples: &[Example {
+            query: "{langs: events.langs.length(), text: events.text.length()}",
+            events: "time, key: utf8, langs: list<utf8>, text: utf8\n00:00:01, A, [en, null], Äh\n00:00:02, A, [], \"\"\n\
+                     00:00:03, A,,",
+            rows: "_time, _key, langs, text\n00:00:01, A, 2, 2\n00:00:02, A, 0, 0\n00:00:03, A, null, null",
+        }],
+        kind: FunctionKind::Scalar(eval::length),
+        ..LIST
+    },
+    &Function {
+        name: "flatten",
+        signature: "flatten<T: any>(lists: list<list<T>>) -> list<T>",
+        summary: "The items of the lists in a list, one after the other.",
+        details: "One level is taken away. A null among the lists has no items; null where the whole is null.",
+        examples: &[Example {
+            query: "events.rows.flatten()",
+            events: "time, key: utf8, rows: list<list<i64>>\n00:00:01, A, [[1, 2], null, [], [2]]\n00:00:02, A,",
+            rows: "_time, _key, result\n00:00:01, A, [1, 2, 2]\n00:00:02, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::flatten),
+        ..LIST
+    },
+    &Function {
+        name: "union",
+        signature: "union<T: any>(list: list<T>, other: list<T>) -> list<T>",
+        summary: "The distinct items of two lists.",
+        details: "In the order in which they first stand, null among them. A null list has no items, so the union is never null.",
+        examples: &[Example {
+            query: "events.a.union(events.b)",
+            events: "time, key: utf8, a: list<i64>, b: list<i64>\n00:00:01, A, [3, 1, 3], [2, 1]\n00:00:02, A, [1],\n00:00:03, A,,",
+            rows: "_time, _key, result\n00:00:01, A, [3, 1, 2]\n00:00:02, A, [1]\n00:00:03, A, []",
+        }],
+        strict: false,
+        kind: FunctionKind::Scalar(eval::union),
+        ..LIST
+    },
+];

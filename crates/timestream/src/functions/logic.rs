@@ -7,6 +7,7 @@ const LOGIC: Function = Function {
     aliases: &[],
     operator: None,
     signature: "",
+    also: &[],
     summary: "",
     details: "",
     examples: &[],
@@ -121,6 +122,33 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, A, 2\n00:00:03, A, 0",
         }],
         kind: FunctionKind::Scalar(eval::else_),
+        ..LOGIC
+    },
+    &Function {
+        name: "null_if",
+        signature: "null_if<T: any>(value: T, condition: bool) -> T",
+        summary: "The value where a condition is false, else null.",
+        details: "Null where the condition is true or null.",
+        examples: &[Example {
+            query: "events.x.null_if(events.ok)",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 2\n00:00:03, A, null",
+        }],
+        strict: true,
+        kind: FunctionKind::Scalar(eval::null_if),
+        ..LOGIC
+    },
+    &Function {
+        name: "coalesce",
+        signature: "coalesce<T: any>(value: T, others: T...) -> T",
+        summary: "The first of several values that is not null.",
+        details: "Takes any number of values. Null only where all are null.",
+        examples: &[Example {
+            query: "events.x.coalesce(null, events.x + 1, -1)",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, A, 2\n00:00:03, A, -1",
+        }],
+        kind: FunctionKind::Scalar(eval::coalesce),
         ..LOGIC
     },
 ];

@@ -8,6 +8,7 @@ mod comparisons;
 pub mod eval;
 pub(crate) mod lists;
 pub(crate) mod logic;
+mod moments;
 mod numbers;
 mod page;
 mod registry;
@@ -21,7 +22,7 @@ use arrow_array::{ArrayRef, Datum};
 use arrow_schema::DataType;
 
 pub use page::reference;
-pub use registry::{all, find, nearest, signature_of};
+pub use registry::{all, find, nearest, signature_of, signatures_of};
 
 /// A function of the language.
 pub struct Function {
@@ -33,6 +34,8 @@ pub struct Function {
     pub operator: Option<&'static str>,
     /// What it takes and gives, in the language of [`signature`]: `add<N: number>(x: N, y: N) -> N`.
     pub signature: &'static str,
+    /// What it takes instead, where the arguments do not fit the first: further signatures, with the same names.
+    pub also: &'static [&'static str],
     /// What it does, in a line.
     pub summary: &'static str,
     /// What else a user must know: nulls, overflow, types.
@@ -64,6 +67,8 @@ pub enum Family {
     Text,
     /// Lists.
     Lists,
+    /// Moments and lengths of time.
+    Time,
 }
 
 /// How a function is computed.
@@ -87,6 +92,14 @@ pub enum Form {
     Col,
     /// `cast`
     Cast,
+    /// `select`
+    Select,
+    /// `remove`
+    Remove,
+    /// `extend`
+    Extend,
+    /// `time`
+    Time,
 }
 
 /// An example: events, a query over them, the rows it gives.

@@ -9,6 +9,10 @@ impl Function {
     #[must_use]
     pub fn page(&self) -> String {
         let mut page = format!("{}\n\n{}\n", self.signature, self.summary);
+        let also: Vec<_> = self.also.iter().map(|signature| format!("`{signature}`")).collect();
+        if !also.is_empty() {
+            let _ = write!(page, "\nAlso {}.\n", also.join(", "));
+        }
         if let Some(operator) = self.operator {
             let _ = write!(page, "\nWritten `{operator}`.\n");
         }

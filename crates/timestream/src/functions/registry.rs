@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use super::signature::Signature;
-use super::{Function, aggregations, comparisons, lists, logic, numbers, streams, texts};
+use super::{Function, aggregations, comparisons, lists, logic, moments, numbers, streams, texts};
 
 /// Every family's functions with their signatures read, in the order in which they are listed.
-static REGISTRY: LazyLock<Vec<(&'static Function, Option<Signature>)>> = LazyLock::new(|| {
+static REGISTRY: LazyLock<Vec<(&'static Function, Vec<Signature>)>> = LazyLock::new(|| {
     [
         streams::FUNCTIONS,
         aggregations::FUNCTIONS,
@@ -15,10 +15,14 @@ static REGISTRY: LazyLock<Vec<(&'static Function, Option<Signature>)>> = LazyLoc
         logic::FUNCTIONS,
         texts::FUNCTIONS,
         lists::FUNCTIONS,
+        moments::FUNCTIONS,
     ]
     .into_iter()
     .flatten()
-    .map(|&function| (function, Signature::parse(function.signature)))
+    .map(|&function| {
+        let texts = std::iter::once(&function.signature).chain(function.also);
+        (function, texts.map(|text| Signature::parse(text)).collect::<Option<_>>().unwrap_or_default())
+    })
     .collect()
 });
 
@@ -42,7 +46,14 @@ pub fn nearest(name: &str) -> Option<String> {
 /// What a function of the registry takes and gives; none for one that is not of it.
 #[must_use]
 pub fn signature_of(function: &Function) -> Option<&'static Signature> {
-    REGISTRY.iter().find(|(known, _)| *known == function)?.1.as_ref()
+    signatures_of(function).first()
+}
+
+/// The same, and what it takes instead.
+#[must_use]
+pub fn signatures_of(function: &Function) -> &'static [Signature] {
+    let known = REGISTRY.iter().find(|(known, _)| *known == function);
+    known.map(|(_, signatures)| signatures.as_slice()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -56,9 +67,18 @@ mod tests {
     #[test]
     fn every_definition_is_whole() {
         let mut names = BTreeSet::new();
-        for (function, signature) in REGISTRY.iter() {
+        for (function, signatures) in REGISTRY.iter() {
             let name = function.name;
-            let signature = signature.as_ref().unwrap_or_else(|| panic!("signature of {name}"));
+            let signature = signatures.first().unwrap_or_else(|| panic!("signatures of {name}"));
+            let params = |of: &Signature| {
+                of.params
+                    .iter()
+                    .map(|param| (param.name.clone(), param.optional, param.repeated))
+                    .collect::<Vec<_>>()
+            };
+            for also in signatures {
+                assert_eq!((&also.name, params(also)), (&signature.name, params(signature)), "{name}");
+            }
             assert_eq!(signature.name, name);
             let first_optional = signature.params.iter().position(|param| param.optional);
             let optional = signature.params.len() - first_optional.unwrap_or(signature.params.len());
@@ -73,7 +93,7 @@ mod tests {
                 assert!(!function.strict && signature.params.len() == 1, "{name}");
             }
         }
-        assert_eq!(all().count(), 36);
+        assert_eq!(all().count(), 64);
     }
 
     #[test]

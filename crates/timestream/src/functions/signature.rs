@@ -1,13 +1,14 @@
 //! What functions take and give, as a line of text: `add<N: number>(x: N, y: N) -> N`.
 //!
 //! ```text
-//! signature = name [ "<" variable ":" class, … ">" ] "(" parameter ":" type [ "?" ], … ")" "->" type
+//! signature = name [ "<" variable ":" class, … ">" ] "(" parameter ":" type [ "?" | "..." ], … ")" "->" type
 //! type      = any | variable | bool | i64 | u64 | f64 | utf8 | timestamp | duration | list<type>
 //! class     = number | signed | wide | ordered | any
 //! ```
 //!
 //! A variable stands for one type in all its places: the narrowest that holds the values of all arguments there. A parameter
-//! with `?` may be left out. The result `any` depends on what an argument says.
+//! with `?` may be left out, which is the same as giving null; the last one with `...` takes any number of arguments, one at
+//! least. The result `any` depends on what an argument says.
 
 use arrow_schema::DataType;
 
@@ -35,6 +36,8 @@ pub struct Param {
     pub takes: Type,
     /// Whether it may be left out.
     pub optional: bool,
+    /// Whether it takes all further arguments, too: of the last one only.
+    pub repeated: bool,
 }
 
 /// A type with variables.
@@ -119,18 +122,28 @@ impl Signature {
         let params = params.split(',').filter(|param| !param.trim().is_empty()).map(|param| {
             let (name, takes) = param.split_once(':')?;
             let optional = takes.ends_with('?');
-            let takes = parse_type(takes.trim_end_matches('?'), &variables)?;
-            Some(Param { name: name.trim().to_owned(), takes, optional })
+            let repeated = takes.ends_with("...");
+            let takes = parse_type(takes.trim_end_matches(['?', '.']), &variables)?;
+            Some(Param { name: name.trim().to_owned(), takes, optional, repeated })
         });
         let params = params.collect::<Option<Vec<_>>>()?;
         let result = if result.trim() == "any" { Type::Depends } else { parse_type(result, &variables)? };
         let all_used = (0..variables.len()).all(|at| params.iter().any(|param| param.takes.uses(at)));
-        (all_used && !params.is_empty()).then(|| Self {
+        let only_last = params.iter().rev().skip(1).all(|param| !param.repeated);
+        (all_used && only_last && !params.is_empty()).then(|| Self {
             name: name.trim().to_owned(),
             variables,
             params,
             result,
         })
+    }
+}
+
+impl Signature {
+    /// The parameter that takes an argument by its place.
+    #[must_use]
+    pub fn param(&self, at: usize) -> Option<&Param> {
+        self.params.get(at).or_else(|| self.params.last().filter(|param| param.repeated))
     }
 }
 
@@ -186,6 +199,11 @@ mod tests {
         let key =
             Signature::parse("with_key<T: any, K: any>(stream: T, key: K, grouping: utf8?) -> T").unwrap();
         assert!(key.params[2].optional && !key.params[1].optional);
+        assert!(key.param(3).is_none());
+
+        let first = Signature::parse("coalesce<T: any>(value: T, others: T...) -> T").unwrap();
+        assert!(first.params[1].repeated && !first.params[0].repeated);
+        assert_eq!(first.param(7), first.params.last());
     }
 
     #[test]
@@ -199,6 +217,7 @@ mod tests {
             "f<N: odd>(x: N) -> N",
             "f<N: any>(x: i64) -> N",
             "f<N>(x: N) -> N",
+            "f(x: i64..., y: i64) -> i64",
         ] {
             assert_eq!(Signature::parse(text), None, "{text}");
         }

@@ -7,6 +7,7 @@ const STREAMS: Function = Function {
     aliases: &[],
     operator: None,
     signature: "",
+    also: &[],
     summary: "",
     details: "",
     examples: &[],
@@ -14,6 +15,8 @@ const STREAMS: Function = Function {
     family: Family::Streams,
     kind: FunctionKind::Form(Form::Filter),
 };
+
+const RECORDS: &str = "time, key: utf8, x: i64, y: i64\n00:00:01, A, 1, 2\n00:00:02, A, 3,";
 
 pub(super) static FUNCTIONS: &[&Function] = &[
     &Function {
@@ -57,6 +60,47 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         }],
         strict: true,
         kind: FunctionKind::Form(Form::Col),
+        ..STREAMS
+    },
+    &Function {
+        name: "select",
+        signature: "select<T: any>(value: T, names: utf8...) -> any",
+        summary: "The record of some of a stream's or struct's fields.",
+        details: "The names are texts in quotes; the fields stand in their order. `x.select(\"a\", \"b\")` is `{a: x.a, b: x.b}`: a \
+                  record of nulls where the struct is null.",
+        examples: &[Example {
+            query: "events.select(\"y\", \"x\")",
+            events: RECORDS,
+            rows: "_time, _key, y, x\n00:00:01, A, 2, 1\n00:00:02, A, null, 3",
+        }],
+        kind: FunctionKind::Form(Form::Select),
+        ..STREAMS
+    },
+    &Function {
+        name: "remove",
+        signature: "remove<T: any>(value: T, names: utf8...) -> any",
+        summary: "The record of all but some of a stream's or struct's fields.",
+        details: "The names are texts in quotes. One field at least must be left. A record of nulls where the struct is null.",
+        examples: &[Example {
+            query: "events.remove(\"key\", \"x\")",
+            events: RECORDS,
+            rows: "_time, _key, y\n00:00:01, A, 2\n00:00:02, A, null",
+        }],
+        kind: FunctionKind::Form(Form::Remove),
+        ..STREAMS
+    },
+    &Function {
+        name: "extend",
+        signature: "extend<T: any, F: any>(value: T, fields: F) -> any",
+        summary: "The record of a stream's or struct's fields, and further ones.",
+        details: "A further field takes the place of one of the same name; the others follow. Bare names in them are fields of \
+                  what is extended. A record of nulls, but for the further fields, where the struct is null.",
+        examples: &[Example {
+            query: "events.extend({x: x * 10, sum: x + y})",
+            events: RECORDS,
+            rows: "_time, _key, key, x, y, sum\n00:00:01, A, A, 10, 2, 3\n00:00:02, A, A, 30, null, null",
+        }],
+        kind: FunctionKind::Form(Form::Extend),
         ..STREAMS
     },
     &Function {

@@ -7,6 +7,7 @@ const TEXT: Function = Function {
     aliases: &[],
     operator: None,
     signature: "",
+    also: &[],
     summary: "",
     details: "Null where the text is null.",
     examples: &[],
@@ -53,6 +54,23 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, STRASSE\n00:00:02, A, \"\"\n00:00:03, A, null",
         }],
         kind: FunctionKind::Scalar(eval::upper),
+        ..TEXT
+    },
+    &Function {
+        name: "substring",
+        signature: "substring(text: utf8, start: i64?, end: i64?) -> utf8",
+        summary: "The characters of a text from one place up to another.",
+        details: "Places are counted from 0, negative ones from the end: -1 is the last character. The character at `end` is not \
+                  part of it. A bound that is left out or null is no bound; what lies beyond the text is cut off; a text that \
+                  ends before it starts is empty. Null where the text is null.",
+        examples: &[Example {
+            query: "{head: events.text.substring(0, 5), tail: events.text.substring(-2), middle: events.text.substring(1, -1)}",
+            events: EVENTS,
+            rows: "_time, _key, head, tail, middle\n00:00:01, A, Straß, ße, traß\n00:00:02, A, \"\", \"\", \"\"\n\
+                   00:00:03, A, null, null, null",
+        }],
+        strict: false,
+        kind: FunctionKind::Scalar(eval::substring),
         ..TEXT
     },
 ];

@@ -24,7 +24,7 @@ impl Domains {
                 Op::Stream(_) | Op::WithKey => (Domain::from([at]), None),
                 Op::Filter => (Domain::from([at]), Some(arguments())),
                 Op::Literal(_) => (Domain::new(), None),
-                Op::Field(_) | Op::Call(_) | Op::Cast | Op::Record(_) | Op::Aggregate(_) => {
+                Op::Field(_) | Op::Call(_) | Op::Cast | Op::Time | Op::Record(_) | Op::Aggregate(_) => {
                     (arguments(), None)
                 }
             };

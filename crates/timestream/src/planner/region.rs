@@ -190,6 +190,7 @@ impl<'a> Steps<'a> {
                 let value = Value { reg: self.push(StepOp::Cast(arg.reg), node.data_type.clone()), ..arg };
                 self.inside(value, &node.data_type, path)
             }
+            Op::Time => self.time(id),
             Op::Record(names) => {
                 if let Some((PathStep::Field(name), rest)) = path.split_first()
                     && let Some(at) = names.iter().position(|known| known == name)
@@ -222,6 +223,18 @@ impl<'a> Steps<'a> {
     fn any_quiet(&self, user: NodeId, values: &[Value]) -> bool {
         let args = &self.planner.query.nodes[user].args;
         args.iter().zip(values).any(|(arg, value)| self.is_quiet(user, *arg, *value))
+    }
+
+    /// The time of a node's points: that of the row, or where it holds between points that of its newest.
+    fn time(&mut self, id: NodeId) -> Value {
+        let node = &self.planner.query.nodes[id];
+        let reg = self.shared(StepOp::Time, node.data_type.clone());
+        if node.continuity != Continuity::Continuous {
+            return Value { reg, quiet: false };
+        }
+        let present = self.mask(self.planner.domains.of_node(id));
+        let op = StepOp::Aggregate { function: &functions::aggregations::LAST, value: reg, present };
+        Value { reg: self.shared(op, node.data_type.clone()), quiet: true }
     }
 
     fn aggregate(&mut self, function: &'static Function, arg: NodeId, data_type: &DataType) -> Value {

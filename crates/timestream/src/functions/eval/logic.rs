@@ -81,6 +81,19 @@ pub fn if_(call: &Call<'_>) -> Result<Column, EvalError> {
     named("if_", run())
 }
 
+/// `null_if(value, condition)`: the value where the condition is false, else null.
+///
+/// # Errors
+/// The condition is not boolean.
+pub fn null_if(call: &Call<'_>) -> Result<Column, EvalError> {
+    let run = || {
+        let (values, condition) = (call.array(0)?, call.array(1)?);
+        let absent = !&holds(&boolean::not(booleans(&condition)?)?);
+        nullif(&values, &BooleanArray::new(absent, None))
+    };
+    named("null_if", run())
+}
+
 /// Where a boolean is true: not false, not null.
 fn holds(condition: &BooleanArray) -> BooleanBuffer {
     condition.nulls().map_or_else(|| condition.values().clone(), |nulls| condition.values() & nulls.inner())
@@ -91,17 +104,24 @@ fn holds(condition: &BooleanArray) -> BooleanBuffer {
 /// # Errors
 /// The arguments are not of one type.
 pub fn else_(call: &Call<'_>) -> Result<Column, EvalError> {
-    let run = || {
-        let values = call.array(0)?;
-        match values.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
-            None => Ok(values),
-            Some(nulls) => {
-                let other = call.arg(1)?;
-                // A constant is a scalar to the kernel, an array of one row that is not one is an array.
-                let other: &dyn Datum = other;
-                zip(&BooleanArray::new(nulls.into_inner(), None), &values, other)
-            }
-        }
-    };
-    named("else_", run())
+    named("else_", first_of(call))
+}
+
+/// `coalesce(value, others…)`: the first that is not null.
+///
+/// # Errors
+/// The arguments are not of one type.
+pub fn coalesce(call: &Call<'_>) -> Result<Column, EvalError> {
+    named("coalesce", first_of(call))
+}
+
+fn first_of(call: &Call<'_>) -> Result<ArrayRef, ArrowError> {
+    let mut values = call.array(0)?;
+    for other in call.args.iter().skip(1) {
+        let Some(nulls) = values.logical_nulls().filter(|nulls| nulls.null_count() > 0) else { break };
+        // A constant is a scalar to the kernel, an array of one row that is not one is an array.
+        let other: &dyn Datum = other;
+        values = zip(&BooleanArray::new(nulls.into_inner(), None), &values, other)?;
+    }
+    Ok(values)
 }

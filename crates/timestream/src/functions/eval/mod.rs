@@ -6,16 +6,24 @@
 //! Arguments are arrays of the call's length, or constants among them; a call of constants alone comes as arrays of length 1.
 
 mod arithmetic;
+mod bounds;
+mod calendar;
 mod cast;
 mod compare;
+mod lists;
 mod logic;
+mod rounding;
 mod text;
 
 pub use arithmetic::{add, div, mul, neg, rem, sub};
+pub use bounds::{clamp, greatest, least};
+pub use calendar::{day, hour, minute, month, seconds_since, weekday, year};
 pub use cast::{cast, literal};
 pub use compare::{eq, ge, gt, le, lt, ne};
-pub use logic::{and, else_, if_, is_not_null, is_null, not, or};
-pub use text::{hash, index, len, lower, upper};
+pub use lists::{flatten, length, union};
+pub use logic::{and, coalesce, else_, if_, is_not_null, is_null, not, null_if, or};
+pub use rounding::{ceil, exp, floor, powf, round, sqrt};
+pub use text::{hash, index, len, lower, substring, upper};
 
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{ArrowError, DataType};

@@ -66,6 +66,36 @@ fn mapped(call: &Call<'_>, ascii: fn(&mut [u8]), any: fn(&str) -> String) -> Res
     Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), text.nulls().cloned())?))
 }
 
+/// `substring(text, start, end)`: characters from `start` up to, not including, `end`; negative places are counted from the end, a
+/// null one is no bound (SEMANTICS 2.5). What lies beyond the text is cut off.
+///
+/// # Errors
+/// The arguments are not a text and two whole numbers.
+pub fn substring(call: &Call<'_>) -> Result<Column, EvalError> {
+    let run = || {
+        let (values, start, end) = (call.array(0)?, call.array(1)?, call.array(2)?);
+        let text = values.as_string_opt::<i32>().ok_or_else(|| refused(values.data_type()))?;
+        let (start, end) = (carried::<Int64Type>(&start)?, carried::<Int64Type>(&end)?);
+        let rows = text.iter().zip(start.iter()).zip(end.iter());
+        let cut = rows.map(|((text, start), end)| Some(part(text?, start, end)));
+        Ok(Arc::new(cut.collect::<StringArray>()) as ArrayRef)
+    };
+    named("substring", run())
+}
+
+fn part(text: &str, start: Option<i64>, end: Option<i64>) -> &str {
+    // The byte at which a character starts, or the text ends.
+    let byte = |at: i64| {
+        if let Ok(at) = usize::try_from(at) {
+            return text.char_indices().nth(at).map_or(text.len(), |(byte, _)| byte);
+        }
+        let from_end = usize::try_from(at.unsigned_abs() - 1).unwrap_or(usize::MAX);
+        text.char_indices().nth_back(from_end).map_or(0, |(byte, _)| byte)
+    };
+    let (start, end) = (start.map_or(0, byte), end.map_or(text.len(), byte));
+    text.get(start..end).unwrap_or_default()
+}
+
 /// `index(list, at)`, `list[at]`: the item, counted from 0; null where there is none (SEMANTICS 2.2).
 ///
 /// # Errors

@@ -1,0 +1,129 @@
+//! Moments: of points, in the calendar, and between one another. A length of time is added by `+`.
+
+use super::{Example, Family, Form, Function, FunctionKind, eval};
+
+const MOMENT: Function = Function {
+    name: "",
+    aliases: &[],
+    operator: None,
+    signature: "",
+    also: &[],
+    summary: "",
+    details: "",
+    examples: &[],
+    strict: true,
+    family: Family::Time,
+    kind: FunctionKind::Scalar(eval::year),
+};
+
+const EVENTS: &str = "time, key: utf8, at: timestamp\n00:00:01, A, 2026-07-04T14:38:08Z\n\
+                      00:00:02, A, 1969-12-31T23:59:59Z\n00:00:03, A,";
+
+pub(super) static FUNCTIONS: &[&Function] = &[
+    &Function {
+        name: "time",
+        signature: "time<T: any>(stream: T) -> timestamp",
+        summary: "The time of each point.",
+        details: "Never null at its own points, whatever the value there. Of a value that holds between points it is the time of \
+                  its newest point.",
+        examples: &[Example {
+            query: "{time: events.time(), later: events.time() + \"1m\"}",
+            events: "time, key: utf8, x: i64\n00:00:01, A, 1\n00:00:02, B,",
+            rows: "_time, _key, time, later\n00:00:01, A, 00:00:01, 00:01:01\n00:00:02, B, 00:00:02, 00:01:02",
+        }],
+        strict: false,
+        kind: FunctionKind::Form(Form::Time),
+        ..MOMENT
+    },
+    &Function {
+        name: "seconds_since",
+        signature: "seconds_since(time: timestamp, since: timestamp) -> i64",
+        summary: "The whole seconds from one moment to another.",
+        details: "Cut towards zero; negative where `since` is the later one. Null where one is null.",
+        examples: &[Example {
+            query: "events.time().seconds_since(events.at)",
+            events: "time, key: utf8, at: timestamp\n00:01:00, A, 00:00:00.5\n00:02:00, A, 00:02:10\n00:03:00, A,",
+            rows: "_time, _key, result\n00:01:00, A, 59\n00:02:00, A, -10\n00:03:00, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::seconds_since),
+        ..MOMENT
+    },
+    &Function {
+        name: "year",
+        signature: "year(time: timestamp) -> i64",
+        summary: "The year of a moment.",
+        details: "In UTC. Null where the moment is null.",
+        examples: &[Example {
+            query: "events.at.year()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 2026\n00:00:02, A, 1969\n00:00:03, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::year),
+        ..MOMENT
+    },
+    &Function {
+        name: "month",
+        signature: "month(time: timestamp) -> i64",
+        summary: "The month of a moment.",
+        details: "1 to 12, in UTC. Null where the moment is null.",
+        examples: &[Example {
+            query: "events.at.month()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 7\n00:00:02, A, 12\n00:00:03, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::month),
+        ..MOMENT
+    },
+    &Function {
+        name: "day",
+        signature: "day(time: timestamp) -> i64",
+        summary: "The day of a moment in its month.",
+        details: "1 to 31, in UTC. Null where the moment is null.",
+        examples: &[Example {
+            query: "events.at.day()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 4\n00:00:02, A, 31\n00:00:03, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::day),
+        ..MOMENT
+    },
+    &Function {
+        name: "hour",
+        signature: "hour(time: timestamp) -> i64",
+        summary: "The hour of a moment.",
+        details: "0 to 23, in UTC. Null where the moment is null.",
+        examples: &[Example {
+            query: "events.at.hour()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 14\n00:00:02, A, 23\n00:00:03, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::hour),
+        ..MOMENT
+    },
+    &Function {
+        name: "minute",
+        signature: "minute(time: timestamp) -> i64",
+        summary: "The minute of a moment.",
+        details: "0 to 59, in UTC. Null where the moment is null.",
+        examples: &[Example {
+            query: "events.at.minute()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 38\n00:00:02, A, 59\n00:00:03, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::minute),
+        ..MOMENT
+    },
+    &Function {
+        name: "weekday",
+        signature: "weekday(time: timestamp) -> i64",
+        summary: "The day of a moment in its week.",
+        details: "0 is Monday, 6 is Sunday, in UTC. Null where the moment is null.",
+        examples: &[Example {
+            query: "events.at.weekday()",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 2\n00:00:03, A, null",
+        }],
+        kind: FunctionKind::Scalar(eval::weekday),
+        ..MOMENT
+    },
+];
