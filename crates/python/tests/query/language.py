@@ -119,11 +119,11 @@ def nanos_of(text: str) -> int:
 
 
 def length_of(text: str) -> int:
-    """Read a length of time as nanoseconds: ``1h 30m``, ``-250ms``."""
+    """Read a length of time as nanoseconds: ``1h 30m``, ``-250ms``, ``2ns ago``."""
     sign, total, number = 1, 0, ""
     text = text.replace(" ", "")
-    if text.startswith("-"):
-        sign, text = -1, text[1:]
+    if text.startswith("-") or text.endswith("ago"):
+        sign, text = -1, text.removeprefix("-").removesuffix("ago")
     at = 0
     while at < len(text):
         if text[at].isdigit() or text[at] == ".":
