@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use skytide_atproto::columns::Clock;
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Cursor, Service, Subscription};
+use skytide_firehose::{Builder, Cursor, Service, Subscription};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
@@ -67,19 +67,49 @@ impl Network {
     }
 
     fn socket(&self, plan: &Plan) -> Result<Frames, SourceError> {
-        let url = &self.location;
-        let builder = match (self.catalog.feed(plan)?, Service::named_by(url)) {
-            (Feed::Labels, _) => Subscription::labels(url),
-            (Feed::Repos, Some(Service::Jetstream)) => {
-                let read = || self.catalog.wanted_collections(plan).unwrap_or_default();
-                let wished = if self.collections.is_empty() { read() } else { self.collections.clone() };
-                // With more than it takes everything is asked for; what is not wanted is left out here anyway.
-                let wished = if wished.len() > MOST_COLLECTIONS { Vec::new() } else { wished };
-                Subscription::jetstream(url).collections(wished)
-            }
-            (Feed::Repos, _) => Subscription::repos(url),
+        let collections = match self.collections.as_slice() {
+            [] => self.catalog.wanted_collections(plan).unwrap_or_default(),
+            chosen => chosen.to_vec(),
         };
-        let subscription = builder.cursor(self.cursor).first_attempts(FIRST_ATTEMPTS).blocking()?;
-        Ok(Frames::socket(subscription))
+        let service = match self.catalog.feed(plan)? {
+            Feed::Repos => Service::Repos,
+            Feed::Labels => Service::Labels,
+        };
+        let wish = Wish { service: Some(service), collections, dids: Vec::new() };
+        Ok(Frames::socket(wish.subscribe(&self.location).1.cursor(self.cursor).blocking()?))
+    }
+}
+
+/// What is wanted of a server.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// Which of its streams; unless given the one that its address names, or the repositories'.
+    pub service: Option<Service>,
+    /// The collections that matter, all if there are none: for servers that send a choice.
+    pub collections: Vec<String>,
+    /// The accounts that matter, all if there are none.
+    pub dids: Vec<String>,
+}
+
+impl Wish {
+    /// Describes the subscription that brings it, and says to which service it is. An address that never answered is given up
+    /// after a few attempts.
+    pub fn subscribe(&self, url: &str) -> (Service, Builder) {
+        let service = match (self.service, Service::named_by(url)) {
+            // Whoever wants the repositories is served by a Jetstream too.
+            (None | Some(Service::Repos), Some(Service::Jetstream)) => Service::Jetstream,
+            (Some(wanted), _) => wanted,
+            (None, named) => named.unwrap_or_default(),
+        };
+        let builder = match service {
+            Service::Labels => Subscription::labels(url),
+            Service::Jetstream => {
+                // With more than it takes, everything is asked for; what is not wanted is left out here anyway.
+                let collections = Some(&self.collections).filter(|wished| wished.len() <= MOST_COLLECTIONS);
+                Subscription::jetstream(url).dids(&self.dids).collections(collections.into_iter().flatten())
+            }
+            _ => Subscription::repos(url),
+        };
+        (service, builder.first_attempts(FIRST_ATTEMPTS))
     }
 }

@@ -130,20 +130,8 @@ pub(crate) struct TailArgs {
     /// Only commits to these collections; `app.bsky.feed.*` takes all that start so
     #[arg(long, value_delimiter = ',', value_name = "NSID")]
     pub(crate) collections: Vec<String>,
-    /// Only these accounts
-    #[arg(long, value_delimiter = ',', value_name = "DID")]
-    pub(crate) dids: Vec<String>,
-    /// Also print what may have been missed, where it may have been: reconnects, damaged frames, broken chains, ...
-    #[arg(long)]
-    pub(crate) gaps: bool,
-    /// End after N lines
-    #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<usize>,
-    /// End after a while: 30s, 5m, 1h30m
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
-    pub(crate) duration: Option<Duration>,
     #[command(flatten)]
-    pub(crate) status: StatusArgs,
+    pub(crate) lines: LinesArgs,
 }
 
 #[derive(Debug, Args)]
@@ -153,10 +141,17 @@ pub(crate) struct LabelsArgs {
     /// Only labels of these values
     #[arg(long, value_delimiter = ',', value_name = "VALUE")]
     pub(crate) values: Vec<String>,
-    /// Only labels about these accounts and their records
+    #[command(flatten)]
+    pub(crate) lines: LinesArgs,
+}
+
+/// Which lines are printed, and when they end.
+#[derive(Debug, Args)]
+pub(crate) struct LinesArgs {
+    /// Only these accounts; of labels those about them and their records
     #[arg(long, value_delimiter = ',', value_name = "DID")]
     pub(crate) dids: Vec<String>,
-    /// Also print what may have been missed, where it may have been
+    /// Also print what may have been missed, where it may have been: reconnects, damaged frames, broken chains, ...
     #[arg(long)]
     pub(crate) gaps: bool,
     /// End after N lines

@@ -3,30 +3,14 @@
 use std::path::Path;
 
 use skytide_connect::frames::Frames;
+use skytide_connect::network::Wish;
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Cursor, Service, Subscription};
+use skytide_firehose::{Cursor, Service};
 use skytide_sim::{Config, Labeler, LabelerConfig, Network, Pacing, Relay, RelayHandle, SUBSCRIBE_LABELS};
 
 use super::args::{CursorArg, FromArgs};
 use super::failure::{Failure, SOURCE, USAGE};
 use super::location::{Location, SimLocation};
-
-/// So often is an address tried that has never answered. One that has is sought for ever: a watch outlives a relay's restart.
-const FIRST_ATTEMPTS: u32 = 3;
-
-/// The collections that a Jetstream can be asked for at most.
-const MOST_COLLECTIONS: usize = 100;
-
-/// What is wanted of a source.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Wish {
-    /// Which stream of a host; unless given the one that its address names, or the repositories'.
-    pub(crate) service: Option<Service>,
-    /// The collections that matter, all if there are none: for servers that send a choice.
-    pub(crate) collections: Vec<String>,
-    /// The accounts that matter, all if there are none.
-    pub(crate) dids: Vec<String>,
-}
 
 /// An opened source. The simulated network lives as long as this does.
 pub(crate) struct Input {
@@ -77,22 +61,7 @@ fn cursor(cursor: CursorArg) -> Cursor {
 }
 
 fn socket(url: &str, from: &FromArgs, wish: &Wish) -> Result<Frames, Failure> {
-    let service = match (wish.service, Service::named_by(url)) {
-        // Whoever wants the repositories is served by a Jetstream too.
-        (None | Some(Service::Repos), Some(Service::Jetstream)) => Service::Jetstream,
-        (Some(wanted), _) => wanted,
-        (None, named) => named.unwrap_or_default(),
-    };
-    let mut builder = match service {
-        Service::Labels => Subscription::labels(url),
-        Service::Jetstream => {
-            let wanted = Subscription::jetstream(url).dids(&wish.dids);
-            // With more than it takes, everything is asked for; what is not wanted is left out here anyway.
-            let collections = Some(&wish.collections).filter(|wished| wished.len() <= MOST_COLLECTIONS);
-            wanted.collections(collections.into_iter().flatten())
-        }
-        _ => Subscription::repos(url),
-    };
+    let (service, mut builder) = wish.subscribe(url);
     if let Some(path) = &from.dictionary {
         if service != Service::Jetstream {
             return Err(Failure::new(USAGE, format!("--dictionary: {url} is no Jetstream"))
@@ -103,7 +72,6 @@ fn socket(url: &str, from: &FromArgs, wish: &Wish) -> Result<Frames, Failure> {
     let subscription = builder
         .cursor(cursor(from.cursor))
         .check_chains(from.chains)
-        .first_attempts(FIRST_ATTEMPTS)
         .blocking()
         .map_err(|error| Failure::new(USAGE, format!("--from {url}: {error}")))?;
     Ok(Frames::socket(subscription))

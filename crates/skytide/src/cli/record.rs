@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
+use skytide_connect::network::Wish;
 use skytide_connect::run::WAIT;
 use skytide_firehose::Batch;
 use skytide_firehose::recording::{Compression, Recorder};
 
 use super::args::RecordArgs;
 use super::failure::{DATA, Failure};
-use super::input::{Input, Wish};
+use super::input::Input;
 use super::interrupt::Interrupt;
 use super::status::StatusLine;
 

@@ -10,6 +10,7 @@ use console::Term;
 use skytide_atproto::columns::Clock;
 use skytide_connect::catalog::Feed;
 use skytide_connect::firehose::FirehoseSource;
+use skytide_connect::network::Wish;
 use skytide_connect::reorder::Reorder;
 use skytide_connect::run::{Outcome, RunOptions};
 use skytide_connect::sink::{Arrow, Csv, Ndjson, Sink};
@@ -20,7 +21,7 @@ use skytide_timestream::plan::{Plan, Results};
 
 use super::args::{FormatArg, ModeArg, ResultsArg, RunArgs, TimeArg};
 use super::failure::{DATA, Failure};
-use super::input::{Input, Wish};
+use super::input::Input;
 use super::interrupt::Interrupt;
 use super::query::Compiled;
 use super::status::StatusLine;

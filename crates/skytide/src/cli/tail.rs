@@ -4,18 +4,19 @@
 //! `time_us` is the frame's own time, not when it was printed: the same frames give the same lines.
 
 use std::io::{self, BufWriter, Write};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
 use skytide_atproto::frame::{self, Frame, Kind};
 use skytide_atproto::jetstream::{self, Subject};
+use skytide_connect::network::Wish;
 use skytide_connect::run::WAIT;
 use skytide_connect::source::Status;
 use skytide_firehose::{Batch, Cause, Gap, Ledger, Service};
 
-use super::args::{FromArgs, KindArg, LabelsArgs, StatusArgs, TailArgs};
+use super::args::{FromArgs, KindArg, LabelsArgs, LinesArgs, TailArgs};
 use super::failure::{DATA, Failure, USAGE};
-use super::input::{Input, Wish};
+use super::input::Input;
 use super::interrupt::Interrupt;
 use super::status::StatusLine;
 
@@ -26,49 +27,35 @@ pub(crate) fn tail(args: &TailArgs) -> Result<(), Failure> {
     let wanted = Wanted {
         kinds: &args.kinds,
         collections: &args.collections,
-        dids: dids(&args.dids)?,
+        dids: dids(&args.lines.dids)?,
         values: &[],
-        gaps: args.gaps || args.kinds.contains(&KindArg::Gap),
+        gaps: args.lines.gaps || args.kinds.contains(&KindArg::Gap),
     };
-    let wish = Wish { service: None, collections: args.collections.clone(), dids: args.dids.clone() };
-    let ends = Ends { limit: args.limit, duration: args.duration };
-    print(&args.from, &wish, &wanted, ends, &args.status)
+    let dids = args.lines.dids.clone();
+    let wish = Wish { service: None, collections: args.collections.clone(), dids };
+    print(&args.from, &wish, &wanted, &args.lines)
 }
 
 pub(crate) fn labels(args: &LabelsArgs) -> Result<(), Failure> {
     let wanted = Wanted {
         kinds: &[],
         collections: &[],
-        dids: dids(&args.dids)?,
+        dids: dids(&args.lines.dids)?,
         values: &args.values,
-        gaps: args.gaps,
+        gaps: args.lines.gaps,
     };
     let wish = Wish { service: Some(Service::Labels), ..Wish::default() };
-    let ends = Ends { limit: args.limit, duration: args.duration };
-    print(&args.from, &wish, &wanted, ends, &args.status)
+    print(&args.from, &wish, &wanted, &args.lines)
 }
 
-/// What ends it beside the source and an interrupt.
-#[derive(Clone, Copy)]
-struct Ends {
-    limit: Option<usize>,
-    duration: Option<Duration>,
-}
-
-fn print(
-    from: &FromArgs,
-    wish: &Wish,
-    wanted: &Wanted<'_>,
-    ends: Ends,
-    status: &StatusArgs,
-) -> Result<(), Failure> {
+fn print(from: &FromArgs, wish: &Wish, wanted: &Wanted<'_>, args: &LinesArgs) -> Result<(), Failure> {
     let from = FromArgs { chains: from.chains || wanted.gaps, ..from.clone() };
     let interrupt = Interrupt::listen()?;
     let mut input = Input::open(&from, wish)?;
-    let mut status = StatusLine::new(status.quiet, input.is_real_time);
-    let until = ends.duration.map(|duration| Instant::now() + duration);
+    let mut status = StatusLine::new(args.status.quiet, input.is_real_time);
+    let until = args.duration.map(|duration| Instant::now() + duration);
     let mut stdout = BufWriter::new(io::stdout().lock());
-    let mut lines = Lines { json: String::new(), count: 0, limit: ends.limit, undecodable: 0 };
+    let mut lines = Lines { json: String::new(), count: 0, limit: args.limit, undecodable: 0 };
     let ledger = input.frames.ledger();
     let mut gaps = Gaps { ledger: ledger.clone().filter(|_| wanted.gaps), next: 0 };
     while !lines.is_full() && !interrupt.seen() && until.is_none_or(|until| Instant::now() < until) {
