@@ -65,7 +65,7 @@ pub enum Continuity {
     Continuous,
 }
 
-/// What an expression does. Further operators (windows, shifts, lookup) are further variants.
+/// What an expression does.
 #[derive(Debug, Clone)]
 pub enum Op {
     /// The points of a source; the value is the struct of all its columns. No arguments.
@@ -87,6 +87,73 @@ pub enum Op {
     Filter,
     /// Arguments: value, key. The value's points (joined with the key's) under the key; the node's grouping says which.
     WithKey,
-    /// An aggregation of its argument over all points so far, per key.
-    Aggregate(&'static Function),
+    /// An aggregation, per key. Arguments: value, then what the window asks for ([`Window`]).
+    Aggregate(Aggregation),
+    /// The ticks of its argument's points (SEMANTICS 5.6): a key has one at each boundary of the calendar while any of its last
+    /// `intervals` intervals holds a point, and one more. Its value is null.
+    Ticks {
+        /// Whose boundaries.
+        calendar: Calendar,
+        /// Number of intervals that a window has, at least 1.
+        intervals: u32,
+    },
+    /// Arguments: value, duration. The points of their union moved by it (SEMANTICS 6.1).
+    ShiftBy,
+    /// Arguments: value, timestamp. The points of their union moved to it.
+    ShiftTo,
+    /// Arguments: value, predicate. The points of their union moved to the key's next at which the predicate is true.
+    ShiftUntil,
+    /// Arguments: value, key. The value as of each point of the key's expression, of the key that it gives (SEMANTICS 6.2); the
+    /// points and the grouping are those of the key's expression.
+    Lookup,
+}
+
+/// An aggregation and over which of a key's points it goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregation {
+    /// The function.
+    pub function: &'static Function,
+    /// Its constants, in the order of its parameters: `n` of `lag`; `max` and `min` of `collect`.
+    pub constants: Vec<Scalar>,
+    /// Over which points.
+    pub window: Window,
+}
+
+/// Over which of a key's points an aggregation goes (SEMANTICS 5). Windows exclude their start and include their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// All so far. No further argument.
+    All,
+    /// Those since the last end; a value at each point and end. Argument: the ends.
+    Since(Ends),
+    /// Those between two ends; a value at each end. Argument: the ends.
+    Tumbling(Ends),
+    /// Those of so many last intervals between ends, at least 1; a value at each end. Argument: the ends.
+    Sliding(u32, Ends),
+    /// Those of the last so many nanoseconds, at least 1. Argument: the value's points moved by as much.
+    Trailing(i64),
+}
+
+/// What ends windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ends {
+    /// The points at which the argument is true.
+    Predicate,
+    /// The points of the argument, which is [`Op::Ticks`].
+    Ticks,
+}
+
+/// Where intervals begin and end, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Calendar {
+    /// At each full minute.
+    Minutely,
+    /// At each full hour.
+    Hourly,
+    /// At each midnight.
+    Daily,
+    /// At midnight before the first of each month.
+    Monthly,
+    /// At midnight before the first of each year.
+    Yearly,
 }

@@ -1,8 +1,10 @@
-//! Moments and lengths of time as text: what a text literal means where one of them is needed.
+//! Moments and lengths of time as text, which is what a text literal means where one of them is needed; the calendars' boundaries.
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+
+use crate::query::Calendar;
 
 /// UTC nanoseconds of `2026-07-04T14:38:08.5Z`, with any offset; without one it is UTC; a date alone is its midnight.
 /// None if it is no moment, or one beyond 64 bits of nanoseconds (1677 to 2262).
@@ -35,6 +37,62 @@ pub fn timestamp_text(nanos: i64) -> String {
 #[must_use]
 pub fn duration_text(nanos: i64) -> String {
     format!("{:#}", SignedDuration::from_nanos(nanos))
+}
+
+impl Calendar {
+    /// Every calendar, with its name as the language has it.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("minutely", Self::Minutely),
+        ("hourly", Self::Hourly),
+        ("daily", Self::Daily),
+        ("monthly", Self::Monthly),
+        ("yearly", Self::Yearly),
+    ];
+
+    /// The first boundary at or after a moment, both in UTC nanoseconds; none beyond 64 bits of them (2262).
+    #[must_use]
+    pub fn at_or_after(self, nanos: i64) -> Option<i64> {
+        const SECOND: i64 = 1_000_000_000;
+        let step = match self {
+            Self::Minutely => 60 * SECOND,
+            Self::Hourly => 3600 * SECOND,
+            Self::Daily => 24 * 3600 * SECOND,
+            Self::Monthly | Self::Yearly => return self.first_at_or_after(nanos),
+        };
+        match nanos.rem_euclid(step) {
+            0 => Some(nanos),
+            rest => nanos.checked_add(step - rest),
+        }
+    }
+
+    /// The boundary after a moment.
+    #[must_use]
+    pub fn after(self, nanos: i64) -> Option<i64> {
+        self.at_or_after(nanos.checked_add(1)?)
+    }
+
+    /// As [`Self::at_or_after`], of calendars whose intervals differ in length.
+    fn first_at_or_after(self, nanos: i64) -> Option<i64> {
+        let moment = Timestamp::from_nanosecond(i128::from(nanos)).ok()?;
+        let date = moment.to_zoned(TimeZone::UTC).date();
+        let first = match self {
+            Self::Yearly => date.first_of_year(),
+            _ => date.first_of_month(),
+        };
+        let nanos_of = |date: Date| {
+            let midnight = date.to_zoned(TimeZone::UTC).ok()?.timestamp();
+            i64::try_from(midnight.as_nanosecond()).ok()
+        };
+        // Before 1677-10 the first of the month is beyond the range, and so is not the moment itself.
+        if nanos_of(first) == Some(nanos) {
+            return Some(nanos);
+        }
+        let span = match self {
+            Self::Yearly => Span::new().years(1),
+            _ => Span::new().months(1),
+        };
+        nanos_of(first.checked_add(span).ok()?)
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +142,33 @@ mod tests {
         }
         for nanos in [0, 1, -1, hour + 1, i64::MAX, i64::MIN] {
             assert_eq!(parse_duration(&duration_text(nanos)), Some(nanos));
+        }
+    }
+
+    #[test]
+    fn calendars_go_by_utc_over_years_and_leap_days() {
+        let at = |text: &str| parse_timestamp(text).unwrap();
+        for (calendar, moment, boundary) in [
+            (Calendar::Minutely, "2026-11-21T10:00:00.000000001Z", "2026-11-21T10:01:00Z"),
+            (Calendar::Minutely, "1969-12-31T23:59:30Z", "1970-01-01"),
+            (Calendar::Hourly, "2026-11-21T10:00:00Z", "2026-11-21T10:00:00Z"),
+            (Calendar::Hourly, "2026-12-31T23:00:01Z", "2027-01-01"),
+            (Calendar::Daily, "2024-02-28T00:00:01Z", "2024-02-29"),
+            (Calendar::Daily, "2023-02-28T00:00:01Z", "2023-03-01"),
+            (Calendar::Daily, "1900-02-28T12:00:00Z", "1900-03-01"),
+            (Calendar::Monthly, "2024-02-01T00:00:00.000000001Z", "2024-03-01"),
+            (Calendar::Monthly, "2024-12-31T12:00:00Z", "2025-01-01"),
+            (Calendar::Monthly, "2025-01-01", "2025-01-01"),
+            (Calendar::Yearly, "2024-01-01", "2024-01-01"),
+            (Calendar::Yearly, "2024-12-31T23:59:59.999999999Z", "2025-01-01"),
+            (Calendar::Yearly, "1677-12-01", "1678-01-01"),
+        ] {
+            assert_eq!(calendar.at_or_after(at(moment)), Some(at(boundary)), "{calendar:?} {moment}");
+            assert!(calendar.after(at(boundary)).unwrap() > at(boundary));
+        }
+        for (name, calendar) in Calendar::ALL {
+            assert_eq!(calendar.at_or_after(i64::MAX), None, "{name}");
+            assert!(calendar.at_or_after(i64::MIN).is_some(), "{name}");
         }
     }
 }

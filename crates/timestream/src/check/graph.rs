@@ -8,7 +8,7 @@ use arrow_schema::{DataType, Field, Fields};
 use super::{Value, literal, no_points};
 use crate::catalog::StreamDef;
 use crate::error::QueryError;
-use crate::query::{Continuity, Grouping, Node, Op, Query, Span};
+use crate::query::{Aggregation, Calendar, Continuity, Grouping, Node, Op, Query, Span, Window};
 use crate::scalar::Scalar;
 use crate::syntax::MAX_DEPTH;
 
@@ -53,7 +53,12 @@ enum OpKey {
     Record(Vec<String>),
     Filter,
     WithKey(Arc<str>),
-    Aggregate(&'static str),
+    Aggregate(&'static str, String, Window),
+    Ticks(Calendar, u32),
+    ShiftBy,
+    ShiftTo,
+    ShiftUntil,
+    Lookup,
 }
 
 impl Graph {
@@ -184,6 +189,31 @@ impl Graph {
         self.add(Node { grouping: Some(grouping), ..node }).map(Value::Node)
     }
 
+    /// The ticks of a value's points.
+    pub(super) fn add_ticks(
+        &mut self,
+        calendar: Calendar,
+        intervals: u32,
+        of: usize,
+        span: &Span,
+    ) -> Result<usize, QueryError> {
+        let op = Op::Ticks { calendar, intervals };
+        let node = self.joined(op, vec![of], DataType::Null, span)?;
+        self.add(Node { continuity: Continuity::Discrete, ..node })
+    }
+
+    /// A value as of the points of a key's expression.
+    pub(super) fn add_lookup(&mut self, value: usize, key: usize, span: &Span) -> Result<usize, QueryError> {
+        self.add(Node {
+            op: Op::Lookup,
+            args: vec![value, key],
+            data_type: self.nodes[value].data_type.clone(),
+            grouping: self.nodes[key].grouping.clone(),
+            continuity: Continuity::Discrete,
+            span: span.clone(),
+        })
+    }
+
     /// A node with the grouping that its arguments share and the continuity that follows from theirs (SEMANTICS 1.3, 1.4).
     fn joined(&self, op: Op, args: Vec<usize>, data_type: DataType, span: &Span) -> Result<Node, QueryError> {
         let mut grouping: Option<&Grouping> = None;
@@ -201,7 +231,10 @@ impl Graph {
             };
         }
         let continuity = match op {
-            Op::Filter | Op::WithKey => Continuity::Discrete,
+            Op::Filter | Op::WithKey | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil => Continuity::Discrete,
+            Op::Aggregate(Aggregation { window: Window::Tumbling(_) | Window::Sliding(..), .. }) => {
+                Continuity::Discrete
+            }
             Op::Aggregate(_) => Continuity::Continuous,
             _ => points,
         };
@@ -222,7 +255,14 @@ impl Graph {
                 Op::WithKey => {
                     OpKey::WithKey(node.grouping.as_ref().map_or("".into(), |group| group.name.clone()))
                 }
-                Op::Aggregate(function) => OpKey::Aggregate(function.name),
+                Op::Aggregate(Aggregation { function, constants, window }) => {
+                    OpKey::Aggregate(function.name, format!("{constants:?}"), *window)
+                }
+                Op::Ticks { calendar, intervals } => OpKey::Ticks(*calendar, *intervals),
+                Op::ShiftBy => OpKey::ShiftBy,
+                Op::ShiftTo => OpKey::ShiftTo,
+                Op::ShiftUntil => OpKey::ShiftUntil,
+                Op::Lookup => OpKey::Lookup,
             },
             args: node.args.clone(),
         };

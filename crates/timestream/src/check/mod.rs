@@ -7,6 +7,7 @@ mod arguments;
 mod graph;
 mod literal;
 mod records;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,8 +30,13 @@ use graph::Graph;
 /// The first thing that is wrong with it, with its place in the text. Nothing has run.
 pub fn compile(text: &str, catalog: &dyn Catalog) -> Result<Query, QueryError> {
     let program = syntax::parse(text)?;
-    let mut checker =
-        Checker { catalog, graph: Graph::default(), lets: BTreeMap::new(), receivers: Vec::new() };
+    let mut checker = Checker {
+        catalog,
+        graph: Graph::default(),
+        lets: BTreeMap::new(),
+        windows: BTreeMap::new(),
+        receivers: Vec::new(),
+    };
     let root = checker.program(&program)?;
     Ok(checker.graph.finish(text.to_owned(), root))
 }
@@ -48,6 +54,8 @@ struct Checker<'a> {
     catalog: &'a dyn Catalog,
     graph: Graph,
     lets: BTreeMap<&'a str, Value>,
+    /// The `let`s that are windows, which have no value.
+    windows: BTreeMap<&'a str, &'a Expr>,
     /// What stands before the dots of the calls around: bare names are their fields, the innermost's first.
     receivers: Vec<usize>,
 }
@@ -56,8 +64,13 @@ impl<'a> Checker<'a> {
     fn program(&mut self, program: &'a Program) -> Result<usize, QueryError> {
         for binding in &program.lets {
             let Ident { name, span } = &binding.name;
-            let value = self.expr(&binding.value)?;
-            if self.lets.insert(name, value).is_some() {
+            let twice = if windows::window_name(&binding.value).is_some() {
+                self.lets.contains_key(name.as_str()) || self.windows.insert(name, &binding.value).is_some()
+            } else {
+                let value = self.expr(&binding.value)?;
+                self.windows.contains_key(name.as_str()) || self.lets.insert(name, value).is_some()
+            };
+            if twice {
                 return Err(QueryError::new(span.clone(), format!("`{name}` is defined twice")));
             }
         }
@@ -71,6 +84,13 @@ impl<'a> Checker<'a> {
 
     fn expr(&mut self, expr: &'a Expr) -> Result<Value, QueryError> {
         let span = &expr.span;
+        if let Some(name) = windows::window_name(expr)
+            && self.catalog.stream(name).is_none()
+        {
+            let message = format!("`{name}` is a window, not a value");
+            return Err(QueryError::new(span.clone(), message)
+                .note("an aggregation takes it by name, as `count(window=since.hourly())`"));
+        }
         match &expr.kind {
             ExprKind::Literal(literal) => Ok(Value::Literal(literal.clone())),
             ExprKind::Name(name) => self.name(name, span),
@@ -117,7 +137,7 @@ impl<'a> Checker<'a> {
         for operand in operands {
             given.push(Given { name: None, value: self.expr(operand)?, expr: operand });
         }
-        self.apply(function, given, span)
+        self.apply(function, given, None, span)
     }
 
     /// The points of a stream.
@@ -146,6 +166,9 @@ impl<'a> Checker<'a> {
         known.extend(self.catalog.names());
         let message = format!("no {fields}source is called `{name}`");
         let error = QueryError::unknown(span.clone(), message, name, known);
+        if self.windows.contains_key(name) {
+            return Err(error.note(format!("`{name}` is a window: an aggregation takes it as `window={name}`")));
+        }
         Err(if functions::find(name).is_some() {
             error.note(format!("`{name}` is a function: it is called with brackets, on what it is of"))
         } else {
@@ -257,15 +280,35 @@ impl<'a> Checker<'a> {
             return self.stream_method(scope, name, rest, at, span);
         };
         self.receivers.extend(scope);
-        let rest = rest.iter().map(|arg| {
-            Ok(Given { name: arg.name.as_ref(), value: self.expr(&arg.value)?, expr: &arg.value })
-        });
-        let rest = rest.collect::<Result<Vec<_>, QueryError>>();
+        let applied = self.apply_in_scope(function, given, rest, span);
         if scope.is_some() {
             self.receivers.pop();
         }
-        given.extend(rest?);
-        self.apply(function, given, span)
+        applied
+    }
+
+    /// A function of arguments of which the first are known; the names in the others are fields of what it is called on.
+    fn apply_in_scope(
+        &mut self,
+        function: &'static Function,
+        mut given: Vec<Given<'a>>,
+        args: &'a [Arg],
+        span: &Span,
+    ) -> Result<Value, QueryError> {
+        let mut window = None;
+        for arg in args {
+            let is_window = arg.name.as_ref().is_some_and(|name| name.name == "window");
+            if is_window && matches!(function.kind, FunctionKind::Aggregate(_)) {
+                if window.replace(&arg.value).is_some() {
+                    let message = format!("`window` of `{}` is given twice", function.name);
+                    return Err(QueryError::new(arg.value.span.clone(), message));
+                }
+            } else {
+                let value = self.expr(&arg.value)?;
+                given.push(Given { name: arg.name.as_ref(), value, expr: &arg.value });
+            }
+        }
+        self.apply(function, given, window, span)
     }
 
     /// A method that the catalog knows, as `posts.deletes()`.
@@ -300,11 +343,12 @@ impl<'a> Checker<'a> {
         Err(error)
     }
 
-    /// A function of arguments.
+    /// A function of arguments, and an aggregation's window.
     fn apply(
         &mut self,
         function: &'static Function,
         given: Vec<Given<'a>>,
+        window: Option<&'a Expr>,
         span: &Span,
     ) -> Result<Value, QueryError> {
         let matched = arguments::arrange(function, given, span)?;
@@ -345,10 +389,14 @@ impl<'a> Checker<'a> {
                 let (nodes, data_type) = self.coerce(function, &matched, span)?;
                 self.graph.add_joined(Op::Call(function), nodes, data_type, span, None)
             }
-            FunctionKind::Aggregate(_) => {
-                let (nodes, data_type) = self.coerce(function, &matched, span)?;
-                self.graph.add_joined(Op::Aggregate(function), nodes, data_type, span, Some(function.name))
+            FunctionKind::Form(Form::ShiftBy) => self.shift(Op::ShiftBy, function, &matched, span),
+            FunctionKind::Form(Form::ShiftTo) => self.shift(Op::ShiftTo, function, &matched, span),
+            FunctionKind::Form(Form::ShiftUntil) => self.shift(Op::ShiftUntil, function, &matched, span),
+            FunctionKind::Form(Form::Lookup) => self.lookup(function, &matched, span),
+            FunctionKind::Form(Form::SecondsSincePrevious) => {
+                self.seconds_since_previous(function, &matched, span)
             }
+            FunctionKind::Aggregate(_) => self.aggregation(function, &matched, window, span),
         }
     }
 

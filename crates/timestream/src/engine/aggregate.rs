@@ -7,12 +7,13 @@ use arrow_schema::DataType;
 use super::array::one_a_row;
 use super::error::EngineError;
 use crate::functions::{Column, Warnings};
+use crate::scalar::Scalar;
 
-/// Makes the state of an aggregation for inputs of a type.
+/// Makes the state of an aggregation for inputs of a type, with its constants in the order of its parameters.
 ///
 /// # Errors
 /// The aggregation does not take the type.
-pub type MakeAggregate = fn(&DataType) -> Result<Box<dyn Aggregate>, EngineError>;
+pub type MakeAggregate = fn(&DataType, &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError>;
 
 /// An aggregation's state over all keys of an operator (SEMANTICS 4.2). Keys are numbered from 0 without gaps.
 pub trait Aggregate: Send {
@@ -24,6 +25,12 @@ pub trait Aggregate: Send {
     /// # Errors
     /// The values are not of the type it was made for.
     fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError>;
+
+    /// Forgets what it knows of these keys, as if they had had no point.
+    ///
+    /// # Errors
+    /// None but defects.
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError>;
 
     /// The state of these keys, one array a part of the state.
     ///
@@ -52,6 +59,10 @@ pub struct Batch<'a> {
     pub values: &'a Column,
     /// At which rows there is a point; none: at all.
     pub present: Option<&'a BooleanBuffer>,
+    /// At which rows a window ends, for aggregations over windows that do; none: at none.
+    pub ends: Option<&'a BooleanBuffer>,
+    /// The time of each row.
+    pub times: &'a [i64],
     /// Where overflows are counted.
     pub warnings: &'a Warnings,
 }

@@ -17,13 +17,15 @@ use super::aggregate::{Aggregate, Batch};
 use super::array::fill;
 use super::error::EngineError;
 use super::slots::{Keep, Slots};
+use super::queues::{Collect, Lag};
 use super::spread::Spread;
+use crate::scalar::Scalar;
 
 /// `count`: how many points were not null, as i64. Never null from a key's first point on.
 ///
 /// # Errors
 /// None: every type can be counted.
-pub fn count(_: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+pub fn count(_: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     Ok(Box::new(Count { counts: Vec::new(), what: Counted::NotNull }))
 }
 
@@ -31,7 +33,7 @@ pub fn count(_: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
 ///
 /// # Errors
 /// The input is not boolean.
-pub fn count_if(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+pub fn count_if(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     match input {
         DataType::Boolean => Ok(Box::new(Count { counts: Vec::new(), what: Counted::True })),
         other => Err(EngineError::mismatch("count_if", "bool", other)),
@@ -42,7 +44,7 @@ pub fn count_if(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
 ///
 /// # Errors
 /// The input is not a number.
-pub fn sum(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+pub fn sum(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     match input {
         _ if input.is_signed_integer() => Ok(Box::new(Sum::<Int64Type>::default())),
         _ if input.is_unsigned_integer() => Ok(Box::new(Sum::<UInt64Type>::default())),
@@ -55,7 +57,7 @@ pub fn sum(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
 ///
 /// # Errors
 /// The input is not a number.
-pub fn mean(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+pub fn mean(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     if input.is_integer() || input.is_floating() {
         return Ok(Box::new(Mean::default()));
     }
@@ -66,7 +68,7 @@ pub fn mean(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
 ///
 /// # Errors
 /// The input is not a number.
-pub fn variance(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+pub fn variance(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     spread(input, "variance", |variance| variance)
 }
 
@@ -74,7 +76,7 @@ pub fn variance(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
 ///
 /// # Errors
 /// The input is not a number.
-pub fn stddev(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+pub fn stddev(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     spread(input, "stddev", f64::sqrt)
 }
 
@@ -93,7 +95,7 @@ fn spread(
 ///
 /// # Errors
 /// Values of the type cannot be kept.
-pub fn min(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+pub fn min(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     kept(input, Keep::Min)
 }
 
@@ -101,7 +103,7 @@ pub fn min(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
 ///
 /// # Errors
 /// Values of the type cannot be kept.
-pub fn max(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+pub fn max(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     kept(input, Keep::Max)
 }
 
@@ -109,7 +111,7 @@ pub fn max(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
 ///
 /// # Errors
 /// Values of the type cannot be kept.
-pub fn first(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+pub fn first(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     kept(input, Keep::First)
 }
 
@@ -117,8 +119,35 @@ pub fn first(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
 ///
 /// # Errors
 /// Values of the type cannot be kept.
-pub fn last(input: &DataType) -> Result<Box<dyn Aggregate>, EngineError> {
+pub fn last(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     kept(input, Keep::Last)
+}
+
+/// `lag`: the n-th value that was not null before the newest such.
+///
+/// # Errors
+/// Values of the type cannot be kept, or the constant is none.
+pub fn lag(input: &DataType, constants: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+    match constants {
+        [Scalar::Int(n)] if *n >= 0 => Ok(Box::new(Lag::new(input, usize::try_from(*n).unwrap_or(usize::MAX))?)),
+        other => Err(EngineError::mismatch("lag", "a whole number", format!("{other:?}"))),
+    }
+}
+
+/// `collect`: the values that were not null as a list, of at most `max` the newest; null below `min`.
+///
+/// # Errors
+/// Values of the type cannot be kept, or a constant is none.
+pub fn collect(input: &DataType, constants: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+    let number = |scalar: &Scalar, none: usize| match scalar {
+        Scalar::Null => Ok(none),
+        Scalar::Int(number) if *number >= 0 => Ok(usize::try_from(*number).unwrap_or(usize::MAX)),
+        other => Err(EngineError::mismatch("collect", "a whole number", format!("{other:?}"))),
+    };
+    match constants {
+        [max, min] => Ok(Box::new(Collect::new(input, number(max, usize::MAX)?, number(min, 0)?)?)),
+        other => Err(EngineError::mismatch("collect", "two constants", format!("{other:?}"))),
+    }
 }
 
 fn kept(input: &DataType, keep: Keep) -> Result<Box<dyn Aggregate>, EngineError> {
@@ -146,6 +175,15 @@ pub(super) fn widened<T: ArrowPrimitiveType>(
     }
     let cast = arrow_cast::cast(values, &T::DATA_TYPE).map_err(EngineError::kernel(what))?;
     Ok(cast.as_primitive::<T>().clone())
+}
+
+/// Puts these keys' states back to the first.
+pub(super) fn forget<T: Default>(states: &mut [T], keys: &[u32]) {
+    for key in keys {
+        if let Some(state) = states.get_mut(*key as usize) {
+            *state = T::default();
+        }
+    }
 }
 
 /// What a [`Count`] counts.
@@ -211,6 +249,11 @@ impl Aggregate for Count {
         Ok(Arc::new(Int64Array::new(out.into(), nulls)))
     }
 
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        forget(&mut self.counts, keys);
+        Ok(())
+    }
+
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
         Ok(vec![Arc::new(
             keys.iter().map(|key| self.counts.get(*key as usize).copied()).collect::<UInt64Array>(),
@@ -259,10 +302,11 @@ impl Add for Float64Type {
 }
 
 /// What a key's sum is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[repr(u8)]
 enum Standing {
     /// No value yet.
+    #[default]
     Empty,
     /// The sum of the values so far.
     Holds,
@@ -330,6 +374,11 @@ impl<T: Add> Aggregate for Sum<T> {
         });
         batch.warnings.overflows.set(batch.warnings.overflows.get() + overflows);
         Ok(Arc::new(PrimitiveArray::<T>::new(out.into(), Some(NullBuffer::new(holds)))))
+    }
+
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        forget(&mut self.standing, keys);
+        Ok(())
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
@@ -401,6 +450,12 @@ impl Aggregate for Mean {
         Ok(Arc::new(Float64Array::new(out.into(), Some(NullBuffer::new(holds)))))
     }
 
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        forget(&mut self.sums, keys);
+        forget(&mut self.counts, keys);
+        Ok(())
+    }
+
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
         let sums: Float64Array = keys.iter().map(|key| self.sums.get(*key as usize).copied()).collect();
         let counts: UInt64Array = keys.iter().map(|key| self.counts.get(*key as usize).copied()).collect();
@@ -437,6 +492,11 @@ impl Aggregate for Kept {
     fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
         self.slots.grow(batch.known);
         self.slots.fold(self.keep, batch.keys, &batch.array()?, batch.valid().as_ref())
+    }
+
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        let known: Vec<u32> = keys.iter().copied().filter(|key| (*key as usize) < self.slots.len()).collect();
+        self.slots.clear(&known)
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {

@@ -21,6 +21,8 @@ mod results;
 mod slots;
 mod snapshot;
 mod spread;
+mod queues;
+mod windows;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};
 pub use error::{EngineError, SnapshotError};

@@ -70,7 +70,7 @@ impl RegionOperator {
                     let FunctionKind::Aggregate(make) = function.kind else {
                         return Err(EngineError::mismatch("aggregate", "an aggregation", function.name));
                     };
-                    let made = make(&of.steps[*value].data_type)?;
+                    let made = make(&of.steps[*value].data_type, &[])?;
                     if made.data_type() != step.data_type {
                         return Err(EngineError::mismatch(function.name, &step.data_type, made.data_type()));
                     }
@@ -283,7 +283,7 @@ impl RegionOperator {
                     };
                     let present = present.as_ref();
                     let batch =
-                        Batch { keys: &self.numbers, known, values: &registers[*value], present, warnings };
+                        Batch { keys: &self.numbers, known, values: &registers[*value], present, warnings, ends: None, times: &joined.places.time };
                     Column::Array(aggregate.fold(&batch)?)
                 }
             };

@@ -54,6 +54,11 @@ impl Slots {
         &self.data_type
     }
 
+    /// Number of slots.
+    pub(crate) fn len(&self) -> usize {
+        self.store.len()
+    }
+
     /// Makes slots for this many keys.
     pub(crate) fn grow(&mut self, keys: usize) {
         self.store.grow(keys);
@@ -77,6 +82,11 @@ impl Slots {
         self.store.put(keys, values).map_err(EngineError::kernel("state"))
     }
 
+    /// Empties these keys' slots.
+    pub(crate) fn clear(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        self.put(keys, &new_null_array(&self.data_type, keys.len()))
+    }
+
     /// The values in these keys' slots.
     pub(crate) fn take(&self, keys: &[u32]) -> Result<ArrayRef, EngineError> {
         self.store.take(keys, &self.data_type).map_err(EngineError::kernel("state"))
@@ -97,6 +107,7 @@ impl Slots {
 
 /// Slots of one layout.
 trait Store: Send {
+    fn len(&self) -> usize;
     fn grow(&mut self, keys: usize);
     fn fold(
         &mut self,
@@ -157,6 +168,10 @@ impl<T: ArrowPrimitiveType> Fixed<T> {
 }
 
 impl<T: ArrowPrimitiveType> Store for Fixed<T> {
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+
     fn grow(&mut self, keys: usize) {
         fill(&mut self.values, keys, T::Native::default());
         fill(&mut self.held, keys, false);
@@ -343,6 +358,10 @@ impl Collected {
 }
 
 impl Store for Bytes {
+    fn len(&self) -> usize {
+        self.spans.len()
+    }
+
     fn grow(&mut self, keys: usize) {
         fill(&mut self.spans, keys, Span::NULL);
     }

@@ -8,7 +8,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
 
 use super::aggregate::{Aggregate, Batch};
-use super::aggregates::{part, widened};
+use super::aggregates::{forget, part, widened};
 use super::array::fill;
 use super::error::EngineError;
 
@@ -65,6 +65,11 @@ impl Aggregate for Spread {
             moments.count > 1
         });
         Ok(Arc::new(Float64Array::new(out.into(), Some(NullBuffer::new(holds)))))
+    }
+
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        forget(&mut self.moments, keys);
+        Ok(())
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {

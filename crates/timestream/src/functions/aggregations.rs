@@ -170,4 +170,39 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         ..AGGREGATION
     },
     &LAST,
+    &Function {
+        name: "lag",
+        signature: "lag<T: any>(values: T, n: i64) -> T",
+        summary: "The key's n-th value that was not null before its newest.",
+        details: "`n` is a constant; 0 is the newest. Null before there are that many.",
+        examples: &[Example {
+            query: "events.x.lag(1)",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 5\n00:00:03, B, null\n00:00:04, A, 5\n00:00:05, A, 2",
+        }],
+        kind: FunctionKind::Aggregate(aggregates::lag),
+        ..AGGREGATION
+    },
+    &Function {
+        name: "collect",
+        signature: "collect<T: any>(values: T, max: i64?, min: i64?) -> list<T>",
+        summary: "The key's values that were not null, as a list.",
+        details: "`max` and `min` are constants: of more than `max` the newest are kept; the list is null while it has less than \
+                  `min` values. Without values it is empty. A list without `max` grows for ever.",
+        examples: &[
+            Example {
+                query: "events.x.collect(2)",
+                events: EVENTS,
+                rows: "_time, _key, result\n00:00:01, A, [5]\n00:00:02, A, [5, 2]\n00:00:03, B, []\n00:00:04, A, [5, 2]\n\
+                       00:00:05, A, [2, 7]",
+            },
+            Example {
+                query: "events.x.collect(min=2).length()",
+                events: EVENTS,
+                rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 2\n00:00:03, B, null\n00:00:04, A, 2\n00:00:05, A, 3",
+            },
+        ],
+        kind: FunctionKind::Aggregate(aggregates::collect),
+        ..AGGREGATION
+    },
 ];

@@ -100,6 +100,16 @@ pub enum Form {
     Extend,
     /// `time`
     Time,
+    /// `shift_by`
+    ShiftBy,
+    /// `shift_to`
+    ShiftTo,
+    /// `shift_until`
+    ShiftUntil,
+    /// `lookup`
+    Lookup,
+    /// `seconds_since_previous`
+    SecondsSincePrevious,
 }
 
 /// An example: events, a query over them, the rows it gives.

@@ -36,6 +36,65 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         ..MOMENT
     },
     &Function {
+        name: "shift_by",
+        signature: "shift_by<T: any>(stream: T, duration: duration) -> T",
+        summary: "The points, later by a length of time.",
+        details: "A moved point stands before the events of its new time. A point that would move back, or by null, is left out and \
+                  counted. A point moved by zero stays what it is.",
+        examples: &[Example {
+            query: "{x: events.x, before: events.x.shift_by(\"2s\")}",
+            events: "time, key: utf8, x: i64\n00:00:01, A, 1\n00:00:03, A, 3",
+            rows: "_time, _key, x, before\n00:00:01, A, 1, null\n00:00:03, A, null, 1\n00:00:03, A, 3, null\n\
+                   00:00:05, A, null, 3",
+        }],
+        strict: false,
+        kind: FunctionKind::Form(Form::ShiftBy),
+        ..MOMENT
+    },
+    &Function {
+        name: "shift_to",
+        signature: "shift_to<T: any>(stream: T, time: timestamp) -> T",
+        summary: "The points at another, later time.",
+        details: "As `shift_by`: a point that would move back, or to null, is left out and counted.",
+        examples: &[Example {
+            query: "events.x.shift_to(events.at)",
+            events: "time, key: utf8, x: i64, at: timestamp\n00:00:01, A, 1, 00:00:05\n00:00:02, A, 2, 00:00:01\n00:00:03, A, 3,",
+            rows: "_time, _key, result\n00:00:05, A, 1",
+        }],
+        strict: false,
+        kind: FunctionKind::Form(Form::ShiftTo),
+        ..MOMENT
+    },
+    &Function {
+        name: "shift_until",
+        signature: "shift_until<T: any>(stream: T, predicate: bool) -> T",
+        summary: "The points at the time at which a condition is next true of their key.",
+        details: "A point at which it is true stays what it is; those held since the time before stand before the events of \
+                  that time. Points that are still held at the end are left out and counted.",
+        examples: &[Example {
+            query: "events.x.shift_until(events.x > 2)",
+            events: "time, key: utf8, x: i64\n00:00:01, A, 1\n00:00:02, A, 2\n00:00:03, A, 3\n00:00:04, A, 1",
+            rows: "_time, _key, result\n00:00:03, A, 1\n00:00:03, A, 2\n00:00:03, A, 3",
+        }],
+        strict: false,
+        kind: FunctionKind::Form(Form::ShiftUntil),
+        ..MOMENT
+    },
+    &Function {
+        name: "seconds_since_previous",
+        signature: "seconds_since_previous<T: any>(stream: T, n: i64?) -> i64",
+        summary: "The whole seconds since the key's point before, or since the n-th before.",
+        details: "Null where there is no such point. `n` is a constant; 1 where it is left out.",
+        examples: &[Example {
+            query: "events.seconds_since_previous()",
+            events: "time, key: utf8, x: i64\n00:00:01, A, 1\n00:00:05, A,\n00:01:00, A, 3",
+            rows: "_time, _key, result\n00:00:01, A, null\n00:00:05, A, 4\n00:01:00, A, 55",
+        }],
+        strict: false,
+        kind: FunctionKind::Form(Form::SecondsSincePrevious),
+        ..MOMENT
+    },
+    &Function {
         name: "seconds_since",
         signature: "seconds_since(time: timestamp, since: timestamp) -> i64",
         summary: "The whole seconds from one moment to another.",

@@ -48,6 +48,22 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         ..STREAMS
     },
     &Function {
+        name: "lookup",
+        signature: "lookup<T: any, K: any>(value: T, key: K) -> T",
+        summary: "Another stream's value, of the key that an expression gives.",
+        details: "Called on the stream that is looked up; the points and the grouping are those of the key's expression. The value is \
+                  as of the point; where the two are of different sources, as of the end of its nanosecond. A value that \
+                  does not hold between its points answers at that very time only. Null for a null key and for one that \
+                  has had no point.",
+        examples: &[Example {
+            query: "events.with_key(lang).count().lookup(events.lang)",
+            events: "time, key: utf8, lang: utf8\n00:00:01, A, en\n00:00:02, B, de\n00:00:03, B, en\n00:00:04, A,",
+            rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, B, 1\n00:00:03, B, 2\n00:00:04, A, null",
+        }],
+        kind: FunctionKind::Form(Form::Lookup),
+        ..STREAMS
+    },
+    &Function {
         name: "col",
         operator: Some("."),
         signature: "col<T: any>(value: T, name: utf8) -> any",

@@ -21,7 +21,7 @@ impl Domains {
         for (at, node) in query.nodes.iter().enumerate() {
             let arguments = || all.union(node.args.iter().map(|arg| &all.domains[*arg]));
             let (own, within) = match &node.op {
-                Op::Stream(_) | Op::WithKey => (Domain::from([at]), None),
+                Op::Stream(_) | Op::WithKey | Op::Ticks { .. } | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Lookup => (Domain::from([at]), None),
                 Op::Filter => (Domain::from([at]), Some(arguments())),
                 Op::Literal(_) => (Domain::new(), None),
                 Op::Field(_) | Op::Call(_) | Op::Cast | Op::Time | Op::Record(_) | Op::Aggregate(_) => {

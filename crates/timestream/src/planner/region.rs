@@ -12,7 +12,7 @@ use super::domain::Domain;
 use super::{Path, Planner, Request};
 use crate::functions::{self, Function};
 use crate::plan::{Feed, PathStep, Reg, Step, StepOp};
-use crate::query::{Continuity, NodeId, Op};
+use crate::query::{Aggregation, Continuity, NodeId, Op};
 use crate::scalar::Scalar;
 use crate::types;
 
@@ -201,7 +201,8 @@ impl<'a> Steps<'a> {
                 let args = node.args.iter().map(|arg| self.within(*arg, &[], domain).reg).collect();
                 Value { reg: self.push(StepOp::Record(args), node.data_type.clone()), quiet: false }
             }
-            Op::Aggregate(function) => {
+            Op::Ticks { .. } | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Lookup => self.column(id, path),
+            Op::Aggregate(Aggregation { function, .. }) => {
                 let value = self.aggregate(function, node.args[0], &node.data_type);
                 self.inside(value, &node.data_type, path)
             }

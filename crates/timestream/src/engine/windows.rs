@@ -1,0 +1,408 @@
+//! Aggregations over windows, made of aggregations over all points: each window is a number of its own to the one within.
+//!
+//! [`Since`] gives a key a new number, or a state put back to its first, at the first point after an end. [`Sliding`] is as many
+//! of those as a window has intervals, whose windows begin one interval after the other, so that every point is folded in
+//! order from the start of each window that holds it: floats are the same however rows come in batches. [`Trailing`] keeps
+//! the values of its window and folds them anew once one has left.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray, UInt32Array};
+use arrow_buffer::BooleanBuffer;
+use arrow_schema::DataType;
+use arrow_select::interleave::interleave;
+use arrow_select::take::take;
+
+use super::aggregate::{Aggregate, Batch};
+use super::aggregates::part;
+use super::array::fill;
+use super::error::EngineError;
+use super::queues::Queues;
+use crate::functions::Column;
+
+/// No number yet.
+const NONE: u32 = u32::MAX;
+
+/// Numbers of an inner aggregation, of which keys get new ones.
+#[derive(Default)]
+struct Numbers {
+    /// By key.
+    of: Vec<u32>,
+    used: u32,
+    free: Vec<u32>,
+    /// No longer any key's since the batch at hand.
+    left: Vec<u32>,
+}
+
+impl Numbers {
+    fn next(&mut self) -> Result<u32, EngineError> {
+        if let Some(number) = self.free.pop() {
+            return Ok(number);
+        }
+        let number = self.used;
+        self.used = number.checked_add(1).filter(|next| *next != NONE).ok_or(EngineError::TooManyKeys)?;
+        Ok(number)
+    }
+
+    /// The number of a key, its first if it has none.
+    #[inline]
+    fn get(&mut self, key: usize) -> Result<u32, EngineError> {
+        if self.of[key] == NONE {
+            self.of[key] = self.next()?;
+        }
+        Ok(self.of[key])
+    }
+
+    /// A new number for a key, whose state is that of no point.
+    fn renew(&mut self, key: usize) -> Result<u32, EngineError> {
+        let new = self.next()?;
+        let old = std::mem::replace(&mut self.of[key], new);
+        if old != NONE {
+            self.left.push(old);
+        }
+        Ok(new)
+    }
+
+    /// Once a batch is folded: numbers that were left can be used again.
+    fn done(&mut self, inner: &mut dyn Aggregate) -> Result<(), EngineError> {
+        if !self.left.is_empty() {
+            inner.reset(&self.left)?;
+            self.free.append(&mut self.left);
+        }
+        Ok(())
+    }
+
+    /// The numbers of these keys, each with one.
+    fn saved(&self, keys: &[u32]) -> Vec<u32> {
+        // A number that is nobody's has the state of no point.
+        keys.iter().map(|key| self.of.get(*key as usize).copied().unwrap_or(NONE)).collect()
+    }
+
+    /// Numbers for these keys, which have none.
+    fn load(&mut self, keys: &[u32], known: usize) -> Result<Vec<u32>, EngineError> {
+        fill(&mut self.of, known, NONE);
+        keys.iter().map(|key| self.get(*key as usize)).collect()
+    }
+
+    fn memory(&self) -> usize {
+        (self.of.capacity() + self.free.capacity()) * 4
+    }
+}
+
+/// How a key's window stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Window {
+    Open,
+    /// It has ended; the next point begins another.
+    Ended,
+    /// As `Ended`, and a row of the batch at hand shows its value.
+    Shown,
+}
+
+/// An aggregation over the points since the last end.
+pub(super) struct Since {
+    inner: Box<dyn Aggregate>,
+    numbers: Numbers,
+    windows: Vec<Window>,
+    /// The number of each row, kept for its room.
+    rows: Vec<u32>,
+}
+
+impl Since {
+    pub(super) fn new(inner: Box<dyn Aggregate>) -> Self {
+        Self { inner, numbers: Numbers::default(), windows: Vec::new(), rows: Vec::new() }
+    }
+}
+
+impl Aggregate for Since {
+    fn data_type(&self) -> DataType {
+        self.inner.data_type()
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        fill(&mut self.numbers.of, batch.known, NONE);
+        fill(&mut self.windows, batch.known, Window::Open);
+        self.rows.clear();
+        let (mut again, mut shown) = (Vec::new(), Vec::new());
+        for (row, key) in batch.keys.iter().enumerate() {
+            let key = *key as usize;
+            let mut number = self.numbers.get(key)?;
+            let is_point = batch.present.is_none_or(|present| present.value(row));
+            match (self.windows[key], is_point) {
+                (Window::Open, _) | (Window::Shown, false) => {}
+                (Window::Ended, true) => {
+                    again.push(number);
+                    self.windows[key] = Window::Open;
+                }
+                (Window::Shown, true) => {
+                    number = self.numbers.renew(key)?;
+                    self.windows[key] = Window::Open;
+                }
+                (Window::Ended, false) => {
+                    self.windows[key] = Window::Shown;
+                    shown.push(key);
+                }
+            }
+            self.rows.push(number);
+            if batch.ends.is_some_and(|ends| ends.value(row)) {
+                self.windows[key] = Window::Shown;
+                shown.push(key);
+            }
+        }
+        if !again.is_empty() {
+            self.inner.reset(&again)?;
+        }
+        let known = self.numbers.used as usize;
+        let values = self.inner.fold(&Batch { keys: &self.rows, known, ends: None, ..*batch })?;
+        self.numbers.done(&mut *self.inner)?;
+        for key in shown {
+            if self.windows[key] == Window::Shown {
+                self.windows[key] = Window::Ended;
+            }
+        }
+        Ok(values)
+    }
+
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        let numbers: Vec<u32> =
+            self.numbers.saved(keys).into_iter().filter(|number| *number != NONE).collect();
+        for key in keys {
+            if let Some(window) = self.windows.get_mut(*key as usize) {
+                *window = Window::Open;
+            }
+        }
+        self.inner.reset(&numbers)
+    }
+
+    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
+        let ended = |key: &u32| self.windows.get(*key as usize).is_some_and(|window| *window != Window::Open);
+        let ended: BooleanArray = keys.iter().map(|key| Some(ended(key))).collect();
+        let mut state: Vec<ArrayRef> = vec![Arc::new(ended)];
+        state.extend(self.inner.save(&self.numbers.saved(keys))?);
+        Ok(state)
+    }
+
+    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
+        let ended = part::<BooleanArray>(state, 0, "window")?;
+        fill(&mut self.windows, known, Window::Open);
+        for (row, key) in keys.iter().enumerate() {
+            if ended.value(row) {
+                self.windows[*key as usize] = Window::Ended;
+            }
+        }
+        let numbers = self.numbers.load(keys, known)?;
+        self.inner.load(&numbers, self.numbers.used as usize, &state[1..])
+    }
+
+    fn memory(&self) -> usize {
+        self.inner.memory() + self.numbers.memory() + self.windows.capacity()
+    }
+}
+
+/// An aggregation over the last intervals; its value is meant at the ends alone.
+pub(super) struct Sliding {
+    /// Each begins a window at another of as many ends.
+    rings: Vec<Since>,
+    /// How many ends a key has had, up to the number of rings.
+    ends: Vec<u32>,
+    parts: usize,
+}
+
+impl Sliding {
+    /// `rings`: as many as the window has intervals, all alike; `parts`: of how many arrays the state of one is made.
+    pub(super) fn new(inner: impl Fn() -> Result<Box<dyn Aggregate>, EngineError>, intervals: u32) -> Result<Self, EngineError> {
+        let rings: Vec<Since> =
+            (0..intervals.max(1)).map(|_| Ok(Since::new(inner()?))).collect::<Result<_, EngineError>>()?;
+        let parts = rings[0].save(&[])?.len();
+        Ok(Self { rings, ends: Vec::new(), parts })
+    }
+}
+
+impl Aggregate for Sliding {
+    fn data_type(&self) -> DataType {
+        self.rings[0].data_type()
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        fill(&mut self.ends, batch.known, 0);
+        let rings = self.rings.len();
+        // Whose window each end ends: the oldest's.
+        let mut oldest = vec![0; batch.keys.len()];
+        if let Some(ends) = batch.ends {
+            for row in ends.set_indices() {
+                let count = &mut self.ends[batch.keys[row] as usize];
+                oldest[row] = *count as usize;
+                *count = (*count + 1) % rings as u32;
+            }
+        }
+        let mut values = Vec::with_capacity(rings);
+        for (number, ring) in self.rings.iter_mut().enumerate() {
+            let ends = batch.ends.map(|ends| {
+                BooleanBuffer::collect_bool(ends.len(), |row| ends.value(row) && oldest[row] == number)
+            });
+            values.push(ring.fold(&Batch { ends: ends.as_ref(), ..*batch })?);
+        }
+        if rings == 1 {
+            return values.pop().ok_or_else(|| EngineError::mismatch("sliding", "a window", "none"));
+        }
+        let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
+        let picks: Vec<(usize, usize)> = oldest.into_iter().zip(0..).collect();
+        interleave(&values, &picks).map_err(EngineError::kernel("sliding"))
+    }
+
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        super::aggregates::forget(&mut self.ends, keys);
+        self.rings.iter_mut().try_for_each(|ring| ring.reset(keys))
+    }
+
+    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
+        let ends: UInt32Array =
+            keys.iter().map(|key| Some(self.ends.get(*key as usize).copied().unwrap_or(0))).collect();
+        let mut state: Vec<ArrayRef> = vec![Arc::new(ends)];
+        for ring in &self.rings {
+            state.extend(ring.save(keys)?);
+        }
+        Ok(state)
+    }
+
+    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
+        let ends = part::<UInt32Array>(state, 0, "sliding")?;
+        if state.len() != 1 + self.parts * self.rings.len() {
+            return Err(EngineError::mismatch("sliding", 1 + self.parts * self.rings.len(), state.len()));
+        }
+        fill(&mut self.ends, known, 0);
+        for (row, key) in keys.iter().enumerate() {
+            self.ends[*key as usize] = ends.value(row);
+        }
+        let rings = self.rings.iter_mut().zip(state[1..].chunks(self.parts));
+        rings.into_iter().try_for_each(|(ring, state)| ring.load(keys, known, state))
+    }
+
+    fn memory(&self) -> usize {
+        self.rings.iter().map(Aggregate::memory).sum::<usize>() + self.ends.capacity() * 4
+    }
+}
+
+/// An aggregation over the last so many nanoseconds.
+pub(super) struct Trailing {
+    inner: Box<dyn Aggregate>,
+    nanos: i64,
+    numbers: Numbers,
+    /// The values in each key's window with their times.
+    queues: Queues<i64>,
+}
+
+impl Trailing {
+    pub(super) fn new(inner: Box<dyn Aggregate>, input: &DataType, nanos: i64) -> Result<Self, EngineError> {
+        Ok(Self { inner, nanos, numbers: Numbers::default(), queues: Queues::new(input)? })
+    }
+}
+
+/// Rows for the inner aggregation: more than there are, where windows are folded anew.
+#[derive(Default)]
+struct Refold {
+    numbers: Vec<u32>,
+    slots: Vec<u32>,
+    is_point: Vec<bool>,
+    times: Vec<i64>,
+}
+
+impl Refold {
+    fn push(&mut self, number: u32, slot: u32, is_point: bool, time: i64) {
+        self.numbers.push(number);
+        self.slots.push(slot);
+        self.is_point.push(is_point);
+        self.times.push(time);
+    }
+}
+
+impl Aggregate for Trailing {
+    fn data_type(&self) -> DataType {
+        self.inner.data_type()
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        fill(&mut self.numbers.of, batch.known, NONE);
+        self.queues.grow(batch.known);
+        let valid = batch.valid();
+        let mut new = self.queues.keep(&batch.array()?, valid.as_ref())?.into_iter();
+        let mut refold = Refold::default();
+        let mut shown = Vec::with_capacity(batch.keys.len());
+        for (row, key) in batch.keys.iter().enumerate() {
+            let time = batch.times[row];
+            let mut number = self.numbers.get(*key as usize)?;
+            let is_point = batch.present.is_none_or(|present| present.value(row));
+            // A window excludes its start.
+            let start = time.checked_sub(self.nanos);
+            if is_point && self.queues.shorten(*key, |at, _| start.is_some_and(|start| at <= start)) {
+                number = self.numbers.renew(*key as usize)?;
+                for (at, slot) in self.queues.of(*key) {
+                    refold.push(number, *slot, true, *at);
+                }
+            }
+            let mut slot = Queues::<i64>::NULL;
+            if valid.as_ref().is_none_or(|valid| valid.value(row)) {
+                slot = new.next().unwrap_or(slot);
+                self.queues.push(*key, time, slot);
+            }
+            refold.push(number, slot, is_point, time);
+            shown.push(refold.numbers.len() as u32 - 1);
+        }
+        let values = Column::Array(self.queues.values(&refold.slots)?);
+        let present = BooleanBuffer::from(refold.is_point);
+        let values = self.inner.fold(&Batch {
+            keys: &refold.numbers,
+            known: self.numbers.used as usize,
+            values: &values,
+            present: batch.present.map(|_| &present),
+            ends: None,
+            times: &refold.times,
+            warnings: batch.warnings,
+        })?;
+        self.numbers.done(&mut *self.inner)?;
+        self.queues.done();
+        if shown.len() == refold.numbers.len() {
+            return Ok(values);
+        }
+        take(&values, &UInt32Array::from(shown), None).map_err(EngineError::kernel("trailing"))
+    }
+
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        self.queues.clear(keys);
+        let numbers: Vec<u32> =
+            self.numbers.saved(keys).into_iter().filter(|number| *number != NONE).collect();
+        self.inner.reset(&numbers)
+    }
+
+    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
+        let (times, values) = self.queues.save(keys)?;
+        let lengths = values.to_data();
+        let lists = ListArray::from(lengths);
+        // The times beside the values, in lists of the same lengths.
+        let field = Arc::new(arrow_schema::Field::new("item", DataType::Int64, false));
+        let times = ListArray::try_new(field, lists.offsets().clone(), Arc::new(Int64Array::from(times)), None);
+        let times = times.map_err(EngineError::kernel("trailing"))?;
+        let mut state: Vec<ArrayRef> = vec![values, Arc::new(times)];
+        state.extend(self.inner.save(&self.numbers.saved(keys))?);
+        Ok(state)
+    }
+
+    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
+        let values = part::<ListArray>(state, 0, "trailing")?;
+        let times = part::<ListArray>(state, 1, "trailing")?;
+        if values.value_type() != *self.queues.data_type() {
+            return Err(EngineError::mismatch("trailing", self.queues.data_type(), values.value_type()));
+        }
+        let (first, last) = (times.value_offsets()[0] as usize, times.value_offsets()[times.len()] as usize);
+        let marks = super::array::carried::<arrow_array::types::Int64Type>(times.values())
+            .map_err(EngineError::kernel("trailing"))?;
+        self.queues.load(keys, known, &marks.values()[first..last], values)?;
+        self.queues.done();
+        let numbers = self.numbers.load(keys, known)?;
+        self.inner.load(&numbers, self.numbers.used as usize, &state[2..])
+    }
+
+    fn memory(&self) -> usize {
+        self.inner.memory() + self.numbers.memory() + self.queues.memory()
+    }
+}
