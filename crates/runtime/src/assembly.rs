@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use skytide_timestream::engine::Clock;
 use skytide_timestream::rows::Rows;
 
 use crate::parcel::{Contents, Parcel};
@@ -39,9 +40,14 @@ impl Assembly {
         Self { parcels, inputs, first: 0, open: VecDeque::new() }
     }
 
-    /// Takes a parcel. With the last one of an epoch, gives the rows of each input, by sender; those of inputs without rows
-    /// are empty.
-    pub(crate) fn add(&mut self, epoch: u64, parcel: Parcel) -> Result<Option<Vec<Vec<Rows>>>, Disorder> {
+    /// Takes a parcel. With the last one of an epoch, gives the rows of each input, by sender, those of inputs without rows being
+    /// empty, and how far time has come.
+    pub(crate) fn add(
+        &mut self,
+        epoch: u64,
+        parcel: Parcel,
+    ) -> Result<Option<(Vec<Vec<Rows>>, Clock)>, Disorder> {
+        let clock = parcel.clock;
         let pieces = match parcel.contents {
             Contents::Pieces(pieces) => pieces,
             Contents::Broken(reason) => return Err(Disorder(reason)),
@@ -63,7 +69,7 @@ impl Assembly {
             return Err(Disorder(format!("epoch {epoch} is complete while epoch {} is due", self.first)));
         }
         self.first += 1;
-        self.open.pop_front().map(|open| self.by_input(open.pieces)).transpose()
+        self.open.pop_front().map(|open| Ok((self.by_input(open.pieces)?, clock))).transpose()
     }
 
     /// The rows of each input.
@@ -87,7 +93,7 @@ mod tests {
         let time = i64::try_from(sender).unwrap();
         let rows = rows(&scan(0, true), &[(0, &event(time, 0, "k", None, 0))]).unwrap();
         let pieces = inputs.iter().map(|input| Piece { input: *input, rows: rows.clone() }).collect();
-        Parcel::new(1, sender, pieces)
+        Parcel::new(1, sender, Clock::START, pieces)
     }
 
     /// The times of each input's batches.
@@ -104,10 +110,10 @@ mod tests {
         assert!(assembly.add(2, parcel(2, &[1])).unwrap().is_none());
         assert!(assembly.add(0, parcel(1, &[])).unwrap().is_none());
         assert!(assembly.add(1, parcel(1, &[0])).unwrap().is_none());
-        assert_eq!(times(&assembly.add(0, parcel(0, &[0])).unwrap().unwrap()), [vec![0, 2], vec![2]]);
-        assert_eq!(times(&assembly.add(1, parcel(0, &[])).unwrap().unwrap()), [vec![1], vec![]]);
+        assert_eq!(times(&assembly.add(0, parcel(0, &[0])).unwrap().unwrap().0), [vec![0, 2], vec![2]]);
+        assert_eq!(times(&assembly.add(1, parcel(0, &[])).unwrap().unwrap().0), [vec![1], vec![]]);
         assert!(assembly.add(2, parcel(0, &[])).unwrap().is_none());
-        assert_eq!(times(&assembly.add(2, parcel(1, &[])).unwrap().unwrap()), [vec![], vec![2]]);
+        assert_eq!(times(&assembly.add(2, parcel(1, &[])).unwrap().unwrap().0), [vec![], vec![2]]);
     }
 
     #[test]

@@ -208,7 +208,7 @@ impl Site {
                     let epoch = capability.least().copied().unwrap_or(EpochNumber::MAX);
                     match assembly.add(epoch, std::mem::take(parcel)) {
                         Ok(None) => {}
-                        Ok(Some(inputs)) => {
+                        Ok(Some((inputs, _))) => {
                             let rows = inputs.into_iter().flatten().collect();
                             if let Err(source) = outlet.borrow_mut().answer(&plan, rows) {
                                 pulse.fail(JobError::Answer(source));
@@ -270,14 +270,14 @@ impl Operator {
             return;
         }
         let epoch = capability.least().copied().unwrap_or(EpochNumber::MAX);
-        let inputs = match self.assembly.add(epoch, parcel) {
+        let (inputs, clock) = match self.assembly.add(epoch, parcel) {
             Ok(None) => return,
-            Ok(Some(inputs)) => inputs,
+            Ok(Some(complete)) => complete,
             Err(disorder) => {
                 return self.pulse.fail(JobError::Exchange { worker: self.worker, reason: disorder.0 });
             }
         };
-        let emitted = match lock(&self.station).process(inputs) {
+        let emitted = match lock(&self.station).process(inputs, &clock) {
             Ok(emitted) => emitted,
             Err(source) => {
                 let (region, worker) = (self.region, self.worker);
@@ -286,7 +286,7 @@ impl Operator {
         };
         for output in &mut self.outputs {
             let pieces = emitted.as_ref().map(|emitted| output.pieces(emitted)).unwrap_or_default();
-            let mut parcel = Parcel::new(output.receivers, self.worker, pieces);
+            let mut parcel = Parcel::new(output.receivers, self.worker, clock, pieces);
             output.port.activate().session_with_builder(capability).give_container(&mut parcel);
         }
     }

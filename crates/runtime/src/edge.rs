@@ -50,13 +50,13 @@ impl Distributor<Parcel> for Splitter {
                 match shares {
                     Ok(shares) => {
                         for (worker, pieces) in shares.into_iter().enumerate() {
-                            send(worker, &mut Parcel::new(1, parcel.sender, pieces));
+                            send(worker, &mut Parcel::new(1, parcel.sender, parcel.clock, pieces));
                         }
                     }
                     // Every receiver learns of it; the first to do so ends the job.
                     Err(reason) => {
                         for worker in 0..workers {
-                            let mut broken = Parcel::new(1, parcel.sender, Vec::new());
+                            let mut broken = Parcel::new(1, parcel.sender, parcel.clock, Vec::new());
                             broken.contents = Contents::Broken(reason.clone());
                             send(worker, &mut broken);
                         }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use skytide_timestream::engine::{Mode, ResultOperator, SHARDS};
-use skytide_timestream::plan::Plan;
-use skytide_timestream::rows::Rows;
+use skytide_timestream::engine::{Clock, End, Mode, ResultOperator, SHARDS};
+use skytide_timestream::plan::{Plan, Results};
+use skytide_timestream::rows::{Place, Rows};
 use timely::CommunicationConfig;
 use timely::worker::Worker;
 
@@ -75,7 +75,7 @@ pub struct Job {
     /// Time of the newest event.
     newest: Option<i64>,
     /// The place of the last point of the epochs pushed.
-    last: Option<(i64, u16, u64)>,
+    last: Option<Place>,
 }
 
 /// Where the points of scans enter a region.
@@ -168,17 +168,26 @@ impl Job {
         let last = filled.map(|rows| rows.places.at(rows.len() - 1));
         self.last = last.chain(self.last).max();
         let told = Some(watermark).filter(|watermark| !matches!(*watermark, i64::MIN | i64::MAX));
-        self.newest = told.max(self.last.map(|(time, ..)| time)).max(self.newest);
-
-        self.pushed += 1;
-        let (inlets, next) = (&mut self.inlets, self.pushed);
-        // Rows are split among the workers here.
-        self.pulse.guard(0, || inlets.iter_mut().for_each(|entrance| entrance.enter(&scans, next)));
+        self.newest = told.max(self.last.map(|last| last.time)).max(self.newest);
+        self.enter(&scans, Clock { watermark: self.watermark(), end: None });
         let limit = self.options.epochs_in_flight.max(1) as u64;
         while self.unfinished() > limit {
             self.step(true)?;
         }
         Ok(())
+    }
+
+    /// Up to which time all points are here: a point tells that all before it are, as a source's word does.
+    fn watermark(&self) -> i64 {
+        self.newest.unwrap_or(i64::MIN)
+    }
+
+    /// Puts an epoch in.
+    fn enter(&mut self, scans: &[Option<Rows>], clock: Clock) {
+        self.pushed += 1;
+        let (inlets, next) = (&mut self.inlets, self.pushed);
+        // Rows are split among the workers here.
+        self.pulse.guard(0, || inlets.iter_mut().for_each(|entrance| entrance.enter(scans, clock, next)));
     }
 
     /// The answers that are complete, in order, none of them empty. Takes a step of the work, and does not wait for other
@@ -235,12 +244,22 @@ impl Job {
     }
 
     /// Waits until all that was pushed is answered, and gives the rest of the answer, with what was held for the end, and
-    /// what the job has done.
+    /// what the job has done. Where an end was waited for, ticks and moved points that are due by then come too (SEMANTICS 7.1).
     ///
     /// # Errors
     /// The job has failed.
     pub fn finish(mut self) -> Result<(Vec<RecordBatch>, Report), JobError> {
         let mut batches = self.settle()?;
+        if let (Mode::Once, Some(newest)) = (self.options.mode, self.newest) {
+            let until = match self.plan.output.results {
+                Results::History { until, .. } => until,
+                Results::Snapshot { at, .. } => at,
+            };
+            let end = End { ticks: until.unwrap_or(newest), moved: until.unwrap_or(i64::MAX) };
+            let none = vec![None; self.plan.scans.len()];
+            self.enter(&none, Clock { watermark: self.watermark(), end: Some(end) });
+            batches.extend(self.settle()?);
+        }
         if let Some(newest) = self.newest {
             let outlet = &mut *self.outlet.borrow_mut();
             if let Some(rows) = outlet.results.finish(newest).map_err(JobError::Answer)? {
@@ -320,7 +339,7 @@ impl Job {
                 return Err(JobError::Shape { scan, reason });
             }
             if let Some(last) = self.last.filter(|last| len > 0 && rows.places.at(0) < *last) {
-                return Err(JobError::Order { scan, found: rows.places.time[0], newest: last.0 });
+                return Err(JobError::Order { scan, found: rows.places.time[0], newest: last.time });
             }
         }
         Ok(())
@@ -348,13 +367,13 @@ impl Entrance {
     }
 
     /// Puts in the points of an epoch, and tells that the next one has this number.
-    fn enter(&mut self, scans: &[Option<Rows>], next: u64) {
+    fn enter(&mut self, scans: &[Option<Rows>], clock: Clock, next: u64) {
         let piece = |&(scan, input): &(usize, usize)| {
             let rows = scans.get(scan)?.as_ref().filter(|rows| !rows.is_empty())?;
             Some(Piece { input, rows: rows.clone() })
         };
         let pieces = self.carries.iter().filter_map(piece).collect();
-        self.inlet.send_batch(&mut Parcel::new(self.receivers, 0, pieces));
+        self.inlet.send_batch(&mut Parcel::new(self.receivers, 0, clock, pieces));
         self.inlet.advance_to(next);
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use skytide_timestream::plan::{Input, Plan, Region, StepOp};
+use skytide_timestream::plan::{Input, Moves, Plan, Region, StepOp};
 
 use crate::error::JobError;
 
@@ -87,7 +87,11 @@ impl Layout {
             let known = |input: &Input| match *input {
                 Input::Scan(scan) => scan < plan.scans.len(),
                 Input::Feed { region, .. } => region < number,
+                Input::Ticks(ticks) => ticks < region.ticks.len(),
             };
+            if region.inputs.iter().all(|input| matches!(input, Input::Ticks(_))) {
+                return refuse("nothing but ticks enters it");
+            }
             if !region.inputs.iter().all(known) {
                 return refuse("an input is neither a scan nor a feed of a region before it");
             }
@@ -132,6 +136,8 @@ fn is_mixed(region: &Region, mixed: &[bool]) -> bool {
     let several = region.inputs.len() > 1;
     region.inputs.iter().any(|input| match *input {
         Input::Scan(_) => false,
+        // All keys' ticks of a boundary are of one place.
+        Input::Ticks(_) => true,
         Input::Feed { region, .. } => several || mixed[region],
     })
 }
@@ -143,6 +149,8 @@ fn place(region: &Region, is_mixed: bool, before: &[Placed], workers: usize) -> 
         let (origin, what) = match *from {
             Input::Scan(scan) => (Origin::Source, scan),
             Input::Feed { region, feed } => (Origin::Region(region), feed),
+            // Made where the region is.
+            Input::Ticks(_) => continue,
         };
         origins.entry(origin).or_default().push((what, input));
     }
@@ -171,5 +179,8 @@ fn place(region: &Region, is_mixed: bool, before: &[Placed], workers: usize) -> 
 
 /// Whether what a region computes depends on rows before.
 fn holds_state(region: &Region) -> bool {
-    region.steps.iter().any(|step| matches!(step.op, StepOp::Aggregate { .. }))
+    region.waits
+        || !region.ticks.is_empty()
+        || region.feeds.iter().any(|feed| matches!(feed.moves, Moves::Until(_)))
+        || region.steps.iter().any(|step| matches!(step.op, StepOp::Aggregate { .. }))
 }

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use skytide_timestream::engine::Clock;
 use skytide_timestream::rows::Rows;
 use timely::Accountable;
 
@@ -9,12 +10,14 @@ use timely::Accountable;
 ///
 /// It is counted in parcels, not in rows: timely's account must not change where a parcel is split, and an empty parcel
 /// must be seen to arrive.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Parcel {
     /// Number of parcels that this one stands for: that of its receivers, one after the split.
     pub(crate) weight: i64,
     /// The sending worker. Pieces are merged in the order of their senders where nothing else tells them apart.
     pub(crate) sender: usize,
+    /// How far time has come with the epoch; the same in all its parcels.
+    pub(crate) clock: Clock,
     /// The rows, or why there are none to be had.
     pub(crate) contents: Contents,
     /// The bytes that go to another process, made once: their number is asked for before they are.
@@ -41,13 +44,21 @@ pub(crate) struct Piece {
 
 impl Parcel {
     /// A parcel that stands for `weight` parcels.
-    pub(crate) fn new(weight: usize, sender: usize, pieces: Vec<Piece>) -> Self {
+    pub(crate) fn new(weight: usize, sender: usize, clock: Clock, pieces: Vec<Piece>) -> Self {
         Self {
             weight: i64::try_from(weight).unwrap_or(i64::MAX),
             sender,
+            clock,
             contents: Contents::Pieces(pieces),
             encoded: OnceCell::new(),
         }
+    }
+}
+
+/// What timely leaves in the place of a parcel that is taken.
+impl Default for Parcel {
+    fn default() -> Self {
+        Self::new(0, 0, Clock::START, Vec::new())
     }
 }
 

@@ -36,6 +36,10 @@ pub struct RegionReport {
     pub overflows: u64,
     /// Values that did not fit their type, which became null (SEMANTICS 2.6).
     pub misfits: u64,
+    /// Points that would have moved back in time, or nowhere, and were dropped (SEMANTICS 6.1).
+    pub moved_back: u64,
+    /// Points that are held until a condition is true of their key; at the end they are dropped.
+    pub held: u64,
 }
 
 /// What a worker has done.
@@ -58,6 +62,18 @@ impl Report {
     #[must_use]
     pub fn misfits(&self) -> u64 {
         self.regions.iter().map(|region| region.misfits).sum()
+    }
+
+    /// Points that would have moved back in time, or nowhere, over all regions.
+    #[must_use]
+    pub fn moved_back(&self) -> u64 {
+        self.regions.iter().map(|region| region.moved_back).sum()
+    }
+
+    /// Points that are held until a condition is true of their key, over all regions.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.regions.iter().map(|region| region.held).sum()
     }
 
     /// Bytes of state, over all operators.

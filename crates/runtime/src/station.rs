@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use skytide_timestream::engine::{Emitted, EngineError, RegionOperator};
+use skytide_timestream::engine::{Clock, Emitted, EngineError, RegionOperator};
 use skytide_timestream::plan::Plan;
 use skytide_timestream::rows::Rows;
 
@@ -20,6 +20,7 @@ pub(crate) struct Station {
     rows_out: u64,
     overflows: u64,
     misfits: u64,
+    moved_back: u64,
 }
 
 /// A station that its worker and the caller share.
@@ -30,22 +31,27 @@ impl Station {
     pub(crate) fn new(plan: &Arc<Plan>, region: usize) -> Result<Shared, EngineError> {
         let operator = RegionOperator::new(Arc::clone(plan), region)?;
         let taken = WorkerReport::default();
-        Ok(Arc::new(Mutex::new(Self { operator, taken, rows_out: 0, overflows: 0, misfits: 0 })))
+        Ok(Arc::new(Mutex::new(Self { operator, taken, rows_out: 0, overflows: 0, misfits: 0, moved_back: 0 })))
     }
 
-    /// Runs the operator over an epoch; nothing at all where there are no rows.
-    pub(crate) fn process(&mut self, inputs: Vec<Vec<Rows>>) -> Result<Option<Emitted>, EngineError> {
+    /// Runs the operator over an epoch; nothing at all where there are no rows, unless time alone makes it give some.
+    pub(crate) fn process(
+        &mut self,
+        inputs: Vec<Vec<Rows>>,
+        clock: &Clock,
+    ) -> Result<Option<Emitted>, EngineError> {
         let rows: usize = inputs.iter().flatten().map(Rows::len).sum();
-        if rows == 0 {
+        if rows == 0 && !self.operator.heeds_time() {
             return Ok(None);
         }
-        self.taken.batches += 1;
+        self.taken.batches += u64::from(rows > 0);
         self.taken.rows += rows as u64;
-        let emitted = self.operator.process(inputs)?;
+        let emitted = self.operator.process(inputs, clock)?;
         self.rows_out +=
             emitted.feeds.iter().chain(&emitted.answer).map(|rows| rows.len() as u64).sum::<u64>();
         self.overflows += emitted.overflows;
         self.misfits += emitted.misfits;
+        self.moved_back += emitted.moved_back;
         Ok(Some(emitted))
     }
 
@@ -57,6 +63,8 @@ impl Station {
         region.state_bytes += self.operator.state_bytes();
         region.overflows += self.overflows;
         region.misfits += self.misfits;
+        region.moved_back += self.moved_back;
+        region.held += self.operator.held() as u64;
         worker.batches += self.taken.batches;
         worker.rows += self.taken.rows;
     }

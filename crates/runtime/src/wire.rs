@@ -13,6 +13,7 @@ use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, UInt16Array, UInt64A
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, Field, Schema};
+use skytide_timestream::engine::{Clock, End};
 use skytide_timestream::rows::{Keys, Lane, Places, Rows};
 use timely::bytes::arc::Bytes;
 use timely::dataflow::channels::ContainerBytes;
@@ -23,11 +24,13 @@ use crate::parcel::{Contents, Parcel, Piece};
 const BROKEN: u64 = u64::MAX;
 /// Marks rows with a lane each; others have the lane in its place.
 const LANES: u64 = u64::MAX;
+/// Marks rows with a lane and an origin each.
+const ORIGINS: u64 = u64::MAX - 1;
 
 impl ContainerBytes for Parcel {
     fn from_bytes(bytes: Bytes) -> Self {
         decode(&bytes).unwrap_or_else(|reason| {
-            let mut parcel = Self::new(1, 0, Vec::new());
+            let mut parcel = Self::new(1, 0, Clock::START, Vec::new());
             parcel.contents = Contents::Broken(format!("a parcel between processes: {reason}"));
             parcel
         })
@@ -63,6 +66,7 @@ fn encode(parcel: &Parcel, pieces: &[Piece]) -> Result<Vec<u8>, ArrowError> {
         let lane = match rows.places.lane {
             Lane::One(lane) => u64::from(lane),
             Lane::Each(_) => LANES,
+            Lane::Moved { .. } => ORIGINS,
         };
         let stream = encode_rows(rows)?;
         for number in [*input as u64, lane, u64::from(rows.key.is_some())] {
@@ -80,7 +84,17 @@ fn encode_broken(parcel: &Parcel, reason: &str) -> Vec<u8> {
 }
 
 fn head(parcel: &Parcel, pieces: u64) -> Vec<u8> {
-    [parcel.weight.cast_unsigned(), parcel.sender as u64, pieces]
+    let Clock { watermark, end } = parcel.clock;
+    let (ticks, moved) = end.map_or((0, 0), |end| (end.ticks, end.moved));
+    [
+        parcel.weight.cast_unsigned(),
+        parcel.sender as u64,
+        watermark.cast_unsigned(),
+        u64::from(end.is_some()),
+        ticks.cast_unsigned(),
+        moved.cast_unsigned(),
+        pieces,
+    ]
         .iter()
         .flat_map(|number| number.to_le_bytes())
         .collect()
@@ -93,15 +107,21 @@ fn part(bytes: &mut Vec<u8>, part: &[u8]) {
     bytes.resize(bytes.len().next_multiple_of(8), 0);
 }
 
-/// Times, ordinals, lanes if each row has one, key and its hashes if there is one, then the columns.
+/// Times, ordinals, lanes and origins if each row has one, key and its hashes if there is one, then the columns.
 fn encode_rows(rows: &Rows) -> Result<Vec<u8>, ArrowError> {
     let Places { time, lane, ordinal } = &rows.places;
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::new(time.clone(), None)),
         Arc::new(UInt64Array::new(ordinal.clone(), None)),
     ];
-    if let Lane::Each(lanes) = lane {
-        columns.push(Arc::new(UInt16Array::new(lanes.clone(), None)));
+    match lane {
+        Lane::One(_) => {}
+        Lane::Each(lanes) => columns.push(Arc::new(UInt16Array::new(lanes.clone(), None))),
+        Lane::Moved { lanes, origin_time, origin_lane } => {
+            columns.push(Arc::new(UInt16Array::new(lanes.clone(), None)));
+            columns.push(Arc::new(Int64Array::new(origin_time.clone(), None)));
+            columns.push(Arc::new(UInt16Array::new(origin_lane.clone(), None)));
+        }
     }
     if let Some(Keys { values, hashes }) = &rows.key {
         columns.push(Arc::new(UInt64Array::new(hashes.clone(), None)));
@@ -123,6 +143,10 @@ fn decode(bytes: &[u8]) -> Result<Parcel, String> {
     let mut reader = Reader(bytes);
     let weight = reader.number()?.cast_signed();
     let sender = reader.index()?;
+    let watermark = reader.number()?.cast_signed();
+    let has_end = reader.number()? != 0;
+    let end = End { ticks: reader.number()?.cast_signed(), moved: reader.number()?.cast_signed() };
+    let clock = Clock { watermark, end: has_end.then_some(end) };
     let count = reader.number()?;
     let contents = if count == BROKEN {
         Contents::Broken(String::from_utf8_lossy(reader.part()?).into_owned())
@@ -137,7 +161,7 @@ fn decode(bytes: &[u8]) -> Result<Parcel, String> {
         }
         Contents::Pieces(pieces)
     };
-    Ok(Parcel { weight, sender, contents, ..Parcel::default() })
+    Ok(Parcel { weight, sender, clock, contents, ..Parcel::default() })
 }
 
 fn decode_rows(stream: &[u8], lane: u64, keyed: bool) -> Result<Rows, ArrowError> {
@@ -147,10 +171,16 @@ fn decode_rows(stream: &[u8], lane: u64, keyed: bool) -> Result<Rows, ArrowError
     let mut next = || columns.next().ok_or_else(short);
     let time = next()?.as_primitive_opt::<Int64Type>().ok_or_else(short)?.values().clone();
     let ordinal = next()?.as_primitive_opt::<UInt64Type>().ok_or_else(short)?.values().clone();
-    let lane = if lane == LANES {
-        Lane::Each(next()?.as_primitive_opt::<UInt16Type>().ok_or_else(short)?.values().clone())
-    } else {
-        Lane::One(u16::try_from(lane).map_err(|_| short())?)
+    let mut lanes = || Ok::<_, ArrowError>(next()?.as_primitive_opt::<UInt16Type>().ok_or_else(short)?.values().clone());
+    let lane = match lane {
+        LANES => Lane::Each(lanes()?),
+        ORIGINS => {
+            let lanes = lanes()?;
+            let origin_time = next()?.as_primitive_opt::<Int64Type>().ok_or_else(short)?.values().clone();
+            let origin_lane = next()?.as_primitive_opt::<UInt16Type>().ok_or_else(short)?.values().clone();
+            Lane::Moved { lanes, origin_time, origin_lane }
+        }
+        one => Lane::One(u16::try_from(one).map_err(|_| short())?),
     };
     let key = if keyed {
         let hashes = next()?.as_primitive_opt::<UInt64Type>().ok_or_else(short)?.values().clone();
@@ -197,7 +227,7 @@ mod tests {
         keyed.places.lane = Lane::Each((0..).take(keyed.len()).collect());
         let mut bare = rows(&scan(1, false), &numbered).unwrap().slice(3, 5);
         bare.columns.clear();
-        Parcel::new(7, 2, vec![Piece { input: 1, rows: keyed }, Piece { input: 0, rows: bare }])
+        Parcel::new(7, 2, Clock { watermark: -5, end: Some(End { ticks: 6, moved: i64::MAX }) }, vec![Piece { input: 1, rows: keyed }, Piece { input: 0, rows: bare }])
     }
 
     fn bytes(parcel: &Parcel) -> Vec<u8> {
@@ -218,7 +248,7 @@ mod tests {
         let got = read(&bytes(&sent));
         assert_eq!((got.record_count(), got.sender), (7, 2));
         assert_eq!(format!("{:?}", got.contents), format!("{:?}", sent.contents));
-        let empty = Parcel::new(1, 0, Vec::new());
+        let empty = Parcel::new(1, 0, Clock::START, Vec::new());
         assert!(matches!(read(&bytes(&empty)).contents, Contents::Pieces(pieces) if pieces.is_empty()));
         let broken = Parcel { weight: 1, contents: Contents::Broken("why".to_owned()), ..Parcel::default() };
         assert!(matches!(read(&bytes(&broken)).contents, Contents::Broken(reason) if reason == "why"));

@@ -11,12 +11,12 @@ use std::time::Instant;
 use arrow_array::{ArrayRef, Float64Array, StringArray};
 use arrow_schema::{DataType, Field};
 use skytide_timestream::catalog::StreamDef;
-use skytide_timestream::engine::{Mode, RegionOperator, ResultOperator, hash};
+use skytide_timestream::engine::{Clock, Mode, RegionOperator, ResultOperator, hash};
 use skytide_timestream::functions;
 use skytide_timestream::plan::{
-    Feed, Input, Output, PathStep, Plan, Reg, Region, Results, Scan, ScanColumn, Step, StepOp,
+    Feed, Input, Moves, Output, PathStep, Plan, Reg, Region, Results, Scan, ScanColumn, Step, StepOp,
 };
-use skytide_timestream::query::Query;
+use skytide_timestream::query::{Aggregation, Query};
 use skytide_timestream::rows::{Keys, Lane, Places, Rows};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -112,7 +112,7 @@ fn report(
     let mut run = |rows: &Rows| -> Outcome<()> {
         let mut rows = rows.clone();
         for operator in &mut operators {
-            let mut emitted = operator.process(vec![vec![rows]])?;
+            let mut emitted = operator.process(vec![vec![rows]], &Clock::START)?;
             if let Some(answer) = emitted.answer {
                 shown += results.process(answer)?.len();
                 return Ok(());
@@ -164,7 +164,15 @@ fn make_plan(regions: Vec<Region>, present: Option<Reg>, output: Reg, results: R
 }
 
 fn make_region(input: Input, steps: Vec<Step>, feeds: Vec<Feed>) -> Region {
-    Region { grouping: "key".into(), key_type: Some(DataType::Utf8), inputs: vec![input], steps, feeds }
+    Region {
+        grouping: "key".into(),
+        key_type: Some(DataType::Utf8),
+        inputs: vec![input],
+        steps,
+        feeds,
+        ticks: Vec::new(),
+        waits: false,
+    }
 }
 
 fn column(column: usize, data_type: DataType) -> Step {
@@ -176,11 +184,12 @@ fn function(name: &str) -> Outcome<&'static functions::Function> {
 }
 
 fn aggregate(name: &str, value: Reg, data_type: DataType) -> Outcome<Step> {
-    Ok(Step { op: StepOp::Aggregate { function: function(name)?, value, present: None }, data_type })
+    let aggregation = Aggregation::cumulative(function(name)?);
+    Ok(Step { op: StepOp::Aggregate { aggregation, value, present: None, ends: None }, data_type })
 }
 
 fn counted() -> Arc<Plan> {
-    let feed = Feed { present: None, key: 0, columns: vec![0] };
+    let feed = Feed { present: None, key: 0, columns: vec![0], moves: Moves::Stay };
     let first = make_region(Input::Scan(0), vec![column(0, DataType::Utf8)], vec![feed]);
     let mut steps = vec![column(0, DataType::Utf8)];
     steps.extend(aggregate("count", 0, DataType::Int64));

@@ -19,7 +19,7 @@ use std::ops;
 
 use crate::catalog::Catalog;
 use crate::error::QueryError;
-use crate::query::Query;
+use crate::query::{Calendar, Query};
 use crate::scalar::Scalar;
 use crate::syntax::{Arg, BinaryOp, Expr, ExprKind, Ident, MAX_DEPTH, UnaryOp};
 
@@ -59,6 +59,65 @@ pub fn lit(value: impl Into<Timestream>) -> Timestream {
 #[must_use]
 pub fn null() -> Timestream {
     Timestream { expr: Some(constant(Scalar::Null)) }
+}
+
+/// Over which of a key's points an aggregation goes: [`Timestream::over`] takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window(Timestream);
+
+impl Window {
+    fn call(name: &str, args: impl IntoIterator<Item = Timestream>) -> Self {
+        let args = args.into_iter().map(|arg| Some(Arg { name: None, value: arg.expr? }));
+        Self(args.collect::<Option<_>>().map_or(Timestream { expr: None }, |args| {
+            Timestream::new(ExprKind::Call { receiver: None, function: ident(name), args })
+        }))
+    }
+
+    fn by(name: &str, calendar: Calendar, args: impl IntoIterator<Item = Timestream>) -> Self {
+        Self(source(name).call(calendar.name(), args))
+    }
+
+    /// The points since a condition was last true.
+    #[must_use]
+    pub fn since(predicate: impl Into<Timestream>) -> Self {
+        Self::call("since", [predicate.into()])
+    }
+
+    /// The points since the last boundary of a calendar.
+    #[must_use]
+    pub fn since_each(calendar: Calendar) -> Self {
+        Self::by("since", calendar, [])
+    }
+
+    /// The points between two at which a condition is true; a value at each of those.
+    #[must_use]
+    pub fn tumbling(predicate: impl Into<Timestream>) -> Self {
+        Self::call("tumbling", [predicate.into()])
+    }
+
+    /// The points between two boundaries of a calendar; a value at each boundary.
+    #[must_use]
+    pub fn tumbling_each(calendar: Calendar) -> Self {
+        Self::by("tumbling", calendar, [])
+    }
+
+    /// The points of the last so many intervals between points at which a condition is true; a value at each of those.
+    #[must_use]
+    pub fn sliding(intervals: u32, predicate: impl Into<Timestream>) -> Self {
+        Self::call("sliding", [i64::from(intervals).into(), predicate.into()])
+    }
+
+    /// The points of the last so many intervals of a calendar; a value at each boundary.
+    #[must_use]
+    pub fn sliding_each(intervals: u32, calendar: Calendar) -> Self {
+        Self::by("sliding", calendar, [i64::from(intervals).into()])
+    }
+
+    /// The points of the last so long, as `1h30m`.
+    #[must_use]
+    pub fn trailing(duration: &str) -> Self {
+        Self::call("trailing", [duration.into()])
+    }
 }
 
 /// A record of these fields: `{name: value, …}`.
@@ -117,6 +176,18 @@ impl Timestream {
     #[must_use]
     pub fn with_key_named(self, key: impl Into<Self>, grouping: &str) -> Self {
         self.call("with_key", [key.into(), grouping.into()])
+    }
+
+    /// The aggregation that it is, over a window: `count(window=since.hourly())`.
+    #[must_use]
+    pub fn over(self, window: Window) -> Self {
+        let (Some(expr), Some(window)) = (self.expr, window.0.expr) else { return Self { expr: None } };
+        let ExprKind::Call { receiver, function, mut args } = expr.kind else {
+            // Checking says that it is none.
+            return Self { expr: Some(expr) }.call("window", [Self { expr: Some(window) }]);
+        };
+        args.push(Arg { name: Some(ident("window")), value: window });
+        Self::new(ExprKind::Call { receiver, function, args })
     }
 
     /// The tree behind it; none if it is nested deeper than a text could be.
@@ -197,6 +268,13 @@ calls! {
     "The day of a moment in its week." weekday();
     "The key's first value that was not null." first();
     "The key's newest value that was not null." last();
+    "The key's n-th value that was not null before its newest." lag(n);
+    "The key's values that were not null, as a list." collect(max, min);
+    "The points, later by a length of time." shift_by(duration);
+    "The points at another, later time." shift_to(time);
+    "The points at the time at which a condition is next true of their key." shift_until(predicate);
+    "The whole seconds since the key's point before, or since the n-th before." seconds_since_previous(n);
+    "Another stream's value, of the key that an expression gives." lookup(key);
     "Whether there is no value." is_null();
     "Whether there is a value." is_not_null();
     "The value where a condition is true, else null." if_(condition);

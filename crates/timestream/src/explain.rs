@@ -6,7 +6,8 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use arrow_schema::DataType;
 
-use crate::plan::{Comparison, Input, PathStep, Plan, Region, Results, Scan, ScanColumn, Step, StepOp};
+use crate::plan::{Comparison, Input, Moves, PathStep, Plan, Region, Results, Scan, ScanColumn, Step, StepOp};
+use crate::query::{Aggregation, Own, Window};
 use crate::syntax::{Expr, ExprKind};
 use crate::{times, types};
 
@@ -37,11 +38,22 @@ impl Plan {
             1 => "1 state a key".to_owned(),
             many => format!("{many} states a key"),
         };
-        let mut out = format!("region {at} by `{}`: {keys}, {state}\n", region.grouping);
+        let waits = if region.waits { ", rows wait until their time has passed" } else { "" };
+        let mut out = format!("region {at} by `{}`: {keys}, {state}{waits}\n", region.grouping);
         for (number, input) in region.inputs.iter().enumerate() {
             let from = match input {
                 Input::Scan(scan) => format!("scan {scan}"),
                 Input::Feed { region, feed } => format!("feed {region}.{feed}"),
+                Input::Ticks(ticks) => match region.ticks.get(*ticks) {
+                    None => "?".to_owned(),
+                    Some(ticks) => {
+                        let windows = match ticks.intervals {
+                            1 => String::new(),
+                            many => format!(" for windows of {many}"),
+                        };
+                        format!("{} ticks{windows}{}", ticks.calendar.name(), rows(ticks.present))
+                    }
+                },
             };
             let _ = writeln!(out, "  input {number}: {from}");
         }
@@ -56,8 +68,19 @@ impl Plan {
         for (number, feed) in region.feeds.iter().enumerate() {
             let columns: Vec<_> = feed.columns.iter().map(|column| format!("r{column}")).collect();
             let columns = if columns.is_empty() { "nothing".to_owned() } else { columns.join(", ") };
-            let _ =
-                writeln!(out, "  feed {at}.{number}: {columns} by key r{}{}", feed.key, rows(feed.present));
+            let moves = match feed.moves {
+                Moves::Stay => String::new(),
+                Moves::To(time) => format!(", moved to r{time}"),
+                Moves::Until(mask) => format!(", held until r{mask}"),
+                Moves::After => ", after all of their time".to_owned(),
+                Moves::Back(_) => ", back to where they stood".to_owned(),
+            };
+            let _ = writeln!(
+                out,
+                "  feed {at}.{number}: {columns} by key r{}{}{moves}",
+                feed.key,
+                rows(feed.present)
+            );
         }
         out
     }
@@ -72,7 +95,8 @@ impl Plan {
                 _ => format!("input {input}, column {column}"),
             },
             StepOp::Present(input) => format!("point of input {input}"),
-            StepOp::Key => "key".to_owned(),
+            StepOp::Own(Own::Key) => "key".to_owned(),
+            StepOp::Own(part) => format!("{part:?} of the place"),
             StepOp::Time => "time".to_owned(),
             StepOp::Literal(scalar) => Expr::new(ExprKind::Literal(scalar.clone()), 0..0).to_string(),
             StepOp::Call { function, args } => {
@@ -94,8 +118,22 @@ impl Plan {
             StepOp::IsTrue(value) => format!("r{value} is true"),
             StepOp::Both(one, other) => format!("both r{one} and r{other}"),
             StepOp::Either(one, other) => format!("either r{one} or r{other}"),
-            StepOp::Aggregate { function, value, present } => {
-                format!("{} of r{value}{}, a state for each key", function.name, rows(*present))
+            StepOp::Aggregate { aggregation: Aggregation { function, constants, window }, value, present, ends } => {
+                let constants: Vec<_> = constants
+                    .iter()
+                    .map(|scalar| Expr::new(ExprKind::Literal(scalar.clone()), 0..0).to_string())
+                    .collect();
+                let constants =
+                    if constants.is_empty() { String::new() } else { format!("({})", constants.join(", ")) };
+                let window = match window {
+                    Window::All => String::new(),
+                    Window::Since(_) | Window::Tumbling(_) => " since the last end".to_owned(),
+                    Window::Sliding(intervals, _) => format!(" over {intervals} intervals"),
+                    Window::Trailing(nanos) => format!(" over the last {}", times::duration_text(*nanos)),
+                };
+                let ends = ends.map_or_else(String::new, |ends| format!(", ends at r{ends}"));
+                let at = rows(*present);
+                format!("{}{constants} of r{value}{window}{at}{ends}, a state for each key", function.name)
             }
         }
     }

@@ -4,7 +4,10 @@
 //! order; a stream is a column with a mask that says at which rows it has a point. So joining is a union of masks, `filter`
 //! an `and` of masks, and a continuous value is simply computed at every row: no operator moves rows inside a region, and
 //! the whole region runs fused over one batch. Only a re-keying moves rows, from a region to a later one.
-//! Points that operators add (ticks, moved points) become further inputs of a region.
+//!
+//! Points that operators add are further inputs. A tick depends only on rows before it, so its region makes it itself: rows up to
+//! a boundary are computed first, then the ticks there. Points that are moved to a later time leave their region by a feed that
+//! holds them until then, and enter a later region of the same grouping.
 
 use std::sync::Arc;
 
@@ -12,7 +15,7 @@ use arrow_schema::DataType;
 
 use crate::catalog::StreamDef;
 use crate::functions::Function;
-use crate::query::Query;
+use crate::query::{Aggregation, Calendar, Own, Query};
 use crate::scalar::Scalar;
 
 /// A register of a region: the place of a step, which computes one value a row.
@@ -104,6 +107,24 @@ pub struct Region {
     pub steps: Vec<Step>,
     /// What it hands to later regions.
     pub feeds: Vec<Feed>,
+    /// The ticks that it makes, each an input.
+    pub ticks: Vec<Ticks>,
+    /// Whether rows wait until all of their time are here: where points come that were moved until a condition was true, which
+    /// stand before the events of the time at which it was.
+    pub waits: bool,
+}
+
+/// The ticks of some rows of a region (SEMANTICS 5.6).
+#[derive(Debug, Clone)]
+pub struct Ticks {
+    /// Whose boundaries.
+    pub calendar: Calendar,
+    /// Number of intervals of a window.
+    pub intervals: u32,
+    /// Which rows are the points that windows hold; none: all.
+    pub present: Option<Reg>,
+    /// Places of further ticks, before these in [`Region::ticks`], that are such points.
+    pub of: Vec<usize>,
 }
 
 /// Where rows of a region come from.
@@ -118,6 +139,8 @@ pub enum Input {
         /// Place in [`Region::feeds`].
         feed: usize,
     },
+    /// Place in [`Region::ticks`] of the region itself. It has no columns.
+    Ticks(usize),
 }
 
 /// Rows under another key.
@@ -129,6 +152,36 @@ pub struct Feed {
     pub key: Reg,
     /// The columns of the receiving input.
     pub columns: Vec<Reg>,
+    /// Where they stand there.
+    pub moves: Moves,
+}
+
+/// Where the rows of a feed stand in the receiving region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moves {
+    /// Where they stood.
+    Stay,
+    /// At the time in this register, a timestamp. Those that would move back, or to null, are dropped and counted.
+    To(Reg),
+    /// At the time of the key's next row, among these, at which this mask holds.
+    Until(Reg),
+    /// After all other points of their time.
+    After,
+    /// Where these registers say.
+    Back(Standing),
+}
+
+/// The registers of a place other than its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The lane, u16.
+    pub lane: Reg,
+    /// The origin's time, i64.
+    pub origin_time: Reg,
+    /// The origin's lane, u16.
+    pub origin_lane: Reg,
+    /// The ordinal, u64.
+    pub ordinal: Reg,
 }
 
 /// A value computed at every row.
@@ -152,8 +205,8 @@ pub enum StepOp {
     },
     /// Mask: the row is a point of this input.
     Present(usize),
-    /// The row's key.
-    Key,
+    /// The row's key, or a part of its place.
+    Own(Own),
     /// The row's time.
     Time,
     /// A constant.
@@ -189,14 +242,17 @@ pub enum StepOp {
     Both(Reg, Reg),
     /// Mask: one of the masks holds.
     Either(Reg, Reg),
-    /// An aggregation per key over the rows at which the mask holds (none: all); its value at every row.
+    /// An aggregation per key over the rows at which the mask holds (none: all); its value at every row. That of a tumbling or
+    /// sliding window means something at the ends alone.
     Aggregate {
-        /// The function.
-        function: &'static Function,
-        /// What is aggregated.
+        /// The function, its constants and its window.
+        aggregation: Aggregation,
+        /// What is aggregated; null at points that only end windows.
         value: Reg,
         /// At which rows there is a point.
         present: Option<Reg>,
+        /// At which rows a window ends; none where the window has no ends.
+        ends: Option<Reg>,
     },
 }
 

@@ -104,8 +104,32 @@ pub enum Op {
     /// Arguments: value, predicate. The points of their union moved to the key's next at which the predicate is true.
     ShiftUntil,
     /// Arguments: value, key. The value as of each point of the key's expression, of the key that it gives (SEMANTICS 6.2); the
-    /// points and the grouping are those of the key's expression.
+    /// points and the grouping are those of the key's expression. A plan has [`Op::Ask`] and [`Op::Reply`] in its place.
     Lookup,
+    /// In plans: something of each point of the argument beside its value.
+    Own(Own),
+    /// In plans: arguments: value, key. The points of the key's expression as questions to another grouping.
+    Ask {
+        /// Whether they stand after all other points of their time: what they look up is of other sources.
+        after: bool,
+    },
+    /// In plans: arguments: value, [`Op::Ask`]. The value at each question, back where it was asked.
+    Reply,
+}
+
+/// What a point is beside its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Own {
+    /// Its key.
+    Key,
+    /// Its lane.
+    Lane,
+    /// The time of where it stood before it was moved.
+    OriginTime,
+    /// The lane of where it stood before it was moved.
+    OriginLane,
+    /// Its ordinal.
+    Ordinal,
 }
 
 /// An aggregation and over which of a key's points it goes.
@@ -117,6 +141,14 @@ pub struct Aggregation {
     pub constants: Vec<Scalar>,
     /// Over which points.
     pub window: Window,
+}
+
+impl Aggregation {
+    /// One without constants, over all points so far.
+    #[must_use]
+    pub const fn cumulative(function: &'static Function) -> Self {
+        Self { function, constants: Vec::new(), window: Window::All }
+    }
 }
 
 /// Over which of a key's points an aggregation goes (SEMANTICS 5). Windows exclude their start and include their end.

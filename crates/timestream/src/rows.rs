@@ -1,42 +1,132 @@
 //! Points of a stream as columns: the batch that operators take and give.
 
-use arrow_array::{Array, ArrayRef, UInt32Array};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, UInt32Array};
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::ArrowError;
 use arrow_select::take::take;
 
-/// Where each point stands in the order of SEMANTICS 1.2: by time, then lane, then ordinal. Rows are in this order.
+use crate::engine::EngineError;
+
+/// Where each point stands in the order of SEMANTICS 1.2: by time, then lane, then for moved points by their origin, then
+/// ordinal. Rows are in this order; of rows at one place, the order is that of their keys.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// UTC nanoseconds.
     pub time: ScalarBuffer<i64>,
     /// What kind of point it is and, for events, of which source.
     pub lane: Lane,
-    /// The ordinal at the source (firehose: order of release, then the op's index in its commit).
+    /// The ordinal at the source (firehose: order of release, then the op's index in its commit); of a moved point that of its
+    /// origin; of a tick 0 or, under another key, its turn among those of its time.
     pub ordinal: ScalarBuffer<u64>,
 }
 
-/// Lane 0 holds moved points, `1 + source` the events of a source, `u16::MAX` ticks.
+/// The lane of moved points.
+pub const MOVED: u16 = 0;
+/// The lane of ticks.
+pub const TICK: u16 = u16::MAX - 1;
+/// The lane of points that stand after all others of their time: those that look up another source's values.
+pub const AFTER: u16 = u16::MAX;
+
+/// Lane [`MOVED`] holds moved points, `1 + source` the events of a source, [`TICK`] ticks.
 #[derive(Debug, Clone)]
 pub enum Lane {
-    /// All rows are of one lane.
+    /// All rows are of one lane, and none is moved.
     One(u16),
-    /// A lane for each row.
+    /// A lane for each row; none is moved.
     Each(ScalarBuffer<u16>),
+    /// A lane for each row, and where those of lane [`MOVED`] stood before they were moved.
+    Moved {
+        /// The lanes.
+        lanes: ScalarBuffer<u16>,
+        /// The time of the origin; 0 where the row is not moved.
+        origin_time: ScalarBuffer<i64>,
+        /// The lane of the origin; 0 where the row is not moved.
+        origin_lane: ScalarBuffer<u16>,
+    },
+}
+
+/// What a point is ordered by. Two points of one key at the same place are one point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// UTC nanoseconds.
+    pub time: i64,
+    /// See [`Lane`].
+    pub lane: u16,
+    /// Time and lane of where a moved point stood first; zeros for others.
+    pub origin: (i64, u16),
+    /// See [`Places::ordinal`].
+    pub ordinal: u64,
+}
+
+impl Place {
+    /// The place of the same point at a later time.
+    #[must_use]
+    pub fn moved_to(self, time: i64) -> Self {
+        let origin = if self.lane == MOVED { self.origin } else { (self.time, self.lane) };
+        Self { time, lane: MOVED, origin, ordinal: self.ordinal }
+    }
 }
 
 impl Lane {
     /// The lane of a row.
     #[must_use]
+    #[inline]
     pub fn at(&self, row: usize) -> u16 {
         match self {
             Self::One(lane) => *lane,
-            Self::Each(lanes) => lanes[row],
+            Self::Each(lanes) | Self::Moved { lanes, .. } => lanes[row],
         }
+    }
+
+    /// Time and lane of where a row stood before it was moved; zeros if it was not.
+    #[must_use]
+    #[inline]
+    pub fn origin(&self, row: usize) -> (i64, u16) {
+        match self {
+            Self::One(_) | Self::Each(_) => (0, 0),
+            Self::Moved { origin_time, origin_lane, .. } => (origin_time[row], origin_lane[row]),
+        }
+    }
+
+    /// The lanes after the same has been done to each of their columns, as to others of the same rows.
+    fn map(&self, through: &Through<'_>) -> Result<Self, EngineError> {
+        Ok(match self {
+            Self::One(lane) => Self::One(*lane),
+            Self::Each(lanes) => Self::Each(numbers::<UInt16Type>(lanes, through)?),
+            Self::Moved { lanes, origin_time, origin_lane } => Self::Moved {
+                lanes: numbers::<UInt16Type>(lanes, through)?,
+                origin_time: numbers::<Int64Type>(origin_time, through)?,
+                origin_lane: numbers::<UInt16Type>(origin_lane, through)?,
+            },
+        })
     }
 }
 
+/// What is done to arrays of a batch.
+pub(crate) type Through<'a> = dyn Fn(&ArrayRef) -> Result<ArrayRef, EngineError> + 'a;
+
+/// Plain numbers through what is done to arrays.
+pub(crate) fn numbers<T: ArrowPrimitiveType>(
+    values: &ScalarBuffer<T::Native>,
+    through: &Through<'_>,
+) -> Result<ScalarBuffer<T::Native>, EngineError> {
+    let array: ArrayRef = Arc::new(PrimitiveArray::<T>::new(values.clone(), None));
+    let array = through(&array)?;
+    let values = array.as_primitive_opt::<T>().map(|array| array.values().clone());
+    values.ok_or_else(|| EngineError::mismatch("numbers", T::DATA_TYPE, array.data_type()))
+}
+
 impl Places {
+    /// No places.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { time: vec![].into(), lane: Lane::One(MOVED), ordinal: vec![].into() }
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -51,8 +141,85 @@ impl Places {
 
     /// What a row is ordered by.
     #[must_use]
-    pub fn at(&self, row: usize) -> (i64, u16, u64) {
-        (self.time[row], self.lane.at(row), self.ordinal[row])
+    #[inline]
+    pub fn at(&self, row: usize) -> Place {
+        Place {
+            time: self.time[row],
+            lane: self.lane.at(row),
+            origin: self.lane.origin(row),
+            ordinal: self.ordinal[row],
+        }
+    }
+
+    /// The rows from `start` on, `len` of them; nothing is copied.
+    #[must_use]
+    pub fn slice(&self, start: usize, len: usize) -> Self {
+        Self {
+            time: self.time.slice(start, len),
+            lane: match &self.lane {
+                Lane::One(lane) => Lane::One(*lane),
+                Lane::Each(lanes) => Lane::Each(lanes.slice(start, len)),
+                Lane::Moved { lanes, origin_time, origin_lane } => Lane::Moved {
+                    lanes: lanes.slice(start, len),
+                    origin_time: origin_time.slice(start, len),
+                    origin_lane: origin_lane.slice(start, len),
+                },
+            },
+            ordinal: self.ordinal.slice(start, len),
+        }
+    }
+
+    /// The same done to all columns of the places.
+    pub(crate) fn map(&self, through: &Through<'_>) -> Result<Self, EngineError> {
+        Ok(Self {
+            time: numbers::<Int64Type>(&self.time, through)?,
+            lane: self.lane.map(through)?,
+            ordinal: numbers::<UInt64Type>(&self.ordinal, through)?,
+        })
+    }
+
+    /// Rows of several batches, each named by batch and row.
+    pub(crate) fn pick(batches: &[&Self], picks: impl Iterator<Item = (usize, usize)> + Clone) -> Self {
+        let lanes = || picks.clone().map(|(batch, row)| batches[batch].lane.at(row)).collect();
+        let first = batches.first().map_or(&Lane::One(MOVED), |places| &places.lane);
+        let same = |places: &&Self| matches!((first, &places.lane), (Lane::One(a), Lane::One(b)) if a == b);
+        let lane = if batches.iter().all(same) {
+            first.clone()
+        } else if batches.iter().any(|places| matches!(places.lane, Lane::Moved { .. })) {
+            let origin = || picks.clone().map(|(batch, row)| batches[batch].lane.origin(row));
+            Lane::Moved {
+                lanes: lanes(),
+                origin_time: origin().map(|(time, _)| time).collect(),
+                origin_lane: origin().map(|(_, lane)| lane).collect(),
+            }
+        } else {
+            Lane::Each(lanes())
+        };
+        Self {
+            time: picks.clone().map(|(batch, row)| batches[batch].time[row]).collect(),
+            lane,
+            ordinal: picks.clone().map(|(batch, row)| batches[batch].ordinal[row]).collect(),
+        }
+    }
+
+    /// One place after another.
+    #[must_use]
+    pub fn of(places: &[Place]) -> Self {
+        let lanes = || places.iter().map(|place| place.lane).collect();
+        let lane = if places.iter().any(|place| place.lane == MOVED) {
+            Lane::Moved {
+                lanes: lanes(),
+                origin_time: places.iter().map(|place| place.origin.0).collect(),
+                origin_lane: places.iter().map(|place| place.origin.1).collect(),
+            }
+        } else {
+            Lane::Each(lanes())
+        };
+        Self {
+            time: places.iter().map(|place| place.time).collect(),
+            lane,
+            ordinal: places.iter().map(|place| place.ordinal).collect(),
+        }
     }
 }
 
@@ -92,14 +259,7 @@ impl Rows {
     /// The rows from `start` on, `len` of them; nothing is copied.
     #[must_use]
     pub fn slice(&self, start: usize, len: usize) -> Self {
-        let places = Places {
-            time: self.places.time.slice(start, len),
-            lane: match &self.places.lane {
-                Lane::One(lane) => Lane::One(*lane),
-                Lane::Each(lanes) => Lane::Each(lanes.slice(start, len)),
-            },
-            ordinal: self.places.ordinal.slice(start, len),
-        };
+        let places = self.places.slice(start, len);
         let key = self
             .key
             .as_ref()
@@ -117,14 +277,7 @@ impl Rows {
         if let Some(row) = indices.iter().find(|row| at(row) >= self.len()) {
             return Err(ArrowError::InvalidArgumentError(format!("row {row} of {}", self.len())));
         }
-        let places = Places {
-            time: indices.iter().map(|row| self.places.time[at(row)]).collect(),
-            lane: match &self.places.lane {
-                Lane::One(lane) => Lane::One(*lane),
-                Lane::Each(lanes) => Lane::Each(indices.iter().map(|row| lanes[at(row)]).collect()),
-            },
-            ordinal: indices.iter().map(|row| self.places.ordinal[at(row)]).collect(),
-        };
+        let places = Places::pick(&[&self.places], indices.iter().map(|row| (0, at(row))));
         let key = match &self.key {
             None => None,
             Some(key) => Some(Keys {

@@ -49,6 +49,12 @@ impl Calendar {
         ("yearly", Self::Yearly),
     ];
 
+    /// Its name as the language has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, calendar)| *calendar == self).map_or("", |(name, _)| name)
+    }
+
     /// The first boundary at or after a moment, both in UTC nanoseconds; none beyond 64 bits of them (2262).
     #[must_use]
     pub fn at_or_after(self, nanos: i64) -> Option<i64> {

@@ -12,9 +12,9 @@ use skytide_timestream::catalog::StreamDef;
 use skytide_timestream::engine::{Mode, hash};
 use skytide_timestream::functions::{Call, Column, EvalError, Family, Function, FunctionKind, find};
 use skytide_timestream::plan::{
-    Feed, Input, Output, PathStep, Plan, Region, Results, Scan, ScanColumn, Step, StepOp,
+    Feed, Input, Moves, Output, PathStep, Plan, Region, Results, Scan, ScanColumn, Step, StepOp,
 };
-use skytide_timestream::query::Query;
+use skytide_timestream::query::{Aggregation, Query};
 use skytide_timestream::rows::{Keys, Lane, Places, Rows};
 
 /// An event: time, source (from 0), key, a text and a number.
@@ -94,7 +94,8 @@ pub(crate) fn present(input: usize) -> Step {
 
 pub(crate) fn aggregate(name: &str, value: usize, present: Option<usize>) -> Step {
     let function = find(name).unwrap();
-    Step { op: StepOp::Aggregate { function, value, present }, data_type: INT }
+    let aggregation = Aggregation::cumulative(function);
+    Step { op: StepOp::Aggregate { aggregation, value, present, ends: None }, data_type: INT }
 }
 
 pub(crate) fn call(function: &'static Function, args: Vec<usize>, data_type: DataType) -> Step {
@@ -108,11 +109,11 @@ pub(crate) fn region(
     steps: Vec<Step>,
     feeds: Vec<Feed>,
 ) -> Region {
-    Region { grouping: grouping.into(), key_type, inputs, steps, feeds }
+    Region { grouping: grouping.into(), key_type, inputs, steps, feeds, ticks: Vec::new(), waits: false }
 }
 
 pub(crate) fn feed(key: usize, columns: Vec<usize>) -> Feed {
-    Feed { present: None, key, columns }
+    Feed { present: None, key, columns, moves: Moves::Stay }
 }
 
 pub(crate) const fn from(region: usize) -> Input {

@@ -59,6 +59,7 @@ enum OpKey {
     ShiftTo,
     ShiftUntil,
     Lookup,
+    Planned(String),
 }
 
 impl Graph {
@@ -263,6 +264,8 @@ impl Graph {
                 Op::ShiftTo => OpKey::ShiftTo,
                 Op::ShiftUntil => OpKey::ShiftUntil,
                 Op::Lookup => OpKey::Lookup,
+                // The planner makes these; no text means them.
+                Op::Own(_) | Op::Ask { .. } | Op::Reply => OpKey::Planned(format!("{:?}", node.op)),
             },
             args: node.args.clone(),
         };

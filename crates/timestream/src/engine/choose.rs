@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
+use arrow_array::types::UInt64Type;
 use arrow_array::{ArrayRef, BooleanArray};
-use arrow_buffer::BooleanBuffer;
+use arrow_buffer::{BooleanBuffer, ScalarBuffer};
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
 
 use super::array::one_a_row;
 use super::error::EngineError;
 use super::join::Joined;
 use super::mask::{Mask, mask};
-use super::merge::{numbers, settle};
+use super::merge::settle;
+use super::moves::{after, back};
 use crate::functions::Column;
-use crate::plan::{Feed, Reg, Region, StepOp};
-use crate::rows::{Keys, Lane, Places, Rows};
+use crate::plan::{Feed, Moves, Reg, Region, Standing, StepOp};
+use crate::query::Own;
+use crate::rows::{Keys, Places, Rows, numbers};
 
 /// Rows that a mask chooses.
 pub(super) struct Chosen<'a> {
@@ -81,15 +83,7 @@ impl<'a> Chosen<'a> {
         if let Choice::All = self.rows {
             return Ok(places.clone());
         }
-        let lane = match &places.lane {
-            Lane::One(lane) => Lane::One(*lane),
-            Lane::Each(lanes) => Lane::Each(numbers::<UInt16Type>(lanes, |array| self.filtered(array))?),
-        };
-        Ok(Places {
-            time: numbers::<Int64Type>(&places.time, |array| self.filtered(array))?,
-            lane,
-            ordinal: numbers::<UInt64Type>(&places.ordinal, |array| self.filtered(array))?,
-        })
+        places.map(&|array| self.filtered(array))
     }
 
     /// The rows' own keys.
@@ -98,28 +92,53 @@ impl<'a> Chosen<'a> {
         if let Choice::All = self.rows {
             return Ok(Some(key.clone()));
         }
-        let hashes = numbers::<UInt64Type>(&key.hashes, |array| self.filtered(array))?;
+        let hashes = numbers::<UInt64Type>(&key.hashes, &|array| self.filtered(array))?;
         Ok(Some(Keys { values: self.filtered(&key.values)?, hashes }))
     }
 }
 
 /// The rows of a feed, under their new keys.
+pub(super) enum Fed {
+    /// Where they stand now, in order.
+    There(Rows),
+    /// With the times that they move to.
+    To(Rows, ArrayRef),
+    /// With whether the condition is true that they are held until.
+    Until(Rows, ArrayRef),
+}
+
+/// What a feed hands on of a batch. Where the rows are ticks and get other keys, their ordinals become their turns, since ticks
+/// of one time are told apart by their keys.
 pub(super) fn feed_rows(
     joined: &Joined,
     registers: &[Column],
     region: &Region,
     feed: &Feed,
-) -> Result<Rows, EngineError> {
+    are_ticks: bool,
+) -> Result<Fed, EngineError> {
     let chosen = Chosen::new(joined, registers, feed.present)?;
     let values = chosen.column(feed.key)?;
+    let own_key = matches!(region.steps[feed.key].op, StepOp::Own(Own::Key));
     // The same key as before keeps its hashes.
-    let hashes = match (&region.steps[feed.key].op, chosen.key()?) {
-        (StepOp::Key, Some(key)) => key.hashes,
+    let hashes = match chosen.key()? {
+        Some(key) if own_key => key.hashes,
         _ => super::hash(&values),
     };
-    settle(Rows {
-        places: chosen.places()?,
-        key: Some(Keys { values, hashes }),
-        columns: chosen.columns(&feed.columns)?,
+    let mut places = chosen.places()?;
+    if are_ticks && !own_key && !matches!(feed.moves, Moves::Back(_)) {
+        let turns: ScalarBuffer<u64> = (0..joined.places.len() as u64).collect();
+        places.ordinal = numbers::<UInt64Type>(&turns, &|array| chosen.filtered(array))?;
+    }
+    let rows = Rows { places, key: Some(Keys { values, hashes }), columns: chosen.columns(&feed.columns)? };
+    Ok(match feed.moves {
+        Moves::Stay => Fed::There(settle(rows)?),
+        Moves::To(time) => Fed::To(rows, chosen.column(time)?),
+        Moves::Until(mask) => Fed::Until(rows, chosen.column(mask)?),
+        Moves::After => Fed::There(settle(after(rows))?),
+        Moves::Back(Standing { lane, origin_time, origin_lane, ordinal }) => {
+            let [lane, origin_time, origin_lane, ordinal] =
+                [lane, origin_time, origin_lane, ordinal].map(|reg| chosen.column(reg));
+            Fed::There(back(rows, [lane?, origin_time?, origin_lane?, ordinal?])?)
+        }
     })
 }

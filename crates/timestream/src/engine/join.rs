@@ -61,14 +61,15 @@ impl Join {
             .regions
             .get(region)
             .ok_or_else(|| EngineError::mismatch("region", plan.regions.len(), region))?;
-        let inputs = of.inputs.iter().map(|input| shape(plan, *input)).collect::<Result<_, _>>()?;
+        let inputs = of.inputs.iter().map(|input| shape(plan, region, *input)).collect::<Result<_, _>>()?;
         let source = |input: &Input| match *input {
             Input::Scan(scan) => Some(plan.scans.get(scan)?.stream.source),
-            Input::Feed { .. } => None,
+            Input::Feed { .. } | Input::Ticks(_) => None,
         };
         Ok(Self { inputs, sources: of.inputs.iter().map(source).collect(), keyed: of.key_type.is_some() })
     }
 
+    /// The union of the inputs' points: the same point of two inputs (equal place and key) is one row, as are paired events of
     /// several sources.
     pub(super) fn rows(&self, inputs: Vec<Vec<Rows>>) -> Result<Joined, EngineError> {
         if inputs.len() != self.inputs.len() {
@@ -122,8 +123,33 @@ impl Join {
     }
 }
 
+impl Join {
+    /// Rows that the region makes itself: each is of the inputs whose share it is in; those have no columns.
+    pub(super) fn made<'m>(
+        &self,
+        places: Places,
+        key: Keys,
+        shares: impl Iterator<Item = &'m Mask>,
+    ) -> Joined {
+        let len = u32::try_from(places.len()).unwrap_or(u32::MAX);
+        let part = |(shape, share): (&Shape, &Mask)| Part {
+            columns: shape.columns.iter().map(new_empty_array).collect(),
+            rows: match share {
+                Mask::All => Share::All,
+                Mask::Nothing => Share::Nothing,
+                Mask::Some(mask) => {
+                    let rows = (0..len).zip(mask).map(|(row, is_of)| is_of.then_some(row));
+                    Share::Some(rows.collect::<Vec<_>>().into())
+                }
+            },
+        };
+        let parts = self.inputs.iter().zip(shares).map(part).collect();
+        Joined { places, key: Some(key), parts }
+    }
+}
+
 /// What the rows of an input hold.
-fn shape(plan: &Plan, input: Input) -> Result<Shape, EngineError> {
+fn shape(plan: &Plan, region: usize, input: Input) -> Result<Shape, EngineError> {
     let missing = || EngineError::mismatch("input", "a scan or feed of the plan", format!("{input:?}"));
     match input {
         Input::Scan(scan) => {
@@ -131,6 +157,10 @@ fn shape(plan: &Plan, input: Input) -> Result<Shape, EngineError> {
             let columns = scan.columns.iter().map(|column| column.data_type.clone()).collect();
             let keyed = scan.keyed.then(|| plan.regions.iter().find(|region| region.inputs.contains(&input)));
             Ok(Shape { key: keyed.flatten().and_then(|region| region.key_type.clone()), columns })
+        }
+        Input::Ticks(_) => {
+            let key = plan.regions.get(region).ok_or_else(missing)?.key_type.clone();
+            Ok(Shape { key, columns: Vec::new() })
         }
         Input::Feed { region, feed } => {
             let region = plan.regions.get(region).ok_or_else(missing)?;
@@ -147,8 +177,7 @@ impl Shape {
     /// No rows of this shape.
     fn empty(&self) -> Rows {
         let key = self.key.as_ref().map(|key| Keys { values: new_empty_array(key), hashes: vec![].into() });
-        let places = Places { time: vec![].into(), lane: Lane::One(0), ordinal: vec![].into() };
-        Rows { places, key, columns: self.columns.iter().map(new_empty_array).collect() }
+        Rows { places: Places::none(), key, columns: self.columns.iter().map(new_empty_array).collect() }
     }
 
     /// Checks what would else be a panic in a kernel.
@@ -169,8 +198,12 @@ impl Shape {
         let mut lengths = vec![rows.places.ordinal.len()];
         lengths.extend(rows.columns.iter().map(Array::len));
         lengths.extend(rows.key.iter().flat_map(|key| [key.values.len(), key.hashes.len()]));
-        if let Lane::Each(lanes) = &rows.places.lane {
-            lengths.push(lanes.len());
+        match &rows.places.lane {
+            Lane::One(_) => {}
+            Lane::Each(lanes) => lengths.push(lanes.len()),
+            Lane::Moved { lanes, origin_time, origin_lane } => {
+                lengths.extend([lanes.len(), origin_time.len(), origin_lane.len()]);
+            }
         }
         match lengths.iter().find(|length| **length != len) {
             Some(length) => Err(EngineError::mismatch("rows", len, length)),
@@ -180,6 +213,31 @@ impl Shape {
 }
 
 impl Joined {
+    /// The rows from `start` on, `len` of them; nothing is copied.
+    pub(super) fn slice(&self, start: usize, len: usize) -> Self {
+        let part = |part: &Part| match &part.rows {
+            Share::All => Part {
+                columns: part.columns.iter().map(|column| column.slice(start, len)).collect(),
+                rows: Share::All,
+            },
+            Share::Nothing => Part { columns: part.columns.clone(), rows: Share::Nothing },
+            // Rows that are named by their place in the input.
+            Share::Some(rows) => {
+                let rows = rows.slice(start, len);
+                let rows = if rows.null_count() == len { Share::Nothing } else { Share::Some(rows) };
+                Part { columns: part.columns.clone(), rows }
+            }
+        };
+        Self {
+            places: self.places.slice(start, len),
+            key: self
+                .key
+                .as_ref()
+                .map(|key| Keys { values: key.values.slice(start, len), hashes: key.hashes.slice(start, len) }),
+            parts: self.parts.iter().map(part).collect(),
+        }
+    }
+
     /// A column of an input at every row; null at rows that are not the input's.
     pub(super) fn column(
         &self,

@@ -4,17 +4,15 @@
 //! that the order never depends on batches or workers.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
-use arrow_array::types::{Int64Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, UInt32Array};
-use arrow_buffer::ScalarBuffer;
+use arrow_array::types::UInt64Type;
+use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_ord::ord::{DynComparator, make_comparator};
 use arrow_schema::SortOptions;
 use arrow_select::{concat::concat, interleave::interleave, take::take};
 
 use super::error::EngineError;
-use crate::rows::{Keys, Lane, Places, Rows};
+use crate::rows::{Keys, Places, Rows, numbers};
 
 /// Keys ascending, null first.
 const BY_KEY: SortOptions = SortOptions { descending: false, nulls_first: true };
@@ -31,8 +29,7 @@ pub fn merge(batches: Vec<Rows>) -> Result<Rows, EngineError> {
         batches.truncate(1);
     }
     if batches.len() < 2 {
-        let places = Places { time: vec![].into(), lane: Lane::One(0), ordinal: vec![].into() };
-        return Ok(batches.pop().unwrap_or(Rows { places, key: None, columns: Vec::new() }));
+        return Ok(batches.pop().unwrap_or(Rows { places: Places::none(), key: None, columns: Vec::new() }));
     }
     let mut order: Vec<usize> = (0..batches.len()).collect();
     order.sort_by_key(|batch| batches[*batch].places.at(0));
@@ -111,7 +108,7 @@ impl<'a> Heads<'a> {
 }
 
 /// Rows chosen from batches, all with the same columns.
-fn pick(batches: &[Rows], picks: &[(usize, usize)]) -> Result<Rows, EngineError> {
+pub(super) fn pick(batches: &[Rows], picks: &[(usize, usize)]) -> Result<Rows, EngineError> {
     let key = pick_keys(batches, picks)?;
     let width = batches.first().map_or(0, |batch| batch.columns.len());
     let columns = (0..width).map(|column| {
@@ -123,15 +120,8 @@ fn pick(batches: &[Rows], picks: &[(usize, usize)]) -> Result<Rows, EngineError>
 
 /// The places of rows chosen from batches.
 pub(super) fn pick_places(batches: &[Rows], picks: &[(usize, usize)]) -> Places {
-    let lane = match common_lane(batches.iter()) {
-        Some(lane) => Lane::One(lane),
-        None => Lane::Each(picks.iter().map(|(batch, row)| batches[*batch].places.lane.at(*row)).collect()),
-    };
-    Places {
-        time: picks.iter().map(|(batch, row)| batches[*batch].places.time[*row]).collect(),
-        lane,
-        ordinal: picks.iter().map(|(batch, row)| batches[*batch].places.ordinal[*row]).collect(),
-    }
+    let places: Vec<&Places> = batches.iter().map(|rows| &rows.places).collect();
+    Places::pick(&places, picks.iter().copied())
 }
 
 /// The keys of rows chosen from batches.
@@ -144,17 +134,9 @@ pub(super) fn pick_keys(batches: &[Rows], picks: &[(usize, usize)]) -> Result<Op
 
 /// Batches one after another.
 fn chain(batches: &[&Rows]) -> Result<Rows, EngineError> {
-    let lane = match common_lane(batches.iter().copied()) {
-        Some(lane) => Lane::One(lane),
-        None => Lane::Each(
-            batches.iter().flat_map(|rows| (0..rows.len()).map(|row| rows.places.lane.at(row))).collect(),
-        ),
-    };
-    let places = Places {
-        time: batches.iter().flat_map(|rows| rows.places.time.iter().copied()).collect(),
-        lane,
-        ordinal: batches.iter().flat_map(|rows| rows.places.ordinal.iter().copied()).collect(),
-    };
+    let all: Vec<&Places> = batches.iter().map(|rows| &rows.places).collect();
+    let rows = all.iter().enumerate().flat_map(|(batch, places)| (0..places.len()).map(move |row| (batch, row)));
+    let places = Places::pick(&all, rows);
     let key = match keys_of(batches.iter().copied())? {
         None => None,
         Some(keys) => {
@@ -190,15 +172,6 @@ fn keys_of<'a>(batches: impl Iterator<Item = &'a Rows>) -> Result<Option<Vec<&'a
     all.map(Some).ok_or_else(|| EngineError::mismatch("merge", "keys in all batches or none", "in some"))
 }
 
-fn common_lane<'a>(mut batches: impl Iterator<Item = &'a Rows>) -> Option<u16> {
-    let lane = |rows: &Rows| match rows.places.lane {
-        Lane::One(lane) => Some(lane),
-        Lane::Each(_) => None,
-    };
-    let first = lane(batches.next()?)?;
-    batches.all(|rows| lane(rows) == Some(first)).then_some(first)
-}
-
 /// Puts points that share a place in the order of their keys, which are new.
 pub(super) fn settle(rows: Rows) -> Result<Rows, EngineError> {
     let shared = |row: usize| rows.places.at(row) == rows.places.at(row + 1);
@@ -229,27 +202,10 @@ fn reorder(rows: &Rows, order: &UInt32Array) -> Result<Rows, EngineError> {
     let key = match &rows.key {
         None => None,
         Some(key) => {
-            Some(Keys { values: taken(&key.values)?, hashes: numbers::<UInt64Type>(&key.hashes, taken)? })
+            let hashes = numbers::<UInt64Type>(&key.hashes, &taken)?;
+            Some(Keys { values: taken(&key.values)?, hashes })
         }
     };
-    let places = Places {
-        time: numbers::<Int64Type>(&rows.places.time, taken)?,
-        lane: match &rows.places.lane {
-            Lane::One(lane) => Lane::One(*lane),
-            Lane::Each(lanes) => Lane::Each(order.values().iter().map(|row| lanes[*row as usize]).collect()),
-        },
-        ordinal: numbers::<UInt64Type>(&rows.places.ordinal, taken)?,
-    };
+    let places = rows.places.map(&taken)?;
     Ok(Rows { places, key, columns: rows.columns.iter().map(taken).collect::<Result<_, _>>()? })
-}
-
-/// Plain numbers through what is done to arrays.
-pub(super) fn numbers<T: ArrowPrimitiveType>(
-    values: &ScalarBuffer<T::Native>,
-    through: impl Fn(&ArrayRef) -> Result<ArrayRef, EngineError>,
-) -> Result<ScalarBuffer<T::Native>, EngineError> {
-    let array: ArrayRef = Arc::new(PrimitiveArray::<T>::new(values.clone(), None));
-    let array = through(&array)?;
-    let values = array.as_any().downcast_ref::<PrimitiveArray<T>>().map(|array| array.values().clone());
-    values.ok_or_else(|| EngineError::mismatch("numbers", T::DATA_TYPE, array.data_type()))
 }

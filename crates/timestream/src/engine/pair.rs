@@ -9,10 +9,7 @@ use std::collections::HashMap;
 use super::error::EngineError;
 use super::keys::KeyIndex;
 use super::merge::in_order;
-use crate::rows::{Lane, Rows};
-
-/// Time, lane and ordinal.
-type Place = (i64, u16, u64);
+use crate::rows::{Place, Places, Rows};
 
 /// An event: where it stands, and in which batch and row.
 type Event = (Place, usize, usize);
@@ -30,8 +27,8 @@ pub(super) fn pair(sources: &[Option<u16>], batches: &mut [Rows]) -> Result<(), 
     }
     // Batches are in order already, which this sort makes use of.
     events.sort();
-    let of_several = |group: &&[Event]| group.iter().any(|event| event.0.1 != group[0].0.1);
-    let groups: Vec<&[Event]> = events.chunk_by(|a, b| a.0.0 == b.0.0).filter(of_several).collect();
+    let of_several = |group: &&[Event]| group.iter().any(|event| event.0.lane != group[0].0.lane);
+    let groups: Vec<&[Event]> = events.chunk_by(|a, b| a.0.time == b.0.time).filter(of_several).collect();
     let Some(key) = batches.iter().filter_map(|rows| rows.key.as_ref()).next().filter(|_| !groups.is_empty())
     else {
         return Ok(());
@@ -43,20 +40,20 @@ pub(super) fn pair(sources: &[Option<u16>], batches: &mut [Rows]) -> Result<(), 
             index.number(key, numbers)?;
         }
     }
-    let mut moved: Vec<Vec<(usize, (u16, u64))>> = vec![Vec::new(); batches.len()];
+    let mut moved: Vec<Vec<(usize, Place)>> = vec![Vec::new(); batches.len()];
     for group in groups {
         // By source and key the place of the last event and how many there were; by key and turn the pair's place.
         let mut turns: HashMap<(u16, u32), (Place, u64)> = HashMap::new();
         let mut pairs = HashMap::new();
         for &(place, batch, row) in group {
             let Some(&key) = numbers[batch].get(row) else { continue };
-            let (last, turn) = turns.entry((place.1, key)).or_insert((place, 0));
+            let (last, turn) = turns.entry((place.lane, key)).or_insert((place, 0));
             if *last != place {
                 (*last, *turn) = (place, *turn + 1);
             }
-            let (_, lane, ordinal) = *pairs.entry((key, *turn)).or_insert(place);
-            if (lane, ordinal) != (place.1, place.2) {
-                moved[batch].push((row, (lane, ordinal)));
+            let pair = *pairs.entry((key, *turn)).or_insert(place);
+            if pair != place {
+                moved[batch].push((row, pair));
             }
         }
     }
@@ -64,13 +61,11 @@ pub(super) fn pair(sources: &[Option<u16>], batches: &mut [Rows]) -> Result<(), 
         if moved.is_empty() {
             continue;
         }
-        let mut lanes: Vec<u16> = (0..rows.len()).map(|row| rows.places.lane.at(row)).collect();
-        let mut ordinals = rows.places.ordinal.to_vec();
+        let mut places: Vec<Place> = (0..rows.len()).map(|row| rows.places.at(row)).collect();
         for (row, place) in moved {
-            (lanes[row], ordinals[row]) = place;
+            places[row] = place;
         }
-        rows.places.lane = Lane::Each(lanes.into());
-        rows.places.ordinal = ordinals.into();
+        rows.places = Places::of(&places);
         *rows = in_order(rows)?;
     }
     Ok(())

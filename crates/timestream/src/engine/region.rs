@@ -1,42 +1,60 @@
-//! The operator of a region: joins its inputs into rows, computes every step at every row, hands on re-keyed rows.
+//! The operator of a region: joins its inputs into rows, computes every step at every row, hands on what later regions read.
 //!
 //! One epoch is one call. Registers are Arrow arrays or constants, masks are bitmaps or known to be all or nothing, so that
-//! a region with one input and no filter copies nothing. State is held by aggregations alone, under one numbering of keys.
+//! a region with one input and no filter copies nothing. State is held by aggregations, under one numbering of keys, by the
+//! schedules of ticks, and by rows that wait. Ticks stand between the rows of an epoch: rows up to a boundary are computed first,
+//! then the ticks there, which are known by then.
 
 use std::sync::Arc;
 
-use arrow_arith::boolean;
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, StructArray, new_null_array};
+use arrow_array::ArrayRef;
 use arrow_buffer::BooleanBuffer;
-use arrow_schema::DataType;
-use arrow_select::nullif::nullif;
+use arrow_ord::sort::sort_to_indices;
+use arrow_schema::SortOptions;
 
-use super::aggregate::{Aggregate, Batch};
-use super::array::{one_a_row, retyped};
-use super::choose::{Chosen, feed_rows};
-use super::error::{EngineError, SnapshotError};
+use super::aggregate::Aggregate;
+use super::backlog::Backlog;
+use super::choose::{Chosen, Fed, feed_rows};
+use super::clock::Clock;
+use super::compute;
+use super::error::EngineError;
 use super::join::{Join, Joined};
 use super::keys::KeyIndex;
-use super::mask::{Mask, is_true, mask};
-use super::snapshot;
-use crate::functions::{Call, Column, EvalError, FunctionKind, Warnings, eval};
-use crate::plan::{Plan, Reg, StepOp};
-use crate::rows::{Keys, Rows};
+use super::mask::{Mask, mask};
+use super::merge::merge;
+use super::moves::{self, Shift, Until};
+use super::ticks::Schedule;
+use crate::functions::{Column, Warnings, eval};
+use crate::plan::{Input, Moves, Plan, Reg, StepOp};
+use crate::rows::{AFTER, Keys, Lane, Places, Rows, TICK};
 
 /// Computes a region of a plan.
 pub struct RegionOperator {
-    plan: Arc<Plan>,
-    region: usize,
+    pub(super) plan: Arc<Plan>,
+    pub(super) region: usize,
     join: Join,
     /// The constants among the steps.
-    literals: Vec<Option<ArrayRef>>,
+    pub(super) literals: Vec<Option<ArrayRef>>,
     /// The aggregations among the steps.
-    aggregates: Vec<Option<Box<dyn Aggregate>>>,
-    /// The keys' numbers, where there are aggregations.
-    keys: Option<KeyIndex>,
+    pub(super) aggregates: Vec<Option<Box<dyn Aggregate>>>,
+    /// The keys' numbers, where there is state by key.
+    pub(super) index: Option<KeyIndex>,
     /// The number of each row's key in the batch at hand; kept for its room.
-    numbers: Vec<u32>,
+    pub(super) numbers: Vec<u32>,
+    /// The ticks to come, by tick input.
+    pub(super) schedules: Vec<Schedule>,
+    /// By feed: points on their way to another time.
+    pub(super) moving: Vec<Moving>,
+    /// By input: rows of times that have not passed, where the region waits for that.
+    pub(super) waiting: Vec<Backlog>,
+}
+
+/// What a feed does to the places of its rows.
+pub(super) enum Moving {
+    /// Nothing that needs a state.
+    No,
+    To(Shift),
+    Until(Until),
 }
 
 /// What an epoch gave.
@@ -50,6 +68,14 @@ pub struct Emitted {
     pub overflows: u64,
     /// Values that a cast could not convert, now null (SEMANTICS 2.6).
     pub misfits: u64,
+    /// Points that would have moved back, or nowhere, and were dropped (SEMANTICS 6.1).
+    pub moved_back: u64,
+}
+
+/// What the batches of an epoch give, one after the other.
+struct Outputs {
+    feeds: Vec<Vec<Fed>>,
+    answer: Vec<Rows>,
 }
 
 impl RegionOperator {
@@ -66,13 +92,11 @@ impl RegionOperator {
             let (mut literal, mut aggregate) = (None, None);
             match &step.op {
                 StepOp::Literal(scalar) => literal = Some(eval::literal(scalar, &step.data_type)?),
-                StepOp::Aggregate { function, value, .. } => {
-                    let FunctionKind::Aggregate(make) = function.kind else {
-                        return Err(EngineError::mismatch("aggregate", "an aggregation", function.name));
-                    };
-                    let made = make(&of.steps[*value].data_type, &[])?;
+                StepOp::Aggregate { aggregation, value, .. } => {
+                    let made = compute::state(of, aggregation, *value)?;
                     if made.data_type() != step.data_type {
-                        return Err(EngineError::mismatch(function.name, &step.data_type, made.data_type()));
+                        let name = aggregation.function.name;
+                        return Err(EngineError::mismatch(name, &step.data_type, made.data_type()));
                     }
                     aggregate = Some(made);
                 }
@@ -81,218 +105,271 @@ impl RegionOperator {
             literals.push(literal);
             aggregates.push(aggregate);
         }
-        let keys = match (&of.key_type, aggregates.iter().any(Option::is_some)) {
+        let schedules: Vec<_> = of.ticks.iter().map(|ticks| Schedule::new(ticks.clone())).collect();
+        let by_key = aggregates.iter().any(Option::is_some) || !schedules.is_empty();
+        let index = match (&of.key_type, by_key) {
             (Some(key_type), true) => Some(KeyIndex::new(key_type)?),
             (None, true) => return Err(EngineError::mismatch("aggregate", "keys", "none")),
             (_, false) => None,
         };
-        Ok(Self { region, join, literals, aggregates, keys, numbers: Vec::new(), plan })
+        let moving = of.feeds.iter().map(|feed| {
+            Ok(match feed.moves {
+                Moves::Stay | Moves::After | Moves::Back(_) => Moving::No,
+                Moves::To(_) => Moving::To(Shift::default()),
+                Moves::Until(_) => Moving::Until(Until::new(&of.steps[feed.key].data_type)?),
+            })
+        });
+        let moving = moving.collect::<Result<_, EngineError>>()?;
+        let waiting = if of.waits { of.inputs.iter().map(|_| Backlog::default()).collect() } else { Vec::new() };
+        Ok(Self { region, join, literals, aggregates, index, numbers: Vec::new(), schedules, moving, waiting, plan })
     }
 
-    /// Computes an epoch: for each input of the region its batches, each in order. Rows of later epochs come after them.
+    /// Whether time alone makes it give rows, so that it must be told of epochs without any.
+    #[must_use]
+    pub fn heeds_time(&self) -> bool {
+        !self.schedules.is_empty()
+            || !self.waiting.is_empty()
+            || self.moving.iter().any(|moving| matches!(moving, Moving::To(_)))
+    }
+
+    /// Computes an epoch: for each input of the region its batches, each in order. Rows of later epochs come after them, and
+    /// none is of a time before the watermark of an earlier one. Ticks have no batches.
     ///
     /// # Errors
     /// The batches are not what the plan says. The state is then undefined.
-    pub fn process(&mut self, inputs: Vec<Vec<Rows>>) -> Result<Emitted, EngineError> {
+    pub fn process(&mut self, inputs: Vec<Vec<Rows>>, clock: &Clock) -> Result<Emitted, EngineError> {
+        let inputs = if self.waiting.is_empty() { inputs } else { self.wait(inputs, clock)? };
         let joined = self.join.rows(inputs)?;
         let warnings = Warnings::default();
-        let registers = self.compute(&joined, &warnings)?;
+        let mut outputs = Outputs {
+            feeds: self.plan.regions[self.region].feeds.iter().map(|_| Vec::new()).collect(),
+            answer: Vec::new(),
+        };
+        if self.schedules.is_empty() {
+            self.number(&joined)?;
+            self.run(&joined, false, &warnings, &mut outputs)?;
+        } else {
+            self.run_between_ticks(&joined, clock, &warnings, &mut outputs)?;
+        }
+        self.emit(outputs, clock, &warnings)
+    }
+
+    /// The rows of times that have passed, of those that wait and of new ones.
+    fn wait(&mut self, inputs: Vec<Vec<Rows>>, clock: &Clock) -> Result<Vec<Vec<Rows>>, EngineError> {
+        for (waiting, batches) in self.waiting.iter_mut().zip(inputs) {
+            for rows in batches {
+                waiting.push(rows)?;
+            }
+        }
+        Ok(self.waiting.iter_mut().map(|waiting| waiting.take(|time| clock.has_passed(time))).collect())
+    }
+
+    /// Numbers the keys of rows, where there is state.
+    fn number(&mut self, joined: &Joined) -> Result<(), EngineError> {
+        if let Some(index) = &mut self.index {
+            let keys = joined.key.as_ref().ok_or_else(|| EngineError::mismatch("rows", "keys", "none"))?;
+            self.numbers.clear();
+            index.number(keys, &mut self.numbers)?;
+        }
+        Ok(())
+    }
+
+    /// Computes rows whose keys are numbered, and takes what goes out. Ticks have turns under another key.
+    fn run(
+        &mut self,
+        joined: &Joined,
+        are_ticks: bool,
+        warnings: &Warnings,
+        outputs: &mut Outputs,
+    ) -> Result<Vec<Column>, EngineError> {
+        let registers = self.compute(joined, warnings)?;
         let region = &self.plan.regions[self.region];
-        let feeds = region.feeds.iter().map(|feed| feed_rows(&joined, &registers, region, feed));
-        let feeds = feeds.collect::<Result<_, _>>()?;
-        let answer = if self.region + 1 == self.plan.regions.len() {
+        for (feed, fed) in region.feeds.iter().zip(&mut outputs.feeds) {
+            fed.push(feed_rows(joined, &registers, region, feed, are_ticks)?);
+        }
+        if self.region + 1 == self.plan.regions.len() {
             let output = &self.plan.output;
             let columns: Vec<Reg> = output.columns.iter().map(|(_, reg)| *reg).collect();
-            let chosen = Chosen::new(&joined, &registers, output.present)?;
-            Some(Rows { places: chosen.places()?, key: chosen.key()?, columns: chosen.columns(&columns)? })
-        } else {
-            None
-        };
-        Ok(Emitted { feeds, answer, overflows: warnings.overflows.get(), misfits: warnings.casts.get() })
+            let chosen = Chosen::new(joined, &registers, output.present)?;
+            outputs.answer.push(Rows {
+                places: chosen.places()?,
+                key: chosen.key()?,
+                columns: chosen.columns(&columns)?,
+            });
+        }
+        Ok(registers)
     }
 
-    /// The state, by virtual shard of the keys; shards without keys are left out, and so is all of a region without state.
-    ///
-    /// # Errors
-    /// A shard's state does not fit Arrow's arrays (2 GiB of text in one).
-    pub fn snapshot(&self) -> Result<Vec<(u8, Vec<u8>)>, EngineError> {
-        let Some(keys) = &self.keys else { return Ok(Vec::new()) };
-        let shards = snapshot::by_shard(&keys.hashes()?).into_iter();
-        let saved = shards.map(|(shard, numbers)| {
-            let mut columns = vec![("key".to_owned(), keys.keys(&numbers)?)];
-            for (step, aggregate) in self.aggregates.iter().flatten().enumerate() {
-                for (part, array) in aggregate.save(&numbers)?.into_iter().enumerate() {
-                    columns.push((format!("{step}.{part}"), array));
+    /// Computes rows in parts, none of which goes beyond a boundary, with the ticks between them.
+    fn run_between_ticks(
+        &mut self,
+        joined: &Joined,
+        clock: &Clock,
+        warnings: &Warnings,
+        outputs: &mut Outputs,
+    ) -> Result<(), EngineError> {
+        let places = &joined.places;
+        let mut at = 0;
+        loop {
+            let row = (at < places.len()).then(|| (places.time[at], places.lane.at(at)));
+            while let Some(next) = self.schedules.iter().filter_map(Schedule::next).min() {
+                let is_due = match row {
+                    Some(row) => (next, TICK) < row,
+                    None => clock.ticks(next),
+                };
+                if !is_due {
+                    break;
+                }
+                self.tick(next, warnings, outputs)?;
+            }
+            let Some((time, lane)) = row else { break };
+            // What stands after the ticks of its time is in the next interval, but no point that a window holds is there.
+            let boundary = self.schedules.iter().filter_map(|schedule| schedule.boundary(time)).min();
+            let last = boundary.map_or((i64::MAX, AFTER), |boundary| (boundary, TICK));
+            let rest = &places.time[at..];
+            let end = at
+                + if lane > TICK {
+                    (0..rest.len()).take_while(|row| places.lane.at(at + row) == lane && rest[*row] == time).count()
+                } else {
+                    let before = rest.partition_point(|time| *time < last.0);
+                    before
+                        + (before..rest.len())
+                            .take_while(|row| (rest[*row], places.lane.at(at + row)) <= last)
+                            .count()
+                };
+            let part = if at == 0 && end == places.len() { None } else { Some(joined.slice(at, end - at)) };
+            let part = part.as_ref().unwrap_or(joined);
+            self.number(part)?;
+            let registers = self.run(part, false, warnings, outputs)?;
+            let known = self.keys();
+            for schedule in &mut self.schedules {
+                let boundary = schedule.boundary(time);
+                let present = schedule.ticks().present.map_or(Ok(Mask::All), |reg| mask(&registers[reg]))?;
+                match present {
+                    Mask::All => schedule.note(boundary, known, &self.numbers, None),
+                    Mask::Some(present) => schedule.note(boundary, known, &self.numbers, Some(&present)),
+                    Mask::Nothing => {}
                 }
             }
-            Ok((shard, snapshot::to_bytes(&columns).map_err(EngineError::kernel("snapshot"))?))
-        });
-        saved.collect()
+            at = end;
+        }
+        Ok(())
     }
 
-    /// Takes up a shard's state, beside what is there. Each shard is restored once, before the first epoch.
-    ///
-    /// # Errors
-    /// See [`SnapshotError`].
-    pub fn restore(&mut self, shard: u8, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let columns = snapshot::from_bytes(bytes)?;
-        let foreign =
-            |expected: &str, found: String| SnapshotError::Foreign { expected: expected.into(), found };
-        let Some(index) = &mut self.keys else { return Err(foreign("no state", "state".into())) };
-        let names = columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ");
-        let keys = columns.first().filter(|(name, _)| name == "key").map(|(_, values)| Arc::clone(values));
-        let values = keys.ok_or_else(|| foreign("keys first", names.clone()))?;
-        let hashes = super::hash(&values);
-        if let Some(hash) = hashes.iter().find(|hash| super::shard(**hash) != shard) {
-            return Err(foreign(&format!("shard {shard}"), format!("shard {}", super::shard(*hash))));
-        }
-        let known = index.len();
-        let mut numbers = Vec::with_capacity(values.len());
-        index.number(&Keys { values, hashes }, &mut numbers)?;
-        if numbers.iter().any(|number| (*number as usize) < known) || index.len() != known + numbers.len() {
-            return Err(foreign("keys not seen before", format!("keys of shard {shard} again")));
-        }
-        let mut parts = columns.into_iter().skip(1).peekable();
-        for (step, aggregate) in self.aggregates.iter_mut().flatten().enumerate() {
-            let prefix = format!("{step}.");
-            let mut state = Vec::new();
-            while let Some((_, part)) = parts.next_if(|(name, _)| name.starts_with(&prefix)) {
-                state.push(part);
+    /// Computes the ticks of a boundary, by key.
+    fn tick(&mut self, time: i64, warnings: &Warnings, outputs: &mut Outputs) -> Result<(), EngineError> {
+        let known = self.keys();
+        // By key: which schedules fire.
+        let mut fired: Vec<Vec<u32>> = Vec::with_capacity(self.schedules.len());
+        for at in 0..self.schedules.len() {
+            let schedule = &mut self.schedules[at];
+            for of in schedule.ticks().of.clone() {
+                let keys = fired.get(of).map(Vec::as_slice).unwrap_or_default();
+                schedule.note(schedule.boundary(time), known, keys, None);
             }
-            aggregate.load(&numbers, index.len(), &state).map_err(|error| match error {
-                EngineError::Mismatch { expected, found, .. } => SnapshotError::Foreign { expected, found },
-                other => other.into(),
-            })?;
+            fired.push(if schedule.next() == Some(time) { schedule.fire() } else { Vec::new() });
         }
-        match parts.next() {
-            None => Ok(()),
-            Some((name, _)) => Err(foreign("no further state", name)),
+        let Some(index) = &self.index else { return Err(EngineError::mismatch("ticks", "keys", "none")) };
+        let mut numbers: Vec<u32> = fired.concat();
+        if fired.iter().filter(|keys| !keys.is_empty()).count() > 1 {
+            numbers.sort_unstable();
+            numbers.dedup();
         }
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let values = index.keys(&numbers)?;
+        let by_key = SortOptions { descending: false, nulls_first: true };
+        let order = sort_to_indices(&values, Some(by_key), None).map_err(EngineError::kernel("ticks"))?;
+        let values =
+            arrow_select::take::take(&values, &order, None).map_err(EngineError::kernel("ticks"))?;
+        self.numbers = order.values().iter().map(|row| numbers[*row as usize]).collect();
+        let len = self.numbers.len();
+        let masks = fired.iter().map(|keys| {
+            if keys.len() == len {
+                return Mask::All;
+            }
+            if keys.is_empty() {
+                return Mask::Nothing;
+            }
+            let keys: std::collections::HashSet<u32> = keys.iter().copied().collect();
+            Mask::Some(BooleanBuffer::collect_bool(len, |row| keys.contains(&self.numbers[row])))
+        });
+        let masks: Vec<Mask> = masks.collect();
+        let key = Keys { hashes: super::hash(&values), values };
+        let places =
+            Places { time: vec![time; len].into(), lane: Lane::One(TICK), ordinal: vec![0; len].into() };
+        let inputs = &self.plan.regions[self.region].inputs;
+        let shares = inputs.iter().map(|input| match input {
+            Input::Ticks(ticks) => masks.get(*ticks).unwrap_or(&Mask::Nothing),
+            Input::Scan(_) | Input::Feed { .. } => &Mask::Nothing,
+        });
+        let joined = self.join.made(places, key, shares);
+        self.run(&joined, true, warnings, outputs)?;
+        Ok(())
     }
 
-    /// Bytes of state held: keys and aggregations.
+    /// What goes out now.
+    fn emit(&mut self, outputs: Outputs, clock: &Clock, warnings: &Warnings) -> Result<Emitted, EngineError> {
+        let mut moved_back = 0;
+        let mut feeds = Vec::with_capacity(outputs.feeds.len());
+        for (fed, moving) in outputs.feeds.into_iter().zip(&mut self.moving) {
+            let mut gone = Vec::with_capacity(fed.len());
+            for fed in fed {
+                gone.push(match (fed, &mut *moving) {
+                    (Fed::There(rows), _) => rows,
+                    (Fed::To(rows, to), Moving::To(shift)) => {
+                        moved_back += shift.admit(&rows, &to)?;
+                        continue;
+                    }
+                    (Fed::Until(rows, is_true), Moving::Until(until)) => {
+                        until.process(&rows, &moves::truth(&is_true)?)?
+                    }
+                    (Fed::To(..) | Fed::Until(..), _) => {
+                        return Err(EngineError::mismatch("feed", "a state for what moves", "none"));
+                    }
+                });
+            }
+            if let Moving::To(shift) = moving {
+                gone.extend(shift.release(clock));
+            }
+            feeds.push(merge(gone)?);
+        }
+        let answer = if outputs.answer.is_empty() { None } else { Some(merge(outputs.answer)?) };
+        Ok(Emitted {
+            feeds,
+            answer,
+            overflows: warnings.overflows.get(),
+            misfits: warnings.casts.get(),
+            moved_back,
+        })
+    }
+
+    /// Bytes of state held: keys, aggregations, ticks, rows that wait or are on their way.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
         let aggregates: usize = self.aggregates.iter().flatten().map(|aggregate| aggregate.memory()).sum();
-        aggregates + self.keys.as_ref().map_or(0, KeyIndex::memory)
+        let ticks: usize = self.schedules.iter().map(Schedule::memory).sum();
+        let moving = self.moving.iter().map(|moving| match moving {
+            Moving::No => 0,
+            Moving::To(shift) => shift.memory(),
+            Moving::Until(until) => until.memory(),
+        });
+        let waiting: usize = self.waiting.iter().map(Backlog::memory).sum();
+        aggregates + ticks + moving.sum::<usize>() + waiting + self.index.as_ref().map_or(0, KeyIndex::memory)
     }
 
     /// Number of keys that state is held for.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.keys.as_ref().map_or(0, KeyIndex::len)
+        self.index.as_ref().map_or(0, KeyIndex::len)
     }
 
-    /// The union of the inputs' points: the same point of two inputs (equal place and key) is one row, as are paired events of
-    /// The value of each step at each row.
-    fn compute(&mut self, joined: &Joined, warnings: &Warnings) -> Result<Vec<Column>, EngineError> {
-        let len = joined.places.len();
-        let known = match (&mut self.keys, &joined.key) {
-            (Some(index), Some(keys)) => {
-                self.numbers.clear();
-                index.number(keys, &mut self.numbers)?;
-                index.len()
-            }
-            (Some(_), None) => return Err(EngineError::mismatch("rows", "keys", "none")),
-            (None, _) => 0,
-        };
-        let steps = &self.plan.regions[self.region].steps;
-        let mut registers: Vec<Column> = Vec::with_capacity(steps.len());
-        for (at, step) in steps.iter().enumerate() {
-            let value = match &step.op {
-                StepOp::Column { input, column } => {
-                    Column::Array(joined.column(*input, *column, &step.data_type)?)
-                }
-                StepOp::Present(input) => joined.present(*input)?.into_column(),
-                StepOp::Key => match &joined.key {
-                    Some(key) => Column::Array(Arc::clone(&key.values)),
-                    None => return Err(EngineError::mismatch("key", "keys", "none")),
-                },
-                StepOp::Time => {
-                    let times = Int64Array::new(joined.places.time.clone(), None);
-                    Column::Array(retyped(times, &step.data_type).map_err(EngineError::kernel("time"))?)
-                }
-                StepOp::Literal(_) => match &self.literals[at] {
-                    Some(literal) => Column::Constant(Arc::clone(literal)),
-                    None => return Err(EngineError::mismatch("literal", "a constant", "none")),
-                },
-                StepOp::Call { function, args } => {
-                    let FunctionKind::Scalar(evaluate) = function.kind else {
-                        return Err(EngineError::mismatch("call", "a scalar function", function.name));
-                    };
-                    let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
-                    call(&args, len, |args, len| {
-                        evaluate(&Call { args, data_type: &step.data_type, len, warnings })
-                    })?
-                }
-                StepOp::Cast(value) => call(&[registers[*value].clone()], len, |args, len| {
-                    eval::cast(&Call { args, data_type: &step.data_type, len, warnings })
-                })?,
-                StepOp::Field { value, index } => match &registers[*value] {
-                    Column::Array(values) => Column::Array(field(values, *index)?),
-                    Column::Constant(value) => Column::Constant(field(value, *index)?),
-                },
-                StepOp::Record(values) => {
-                    let DataType::Struct(fields) = &step.data_type else {
-                        return Err(EngineError::mismatch("record", "a struct", &step.data_type));
-                    };
-                    let arrays = values
-                        .iter()
-                        .map(|value| one_a_row(&registers[*value], len))
-                        .collect::<Result<_, _>>()?;
-                    let record = StructArray::try_new_with_length(fields.clone(), arrays, None, len);
-                    Column::Array(Arc::new(record.map_err(EngineError::kernel("record"))?))
-                }
-                StepOp::Only { value, present } => match mask(&registers[*present])? {
-                    Mask::All => registers[*value].clone(),
-                    Mask::Nothing => Column::Array(new_null_array(&step.data_type, len)),
-                    Mask::Some(present) => {
-                        let value = one_a_row(&registers[*value], len)?;
-                        let absent = BooleanArray::new(!&present, None);
-                        Column::Array(nullif(&value, &absent).map_err(EngineError::kernel("only"))?)
-                    }
-                },
-                StepOp::IsTrue(value) => match &registers[*value] {
-                    Column::Array(values) => Mask::Some(is_true(values)?).into_column(),
-                    Column::Constant(value) => Mask::constant(is_true(value)?.value(0)).into_column(),
-                },
-                StepOp::Both(a, b) => match (mask(&registers[*a])?, mask(&registers[*b])?) {
-                    (Mask::Nothing, _) | (_, Mask::Nothing) => Mask::Nothing,
-                    (Mask::All, other) | (other, Mask::All) => other,
-                    (Mask::Some(a), Mask::Some(b)) => Mask::Some(&a & &b),
-                }
-                .into_column(),
-                StepOp::Either(a, b) => match (mask(&registers[*a])?, mask(&registers[*b])?) {
-                    (Mask::All, _) | (_, Mask::All) => Mask::All,
-                    (Mask::Nothing, other) | (other, Mask::Nothing) => other,
-                    (Mask::Some(a), Mask::Some(b)) => Mask::Some(&a | &b),
-                }
-                .into_column(),
-                StepOp::Aggregate { value, present, .. } => {
-                    let Some(aggregate) = &mut self.aggregates[at] else {
-                        return Err(EngineError::mismatch("aggregate", "a state", "none"));
-                    };
-                    let present = match present {
-                        None => Mask::All,
-                        Some(present) => mask(&registers[*present])?,
-                    };
-                    let present = match present {
-                        Mask::All => None,
-                        Mask::Nothing => Some(BooleanBuffer::new_unset(len)),
-                        Mask::Some(present) => Some(present),
-                    };
-                    let present = present.as_ref();
-                    let batch =
-                        Batch { keys: &self.numbers, known, values: &registers[*value], present, warnings, ends: None, times: &joined.places.time };
-                    Column::Array(aggregate.fold(&batch)?)
-                }
-            };
-            if *value.data_type() != step.data_type {
-                return Err(EngineError::mismatch("step", &step.data_type, value.data_type()));
-            }
-            registers.push(value);
-        }
-        Ok(registers)
+    /// Number of points that are held until a condition is true of their key.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let held = self.moving.iter().map(|moving| if let Moving::Until(until) = moving { until.len() } else { 0 });
+        held.sum()
     }
 }
 
@@ -304,43 +381,5 @@ impl std::fmt::Debug for RegionOperator {
             .field("keys", &keys)
             .field("bytes", &bytes)
             .finish()
-    }
-}
-
-/// A call; of constants alone it is computed once and is a constant.
-fn call(
-    args: &[Column],
-    len: usize,
-    evaluate: impl Fn(&[Column], usize) -> Result<Column, EvalError>,
-) -> Result<Column, EngineError> {
-    let constants = args.iter().map(|arg| match arg {
-        Column::Constant(value) => Some(Column::Array(Arc::clone(value))),
-        Column::Array(_) => None,
-    });
-    if let Some(constants) = constants.collect::<Option<Vec<_>>>() {
-        return Ok(match evaluate(&constants, 1)? {
-            Column::Array(value) | Column::Constant(value) => Column::Constant(value),
-        });
-    }
-    Ok(evaluate(args, len)?)
-}
-
-/// A field of a struct; null where the struct is null.
-fn field(values: &ArrayRef, index: usize) -> Result<ArrayRef, EngineError> {
-    let missing = || {
-        EngineError::mismatch(
-            "field",
-            format!("a struct with {} fields or more", index + 1),
-            values.data_type(),
-        )
-    };
-    let values = values.as_struct_opt().ok_or_else(missing)?;
-    let field = values.columns().get(index).ok_or_else(missing)?;
-    match values.nulls().filter(|nulls| nulls.null_count() > 0) {
-        None => Ok(Arc::clone(field)),
-        Some(_) => {
-            let absent = boolean::is_null(values).map_err(EngineError::kernel("field"))?;
-            nullif(field, &absent).map_err(EngineError::kernel("field"))
-        }
     }
 }

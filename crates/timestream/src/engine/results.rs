@@ -12,7 +12,7 @@ use super::keys::KeyIndex;
 use super::slots::Slots;
 use super::{array, snapshot};
 use crate::plan::{Plan, Results};
-use crate::rows::{Keys, Lane, Places, Rows};
+use crate::rows::{AFTER, Keys, Lane, Places, Rows};
 
 /// How a query runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl ResultOperator {
         let time = at.unwrap_or(newest).saturating_add(1);
         let places = Places {
             time: vec![time; numbers.len()].into(),
-            lane: Lane::One(u16::MAX),
+            lane: Lane::One(AFTER),
             ordinal: vec![0; numbers.len()].into(),
         };
         Ok(Some(Rows { places, key: Some(Keys { hashes: super::hash(&values), values }), columns }))
@@ -172,7 +172,8 @@ impl ResultOperator {
             for (at, column) in held.columns.iter().enumerate() {
                 columns.push((at.to_string(), column.take(&numbers)?));
             }
-            Ok((shard, snapshot::to_bytes(&columns).map_err(EngineError::kernel("snapshot"))?))
+            let tables = [("rows".to_owned(), columns)];
+            Ok((shard, snapshot::to_bytes(&tables).map_err(EngineError::kernel("snapshot"))?))
         });
         saved.collect()
     }
@@ -182,10 +183,13 @@ impl ResultOperator {
     /// # Errors
     /// See [`SnapshotError`].
     pub fn restore(&mut self, shard: u8, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let columns = snapshot::from_bytes(bytes)?;
+        let tables = snapshot::from_bytes(bytes)?;
         let foreign =
             |expected: &str, found: String| SnapshotError::Foreign { expected: expected.into(), found };
         let Some(held) = &mut self.held else { return Err(foreign("nothing held", "rows".into())) };
+        let Ok([(_, columns)]) = <[snapshot::Table; 1]>::try_from(tables) else {
+            return Err(foreign("one table", "another number".into()));
+        };
         let names = columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ");
         let [(_, values), (_, times), values_of @ ..] = columns.as_slice() else {
             return Err(foreign("keys and times", names));

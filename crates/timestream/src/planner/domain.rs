@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::query::{NodeId, Op, Query};
+use crate::query::{Aggregation, Ends, NodeId, Op, Query, Window};
 
-/// A union of points: those of streams and re-keyed streams, and those that filters leave. Two equal sets are the same points.
+/// A union of points: those of streams, re-keyed and moved ones and ticks, and those that filters leave. Two equal sets are the same points.
 pub(super) type Domain = BTreeSet<NodeId>;
 
 /// The domains of a query's nodes.
 pub(super) struct Domains {
-    /// By node. A stream, `with_key` or `filter` stands for its own points.
+    /// By node. A stream, a filter and what makes or moves points stand for their own points.
     domains: Vec<Domain>,
     /// For a `filter`, the points it chooses from.
     within: Vec<Option<Domain>>,
@@ -21,12 +21,31 @@ impl Domains {
         for (at, node) in query.nodes.iter().enumerate() {
             let arguments = || all.union(node.args.iter().map(|arg| &all.domains[*arg]));
             let (own, within) = match &node.op {
-                Op::Stream(_) | Op::WithKey | Op::Ticks { .. } | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Lookup => (Domain::from([at]), None),
                 Op::Filter => (Domain::from([at]), Some(arguments())),
                 Op::Literal(_) => (Domain::new(), None),
-                Op::Field(_) | Op::Call(_) | Op::Cast | Op::Time | Op::Record(_) | Op::Aggregate(_) => {
-                    (arguments(), None)
+                Op::Aggregate(Aggregation { window: Window::Tumbling(ends) | Window::Sliding(_, ends), .. }) => {
+                    match ends {
+                        // As a filter: the points at which the condition is true.
+                        Ends::Predicate => (Domain::from([at]), Some(arguments())),
+                        Ends::Ticks => (all.of_nodes(&node.args[1..]), None),
+                    }
                 }
+                Op::Field(_)
+                | Op::Call(_)
+                | Op::Cast
+                | Op::Time
+                | Op::Record(_)
+                | Op::Aggregate(_)
+                | Op::Own(_) => (arguments(), None),
+                Op::Stream(_)
+                | Op::WithKey
+                | Op::Ticks { .. }
+                | Op::ShiftBy
+                | Op::ShiftTo
+                | Op::ShiftUntil
+                | Op::Lookup
+                | Op::Ask { .. }
+                | Op::Reply => (Domain::from([at]), None),
             };
             all.domains.push(own);
             all.within.push(within);
@@ -42,6 +61,12 @@ impl Domains {
     /// The points that a filter chooses from: those of its value and its condition.
     pub(super) fn within(&self, filter: NodeId) -> Option<&Domain> {
         self.within[filter].as_ref()
+    }
+
+    /// Whether points of a node are in a domain, or may be left in it by filters.
+    pub(super) fn reaches(&self, domain: &Domain, node: NodeId) -> bool {
+        domain.contains(&node)
+            || domain.iter().any(|part| self.within(*part).is_some_and(|within| self.reaches(within, node)))
     }
 
     /// The points of all nodes together.

@@ -1,6 +1,6 @@
 //! Which expressions share a region, and what feeds what.
 //!
-//! An expression's **level** is the number of re-keyings before it. What is joined shares a region at the highest of their
+//! An expression's **level** is the number of re-keyings and moves before it. What is joined shares a region at the highest of their
 //! levels: a stream is then read for that region, a value without re-keying computed there. So the same expression may stand at
 //! several levels, and regions are the connected parts of (expression, level).
 
@@ -30,14 +30,16 @@ pub(super) struct RegionOf {
     /// What is computed in it.
     pub(super) nodes: BTreeSet<NodeId>,
     pub(super) inputs: Vec<InputOf>,
-    /// The `with_key` of each feed.
+    /// What is fed by each feed.
     pub(super) feeds: Vec<NodeId>,
+    /// The ticks made in it.
+    pub(super) ticks: Vec<NodeId>,
 }
 
 /// An input of a region.
 #[derive(Clone, Copy)]
 pub(super) struct InputOf {
-    /// The stream or the `with_key` whose points these are.
+    /// The stream, the ticks or what is fed: whose points these are.
     pub(super) node: NodeId,
     pub(super) from: Input,
 }
@@ -57,7 +59,7 @@ impl Layout {
             let Some(grouping) = grouping else { continue };
             region_of.extend(part.iter().map(|place| (*place, regions.len())));
             let nodes = part.iter().map(|(_, node)| *node).collect();
-            regions.push(RegionOf { grouping, nodes, inputs: Vec::new(), feeds: Vec::new() });
+            regions.push(RegionOf { grouping, nodes, inputs: Vec::new(), feeds: Vec::new(), ticks: Vec::new() });
         }
         let mut scans = Vec::new();
         for ((_, node), region) in &region_of {
@@ -66,7 +68,11 @@ impl Layout {
                     scans.push(ScanOf { node: *node, stream: stream.clone(), region: *region });
                     Input::Scan(scans.len() - 1)
                 }
-                Op::WithKey => {
+                Op::Ticks { .. } => {
+                    regions[*region].ticks.push(*node);
+                    Input::Ticks(regions[*region].ticks.len() - 1)
+                }
+                op if is_fed(op) => {
                     let Some(feeder) =
                         arguments(query, &levels, *node).find_map(|place| region_of.get(&place))
                     else {
@@ -83,17 +89,25 @@ impl Layout {
     }
 }
 
+/// Whether an expression's points come from another region: under another key, at another time or place.
+pub(super) fn is_fed(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::WithKey | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Ask { .. } | Op::Reply
+    )
+}
+
 /// The level of each node.
 fn levels(query: &Query) -> Vec<u32> {
     let mut levels: Vec<u32> = Vec::new();
     for node in &query.nodes {
         let joined = node.args.iter().map(|arg| levels[*arg]).max().unwrap_or(0);
-        levels.push(if matches!(node.op, Op::WithKey) { joined + 1 } else { joined });
+        levels.push(if is_fed(&node.op) { joined + 1 } else { joined });
     }
     levels
 }
 
-/// Where the arguments of a `with_key` are computed. Constants are computed wherever they are used.
+/// Where the arguments of what is fed are computed. Constants are computed wherever they are used.
 fn arguments<'a>(query: &'a Query, levels: &'a [u32], node: NodeId) -> impl Iterator<Item = Place> + 'a {
     let args = &query.nodes[node].args;
     let level = args.iter().map(|arg| levels[*arg]).max().unwrap_or(0);
@@ -107,7 +121,7 @@ fn parts(query: &Query, levels: &[u32]) -> Vec<BTreeSet<Place>> {
     links.insert(open[0], Vec::new());
     while let Some(place @ (level, node)) = open.pop() {
         let (used, joined_with): (Vec<Place>, Option<Place>) = match query.nodes[node].op {
-            Op::WithKey => (arguments(query, levels, node).collect(), None),
+            ref op if is_fed(op) => (arguments(query, levels, node).collect(), None),
             _ => {
                 let args = query.nodes[node].args.iter().filter(|arg| query.nodes[**arg].grouping.is_some());
                 (args.map(|arg| (level, *arg)).collect(), Some(place))

@@ -1,12 +1,13 @@
 //! A checked query to a plan: which regions there are, what each computes, what is read for them.
 //!
-//! Three steps. [`domain`]: at which points each expression has its value, as a set of streams and filters. [`layout`]: which
+//! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has its value, as a set of streams and filters. [`layout`]: which
 //! expressions share a region. [`region`]: the steps of each region, from the answer back to the sources, so that what is
 //! computed, handed on and read is what something later asked for, and nothing else. Then [`pushdown`] finds the tests that
 //! all uses of a scan make, for its source to make them first.
 
 mod domain;
 mod layout;
+mod lookup;
 mod pushdown;
 mod region;
 
@@ -15,8 +16,10 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 
 use crate::catalog::StreamDef;
-use crate::plan::{Feed, Input, Output, PathStep, Plan, Region, Results, Scan, ScanColumn, StepOp};
-use crate::query::{NodeId, Op, Query};
+use crate::plan::{
+    Feed, Input, Moves, Output, PathStep, Plan, Region, Results, Scan, ScanColumn, Step, StepOp, Ticks,
+};
+use crate::query::{NodeId, Op, Own, Query};
 use crate::types;
 use domain::Domains;
 use layout::{InputOf, Layout};
@@ -28,9 +31,24 @@ use region::Steps;
 /// feed it. `query` must be as [`compile`](crate::compile) makes it.
 #[must_use]
 pub fn plan(query: Arc<Query>, results: Results) -> Plan {
-    let planner = Planner { query: &query, domains: Domains::of(&query), layout: Layout::of(&query) };
+    let expanded = lookup::expand(&query);
+    let planner =
+        Planner { query: &expanded, domains: Domains::of(&expanded), layout: Layout::of(&expanded) };
     let (scans, regions, columns, present) = planner.build();
     Plan { query, scans, regions, output: Output { present, columns, results } }
+}
+
+/// Regions wait to which points come that were moved until a condition was true, and all that those feed.
+fn wait(regions: &mut [Region]) {
+    for at in 0..regions.len() {
+        let fed_late = |input: &Input| match *input {
+            Input::Feed { region, feed } => {
+                regions[region].waits || matches!(regions[region].feeds[feed].moves, Moves::Until(_))
+            }
+            Input::Scan(_) | Input::Ticks(_) => false,
+        };
+        regions[at].waits = regions[at].inputs.iter().any(fed_late);
+    }
 }
 
 /// The way from an expression's value to a value inside it.
@@ -42,9 +60,9 @@ struct Planner<'a> {
     layout: Layout,
 }
 
-/// What later regions ask of a region under another key.
+/// What a later region asks of a region.
 struct Request {
-    /// The `with_key`.
+    /// What is fed.
     node: NodeId,
     /// The values inside its value, in the order of the feed's columns.
     columns: Vec<Path>,
@@ -73,6 +91,7 @@ impl Planner<'_> {
             let asked = std::mem::take(&mut requests[at]);
             let mut steps = Steps::new(self, at);
             let feeds = asked.iter().map(|request| steps.feed(request)).collect();
+            let ticks = self.layout.regions[at].ticks.iter().map(|node| steps.ticks(*node)).collect();
             if at == answer {
                 columns = steps.answer(self.query.root);
                 present = steps.mask(self.domains.of_node(self.query.root));
@@ -86,11 +105,13 @@ impl Planner<'_> {
                         scans[scan].columns = paths.into_iter().map(column).collect();
                     }
                     Input::Feed { region, feed } => requests[region][feed].columns = paths,
+                    Input::Ticks(_) => {}
                 }
             }
-            regions.push(self.region(at, steps, feeds, at == answer));
+            regions.push(self.region(at, steps, feeds, ticks, at == answer));
         }
         regions.reverse();
+        wait(&mut regions);
         for (scan, of) in scans.iter_mut().zip(&self.layout.scans) {
             scan.keyed = regions[of.region].key_type.is_some();
             pushdown::tests(self, of.node, of.region, scan);
@@ -98,23 +119,35 @@ impl Planner<'_> {
         (scans, regions, columns, present)
     }
 
-    fn region(&self, at: usize, steps: Vec<crate::plan::Step>, feeds: Vec<Feed>, answers: bool) -> Region {
+    fn region(
+        &self,
+        at: usize,
+        steps: Vec<Step>,
+        feeds: Vec<Feed>,
+        ticks: Vec<Ticks>,
+        answers: bool,
+    ) -> Region {
         let layout = &self.layout.regions[at];
-        let stateful = steps.iter().any(|step| matches!(step.op, StepOp::Aggregate { .. } | StepOp::Key));
+        let stateful =
+            steps.iter().any(|step| matches!(step.op, StepOp::Aggregate { .. } | StepOp::Own(Own::Key)));
         let grouping = &layout.grouping;
+        let keyed = answers || stateful || !ticks.is_empty() || self.merges_by_key(&layout.inputs);
         Region {
             grouping: grouping.name.clone(),
-            key_type: (answers || stateful || self.merges_by_key(&layout.inputs))
-                .then(|| grouping.key_type.clone()),
+            key_type: keyed.then(|| grouping.key_type.clone()),
             inputs: layout.inputs.iter().map(|input| input.from).collect(),
             steps,
             feeds,
+            ticks,
+            waits: false,
         }
     }
 
     /// Whether two inputs may hold the same point, or points that pair: then the key decides which rows are one.
     fn merges_by_key(&self, inputs: &[InputOf]) -> bool {
-        let [first, others @ ..] = inputs else { return false };
+        let made = |input: &&InputOf| !matches!(input.from, Input::Ticks(_));
+        let inputs: Vec<&InputOf> = inputs.iter().filter(made).collect();
+        let [first, others @ ..] = inputs.as_slice() else { return false };
         let source = |input: &InputOf| match &self.query.nodes[input.node].op {
             Op::Stream(stream) => Some(stream.source),
             _ => None,

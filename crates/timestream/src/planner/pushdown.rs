@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::layout::is_fed;
 use super::region::prepend;
 use super::{Path, Planner};
 use crate::plan::{Comparison, PathStep, Scan, Test};
@@ -39,7 +40,9 @@ fn demanded(planner: &Planner<'_>, stream: NodeId, region: usize) -> Conditions 
     // What is made of this stream and of no other, and goes point by point.
     let mut local = BTreeSet::from([stream]);
     for at in &layout.nodes {
-        let own_points = !matches!(nodes[*at].op, Op::Stream(_) | Op::WithKey | Op::Aggregate(_));
+        // What makes points of its own depends on all points, as an aggregation does.
+        let own_points = !is_fed(&nodes[*at].op)
+            && !matches!(nodes[*at].op, Op::Stream(_) | Op::Aggregate(_) | Op::Ticks { .. });
         let mut args = nodes[*at].args.iter().filter(|arg| nodes[**arg].grouping.is_some());
         if own_points && args.all(|arg| local.contains(arg)) {
             local.insert(*at);
@@ -52,7 +55,7 @@ fn demanded(planner: &Planner<'_>, stream: NodeId, region: usize) -> Conditions 
     }
     // Users stand after what they use: each node's demands are complete when it is reached. An input's arguments are not of
     // this region.
-    for at in layout.nodes.iter().rev().filter(|at| !matches!(nodes[**at].op, Op::WithKey)) {
+    for at in layout.nodes.iter().rev().filter(|at| !is_fed(&nodes[**at].op)) {
         let mut asked = Conditions::new();
         if local.contains(at) {
             asked.extend(demands.0.get(at).into_iter().flatten());

@@ -11,8 +11,8 @@ use arrow_schema::DataType;
 use super::domain::Domain;
 use super::{Path, Planner, Request};
 use crate::functions::{self, Function};
-use crate::plan::{Feed, PathStep, Reg, Step, StepOp};
-use crate::query::{Aggregation, Continuity, NodeId, Op};
+use crate::plan::{Feed, Input, Moves, PathStep, Reg, Standing, Step, StepOp, Ticks};
+use crate::query::{Aggregation, Calendar, Continuity, Ends, NodeId, Op, Own, Window};
 use crate::scalar::Scalar;
 use crate::types;
 
@@ -49,12 +49,92 @@ impl<'a> Steps<'a> {
 
     /// What a later region asks for.
     pub(super) fn feed(&mut self, request: &Request) -> Feed {
-        let args = &self.planner.query.nodes[request.node].args;
-        let (value, key) = (args[0], args[1]);
-        let domain = self.planner.domains.of_nodes(args);
+        let node = &self.planner.query.nodes[request.node];
+        let (value, second) = (node.args[0], node.args[1]);
+        if matches!(node.op, Op::Reply) {
+            return self.reply(request, value, second);
+        }
+        let domain = self.planner.domains.of_nodes(&node.args);
         let columns = request.columns.iter().map(|path| self.within(value, path, &domain).reg).collect();
-        let key = self.within(key, &[], &domain).reg;
-        Feed { present: self.mask(&domain), key, columns }
+        let own_key = |steps: &mut Self| {
+            let key_type = node.grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
+            steps.shared(StepOp::Own(Own::Key), key_type)
+        };
+        let (key, moves) = match &node.op {
+            Op::ShiftBy => {
+                let time = self.shared(StepOp::Time, types::timestamp());
+                let by = self.within(second, &[], &domain).reg;
+                let op = StepOp::Call { function: &functions::numbers::ADD, args: vec![time, by] };
+                (own_key(self), Moves::To(self.shared(op, types::timestamp())))
+            }
+            Op::ShiftTo => {
+                let time = self.within(second, &[], &domain).reg;
+                (own_key(self), Moves::To(time))
+            }
+            Op::ShiftUntil => {
+                let value = self.within(second, &[], &domain).reg;
+                let mask = self.shared(StepOp::IsTrue(value), DataType::Boolean);
+                (own_key(self), Moves::Until(mask))
+            }
+            Op::Ask { after } => {
+                let key = self.within(second, &[], &domain).reg;
+                (key, if *after { Moves::After } else { Moves::Stay })
+            }
+            _ => (self.within(second, &[], &domain).reg, Moves::Stay),
+        };
+        Feed { present: self.mask(&domain), key, columns, moves }
+    }
+
+    /// The value at questions, back under the key and at the place of the asking point. Nothing is known of the null key.
+    fn reply(&mut self, request: &Request, value: NodeId, ask: NodeId) -> Feed {
+        let domain = self.planner.domains.of_node(ask).clone();
+        let nodes = &self.planner.query.nodes;
+        let key_type = nodes[ask].grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
+        let own = self.shared(StepOp::Own(Own::Key), key_type);
+        let op = StepOp::Call { function: &functions::logic::IS_NOT_NULL, args: vec![own] };
+        let known = self.shared(op, DataType::Boolean);
+        let columns = request.columns.iter().map(|path| {
+            let reg = self.within(value, path, &domain).reg;
+            let data_type = self.planner.type_inside(value, path);
+            self.shared(StepOp::Only { value: reg, present: known }, data_type)
+        });
+        let columns = columns.collect();
+        let part = |steps: &mut Self, name: &str| steps.column(ask, &[PathStep::Field(name.to_owned())]).reg;
+        let key = part(self, "key");
+        // Ticks have other ordinals under another key, too.
+        let inputs = &self.planner.layout.regions[self.region].inputs;
+        let asked_by_ticks = inputs.iter().any(|input| match input.from {
+            Input::Feed { region, .. } => {
+                input.node == ask && !self.planner.layout.regions[region].ticks.is_empty()
+            }
+            _ => false,
+        });
+        let moves = match nodes[ask].op {
+            Op::Ask { after } if after || asked_by_ticks => {
+                Moves::Back(Standing {
+                    lane: part(self, "lane"),
+                    origin_time: part(self, "origin_time"),
+                    origin_lane: part(self, "origin_lane"),
+                    ordinal: part(self, "ordinal"),
+                })
+            }
+            _ => Moves::Stay,
+        };
+        Feed { present: self.mask(&domain), key, columns, moves }
+    }
+
+    /// The ticks of an input.
+    pub(super) fn ticks(&mut self, node: NodeId) -> Ticks {
+        let of = &self.planner.query.nodes[node];
+        let (calendar, intervals) = match of.op {
+            Op::Ticks { calendar, intervals } => (calendar, intervals),
+            _ => (Calendar::Minutely, 1),
+        };
+        let domain = self.planner.domains.of_node(of.args[0]);
+        let made = &self.planner.layout.regions[self.region].ticks;
+        let of = made.iter().enumerate().filter(|(_, ticks)| self.planner.domains.reaches(domain, **ticks));
+        let of = of.map(|(at, _)| at).collect();
+        Ticks { calendar, intervals, present: self.mask(domain), of }
     }
 
     /// Names and registers of the answer's fields: the record's, or one named `result`.
@@ -92,14 +172,18 @@ impl<'a> Steps<'a> {
     fn filter_mask(&mut self, filter: NodeId) -> Reg {
         let node = &self.planner.query.nodes[filter];
         let domain = self.planner.domains.of_nodes(&node.args);
-        let condition = node.args[1];
-        let value = self.within(condition, &[], &domain);
+        self.truth(node.args[1], &domain)
+    }
+
+    /// The mask of the points of a domain at which a condition is true.
+    fn truth(&mut self, condition: NodeId, domain: &Domain) -> Reg {
+        let value = self.within(condition, &[], domain);
         let is_true = self.shared(StepOp::IsTrue(value.reg), DataType::Boolean);
         // A discrete condition that is null outside its points is not true there either.
         if value.quiet && self.planner.query.nodes[condition].continuity == Continuity::Discrete {
             return is_true;
         }
-        match self.mask(&domain) {
+        match self.mask(domain) {
             Some(mask) => self.shared(StepOp::Both(mask, is_true), DataType::Boolean),
             None => is_true,
         }
@@ -145,8 +229,7 @@ impl<'a> Steps<'a> {
     /// The mask of the rows at which a key has had a point of a domain.
     fn begun(&mut self, mask: Reg) -> Reg {
         let one = self.shared(StepOp::Literal(Scalar::Bool(true)), DataType::Boolean);
-        let op =
-            StepOp::Aggregate { function: &functions::aggregations::COUNT, value: one, present: Some(mask) };
+        let op = cumulative(&functions::aggregations::COUNT, one, Some(mask));
         let count = self.shared(op, DataType::Int64);
         let op = StepOp::Call { function: &functions::logic::IS_NOT_NULL, args: vec![count] };
         self.shared(op, DataType::Boolean)
@@ -169,7 +252,13 @@ impl<'a> Steps<'a> {
         let domain = planner.domains.of_node(id);
         match &node.op {
             Op::Stream(_) if path.is_empty() => self.record_of_columns(id, &node.data_type),
-            Op::Stream(_) | Op::WithKey => self.column(id, path),
+            Op::Stream(_)
+            | Op::WithKey
+            | Op::ShiftBy
+            | Op::ShiftTo
+            | Op::ShiftUntil
+            | Op::Ask { .. }
+            | Op::Reply => self.column(id, path),
             Op::Field(name) => self.value(node.args[0], &prepend(PathStep::Field(name.clone()), path)),
             Op::Filter => {
                 let within = planner.domains.within(id).unwrap_or(domain);
@@ -201,9 +290,16 @@ impl<'a> Steps<'a> {
                 let args = node.args.iter().map(|arg| self.within(*arg, &[], domain).reg).collect();
                 Value { reg: self.push(StepOp::Record(args), node.data_type.clone()), quiet: false }
             }
-            Op::Ticks { .. } | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Lookup => self.column(id, path),
-            Op::Aggregate(Aggregation { function, .. }) => {
-                let value = self.aggregate(function, node.args[0], &node.data_type);
+            Op::Own(own) => {
+                Value { reg: self.shared(StepOp::Own(*own), node.data_type.clone()), quiet: false }
+            }
+            // Nobody asks for the value of a tick.
+            Op::Ticks { .. } | Op::Lookup => {
+                let null = self.shared(StepOp::Literal(Scalar::Null), node.data_type.clone());
+                Value { reg: null, quiet: true }
+            }
+            Op::Aggregate(aggregation) => {
+                let value = self.aggregate(id, aggregation);
                 self.inside(value, &node.data_type, path)
             }
             Op::Literal(scalar) => {
@@ -234,23 +330,48 @@ impl<'a> Steps<'a> {
             return Value { reg, quiet: false };
         }
         let present = self.mask(self.planner.domains.of_node(id));
-        let op = StepOp::Aggregate { function: &functions::aggregations::LAST, value: reg, present };
+        let op = cumulative(&functions::aggregations::LAST, reg, present);
         Value { reg: self.shared(op, node.data_type.clone()), quiet: true }
     }
 
-    fn aggregate(&mut self, function: &'static Function, arg: NodeId, data_type: &DataType) -> Value {
-        let domain = self.planner.domains.of_node(arg);
+    fn aggregate(&mut self, id: NodeId, aggregation: &Aggregation) -> Value {
+        let node = &self.planner.query.nodes[id];
+        let arg = node.args[0];
+        let of = &self.planner.query.nodes[arg];
+        let own = self.planner.domains.of_node(arg);
+        let domain = self.planner.domains.of_nodes(&node.args);
         // Counting what is never null is counting points: nothing of them is read.
-        let value = if function == &functions::aggregations::COUNT && self.planner.never_null(arg) {
-            self.shared(StepOp::Literal(Scalar::Bool(true)), DataType::Boolean)
+        let counts = aggregation.function == &functions::aggregations::COUNT && self.planner.never_null(arg);
+        let value = if counts {
+            Value { reg: self.shared(StepOp::Literal(Scalar::Bool(true)), DataType::Boolean), quiet: false }
         } else {
-            self.value(arg, &[]).reg
+            self.value(arg, &[])
         };
-        let present = self.mask(domain);
-        Value {
-            reg: self.shared(StepOp::Aggregate { function, value, present }, data_type.clone()),
-            quiet: true,
-        }
+        let value_type = if counts { DataType::Boolean } else { of.data_type.clone() };
+        // What only ends a window adds nothing to it, also where a value holds there.
+        let is_null_there = value.quiet && of.continuity == Continuity::Discrete;
+        let value = match self.mask(own) {
+            Some(present) if *own != domain && !is_null_there => {
+                self.shared(StepOp::Only { value: value.reg, present }, value_type)
+            }
+            _ => value.reg,
+        };
+        let ends = match aggregation.window {
+            Window::All | Window::Trailing(_) => None,
+            Window::Since(ends) | Window::Tumbling(ends) | Window::Sliding(_, ends) => match ends {
+                Ends::Predicate => Some(self.truth(node.args[1], &domain)),
+                Ends::Ticks => self.mask(self.planner.domains.of_node(node.args[1])),
+            },
+        };
+        let window = match aggregation.window {
+            // The same values, shown at the ends alone.
+            Window::Tumbling(ends) => Window::Since(ends),
+            window => window,
+        };
+        let aggregation = Aggregation { window, ..aggregation.clone() };
+        let op = StepOp::Aggregate { aggregation, value, present: self.mask(&domain), ends };
+        let quiet = node.continuity == Continuity::Continuous;
+        Value { reg: self.shared(op, node.data_type.clone()), quiet }
     }
 
     /// A column of an input: its point's value, or a value inside it.
@@ -329,6 +450,11 @@ impl Planner<'_> {
             node = args[0];
         }
     }
+}
+
+/// An aggregation over all points so far.
+fn cumulative(function: &'static Function, value: Reg, present: Option<Reg>) -> StepOp {
+    StepOp::Aggregate { aggregation: Aggregation::cumulative(function), value, present, ends: None }
 }
 
 /// A path with a step before it.

@@ -15,7 +15,7 @@ fn counted(keys: usize) -> RegionOperator {
         let names: Vec<String> = (start..(start + 1024).min(keys)).map(|key| format!("{key:024}")).collect();
         let names: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
         let values = Arc::new(Int64Array::from(vec![1; names.len()]));
-        operator.process(vec![vec![rows(&vec![0; names.len()], &names, vec![values])]]).unwrap();
+        operator.process(vec![vec![rows(&vec![0; names.len()], &names, vec![values])]], &Clock::START).unwrap();
     }
     operator
 }
@@ -46,7 +46,7 @@ fn replaced_text_leaves_nothing_behind() {
         let texts: StringArray = (0..10).map(|other| (other == key).then_some(text.as_str())).collect();
         held[key] = Some(text);
         let rows = rows(&[round as i64; 10], &names, vec![Arc::new(texts)]);
-        let answer = operator.process(vec![vec![rows]]).unwrap().answer.unwrap();
+        let answer = operator.process(vec![vec![rows]], &Clock::START).unwrap().answer.unwrap();
         assert_eq!(
             answer.columns[0].as_ref(),
             &held.iter().collect::<StringArray>() as &dyn Array,

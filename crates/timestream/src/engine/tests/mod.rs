@@ -11,15 +11,14 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Field, Fields};
-use arrow_select::take::take;
 
-use super::{Emitted, Mode, RegionOperator, ResultOperator, answer_batch, hash, merge, shard};
+use super::{Clock, Emitted, Mode, RegionOperator, ResultOperator, answer_batch, hash, merge, shard};
 use crate::catalog::StreamDef;
 use crate::functions;
 use crate::plan::{
-    Feed, Input, Output, PathStep, Plan, Reg, Region, Results, Scan, ScanColumn, Step, StepOp,
+    Feed, Input, Moves, Output, PathStep, Plan, Reg, Region, Results, Scan, ScanColumn, Step, StepOp,
 };
-use crate::query::Query;
+use crate::query::{Aggregation, Own, Query};
 use crate::rows::{Keys, Lane, Places, Rows};
 
 /// A scan of these columns of a stream of source 0, keyed by text.
@@ -47,7 +46,8 @@ fn column(input: usize, column: usize, data_type: DataType) -> Step {
 }
 
 fn aggregate(name: &str, value: Reg, present: Option<Reg>, data_type: DataType) -> Step {
-    step(StepOp::Aggregate { function: functions::find(name).unwrap(), value, present }, data_type)
+    let aggregation = Aggregation::cumulative(functions::find(name).unwrap());
+    step(StepOp::Aggregate { aggregation, value, present, ends: None }, data_type)
 }
 
 fn call(name: &str, args: &[Reg], data_type: DataType) -> Step {
@@ -55,7 +55,15 @@ fn call(name: &str, args: &[Reg], data_type: DataType) -> Step {
 }
 
 fn region(inputs: &[Input], steps: Vec<Step>, feeds: Vec<Feed>) -> Region {
-    Region { grouping: "key".into(), key_type: Some(DataType::Utf8), inputs: inputs.to_vec(), steps, feeds }
+    Region {
+        grouping: "key".into(),
+        key_type: Some(DataType::Utf8),
+        inputs: inputs.to_vec(),
+        steps,
+        feeds,
+        ticks: Vec::new(),
+        waits: false,
+    }
 }
 
 fn plan(
@@ -90,22 +98,7 @@ fn slice(rows: &Rows, start: usize, len: usize) -> Rows {
 }
 
 fn pick(rows: &Rows, at: &UInt32Array) -> Rows {
-    let at_rows = || at.values().iter().map(|row| *row as usize);
-    Rows {
-        places: Places {
-            time: at_rows().map(|row| rows.places.time[row]).collect(),
-            lane: match &rows.places.lane {
-                Lane::One(lane) => Lane::One(*lane),
-                Lane::Each(lanes) => Lane::Each(at_rows().map(|row| lanes[row]).collect()),
-            },
-            ordinal: at_rows().map(|row| rows.places.ordinal[row]).collect(),
-        },
-        key: rows.key.as_ref().map(|key| Keys {
-            values: take(&key.values, at, None).unwrap(),
-            hashes: at_rows().map(|row| key.hashes[row]).collect(),
-        }),
-        columns: rows.columns.iter().map(|column| take(column, at, None).unwrap()).collect(),
-    }
+    rows.select(at).unwrap()
 }
 
 /// The rows of each of `workers`, by shard.
@@ -171,9 +164,10 @@ impl Run {
                 let input = |input: &Input| match *input {
                     Input::Scan(scan) => vec![share(&scans[scan])],
                     Input::Feed { region, feed } => sent[region][feed].iter().map(share).collect(),
+                    Input::Ticks(_) => Vec::new(),
                 };
                 let Emitted { feeds: rows, answer, overflows, .. } =
-                    operator.process(inputs.iter().map(input).collect()).unwrap();
+                    operator.process(inputs.iter().map(input).collect(), &Clock::START).unwrap();
                 for (feed, rows) in feeds.iter_mut().zip(rows) {
                     feed.push(rows);
                 }

@@ -8,6 +8,7 @@ use arrow_array::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::rows::Place;
 use crate::engine::keys::KeyIndex;
 use crate::engine::merge::settle;
 
@@ -136,7 +137,10 @@ fn described(rows: &Rows) -> Vec<String> {
     let keys = ArrayFormatter::try_new(&key.values, &options).unwrap();
     let column = ArrayFormatter::try_new(&rows.columns[0], &options).unwrap();
     (0..rows.len())
-        .map(|row| format!("{:?} {} {}", rows.places.at(row), keys.value(row), column.value(row)))
+        .map(|row| {
+            let Place { time, lane, ordinal, .. } = rows.places.at(row);
+            format!("{:?} {} {}", (time, lane, ordinal), keys.value(row), column.value(row))
+        })
         .collect()
 }
 

@@ -140,11 +140,11 @@ fn joined_inputs_share_rows_by_place_and_key() {
 #[test]
 fn points_that_share_a_place_go_by_their_new_key() {
     // Each event stands under two keys, then each of the two points under the other's key: their order turns around.
-    let swapped = |key, column| Feed { present: None, key, columns: vec![column] };
+    let swapped = |key, column| Feed { present: None, key, columns: vec![column], moves: Moves::Stay };
     let columns = || vec![column(0, 0, Utf8), column(0, 1, Utf8)];
     let first = region(&[Input::Scan(0)], columns(), vec![swapped(0, 1), swapped(1, 0)]);
     let steps = vec![column(0, 0, Utf8), column(1, 0, Utf8), call("else_", &[0, 1], Utf8)];
-    let feed = Feed { present: None, key: 2, columns: vec![2] };
+    let feed = Feed { present: None, key: 2, columns: vec![2], moves: Moves::Stay };
     let inputs = [Input::Feed { region: 0, feed: 0 }, Input::Feed { region: 0, feed: 1 }];
     let second = region(&inputs, steps, vec![feed]);
     let third = region(&[Input::Feed { region: 1, feed: 0 }], vec![column(0, 0, Utf8)], vec![]);
@@ -196,7 +196,7 @@ fn records_fields_keys_times_and_constants() {
     );
     let steps = vec![
         step(StepOp::Time, crate::types::timestamp()),
-        step(StepOp::Key, Utf8),
+        step(StepOp::Own(Own::Key), Utf8),
         step(StepOp::Literal(Scalar::Int(2)), Int64),
         call("add", &[2, 2], Int64),
         step(StepOp::Record(vec![0, 3]), record.clone()),
@@ -216,7 +216,7 @@ fn records_fields_keys_times_and_constants() {
     let structs = StructArray::new(fields, columns, Some(vec![true, false].into()));
     let mut operator = RegionOperator::new(Arc::clone(&plan), 0).unwrap();
     let emitted = operator
-        .process(vec![vec![rows(&[0, 1], &[Some("12"), Some("b")], vec![Arc::new(structs)])]])
+        .process(vec![vec![rows(&[0, 1], &[Some("12"), Some("b")], vec![Arc::new(structs)])]], &Clock::START)
         .unwrap();
     assert_eq!((emitted.misfits, emitted.overflows), (1, 0));
     let batch = answer_batch(&plan, &emitted.answer.unwrap()).unwrap();
@@ -225,14 +225,14 @@ fn records_fields_keys_times_and_constants() {
 
 #[test]
 fn a_feed_of_one_input_copies_nothing() {
-    let feed = Feed { present: None, key: 0, columns: vec![0] };
+    let feed = Feed { present: None, key: 0, columns: vec![0], moves: Moves::Stay };
     let first = region(&[Input::Scan(0)], vec![column(0, 0, Utf8)], vec![feed]);
     let second = region(&[Input::Feed { region: 0, feed: 0 }], vec![column(0, 0, Utf8)], vec![]);
     let plan = plan(vec![scan(&[("lang", Utf8)])], vec![first, second], None, &[0], Results::history());
     let langs: ArrayRef = Arc::new(StringArray::from(vec!["en", "ja"]));
     let input = rows(&[0, 1], &[Some("a"), Some("b")], vec![Arc::clone(&langs)]);
     let times = input.places.time.clone();
-    let emitted = RegionOperator::new(plan, 0).unwrap().process(vec![vec![input]]).unwrap();
+    let emitted = RegionOperator::new(plan, 0).unwrap().process(vec![vec![input]], &Clock::START).unwrap();
     let fed = &emitted.feeds[0];
     assert!(fed.places.time.ptr_eq(&times) && Arc::ptr_eq(&fed.columns[0], &langs));
     assert!(Arc::ptr_eq(&fed.key.as_ref().unwrap().values, &langs));
@@ -246,7 +246,7 @@ fn batches_that_are_not_the_plans_are_errors() {
     let good = rows(&[0], &[Some("a")], vec![Arc::new(Int64Array::from(vec![1]))]);
     let mut operator = RegionOperator::new(Arc::clone(&plan), 0).unwrap();
     let refused = |operator: &mut RegionOperator, inputs| {
-        assert!(matches!(operator.process(inputs), Err(EngineError::Mismatch { .. })));
+        assert!(matches!(operator.process(inputs, &Clock::START), Err(EngineError::Mismatch { .. })));
     };
     refused(&mut operator, vec![]);
     refused(&mut operator, vec![vec![Rows { key: None, ..good.clone() }]]);
@@ -259,7 +259,7 @@ fn batches_that_are_not_the_plans_are_errors() {
         &mut operator,
         vec![vec![Rows { columns: vec![Arc::new(Int64Array::from(vec![1, 2]))], ..good.clone() }]],
     );
-    assert!(operator.process(vec![vec![good]]).is_ok());
+    assert!(operator.process(vec![vec![good]], &Clock::START).is_ok());
     assert!(RegionOperator::new(plan, 1).is_err());
 }
 
@@ -272,7 +272,7 @@ fn snapshots_that_are_damaged_or_of_another_operator_are_refused() {
         RegionOperator::new(plan, 0).unwrap()
     };
     let mut count = make("count", Int64);
-    count.process(vec![vec![rows(&[0], &[Some("a")], vec![Arc::new(Int64Array::from(vec![1]))])]]).unwrap();
+    count.process(vec![vec![rows(&[0], &[Some("a")], vec![Arc::new(Int64Array::from(vec![1]))])]], &Clock::START).unwrap();
     let (shard, bytes) = count.snapshot().unwrap().pop().unwrap();
     assert_eq!(count.keys(), 1);
     for cut in 0..bytes.len() {
@@ -285,7 +285,7 @@ fn snapshots_that_are_damaged_or_of_another_operator_are_refused() {
     other[0] = 9;
     assert!(matches!(
         make("count", Int64).restore(shard, &other),
-        Err(SnapshotError::Version { found: 9, known: 1 })
+        Err(SnapshotError::Version { found: 9, known: 2 })
     ));
     assert!(matches!(make("mean", Float64).restore(shard, &bytes), Err(SnapshotError::Foreign { .. })));
     assert!(matches!(make("sum", Int64).restore(shard, &bytes), Err(SnapshotError::Foreign { .. })));
