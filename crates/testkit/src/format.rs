@@ -17,7 +17,7 @@
 //! Blocks end at an empty line. `events NAME key=COLUMN [source=SOURCE] COLUMN:TYPE …` starts a table, whose rows are a time
 //! and a value a column; `events NAME` alone goes on with it, which tells in what order the tables of one source arrive. Tables
 //! serve the queries after them, until tables follow queries again. `query [results=snapshot] [since=…] [until=…]
-//! [changed_since=…] [at=…] [overflows=N] [misfits=N]` is followed by the query's text and by `----` and the rows, or by `error`
+//! [changed_since=…] [at=…] [overflows=N] [misfits=N] [moved_back=N] [held=N]` is followed by the query's text and by `----` and the rows, or by `error`
 //! and pieces of the message. Types have no spaces here; see [`crate::text`] for them and for values.
 
 use std::collections::BTreeSet;
@@ -223,6 +223,8 @@ fn read_case(tables: &[Table], lines: &[String], block: Range<usize>) -> Result<
             Some(("at", text)) => at = time(text)?,
             Some(("overflows", text)) => warnings.overflows = number(text)?,
             Some(("misfits", text)) => warnings.misfits = number(text)?,
+            Some(("moved_back", text)) => warnings.moved_back = number(text)?,
+            Some(("held", text)) => warnings.held = number(text)?,
             _ => return Err(wrong(first, format!("no option `{word}`"))),
         }
     }

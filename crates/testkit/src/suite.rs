@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skytide_timestream::functions::Function;
+use skytide_timestream::query::Query;
 
 use crate::answer::Answer;
 use crate::events::Events;
@@ -25,42 +26,16 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Runs a case and takes note of what is wrong. Gives the reference's answer, where there is one.
-    pub fn run(&mut self, name: &str, case: &Case) -> Option<Answer> {
+    /// Asks a case of the reference alone and takes note of what is wrong. Gives its answer, where there is one.
+    pub fn ask_reference(&mut self, name: &str, case: &Case) -> Option<Answer> {
         let place = format!("{name}:{}", case.line);
-        match self.judge(&place, case) {
-            Ok(answer) => answer,
-            Err(failure) => {
-                self.failures.push(format!("{place}: {failure}\n    {}", case.query.replace('\n', "\n    ")));
-                None
-            }
-        }
+        self.asked(&place, case).map(|(_, _, wanted)| wanted)
     }
 
-    fn judge(&mut self, place: &str, case: &Case) -> Result<Option<Answer>, String> {
-        let events = Events::new(&case.tables, &case.query);
-        let query = match (skytide_timestream::compile(&case.query, &events), &case.expected) {
-            (Ok(query), Expected::Rows(..)) => Arc::new(query),
-            (Ok(_), Expected::Error(_)) => return Err("should be refused".to_owned()),
-            (Err(error), Expected::Rows(..)) => return Err(error.render(&case.query)),
-            (Err(error), Expected::Error(pieces)) => {
-                let text = error.render(&case.query);
-                if let Some(piece) = pieces.iter().find(|piece| !text.contains(piece.trim())) {
-                    return Err(format!("the error does not say {piece:?}:\n{text}"));
-                }
-                self.refused += 1;
-                return Ok(None);
-            }
-        };
-        let wanted = reference::answer(&query, &events, case.results).map_err(|error| error.to_string())?;
-        if let Expected::Rows(lines, warnings) = &case.expected {
-            let compared =
-                read_answer(lines, *warnings, &wanted).map(|expected| wanted.difference(&expected));
-            if let Some(difference) = compared.unwrap_or_else(Some) {
-                self.failures.push(format!("{place}: the reference differs from the test: {difference}"));
-            }
-        }
-        self.answered += 1;
+    /// Runs a case by the reference and in every way, and takes note of what is wrong.
+    pub fn run(&mut self, name: &str, case: &Case) {
+        let place = format!("{name}:{}", case.line);
+        let Some((query, events, wanted)) = self.asked(&place, case) else { return };
         let plan = Arc::new(skytide_timestream::plan(query, case.results));
         for way in Way::all() {
             let failure = match way.run(&plan, &events) {
@@ -74,24 +49,61 @@ impl Tally {
                 Err(error) => Some(error.to_string()),
             };
             if let Some(failure) = failure {
-                let query = case.query.replace('\n', "\n    ");
-                self.failures
-                    .push(format!("{place}: {way:?} differs from the reference: {failure}\n    {query}"));
+                self.fail(&place, case, &format!("{way:?} differs from the reference: {failure}"));
             }
         }
-        Ok(Some(wanted))
     }
 
-    /// Runs the examples of a function, which are language tests written down beside it.
-    pub fn run_examples(&mut self, function: &Function) {
+    fn fail(&mut self, place: &str, case: &Case, failure: &str) {
+        self.failures.push(format!("{place}: {failure}\n    {}", case.query.replace('\n', "\n    ")));
+    }
+
+    /// The checked query, its events and the reference's answer; none where it is refused, or where that is wrong.
+    fn asked(&mut self, place: &str, case: &Case) -> Option<(Arc<Query>, Events, Answer)> {
+        let events = Events::new(&case.tables, &case.query);
+        match judge(case, &events) {
+            Ok(Some((query, wanted, difference))) => {
+                if let Some(difference) = difference {
+                    self.fail(place, case, &format!("the reference differs from the test: {difference}"));
+                }
+                self.answered += 1;
+                Some((query, events, wanted))
+            }
+            Ok(None) => {
+                self.refused += 1;
+                None
+            }
+            Err(failure) => {
+                self.fail(place, case, &failure);
+                None
+            }
+        }
+    }
+
+    /// The examples of a function, which are language tests written down beside it.
+    fn examples(&mut self, function: &Function) -> Vec<(String, Case)> {
+        let mut cases = Vec::new();
         for (number, of) in function.examples.iter().enumerate() {
             let place = format!("example {} of {}", number + 1, function.name);
             match example(of) {
-                Ok(case) => {
-                    self.run(&place, &case);
-                }
+                Ok(case) => cases.push((place, case)),
                 Err(error) => self.failures.push(format!("{place}: {error}")),
             }
+        }
+        cases
+    }
+
+    /// Runs the examples of a function by the reference and in every way.
+    pub fn run_examples(&mut self, function: &Function) {
+        for (place, case) in self.examples(function) {
+            self.run(&place, &case);
+        }
+    }
+
+    /// Asks the examples of a function of the reference alone.
+    pub fn ask_reference_examples(&mut self, function: &Function) {
+        for (place, case) in self.examples(function) {
+            self.ask_reference(&place, &case);
         }
     }
 
@@ -99,5 +111,30 @@ impl Tally {
     #[must_use]
     pub fn way(&self, way: &Way) -> (usize, Taken) {
         self.ways.get(&format!("{way:?}")).cloned().unwrap_or_default()
+    }
+}
+
+/// A checked query, the reference's answer, and how that differs from what the test says; none where the query is refused as it
+/// should be.
+type Judged = Option<(Arc<Query>, Answer, Option<String>)>;
+
+fn judge(case: &Case, events: &Events) -> Result<Judged, String> {
+    match (skytide_timestream::compile(&case.query, events), &case.expected) {
+        (Ok(_), Expected::Error(_)) => Err("should be refused".to_owned()),
+        (Err(error), Expected::Rows(..)) => Err(error.render(&case.query)),
+        (Err(error), Expected::Error(pieces)) => {
+            let text = error.render(&case.query);
+            match pieces.iter().find(|piece| !text.contains(piece.trim())) {
+                Some(piece) => Err(format!("the error does not say {piece:?}:\n{text}")),
+                None => Ok(None),
+            }
+        }
+        (Ok(query), Expected::Rows(lines, warnings)) => {
+            let wanted =
+                reference::answer(&query, events, case.results).map_err(|error| error.to_string())?;
+            let compared =
+                read_answer(lines, *warnings, &wanted).map(|expected| wanted.difference(&expected));
+            Ok(Some((Arc::new(query), wanted, compared.unwrap_or_else(Some))))
+        }
     }
 }

@@ -5,10 +5,14 @@
 //! implements each function of its own, by name: what the two agree on, they agree on independently.
 
 mod aggregates;
+mod calendar;
 mod functions;
+mod moves;
+mod points;
+mod windows;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_schema::DataType;
 use skytide_timestream::catalog::StreamDef;
@@ -19,6 +23,7 @@ use skytide_timestream::scalar::Scalar;
 use crate::answer::{Answer, AnswerRow};
 use crate::events::{Event, Events};
 use crate::value::Val;
+use points::{Joined, Place, Point, Stream, anew, in_order, join};
 
 /// Why the reference cannot answer.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -34,38 +39,17 @@ pub enum ReferenceError {
     Constant,
 }
 
-/// Values that became null and were counted (SEMANTICS 2.3, 2.6).
+/// What became null and was counted (SEMANTICS 2.3, 2.6), and what was left out and counted (6.1, 7.1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Warnings {
     /// Whole numbers beyond their type.
     pub overflows: u64,
     /// Values that a cast could not convert.
     pub misfits: u64,
-}
-
-/// A point of a stream (SEMANTICS 1.1), with what tells it from others of the same time and key.
-#[derive(Debug, Clone)]
-struct Point {
-    /// Where it stands: that of the first of the events it is paired with.
-    place: Place,
-    /// Where it stands under another key, where it is paired with nothing: that of its own event.
-    own: Place,
-    /// Whether its key is the source's: only then is it paired (SEMANTICS 1.5).
-    is_of_source: bool,
-    key: Val,
-    value: Val,
-}
-
-/// Where a point stands (SEMANTICS 1.2): time, source, ordinal.
-type Place = (i64, u16, u64);
-
-/// What an expression gives.
-#[derive(Debug, Clone)]
-enum Stream {
-    /// The same value everywhere.
-    Constant(Val),
-    /// Values at points, in order, and whether each holds until the next.
-    Points { points: Vec<Point>, holds: bool },
+    /// Points that would have moved back, or to a time that is null or beyond 64 bits.
+    pub moved_back: u64,
+    /// Points held to the end for a condition that did not come true.
+    pub held: u64,
 }
 
 /// Answers a query.
@@ -82,18 +66,23 @@ pub fn answer(query: &Query, events: &Events, results: Results) -> Result<Answer
             _ => None,
         })
         .collect();
-    let pairs = pairs(&named, events);
+    let sources: Vec<u16> = named.iter().map(|def| def.source).collect();
+    let newest = events.newest(&sources);
+    let last = match results {
+        Results::History { until, .. } => until,
+        Results::Snapshot { at, .. } => at,
+    };
+    let run = Run { query, events, pairs: pairs(&named, events), last: last.or(newest) };
     let mut streams: Vec<Stream> = Vec::new();
     for node in &query.nodes {
-        let stream = evaluate(node, query, &streams, events, &pairs, &mut warnings)?;
+        let stream = run.evaluate(node, &streams, &mut warnings)?;
         streams.push(stream);
     }
     let root = &query.nodes[query.root];
     let Stream::Points { points, .. } = streams.swap_remove(query.root) else {
         return Err(ReferenceError::Constant);
     };
-    let sources: Vec<u16> = named.iter().map(|def| def.source).collect();
-    let rows = show(points, results, events.newest(&sources), &root.data_type);
+    let rows = show(points, results, newest, &root.data_type);
     let key_type = root.grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
     Ok(Answer { key_type, columns: columns(&root.data_type), rows, warnings })
 }
@@ -115,96 +104,128 @@ type Pairs = BTreeMap<(u16, u64), Place>;
 /// Pairs the k-th events of one time and key, counted at each source over the streams that a query names (SEMANTICS 1.5).
 fn pairs(named: &[&StreamDef], events: &Events) -> Pairs {
     let read = events.streams.iter().filter(|stream| named.iter().any(|def| def.name == stream.def.name));
-    let mut all: Vec<(Place, &Event)> = read
+    let mut all: Vec<(Place, u16, &Event)> = read
         .flat_map(|stream| {
-            stream.points.iter().map(|event| ((event.time, stream.def.source, event.ordinal), event))
+            let source = stream.def.source;
+            let place = move |event: &Event| Place::event(event.time, source, event.ordinal);
+            stream.points.iter().map(move |event| (place(event), source, event))
         })
         .collect();
-    all.sort_by_key(|(place, _)| *place);
+    all.sort_by(|(x, ..), (y, ..)| x.cmp(y));
     let mut counts: BTreeMap<(u16, i64, &Val), usize> = BTreeMap::new();
     let mut first: BTreeMap<(i64, &Val, usize), Place> = BTreeMap::new();
     let mut pairs = Pairs::new();
-    for (place, event) in all {
-        let count = counts.entry((place.1, event.time, &event.key)).or_default();
+    for (place, source, event) in all {
+        let count = counts.entry((source, event.time, &event.key)).or_default();
         let pair = first.entry((event.time, &event.key, *count)).or_insert(place);
-        pairs.insert((place.1, event.ordinal), *pair);
+        pairs.insert((source, event.ordinal), pair.clone());
         *count += 1;
     }
     pairs
 }
 
-fn evaluate(
-    node: &Node,
-    query: &Query,
-    streams: &[Stream],
-    events: &Events,
-    pairs: &Pairs,
-    warnings: &mut Warnings,
-) -> Result<Stream, ReferenceError> {
-    let args: Vec<&Stream> = node.args.iter().map(|&arg| &streams[arg]).collect();
-    let types: Vec<&DataType> = node.args.iter().map(|&arg| &query.nodes[arg].data_type).collect();
-    let holds = node.continuity == Continuity::Continuous;
-    let out = &node.data_type;
+/// The sources that the points of a node come from.
+fn sources(query: &Query, node: usize) -> BTreeSet<u16> {
+    let node = &query.nodes[node];
     match &node.op {
-        Op::Stream(def) => {
-            let stream =
-                events.stream_named(&def.name).ok_or_else(|| ReferenceError::NoStream(def.name.clone()))?;
-            let point = |event: &Event| {
-                let own = (event.time, def.source, event.ordinal);
-                Point {
-                    place: pairs.get(&(def.source, event.ordinal)).copied().unwrap_or(own),
-                    own,
-                    is_of_source: true,
-                    key: event.key.clone(),
-                    value: event.value.clone(),
-                }
-            };
-            Ok(Stream::Points { points: in_order(stream.points.iter().map(point).collect()), holds })
-        }
-        Op::Literal(scalar) => Ok(Stream::Constant(literal(scalar, out))),
-        Op::Field(name) => map(&args, holds, |values| Ok(values[0].field(name))),
-        Op::Call(function) => {
-            map(&args, holds, |values| functions::call(function.name, &values, out, warnings))
-        }
-        Op::Cast => map(&args, holds, |values| functions::cast(&values[0], types[0], out, warnings)),
-        Op::Time => {
-            let timed = join(&args).into_iter();
-            let timed = timed.map(|(point, _)| Point { value: Val::Time(point.place.0), ..point });
-            Ok(Stream::Points { points: timed.collect(), holds })
-        }
-        Op::Record(names) => {
-            map(&args, holds, |values| Ok(Val::Struct(names.iter().cloned().zip(values).collect())))
-        }
-        Op::Filter => {
-            let kept = join(&args).into_iter().filter(|(_, values)| values[1] == Val::Bool(true));
-            let points = kept.map(|(point, values)| Point { value: values[0].clone(), ..point }).collect();
-            Ok(Stream::Points { points, holds })
-        }
-        Op::WithKey => {
-            let moved = join(&args).into_iter().map(|(point, values)| Point {
-                key: values[1].clone(),
-                value: values[0].clone(),
-                place: point.own,
-                is_of_source: false,
-                ..point
-            });
-            Ok(Stream::Points { points: in_order(moved.collect()), holds })
-        }
-        Op::Aggregate(function) => {
-            let mut states = BTreeMap::new();
-            let mut points = Vec::new();
-            for (point, values) in join(&args) {
-                let state = match states.entry(point.key.clone()) {
-                    std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                    std::collections::btree_map::Entry::Vacant(entry) => {
-                        entry.insert(aggregates::make(function.name, out)?)
-                    }
-                };
-                let value = state(&values, warnings);
-                points.push(Point { value, ..point });
+        Op::Stream(def) => BTreeSet::from([def.source]),
+        Op::Lookup => sources(query, node.args[1]),
+        _ => node.args.iter().flat_map(|arg| sources(query, *arg)).collect(),
+    }
+}
+
+/// A query that is being answered.
+struct Run<'a> {
+    query: &'a Query,
+    events: &'a Events,
+    pairs: Pairs,
+    /// The time up to which there are ticks (7.1); none where there is no event.
+    last: Option<i64>,
+}
+
+impl Run<'_> {
+    /// What a node gives, of what those before it gave.
+    fn evaluate(
+        &self,
+        node: &Node,
+        streams: &[Stream],
+        warnings: &mut Warnings,
+    ) -> Result<Stream, ReferenceError> {
+        let args: Vec<&Stream> = node.args.iter().map(|&arg| &streams[arg]).collect();
+        let types: Vec<&DataType> = node.args.iter().map(|&arg| &self.query.nodes[arg].data_type).collect();
+        let holds = node.continuity == Continuity::Continuous;
+        let out = &node.data_type;
+        let points = match &node.op {
+            Op::Stream(def) => self.events_of(def)?,
+            Op::Literal(scalar) => return Ok(Stream::Constant(literal(scalar, out))),
+            Op::Field(name) => return map(&args, holds, |values| Ok(values[0].field(name))),
+            Op::Call(function) => {
+                return map(&args, holds, |values| functions::call(function.name, &values, out, warnings));
             }
-            Ok(Stream::Points { points, holds })
-        }
+            Op::Cast => {
+                return map(&args, holds, |values| functions::cast(&values[0], types[0], out, warnings));
+            }
+            Op::Record(names) => {
+                let record = |values| Ok(Val::Struct(names.iter().cloned().zip(values).collect()));
+                return map(&args, holds, record);
+            }
+            Op::Time => {
+                let timed = join(&args).into_iter().map(|Joined { point, .. }| point);
+                timed.map(|point| Point { value: Val::Time(point.place.time), ..point }).collect()
+            }
+            Op::Filter => {
+                let kept = join(&args).into_iter().filter(|at| at.values[1] == Val::Bool(true));
+                kept.map(|at| Point { value: at.values[0].clone(), ..at.point }).collect()
+            }
+            Op::WithKey => {
+                let moved = join(&args).into_iter().map(|Joined { point, values, .. }| {
+                    Point { value: values[0].clone(), ..point }.under(values[1].clone())
+                });
+                anew(moved.collect())
+            }
+            Op::Aggregate(aggregation) => {
+                let calendar = node.args.get(1).and_then(|&ends| match &self.query.nodes[ends].op {
+                    Op::Ticks { calendar, .. } => Some(*calendar),
+                    _ => None,
+                });
+                windows::Fold { aggregation, out, calendar }.points(&args, warnings)?
+            }
+            Op::Ticks { calendar, intervals } => {
+                calendar::ticks(args[0].points(), *calendar, *intervals, self.last)
+            }
+            Op::ShiftBy => moves::shifted(&args, warnings, |time, by| match by {
+                Val::Duration(by) => time.checked_add(*by),
+                _ => None,
+            }),
+            Op::ShiftTo => moves::shifted(&args, warnings, |_, to| match to {
+                Val::Time(to) => Some(*to),
+                _ => None,
+            }),
+            Op::ShiftUntil => moves::shifted_until(&args, warnings),
+            Op::Lookup => {
+                let [of, by] = [node.args[0], node.args[1]].map(|arg| sources(self.query, arg));
+                moves::looked_up(args[0], args[1], of.is_subset(&by))
+            }
+        };
+        Ok(Stream::Points { points, holds })
+    }
+
+    /// The points of a source's stream.
+    fn events_of(&self, def: &StreamDef) -> Result<Vec<Point>, ReferenceError> {
+        let stream =
+            self.events.stream_named(&def.name).ok_or_else(|| ReferenceError::NoStream(def.name.clone()))?;
+        let point = |event: &Event| {
+            let own = Place::event(event.time, def.source, event.ordinal);
+            Point {
+                place: self.pairs.get(&(def.source, event.ordinal)).unwrap_or(&own).clone(),
+                own,
+                is_of_source: true,
+                copy: 0,
+                key: event.key.clone(),
+                value: event.value.clone(),
+            }
+        };
+        Ok(in_order(stream.points.iter().map(point).collect()))
     }
 }
 
@@ -225,74 +246,10 @@ fn map(
         return Ok(Stream::Constant(function(constants)?));
     }
     let mut points = Vec::new();
-    for (point, values) in join(args) {
+    for Joined { point, values, .. } in join(args) {
         points.push(Point { value: function(values)?, ..point });
     }
     Ok(Stream::Points { points, holds })
-}
-
-/// The union of the arguments' points per key, in order, with each argument's value there: a discrete one's at its own point,
-/// else null; a continuous one's as of there, null before its first (SEMANTICS 1.4).
-fn join(args: &[&Stream]) -> Vec<(Point, Vec<Val>)> {
-    struct Joined {
-        point: Point,
-        at: Vec<Option<Val>>,
-    }
-    let mut keys: BTreeMap<Val, Vec<Joined>> = BTreeMap::new();
-    for (number, arg) in args.iter().enumerate() {
-        let Stream::Points { points, .. } = arg else { continue };
-        for point in points {
-            let joined = keys.entry(point.key.clone()).or_default();
-            let known = joined
-                .iter_mut()
-                .find(|known| known.at[number].is_none() && is_same_point(&known.point, point));
-            match known {
-                Some(known) => {
-                    known.at[number] = Some(point.value.clone());
-                    known.point.place = known.point.place.min(point.place);
-                    known.point.own = known.point.own.min(point.own);
-                }
-                None => {
-                    let mut at = vec![None; args.len()];
-                    at[number] = Some(point.value.clone());
-                    joined.push(Joined { point: point.clone(), at });
-                }
-            }
-        }
-    }
-    let mut all = Vec::new();
-    for mut joined in keys.into_values() {
-        joined.sort_by_key(|joined| joined.point.place);
-        let mut latest: Vec<Val> = vec![Val::Null; args.len()];
-        for Joined { point, at } in joined {
-            let mut values = Vec::new();
-            for ((arg, here), latest) in args.iter().zip(at).zip(&mut latest) {
-                values.push(match (arg, here) {
-                    (Stream::Constant(value), _) => value.clone(),
-                    (Stream::Points { .. }, Some(value)) => {
-                        *latest = value.clone();
-                        value
-                    }
-                    (Stream::Points { holds: true, .. }, None) => latest.clone(),
-                    (Stream::Points { holds: false, .. }, None) => Val::Null,
-                });
-            }
-            all.push((point, values));
-        }
-    }
-    all.sort_by_key(|(point, _)| point.place);
-    all
-}
-
-/// Whether two points of one key are one (SEMANTICS 1.5): of the same event, or of paired ones as they came from the sources.
-fn is_same_point(x: &Point, y: &Point) -> bool {
-    x.own == y.own || (x.is_of_source && y.is_of_source && x.place == y.place)
-}
-
-/// By place; where one place has several keys, as after a re-keying of joined streams, by key.
-fn in_order(mut points: Vec<Point>) -> Vec<Point> {
-    points.sort_by(|x, y| (x.place, &x.key).cmp(&(y.place, &y.key)));
-    points
 }
 
 /// The rows that are shown (SEMANTICS 7.5).
@@ -307,18 +264,18 @@ fn show(points: Vec<Point>, results: Results, newest: Option<i64>, data_type: &D
     match results {
         Results::History { since, until } => points
             .into_iter()
-            .filter(|point| since.is_none_or(|since| point.place.0 >= since))
-            .filter(|point| until.is_none_or(|until| point.place.0 <= until))
-            .map(|point| row(point.place.0, point))
+            .filter(|point| since.is_none_or(|since| point.place.time >= since))
+            .filter(|point| until.is_none_or(|until| point.place.time <= until))
+            .map(|point| row(point.place.time, point))
             .collect(),
         Results::Snapshot { changed_since, at } => {
             let mut last = BTreeMap::new();
-            for point in points.into_iter().filter(|point| at.is_none_or(|at| point.place.0 <= at)) {
+            for point in points.into_iter().filter(|point| at.is_none_or(|at| point.place.time <= at)) {
                 last.insert(point.key.clone(), point);
             }
             let time = at.or(newest).unwrap_or_default() + 1;
             last.into_values()
-                .filter(|point| changed_since.is_none_or(|since| point.place.0 >= since))
+                .filter(|point| changed_since.is_none_or(|since| point.place.time >= since))
                 .map(|point| row(time, point))
                 .collect()
         }

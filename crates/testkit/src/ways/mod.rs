@@ -186,6 +186,10 @@ fn answer(plan: &Plan, batches: &[RecordBatch], report: &Report) -> Result<Answe
         key_type: schema.fields().get(1).map_or(DataType::Null, |field| field.data_type().clone()),
         columns: (2..schema.fields().len()).map(column).collect(),
         rows,
-        warnings: Warnings { overflows: report.overflows(), misfits: report.misfits() },
+        warnings: Warnings {
+            overflows: report.overflows(),
+            misfits: report.misfits(),
+            ..Warnings::default()
+        },
     })
 }
