@@ -259,6 +259,8 @@ impl Job {
             let none = vec![None; self.plan.scans.len()];
             self.enter(&none, Clock { watermark: self.watermark(), end: Some(end) });
             batches.extend(self.settle()?);
+            // It is none of the caller's.
+            self.outlet.borrow_mut().epochs -= 1;
         }
         if let Some(newest) = self.newest {
             let outlet = &mut *self.outlet.borrow_mut();

@@ -44,7 +44,7 @@ impl Tally {
                     let (runs, taken) = self.ways.entry(format!("{way:?}")).or_default();
                     *runs += 1;
                     taken.add(&run.taken);
-                    way.difference(case.results, &run.answer, &wanted)
+                    way.difference(&plan, &events, &run.answer, &wanted)
                 }
                 Err(error) => Some(error.to_string()),
             };

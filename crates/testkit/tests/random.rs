@@ -276,7 +276,7 @@ fn assert_one_answer(
             Ok(Some(mut run)) => {
                 // The engine leaves out what no answer depends on, and with it the warnings.
                 run.answer.warnings = wanted.warnings;
-                let difference = way.difference(results, &run.answer, &wanted);
+                let difference = way.difference(&plan, &events, &run.answer, &wanted);
                 prop_assert!(
                     difference.is_none(),
                     "{way:?}: {}\n{}",

@@ -75,6 +75,7 @@ pub(super) fn restored(plan: &Arc<Plan>, events: &Events, size: usize) -> Result
         let report = job.report();
         warnings.overflows += report.overflows();
         warnings.misfits += report.misfits();
+        warnings.moved_back += report.moved_back();
         taken.epochs += report.epochs;
         drop(job);
         taken.restores += 1;
@@ -91,6 +92,7 @@ pub(super) fn restored(plan: &Arc<Plan>, events: &Events, size: usize) -> Result
     let mut answer = answer(plan, &batches, &report)?;
     answer.warnings.overflows += warnings.overflows;
     answer.warnings.misfits += warnings.misfits;
+    answer.warnings.moved_back += warnings.moved_back;
     Ok(Run { answer, taken })
 }
 

@@ -13,7 +13,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 use skytide_runtime::{JobError, Report};
 use skytide_timestream::engine::{EngineError, answer_schema};
-use skytide_timestream::plan::{Plan, Results};
+use skytide_timestream::plan::{Feed, Moves, Plan, Results};
 
 use crate::answer::{Answer, AnswerRow};
 use crate::arrays::values;
@@ -144,21 +144,47 @@ impl Way {
         })
     }
 
-    /// What differs between what a run in this way gave and what it should give; none where nothing does.
+    /// What differs between what a run of a plan over events in this way gave and what it should give; none where nothing does.
     #[must_use]
-    pub fn difference(&self, results: Results, got: &Answer, wanted: &Answer) -> Option<String> {
-        match (self, results) {
+    pub fn difference(&self, plan: &Plan, events: &Events, got: &Answer, wanted: &Answer) -> Option<String> {
+        match (self, plan.output.results) {
             // 7.5: live, an upsert per changed key, whose last equals the row of once; its time is that of the change.
             (Self::Live, Results::Snapshot { .. }) => {
                 let untimed = |row: &AnswerRow| AnswerRow { time: 0, ..row.clone() };
                 let last: BTreeMap<&Val, &AnswerRow> = got.rows.iter().map(|row| (&row.key, row)).collect();
                 let got = Answer { rows: last.into_values().map(untimed).collect(), ..got.clone() };
                 let wanted = Answer { rows: wanted.rows.iter().map(untimed).collect(), ..wanted.clone() };
-                got.difference(&wanted)
+                // What is due at the end alone is not there.
+                if has_added_points(plan) { None } else { got.difference(&wanted) }
+            }
+            // 7.2: live, what is before the watermark is final; of what stands at or after it, ticks and moved points are due at the
+            // end alone.
+            (Self::Live, Results::History { .. }) if has_added_points(plan) => {
+                let sources: Vec<u16> = plan.scans.iter().map(|scan| scan.stream.source).collect();
+                let watermark = events.newest(&sources).unwrap_or(i64::MIN);
+                let before = |of: &Answer| {
+                    let rows = of.rows.iter().filter(|row| row.time < watermark).cloned().collect();
+                    Answer { rows, ..of.clone() }
+                };
+                let mut rest = wanted.rows.iter().filter(|row| row.time >= watermark);
+                let known = got
+                    .rows
+                    .iter()
+                    .filter(|row| row.time >= watermark)
+                    .all(|row| rest.any(|wanted| wanted.same(row)));
+                if known { before(got).difference(&before(wanted)) } else { got.difference(wanted) }
             }
             _ => got.difference(wanted),
         }
     }
+}
+
+/// Whether a plan's regions add points, which may be due at the end of a run.
+fn has_added_points(plan: &Plan) -> bool {
+    plan.regions.iter().any(|region| {
+        let moves = |feed: &Feed| matches!(feed.moves, Moves::To(_) | Moves::Until(_));
+        !region.ticks.is_empty() || region.feeds.iter().any(moves)
+    })
 }
 
 /// The answer that batches hold.
@@ -189,7 +215,8 @@ fn answer(plan: &Plan, batches: &[RecordBatch], report: &Report) -> Result<Answe
         warnings: Warnings {
             overflows: report.overflows(),
             misfits: report.misfits(),
-            ..Warnings::default()
+            moved_back: report.moved_back(),
+            held: report.held(),
         },
     })
 }

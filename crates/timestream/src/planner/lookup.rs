@@ -38,7 +38,7 @@ pub(super) fn expand(query: &Query) -> Query {
 
 struct Expanded {
     nodes: Vec<Node>,
-    /// By node: the sources whose points it depends on.
+    /// By node: the sources of its points.
     sources: Vec<BTreeSet<u16>>,
 }
 
@@ -88,7 +88,10 @@ impl Expanded {
             Continuity::Discrete => self.of_that_time(&lookup, value, ask, asked),
             _ => value,
         };
-        self.made(&lookup, Op::Reply, vec![value, ask], lookup.data_type.clone(), asking)
+        let reply = self.made(&lookup, Op::Reply, vec![value, ask], lookup.data_type.clone(), asking);
+        // Its points are those of the key's expression, whatever their values are made of.
+        self.sources[reply] = self.sources[key].clone();
+        reply
     }
 
     /// The value of the newest point, where that is of the question's time.
