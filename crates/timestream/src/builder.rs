@@ -43,6 +43,15 @@ pub fn source_of(function: &str, argument: &str) -> Timestream {
     Timestream::new(ExprKind::Call { receiver: None, function: ident(function), args })
 }
 
+/// A function of arguments, the first of which may be a constant; as [`Timestream::apply`].
+#[must_use]
+pub fn call(function: &str, args: impl IntoIterator<Item = Timestream>) -> Timestream {
+    let args = args.into_iter().map(|arg| Some(Arg { name: None, value: arg.expr? }));
+    args.collect::<Option<_>>().map_or(Timestream { expr: None }, |args| {
+        Timestream::new(ExprKind::Call { receiver: None, function: ident(function), args })
+    })
+}
+
 /// A field of the stream that the method around it is called on.
 #[must_use]
 pub fn field(name: &str) -> Timestream {
@@ -98,6 +107,12 @@ impl Timestream {
     #[must_use]
     pub fn method(self, name: &str) -> Self {
         self.call(name, [])
+    }
+
+    /// A function by its name, as [one of the program's own](crate::functions::user), of this and further arguments.
+    #[must_use]
+    pub fn apply(self, function: &str, args: impl IntoIterator<Item = Self>) -> Self {
+        self.call(function, args)
     }
 
     /// A field of a struct: `value.name`.

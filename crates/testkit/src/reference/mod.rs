@@ -2,7 +2,8 @@
 //!
 //! It answers a checked [`Query`] over events in memory, point by point and value by value, straight from the rules of the
 //! language, whose numbers stand beside the code. It knows no plan, no batch, no array and no state of the engine, and
-//! implements each function of its own, by name: what the two agree on, they agree on independently.
+//! implements each function of its own, by name: what the two agree on, they agree on independently. Functions of the program
+//! that asks are called, with one row at a time.
 
 mod aggregates;
 mod functions;
@@ -12,11 +13,13 @@ use std::collections::BTreeMap;
 
 use arrow_schema::DataType;
 use skytide_timestream::catalog::StreamDef;
+use skytide_timestream::functions::user::UserDefined;
 use skytide_timestream::plan::{Comparison, Results};
 use skytide_timestream::query::{Continuity, Node, Op, Query};
 use skytide_timestream::scalar::Scalar;
 
 use crate::answer::{Answer, AnswerRow};
+use crate::arrays::array;
 use crate::events::{Event, Events};
 use crate::value::Val;
 
@@ -29,6 +32,9 @@ pub enum ReferenceError {
     /// The query names a stream that has no events table.
     #[error("the events hold no stream {0}")]
     NoStream(String),
+    /// A function of the program's own failed.
+    #[error("{0}")]
+    User(String),
     /// The answer has no points: a query that checking should have refused.
     #[error("a constant has no points")]
     Constant,
@@ -166,6 +172,7 @@ fn evaluate(
         Op::Call(function) => {
             map(&args, holds, |values| functions::call(function.name, &values, out, warnings))
         }
+        Op::User(function) => map(&args, holds, |values| user(function, &values, &types, out)),
         Op::Cast => map(&args, holds, |values| functions::cast(&values[0], types[0], out, warnings)),
         Op::Time => {
             let timed = join(&args).into_iter();
@@ -206,6 +213,21 @@ fn evaluate(
             Ok(Stream::Points { points, holds })
         }
     }
+}
+
+/// A function of the program's own, for one point: the same code as the engine calls, but never with another row.
+fn user(
+    function: &UserDefined,
+    values: &[Val],
+    types: &[&DataType],
+    out: &DataType,
+) -> Result<Val, ReferenceError> {
+    let failed = |error: &dyn std::error::Error| ReferenceError::User(error.to_string());
+    let arguments = values.iter().zip(types).map(|(value, of)| array(std::slice::from_ref(value), of));
+    let arguments = arguments.collect::<Result<Vec<_>, _>>().map_err(|error| failed(&error))?;
+    let given = function.call(&arguments, 1, out).map_err(|error| failed(&error))?;
+    let given = crate::arrays::values(&given).map_err(|error| failed(&error))?;
+    Ok(given.into_iter().next().unwrap_or(Val::Null))
 }
 
 /// A function of values at each point of the joined arguments; of constants alone, a constant.

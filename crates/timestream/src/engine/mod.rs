@@ -21,6 +21,7 @@ mod results;
 mod slots;
 mod snapshot;
 mod spread;
+mod user;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};
 pub use error::{EngineError, SnapshotError};

@@ -19,7 +19,7 @@ use super::error::{EngineError, SnapshotError};
 use super::join::{Join, Joined};
 use super::keys::KeyIndex;
 use super::mask::{Mask, is_true, mask};
-use super::snapshot;
+use super::{snapshot, user};
 use crate::functions::{Call, Column, EvalError, FunctionKind, Warnings, eval};
 use crate::plan::{Plan, Reg, StepOp};
 use crate::rows::{Keys, Rows};
@@ -224,6 +224,11 @@ impl RegionOperator {
                     call(&args, len, |args, len| {
                         evaluate(&Call { args, data_type: &step.data_type, len, warnings })
                     })?
+                }
+                StepOp::User { function, args, present } => {
+                    let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
+                    let present = present.map(|present| &registers[present]);
+                    user::call(function, &args, present, len, &step.data_type)?
                 }
                 StepOp::Cast(value) => call(&[registers[*value].clone()], len, |args, len| {
                     eval::cast(&Call { args, data_type: &step.data_type, len, warnings })

@@ -24,9 +24,13 @@ impl Domains {
                 Op::Stream(_) | Op::WithKey => (Domain::from([at]), None),
                 Op::Filter => (Domain::from([at]), Some(arguments())),
                 Op::Literal(_) => (Domain::new(), None),
-                Op::Field(_) | Op::Call(_) | Op::Cast | Op::Time | Op::Record(_) | Op::Aggregate(_) => {
-                    (arguments(), None)
-                }
+                Op::Field(_)
+                | Op::Call(_)
+                | Op::User(_)
+                | Op::Cast
+                | Op::Time
+                | Op::Record(_)
+                | Op::Aggregate(_) => (arguments(), None),
             };
             all.domains.push(own);
             all.within.push(within);
