@@ -13,6 +13,7 @@ use skytide_testkit::events::{Events, Row, Table};
 use skytide_testkit::reference;
 use skytide_testkit::text::{parse, parse_field};
 use skytide_testkit::ways::{Way, WayError};
+use skytide_timestream::builder::{call, lit, source};
 use skytide_timestream::functions::user::Failure;
 use skytide_timestream::plan::{Plan, Results};
 
@@ -136,6 +137,19 @@ fn failures_end_the_query_by_name_and_nothing_else() {
     assert_eq!(error.to_string(), "the function `unlucky` panicked: 9 is unlucky");
     // What runs after them runs.
     they_are_called_like_any_other();
+}
+
+#[test]
+fn chains_in_rust_call_them() {
+    let x = || source("m").field("x");
+    for (built, text) in [
+        (x().apply("weigh", [lit(2)]), "m.x.weigh(2)"),
+        (call("weigh", [lit(2), x()]), "weigh(2, m.x)"),
+        (x().apply("either", []).sum(), "m.x.either().sum()"),
+    ] {
+        assert_eq!(built.to_string(), text);
+        assert!(built.compile(&functions().over(&events(text))).is_ok(), "{text}");
+    }
 }
 
 /// An error in a query with these functions.

@@ -43,7 +43,7 @@ pub fn source_of(function: &str, argument: &str) -> Timestream {
     Timestream::new(ExprKind::Call { receiver: None, function: ident(function), args })
 }
 
-/// A function of arguments, the first of which may be a constant; as [`Timestream::apply`].
+/// A function of arguments by its name, as [`Timestream::apply`], where the first is a constant: `name(1, …)`.
 #[must_use]
 pub fn call(function: &str, args: impl IntoIterator<Item = Timestream>) -> Timestream {
     let args = args.into_iter().map(|arg| Some(Arg { name: None, value: arg.expr? }));
@@ -459,6 +459,10 @@ mod tests {
             prop_oneof![
                 (inner.clone(), name()).prop_map(|(value, name)| value.field(&name)),
                 (inner.clone(), name()).prop_map(|(value, name)| value.method(&name)),
+                (name(), prop::collection::vec(inner.clone(), 0..3))
+                    .prop_map(|(name, args)| call(&name, args)),
+                (inner.clone(), name(), prop::collection::vec(inner.clone(), 0..3))
+                    .prop_map(|(value, name, args)| value.apply(&name, args)),
                 pair().prop_map(|(value, index)| value.index(index)),
                 pair().prop_map(|(value, other)| value.filter(other)),
                 pair().prop_map(|(value, other)| value.with_key_named(other, "g")),

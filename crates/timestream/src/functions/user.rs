@@ -35,6 +35,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -204,13 +205,13 @@ impl UserDefined {
 }
 
 /// What a panic said.
+#[expect(clippy::mem_forget, reason = "dropping what a stranger's panic carries could panic again")]
 fn message(panic: Box<dyn Any + Send>) -> String {
     match panic.downcast::<String>() {
         Ok(message) => *message,
         Err(panic) => match panic.downcast::<&str>() {
             Ok(message) => (*message).to_owned(),
             Err(panic) => {
-                // Of no known type: dropping it could panic again.
                 std::mem::forget(panic);
                 "it did not say why".to_owned()
             }
@@ -272,11 +273,13 @@ impl UserFunctions {
     /// # Errors
     /// There is another of its name.
     pub fn add(&mut self, function: Arc<UserDefined>) -> Result<(), DefineError> {
-        let known = self.0.entry(function.name().to_owned()).or_insert_with(|| Arc::clone(&function));
-        if Arc::ptr_eq(known, &function) {
-            Ok(())
-        } else {
-            Err(DefineError::Twice(function.name().to_owned()))
+        match self.0.entry(function.name().to_owned()) {
+            Entry::Occupied(known) if Arc::ptr_eq(known.get(), &function) => Ok(()),
+            Entry::Occupied(known) => Err(DefineError::Twice(known.key().clone())),
+            Entry::Vacant(place) => {
+                place.insert(function);
+                Ok(())
+            }
         }
     }
 
@@ -369,7 +372,7 @@ mod tests {
         ] {
             match UserDefined::new(Named(text)) {
                 Err(DefineError::Signature { reason, .. }) => {
-                    assert!(reason.contains(wrong), "{text}: {reason}")
+                    assert!(reason.contains(wrong), "{text}: {reason}");
                 }
                 other => panic!("{text}: {other:?}"),
             }
