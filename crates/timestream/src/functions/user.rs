@@ -90,7 +90,10 @@ pub struct UserDefined {
 #[non_exhaustive]
 pub enum DefineError {
     /// The signature does not read.
-    #[error("`{signature}` is no signature: {reason}; one is `f<N: number>(x: N, y: f64) -> N`")]
+    #[error(
+        "`{signature}` is no signature: {reason}; one is `f<N: number>(x: N, y: f64) -> N`, with the types {}, binary and list<…>",
+        types::CASTABLE.join(", ")
+    )]
     Signature {
         /// The signature as it was given.
         signature: String,
@@ -365,7 +368,7 @@ mod tests {
             ("not(x: bool) -> bool", "its name"),
             ("f(: i64) -> i64", "no name"),
             ("f(x: i64, x: i64) -> i64", "given twice"),
-            ("f<T: any, T: any>(x: T) -> T", "given twice"),
+            ("f<x: any>(x: x) -> x", "given twice"),
             ("f<i64: any>(x: i64) -> i64", "the name of a type"),
             ("f(x: i64?, y: i64) -> i64", "comes last"),
             ("f<T: any>(x: T) -> any", "no type"),
