@@ -120,7 +120,6 @@ impl fmt::Display for PythonError {
 impl Error for PythonError {}
 
 /// Calls under way.
-#[derive(Default)]
 struct Calls {
     count: usize,
     has_ended: bool,
