@@ -1,6 +1,7 @@
 //! Why a job cannot start or go on.
 
 use skytide_timestream::engine::{EngineError, SnapshotError};
+use skytide_timestream::functions::user::CallError;
 
 use crate::checkpoint::CheckpointError;
 
@@ -69,6 +70,9 @@ pub enum JobError {
         #[source]
         source: EngineError,
     },
+    /// A function of the program that asks failed. Fatal.
+    #[error(transparent)]
+    Function(#[from] CallError),
     /// The answer's rows could not be made: a defect of ours. Fatal.
     #[error("the answer: {0}")]
     Answer(#[source] EngineError),

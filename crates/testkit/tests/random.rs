@@ -1,12 +1,15 @@
 //! Random small queries over random events: the engine in every way against the reference.
 //!
-//! Queries are made of typed pieces, so that all of them compile; events have few keys and few times, so that points meet.
+//! Queries are made of typed pieces, some of them functions of our own, so that all of them compile; events have few keys and few times, so that points meet.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by failing")]
+
+mod functions;
 
 use std::sync::Arc;
 
 use arrow_schema::Fields;
+use functions::functions;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -102,6 +105,9 @@ impl Pieces {
                 bounds(&int),
                 method(&int),
                 int.clone().prop_map(|x| format!("{x}.sum()")),
+                (int.clone(), int.clone(), select(vec!["weigh", "either"]))
+                    .prop_map(|(x, y, name)| format!("{x}.{name}({y})")),
+                int.clone().prop_map(|x| format!("{x}.weigh(-1)")),
                 int.clone().prop_map(|x| format!("(-{x})")),
                 any.clone().prop_map(|of| format!("{of}.count()")),
                 truth.clone().prop_map(|of| format!("{of}.count_if()")),
@@ -142,7 +148,8 @@ impl Pieces {
                 text.clone(),
                 choice(&text),
                 method(&text),
-                text.clone().prop_map(|of| format!("{of}.upper()")),
+                (text.clone(), select(vec!["upper", "shout", "either"]))
+                    .prop_map(|(of, name)| format!("{of}.{name}()")),
                 (text.clone(), int.clone(), literal.clone())
                     .prop_map(|(of, start, end)| format!("{of}.substring({start}, {end})")),
                 (list.clone(), int.clone()).prop_map(|(of, at)| format!("{of}[{at}]")),
@@ -267,7 +274,7 @@ fn assert_one_answer(
     ways: &[Way],
 ) -> Result<(), TestCaseError> {
     let events = Events::new(tables, query);
-    let compiled = skytide_timestream::compile(query, &events);
+    let compiled = skytide_timestream::compile(query, &functions().over(&events));
     let compiled = Arc::new(compiled.map_err(|error| TestCaseError::fail(error.render(query)))?);
     let wanted = reference::answer(&compiled, &events, results).unwrap();
     let plan = Arc::new(skytide_timestream::plan(compiled, results));

@@ -43,6 +43,15 @@ pub fn source_of(function: &str, argument: &str) -> Timestream {
     Timestream::new(ExprKind::Call { receiver: None, function: ident(function), args })
 }
 
+/// A function of arguments by its name, as [`Timestream::apply`], where the first is a constant: `name(1, …)`.
+#[must_use]
+pub fn call(function: &str, args: impl IntoIterator<Item = Timestream>) -> Timestream {
+    let args = args.into_iter().map(|arg| Some(Arg { name: None, value: arg.expr? }));
+    args.collect::<Option<_>>().map_or(Timestream { expr: None }, |args| {
+        Timestream::new(ExprKind::Call { receiver: None, function: ident(function), args })
+    })
+}
+
 /// A field of the stream that the method around it is called on.
 #[must_use]
 pub fn field(name: &str) -> Timestream {
@@ -157,6 +166,12 @@ impl Timestream {
     #[must_use]
     pub fn method(self, name: &str) -> Self {
         self.call(name, [])
+    }
+
+    /// A function by its name, as [one of the program's own](crate::functions::user), of this and further arguments.
+    #[must_use]
+    pub fn apply(self, function: &str, args: impl IntoIterator<Item = Self>) -> Self {
+        self.call(function, args)
     }
 
     /// A field of a struct: `value.name`.
@@ -522,6 +537,10 @@ mod tests {
             prop_oneof![
                 (inner.clone(), name()).prop_map(|(value, name)| value.field(&name)),
                 (inner.clone(), name()).prop_map(|(value, name)| value.method(&name)),
+                (name(), prop::collection::vec(inner.clone(), 0..3))
+                    .prop_map(|(name, args)| call(&name, args)),
+                (inner.clone(), name(), prop::collection::vec(inner.clone(), 0..3))
+                    .prop_map(|(value, name, args)| value.apply(&name, args)),
                 pair().prop_map(|(value, index)| value.index(index)),
                 pair().prop_map(|(value, other)| value.filter(other)),
                 pair().prop_map(|(value, other)| value.with_key_named(other, "g")),

@@ -1,8 +1,10 @@
-//! What a query can name: streams, their columns and their keys.
+//! What a query can name: streams, their columns and their keys, and the functions of the program that asks.
 
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Fields};
+
+use crate::functions::user::UserFunctions;
 
 /// A stream of points that a source offers.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,4 +49,10 @@ pub trait Catalog {
 
     /// Every bare name, for the nearest one in an error and for completion.
     fn names(&self) -> Vec<String>;
+
+    /// The program's own functions, which [`UserFunctions::over`] adds to any catalog. They come before a source's functions
+    /// and methods of the same name.
+    fn functions(&self) -> Option<&UserFunctions> {
+        None
+    }
 }

@@ -103,6 +103,10 @@ impl Plan {
                 let args: Vec<_> = args.iter().map(|arg| format!("r{arg}")).collect();
                 format!("{}({})", function.name, args.join(", "))
             }
+            StepOp::User { function, args, present } => {
+                let args: Vec<_> = args.iter().map(|arg| format!("r{arg}")).collect();
+                format!("{}({}){}, the program's own", function.name(), args.join(", "), rows(*present))
+            }
             StepOp::Cast(value) => format!("cast r{value}"),
             StepOp::Field { value, index } => match region.steps.get(*value).map(|step| &step.data_type) {
                 Some(DataType::Struct(fields)) if *index < fields.len() => {

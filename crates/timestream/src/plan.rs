@@ -15,6 +15,7 @@ use arrow_schema::DataType;
 
 use crate::catalog::StreamDef;
 use crate::functions::Function;
+use crate::functions::user::UserDefined;
 use crate::query::{Aggregation, Calendar, Own, Query};
 use crate::scalar::Scalar;
 
@@ -217,6 +218,15 @@ pub enum StepOp {
         function: &'static Function,
         /// Its arguments.
         args: Vec<Reg>,
+    },
+    /// A function of the program that asks, at the rows at which the mask holds (none: all), since it may fail; else null.
+    User {
+        /// The function.
+        function: Arc<UserDefined>,
+        /// Its arguments.
+        args: Vec<Reg>,
+        /// At which rows there is a value.
+        present: Option<Reg>,
     },
     /// A value in the step's type; what does not fit is null and counted.
     Cast(Reg),

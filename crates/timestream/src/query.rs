@@ -9,6 +9,7 @@ use arrow_schema::DataType;
 
 use crate::catalog::StreamDef;
 use crate::functions::Function;
+use crate::functions::user::UserDefined;
 use crate::scalar::Scalar;
 
 /// Place of a node in [`Query::nodes`].
@@ -77,6 +78,8 @@ pub enum Op {
     /// A scalar function of its arguments, point by point, over the union of their points. Arguments already have the
     /// types that the function takes.
     Call(&'static Function),
+    /// The same by a function of the program that asks.
+    User(Arc<UserDefined>),
     /// The argument in another type (the node's); what does not fit is null and counted.
     Cast,
     /// A struct of the arguments, with these field names.

@@ -8,6 +8,7 @@ from skytide._errors import QueryError
 from skytide._execution import Execution, ResultIterator
 from skytide._skytide import __version__
 from skytide._timestream import Arg, LiteralValue, Timestream, query, record
+from skytide.udf import udf
 
 __all__ = [
     "Arg",
@@ -22,6 +23,7 @@ __all__ = [
     "record",
     "results",
     "sources",
+    "udf",
 ]
 
 

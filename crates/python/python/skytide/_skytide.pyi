@@ -34,6 +34,7 @@ __all__ = [
     "SubscribeLabelsMessage",
     "SubscribeReposMessage",
     "Table",
+    "Udf",
     "__version__",
     "functions",
     "parse_message",
@@ -517,11 +518,11 @@ class Stream:
     """A stream, or anything made of streams."""
 
     @staticmethod
-    def call(function: str, args: Sequence[tuple[str | None, object]]) -> Stream: ...
+    def call(function: str | Udf, args: Sequence[tuple[str | None, object]]) -> Stream: ...
     @staticmethod
     def record(fields: Sequence[tuple[str, object]]) -> Stream: ...
     @staticmethod
-    def text(text: str, sources: Sequence[Stream]) -> Stream: ...
+    def text(text: str, sources: Sequence[Stream], udfs: Sequence[Udf] = ...) -> Stream: ...
     def field(self, name: str) -> Stream: ...
     @property
     def data_type(self) -> DataType: ...
@@ -542,6 +543,16 @@ class Stream:
         row_limit: int | None = None,
         max_batch_size: int | None = None,
     ) -> Execution: ...
+
+@final
+class Udf:
+    """A function of Python's that queries can call."""
+
+    def __new__(cls, signature: str, function: Callable[..., object]) -> Udf: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def signature(self) -> str: ...
 
 @final
 class Table:

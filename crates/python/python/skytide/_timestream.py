@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from .udf import Udf
+
 T = TypeVar("T")
 
 LiteralValue: TypeAlias = None | bool | int | float | str | timedelta | datetime
@@ -63,8 +65,10 @@ class Timestream(Functions):
         self._stream = native
 
     @staticmethod
-    def _call(function: str, *args: object, input: object = None, **named: object) -> Timestream:
-        """Apply a function of the engine; arguments by name that are None are left out."""
+    def _call(
+        function: str | _skytide.Udf, *args: object, input: object = None, **named: object
+    ) -> Timestream:
+        """Apply a function of the engine or of the program's own; arguments by name that are None are left out."""
         placed = list(args)
         try:
             native: list[tuple[str | None, object]] = [
@@ -488,17 +492,19 @@ def record(fields: Mapping[str, Arg], *, input: Timestream | None = None) -> Tim
         raise _noted(error, list(fields.values())) from None
 
 
-def query(text: str, **sources: Timestream) -> Timestream:
+def query(text: str, **sources: Timestream | Udf) -> Timestream:
     """Return the Timestream that a text means.
 
     Args:
         text: A query, as ``"posts.with_key(record.langs[0]).count()"``.
-        **sources: What it reads; each is named in the text by its own name.
+        **sources: What it reads, and functions of :mod:`skytide.udf`; each is named in the text by its own name.
 
     Raises:
         ValueError: The text means nothing; the error shows where.
     """
-    return Timestream(_skytide.Stream.text(text, [one._stream for one in sources.values()]))
+    streams = [one._stream for one in sources.values() if isinstance(one, Timestream)]
+    udfs = [one._native for one in sources.values() if not isinstance(one, Timestream)]
+    return Timestream(_skytide.Stream.text(text, streams, udfs))
 
 
 def _as_pyarrow(batch: _skytide.Batch) -> list[pa.RecordBatch]:

@@ -1,9 +1,14 @@
 //! What went wrong as Python's exceptions.
 
+use std::error::Error;
+use std::sync::Arc;
+
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use skytide_timestream::QueryError;
+
+use super::udf::PythonError;
 
 /// The exception of a query that means nothing: its text is the error with the place in the query under carets.
 pub(super) fn query(error: &QueryError, text: &str) -> PyErr {
@@ -21,6 +26,34 @@ pub(super) fn query(error: &QueryError, text: &str) -> PyErr {
 /// What a program gave cannot be taken.
 pub(super) fn value(error: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
+}
+
+/// Why a run failed, and the exception behind it if it was one of Python's.
+pub(super) struct Failed {
+    pub(super) message: String,
+    cause: Option<Arc<PyErr>>,
+}
+
+impl Failed {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), cause: None }
+    }
+
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        let causes = std::iter::successors(Some(error), |&error| error.source());
+        let raised = causes.into_iter().find_map(|error| error.downcast_ref::<PythonError>());
+        Self { message: error.to_string(), cause: raised.map(|raised| Arc::clone(&raised.exception)) }
+    }
+}
+
+impl From<Failed> for PyErr {
+    fn from(failed: Failed) -> Self {
+        let error = runtime(failed.message);
+        if let Some(cause) = failed.cause {
+            Python::attach(|py| error.set_cause(py, Some(cause.clone_ref(py))));
+        }
+        error
+    }
 }
 
 /// A run failed.

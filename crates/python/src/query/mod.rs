@@ -11,6 +11,7 @@ mod run;
 mod schema;
 mod stream;
 mod table;
+mod udf;
 
 use pyo3::prelude::*;
 
@@ -24,5 +25,6 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<schema::Schema>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<table::Table>()?;
+    udf::add(module)?;
     module.add_function(wrap_pyfunction!(functions::functions, module)?)
 }

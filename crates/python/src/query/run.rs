@@ -21,7 +21,7 @@ use skytide_timestream::query::Query;
 
 use super::answer::{self, Answer};
 use super::batch::Batch;
-use super::errors;
+use super::errors::{self, Failed};
 use super::schema::Schema;
 
 /// Batches that wait for the reader before the query does.
@@ -60,7 +60,7 @@ struct Line {
 struct State {
     batches: VecDeque<RecordBatch>,
     has_ended: bool,
-    error: Option<String>,
+    error: Option<Failed>,
     /// Nobody will read any more.
     is_left: bool,
     /// Called once when there is something to read.
@@ -122,7 +122,7 @@ enum Waited {
     Batch(RecordBatch),
     Nothing,
     End,
-    Failed(String),
+    Failed(Failed),
 }
 
 /// Puts batches on the line, and waits while it is full.
@@ -196,8 +196,8 @@ impl Execution {
                         nulled = (outcome.job.overflows(), outcome.job.misfits());
                         None
                     }
-                    Ok(Err(error)) => Some(error.to_string()),
-                    Err(_) => Some("the query panicked: a defect of the engine".to_owned()),
+                    Ok(Err(error)) => Some(Failed::of(&error)),
+                    Err(_) => Some(Failed::new("the query panicked: a defect of the engine")),
                 };
                 drop(source);
                 let mut state = ended.lock();
@@ -218,7 +218,7 @@ impl Execution {
             match waited {
                 Waited::Batch(batch) => return Ok(Some(batch)),
                 Waited::End => return Ok(None),
-                Waited::Failed(error) => return Err(errors::runtime(error)),
+                Waited::Failed(error) => return Err(error.into()),
                 Waited::Nothing => py.check_signals().inspect_err(|_| self.line.stop())?,
             }
         }
@@ -238,7 +238,7 @@ impl Execution {
             Waited::Batch(batch) => Ok((true, Some(Batch(batch)))),
             Waited::End => Ok((true, None)),
             Waited::Nothing => Ok((false, None)),
-            Waited::Failed(error) => Err(errors::runtime(error)),
+            Waited::Failed(error) => Err(error.into()),
         }
     }
 
@@ -345,7 +345,7 @@ impl Iterator for Rest {
                 Waited::Batch(batch) => return Some(Ok(Arc::new(StructArray::from(batch)))),
                 Waited::End => return None,
                 Waited::Nothing => {}
-                Waited::Failed(error) => return Some(Err(ArrowError::ExternalError(error.into()))),
+                Waited::Failed(error) => return Some(Err(ArrowError::ExternalError(error.message.into()))),
             }
         }
     }

@@ -7,11 +7,13 @@ use arrow_schema::DataType as ArrowType;
 use pyo3::prelude::*;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_timestream::chain::Chain;
+use skytide_timestream::functions::user::{UserDefined, UserFunctions};
 use skytide_timestream::plan::Results;
 use skytide_timestream::query::{Continuity, Query};
 
 use super::run::{Execution, RunArgs};
 use super::schema::DataType;
+use super::udf::Udf;
 use super::{errors, literal};
 
 /// A stream, or anything made of streams: an expression, what it reads, and what it means.
@@ -21,6 +23,8 @@ pub(super) struct Stream {
     chain: Chain,
     /// What it reads, in the order in which it names it.
     offers: Vec<Offer>,
+    /// Functions of Python's that it calls.
+    functions: UserFunctions,
     /// Names of the fields of all structs in it.
     taken: Arc<BTreeSet<String>>,
     query: Arc<Query>,
@@ -60,6 +64,22 @@ impl Argument<'_> {
     }
 }
 
+/// A function: the engine's by its name, or one of Python's.
+#[derive(FromPyObject)]
+pub(super) enum Callee<'py> {
+    Own(PyRef<'py, Udf>),
+    Known(String),
+}
+
+/// Functions, each under a name of its own.
+fn set(functions: impl IntoIterator<Item = Arc<UserDefined>>) -> PyResult<UserFunctions> {
+    let mut all = UserFunctions::default();
+    for function in functions {
+        all.add(function).map_err(errors::value)?;
+    }
+    Ok(all)
+}
+
 impl Stream {
     /// What an expression over these sources means; `parts` are what it is made of.
     pub(super) fn build<'a>(
@@ -67,8 +87,21 @@ impl Stream {
         offers: Vec<Offer>,
         parts: impl IntoIterator<Item = &'a Self>,
     ) -> PyResult<Self> {
+        Self::calling(UserFunctions::default(), chain, offers, parts)
+    }
+
+    /// The same where these functions can be called.
+    fn calling<'a>(
+        mut functions: UserFunctions,
+        chain: Chain,
+        offers: Vec<Offer>,
+        parts: impl IntoIterator<Item = &'a Self>,
+    ) -> PyResult<Self> {
         let (mut all, mut taken) = (offers, BTreeSet::new());
         for part in parts {
+            for function in part.functions.all() {
+                functions.add(Arc::clone(function)).map_err(errors::value)?;
+            }
             taken.extend(part.taken.iter().cloned());
             for offer in &part.offers {
                 if !all.iter().any(|known| known.is(offer)) {
@@ -79,14 +112,14 @@ impl Stream {
         let offers = Sources::in_order(all, &chain.mentions()).map_err(errors::value)?;
         let text = chain.program(&taken).to_string();
         let catalog = Sources::new(offers.clone());
-        let query =
-            skytide_timestream::compile(&text, &catalog).map_err(|error| errors::query(&error, &text))?;
+        let query = skytide_timestream::compile(&text, &functions.over(&catalog))
+            .map_err(|error| errors::query(&error, &text))?;
         for node in &query.nodes {
             if let ArrowType::Struct(fields) = &node.data_type {
                 taken.extend(fields.iter().map(|field| field.name().clone()));
             }
         }
-        Ok(Self { chain, offers, taken: Arc::new(taken), query: Arc::new(query) })
+        Ok(Self { chain, offers, functions, taken: Arc::new(taken), query: Arc::new(query) })
     }
 
     fn root(&self) -> &skytide_timestream::query::Node {
@@ -99,10 +132,14 @@ impl Stream {
     /// A function of arguments, one of which is a stream. Names are of parameters; None is a place.
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
-    fn call(function: &str, args: Vec<(Option<String>, Argument<'_>)>) -> PyResult<Self> {
-        let chain =
-            Chain::call(function, args.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
-        Self::build(chain, Vec::new(), args.iter().filter_map(|(_, arg)| arg.stream()))
+    fn call(function: Callee<'_>, args: Vec<(Option<String>, Argument<'_>)>) -> PyResult<Self> {
+        let (name, own) = match &function {
+            Callee::Own(udf) => (udf.0.name(), Some(Arc::clone(&udf.0))),
+            Callee::Known(name) => (name.as_str(), None),
+        };
+        let chain = Chain::call(name, args.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
+        let parts = args.iter().filter_map(|(_, arg)| arg.stream());
+        Self::calling(set(own)?, chain, Vec::new(), parts)
     }
 
     /// A record of these fields, one of which is a stream.
@@ -113,10 +150,13 @@ impl Stream {
         Self::build(chain, Vec::new(), fields.iter().filter_map(|(_, arg)| arg.stream()))
     }
 
-    /// A query written as text, over what these streams read.
+    /// A query written as text, over what these streams read; it can call these functions.
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
-    fn text(text: &str, sources: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
+    #[pyo3(signature = (text, sources, udfs=Vec::new()))]
+    fn text(text: &str, sources: Vec<PyRef<'_, Self>>, udfs: Vec<PyRef<'_, Udf>>) -> PyResult<Self> {
+        let of_sources = sources.iter().flat_map(|stream| stream.functions.all().map(Arc::clone));
+        let functions = set(udfs.iter().map(|udf| Arc::clone(&udf.0)).chain(of_sources))?;
         let chain = Chain::text(text).map_err(|error| errors::query(&error, text))?;
         let mut offers: Vec<Offer> = Vec::new();
         for offer in sources.iter().flat_map(|stream| &stream.offers) {
@@ -128,8 +168,9 @@ impl Stream {
         let offers = Sources::in_order(offers, &chain.mentions()).map_err(errors::value)?;
         let catalog = Sources::new(offers.clone());
         // For its place in the text as it was written.
-        skytide_timestream::compile(text, &catalog).map_err(|error| errors::query(&error, text))?;
-        Self::build(chain, offers, streams)
+        skytide_timestream::compile(text, &functions.over(&catalog))
+            .map_err(|error| errors::query(&error, text))?;
+        Self::calling(functions, chain, offers, streams)
     }
 
     /// A field of its values.

@@ -352,6 +352,30 @@ fn language_counts_answers_as_the_program_does() {
 }
 
 #[test]
+fn words_are_counted_by_a_function_of_its_own() {
+    let relay = relay();
+    let lines = printed("words", &[&relay.url(), "300"]);
+
+    let mut words: BTreeMap<Option<String>, u64> = BTreeMap::new();
+    let posts = messages().flat_map(|message| message.ops()).filter(Op::is_new_post);
+    for (line, op) in lines.iter().zip(posts) {
+        let post = map(op.record.unwrap());
+        let lang = match post.get("langs") {
+            Some(Ipld::List(langs)) => {
+                langs.first().map(json).and_then(|lang| Some(lang.as_str()?.to_owned()))
+            }
+            _ => None,
+        };
+        let sum = words.entry(lang.clone()).or_default();
+        *sum += text(&post, "text").split(' ').count() as u64;
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&row["_key"], &row["result"]), (&lang.into(), &(*sum).into()), "{line}");
+    }
+    assert_eq!(lines.len(), 300);
+    assert!(words.len() > 2 && words.values().any(|sum| *sum > 300), "{words:?}");
+}
+
+#[test]
 fn what_cannot_be_read_is_skipped_and_said() {
     // A word that no operation has: the frame is one, the commit is none.
     let spoilt = |frame: &SimFrame| -> Option<Bytes> {
@@ -399,7 +423,7 @@ fn what_cannot_be_read_is_skipped_and_said() {
 
 #[test]
 fn a_wrong_address_is_an_error() {
-    let names = ["repos", "new_posts", "labels", "commits", "language_counts"];
+    let names = ["repos", "new_posts", "labels", "commits", "language_counts", "words"];
     // Nothing serves there.
     let running = names.map(|name| (name, Running::start(&example(name), &["ws://127.0.0.1:1"])));
     for (name, running) in running {
@@ -419,7 +443,7 @@ fn a_closed_pipe_is_no_panic() {
     let file = folder.path().join("cursor.txt");
     let many = "1000000";
     let with_file = [&relay.url(), file.to_str().unwrap(), many];
-    for name in ["repos", "new_posts", "labels", "commits", "robust", "language_counts"] {
+    for name in ["repos", "new_posts", "labels", "commits", "robust", "language_counts", "words"] {
         let arguments: &[&str] = if name == "robust" { &with_file } else { &[&relay.url(), many] };
         let mut running = Running::start(&example(name), arguments);
         assert!(running.line().is_some(), "{name} prints nothing");

@@ -2,7 +2,8 @@
 //!
 //! It answers a checked [`Query`] over events in memory, point by point and value by value, straight from the rules of the
 //! language, whose numbers stand beside the code. It knows no plan, no batch, no array and no state of the engine, and
-//! implements each function of its own, by name: what the two agree on, they agree on independently.
+//! implements each function of its own, by name: what the two agree on, they agree on independently. Functions of the program
+//! that asks are called, with one row at a time.
 
 mod aggregates;
 mod calendar;
@@ -16,11 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_schema::DataType;
 use skytide_timestream::catalog::StreamDef;
+use skytide_timestream::functions::user::UserDefined;
 use skytide_timestream::plan::{Comparison, Results};
 use skytide_timestream::query::{Continuity, Node, Op, Query};
 use skytide_timestream::scalar::Scalar;
 
 use crate::answer::{Answer, AnswerRow};
+use crate::arrays::array;
 use crate::events::{Event, Events};
 use crate::value::Val;
 use points::{Joined, Place, Point, Stream, anew, in_order, join};
@@ -34,6 +37,9 @@ pub enum ReferenceError {
     /// The query names a stream that has no events table.
     #[error("the events hold no stream {0}")]
     NoStream(String),
+    /// A function of the program's own failed.
+    #[error("{0}")]
+    User(String),
     /// The answer has no points: a query that checking should have refused.
     #[error("a constant has no points")]
     Constant,
@@ -162,6 +168,7 @@ impl Run<'_> {
             Op::Call(function) => {
                 return map(&args, holds, |values| functions::call(function.name, &values, out, warnings));
             }
+            Op::User(function) => return map(&args, holds, |values| user(function, &values, &types, out)),
             Op::Cast => {
                 return map(&args, holds, |values| functions::cast(&values[0], types[0], out, warnings));
             }
@@ -230,6 +237,21 @@ impl Run<'_> {
         };
         Ok(in_order(stream.points.iter().map(point).collect()))
     }
+}
+
+/// A function of the program's own, for one point: the same code as the engine calls, but never with another row.
+fn user(
+    function: &UserDefined,
+    values: &[Val],
+    types: &[&DataType],
+    out: &DataType,
+) -> Result<Val, ReferenceError> {
+    let failed = |error: &dyn std::error::Error| ReferenceError::User(error.to_string());
+    let arguments = values.iter().zip(types).map(|(value, of)| array(std::slice::from_ref(value), of));
+    let arguments = arguments.collect::<Result<Vec<_>, _>>().map_err(|error| failed(&error))?;
+    let given = function.call(&arguments, 1, out).map_err(|error| failed(&error))?;
+    let given = crate::arrays::values(&given).map_err(|error| failed(&error))?;
+    Ok(given.into_iter().next().unwrap_or(Val::Null))
 }
 
 /// A function of values at each point of the joined arguments; of constants alone, a constant.

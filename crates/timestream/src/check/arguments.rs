@@ -8,11 +8,60 @@ use super::literal::{self, Fit};
 use super::{Checker, Value, defect};
 use crate::error::QueryError;
 use crate::functions::signature::{Class, Param, Signature, Type};
+use crate::functions::user::UserDefined;
 use crate::functions::{self, Function};
 use crate::query::Span;
 use crate::scalar::Scalar;
 use crate::syntax::{Expr, ExprKind, Ident};
 use crate::types;
+
+/// What checking asks of a function, be it of the registry or the program's own.
+pub(super) trait Callee {
+    /// Its name.
+    fn name(&self) -> &str;
+    /// The operator that means it.
+    fn operator(&self) -> Option<&str>;
+    /// Its signature as it is written.
+    fn text(&self) -> &str;
+    /// What it takes and gives, and what it takes instead.
+    fn signatures(&self) -> &[Signature];
+}
+
+impl Callee for Function {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn operator(&self) -> Option<&str> {
+        self.operator
+    }
+
+    fn text(&self) -> &str {
+        self.signature
+    }
+
+    fn signatures(&self) -> &[Signature] {
+        functions::signatures_of(self)
+    }
+}
+
+impl Callee for UserDefined {
+    fn name(&self) -> &str {
+        self.name()
+    }
+
+    fn operator(&self) -> Option<&str> {
+        None
+    }
+
+    fn text(&self) -> &str {
+        self.text()
+    }
+
+    fn signatures(&self) -> &[Signature] {
+        std::slice::from_ref(self.signature())
+    }
+}
 
 /// An argument as it was given.
 #[derive(Debug, Clone)]
@@ -30,12 +79,12 @@ static LEFT_OUT: LazyLock<Expr> = LazyLock::new(|| Expr::new(ExprKind::Literal(S
 
 /// The arguments in the order of the parameters, a null for each that is left out.
 pub(super) fn arrange<'a>(
-    function: &Function,
+    function: &dyn Callee,
     given: Vec<Given<'a>>,
     span: &Span,
 ) -> Result<Vec<Given<'a>>, QueryError> {
-    let signature = functions::signature_of(function).ok_or_else(|| defect(function, span))?;
-    let name = function.name;
+    let signature = function.signatures().first().ok_or_else(|| defect(function, span))?;
+    let name = function.name();
     let params = &signature.params;
     let mut placed: Vec<Option<Given<'a>>> = params.iter().map(|_| None).collect();
     let mut further = Vec::new();
@@ -59,18 +108,18 @@ pub(super) fn arrange<'a>(
         let place = place.and_then(|place| params.get(place).zip(placed.get_mut(place)));
         let (param, place) = place.ok_or_else(|| {
             let message = format!("too many arguments: `{name}` takes {}", params.len() - 1);
-            QueryError::new(argument.expr.span.clone(), message).note(function.signature)
+            QueryError::new(argument.expr.span.clone(), message).note(function.text())
         })?;
         if place.is_some() {
             let message = format!("`{}` of `{name}` is given twice", param.name);
-            return Err(QueryError::new(argument.expr.span.clone(), message).note(function.signature));
+            return Err(QueryError::new(argument.expr.span.clone(), message).note(function.text()));
         }
         *place = Some(argument);
     }
     let missing = params.iter().zip(&placed).find(|(param, given)| given.is_none() && !param.optional);
     if let Some((param, _)) = missing {
         let message = format!("`{name}` needs an argument: `{}`", param.name);
-        return Err(QueryError::new(span.clone(), message).note(function.signature));
+        return Err(QueryError::new(span.clone(), message).note(function.text()));
     }
     let left_out = || Given { name: None, value: Value::Literal(Scalar::Null), expr: &LEFT_OUT };
     Ok(placed.into_iter().map(|given| given.unwrap_or_else(left_out)).chain(further).collect())
@@ -78,14 +127,14 @@ pub(super) fn arrange<'a>(
 
 /// An argument that must be a text in quotes.
 pub(super) fn text<'g>(
-    function: &Function,
+    function: &dyn Callee,
     param: &str,
     given: &'g Given<'_>,
 ) -> Result<&'g str, QueryError> {
     match &given.value {
         Value::Literal(Scalar::Text(text)) => Ok(text),
         _ => {
-            let message = format!("`{param}` of `{}` must be a text in quotes", function.name);
+            let message = format!("`{param}` of `{}` must be a text in quotes", function.name());
             Err(QueryError::new(given.expr.span.clone(), message))
         }
     }
@@ -95,7 +144,7 @@ impl<'a> Checker<'a> {
     /// Nodes of exactly the types that a function takes, and the type of what it gives.
     pub(super) fn coerce(
         &mut self,
-        function: &'static Function,
+        function: &dyn Callee,
         given: &[Given<'a>],
         span: &Span,
     ) -> Result<(Vec<usize>, DataType), QueryError> {
@@ -112,8 +161,8 @@ impl<'a> Checker<'a> {
 
     /// The signature that the arguments fit: the first of those that take them, or one that takes them but for a text that cannot
     /// be read; else the first, whose errors say what is wrong.
-    fn chosen(&self, function: &Function, given: &[Given<'a>]) -> Option<&'static Signature> {
-        let all = functions::signatures_of(function);
+    fn chosen<'f>(&self, function: &'f dyn Callee, given: &[Given<'a>]) -> Option<&'f Signature> {
+        let all = function.signatures();
         let fits = |signature: &Signature, unreadable: bool| {
             signature.pairs(given).all(|(param, argument)| match &argument.value {
                 Value::Node(node) => {
@@ -148,7 +197,7 @@ impl<'a> Checker<'a> {
     /// The type of each variable: what holds the values of all arguments in its places.
     fn bind(
         &self,
-        function: &'static Function,
+        function: &dyn Callee,
         signature: &Signature,
         given: &[Given<'a>],
     ) -> Result<Vec<DataType>, QueryError> {
@@ -212,7 +261,7 @@ impl<'a> Checker<'a> {
     /// The argument in a type, where it has it or can be brought to it without loss.
     fn convert(
         &mut self,
-        function: &'static Function,
+        function: &dyn Callee,
         param: &Param,
         argument: &Given<'a>,
         takes: &DataType,
@@ -249,14 +298,14 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn mismatch(&self, function: &Function, argument: &Given<'a>, needs: &str) -> QueryError {
+    fn mismatch(&self, function: &dyn Callee, argument: &Given<'a>, needs: &str) -> QueryError {
         let (name, found) = (spoken(function), self.found(argument));
         let message = format!("Incompatible argument types: {name} needs {needs}, found {found}");
-        QueryError::new(argument.expr.span.clone(), message).note(function.signature)
+        QueryError::new(argument.expr.span.clone(), message).note(function.text())
     }
 
     /// An error about an argument of a type that the class of its variable does not hold.
-    fn misfit(&self, function: &Function, argument: &Given<'a>, class: Class) -> QueryError {
+    fn misfit(&self, function: &dyn Callee, argument: &Given<'a>, class: Class) -> QueryError {
         let error = self.mismatch(function, argument, class.words());
         let Value::Node(node) = argument.value else { return error };
         let DataType::Struct(fields) = &self.graph.node(node).data_type else { return error };
@@ -269,12 +318,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn incompatible(&self, function: &Function, given: &[Given<'a>], argument: &Given<'a>) -> QueryError {
+    fn incompatible(&self, function: &dyn Callee, given: &[Given<'a>], argument: &Given<'a>) -> QueryError {
         let given = given.iter().filter(|argument| !std::ptr::eq(argument.expr, &*LEFT_OUT));
         let found: Vec<_> = given.map(|argument| self.found(argument)).collect();
         let message =
             format!("Incompatible argument types: {} is given {}", spoken(function), found.join(" and "));
-        QueryError::new(argument.expr.span.clone(), message).note(function.signature)
+        QueryError::new(argument.expr.span.clone(), message).note(function.text())
     }
 }
 
@@ -298,8 +347,8 @@ fn inside<'t>(mut takes: &'t Type, mut actual: &'t DataType) -> Option<(&'t Type
 }
 
 /// A function as it is written.
-fn spoken(function: &Function) -> String {
-    format!("`{}`", function.operator.unwrap_or(function.name))
+fn spoken(function: &dyn Callee) -> String {
+    format!("`{}`", function.operator().unwrap_or(function.name()))
 }
 
 fn unreadable(argument: &Given<'_>, literal: &Scalar, data_type: &DataType) -> QueryError {

@@ -16,12 +16,13 @@ use arrow_schema::DataType;
 
 use crate::catalog::{Catalog, StreamDef};
 use crate::error::QueryError;
+use crate::functions::user::{UserDefined, UserFunctions};
 use crate::functions::{self, Form, Function, FunctionKind};
 use crate::query::{Grouping, Op, Query, Span};
 use crate::scalar::Scalar;
 use crate::syntax::{self, Arg, BinaryOp, Expr, ExprKind, Ident, Program, UnaryOp};
 use crate::types;
-use arguments::Given;
+use arguments::{Callee, Given};
 use graph::Graph;
 
 /// Reads and checks a query.
@@ -48,6 +49,14 @@ enum Value {
     Literal(Scalar),
     /// A node of the graph.
     Node(usize),
+}
+
+/// A function that a name was found to be.
+enum Found {
+    /// Of the registry.
+    Known(&'static Function),
+    /// The program's own.
+    User(Arc<UserDefined>),
 }
 
 struct Checker<'a> {
@@ -169,7 +178,7 @@ impl<'a> Checker<'a> {
         if self.windows.contains_key(name) {
             return Err(error.note(format!("`{name}` is a window: an aggregation takes it as `window={name}`")));
         }
-        Err(if functions::find(name).is_some() {
+        Err(if self.function(name).is_some() {
             error.note(format!("`{name}` is a function: it is called with brackets, on what it is of"))
         } else {
             error
@@ -204,7 +213,7 @@ impl<'a> Checker<'a> {
     /// Says so where a call has lost its brackets.
     fn hint_call(&self, error: QueryError, node: usize, name: &str) -> QueryError {
         let method = self.graph.stream_of(node).and_then(|stream| self.catalog.stream_method(stream, name));
-        if functions::find(name).is_some() || method.is_some() {
+        if self.function(name).is_some() || method.is_some() {
             return error.note(format!("`{name}` is a function: it is called with brackets, `{name}(…)`"));
         }
         error
@@ -247,8 +256,8 @@ impl<'a> Checker<'a> {
         span: &Span,
     ) -> Result<Value, QueryError> {
         let Ident { name, span: at } = function;
-        let found = functions::find(name);
-        if let (None, None, [Arg { name: None, value }]) = (receiver, found, args)
+        let found = self.function(name);
+        if let (None, None, [Arg { name: None, value }]) = (receiver, &found, args)
             && let ExprKind::Literal(Scalar::Text(text)) = &value.kind
         {
             let stream = self.catalog.stream_function(name, text);
@@ -256,8 +265,7 @@ impl<'a> Checker<'a> {
                 Ok(stream) => self.stream(stream, span),
                 Err(message) => {
                     let mut error = QueryError::new(span.clone(), message);
-                    error.nearest =
-                        crate::error::nearest(name, functions::all().map(|function| function.name));
+                    error.nearest = crate::error::nearest(name, self.functions().iter().map(String::as_str));
                     Err(error)
                 }
             };
@@ -290,7 +298,7 @@ impl<'a> Checker<'a> {
     /// A function of arguments of which the first are known; the names in the others are fields of what it is called on.
     fn apply_in_scope(
         &mut self,
-        function: &'static Function,
+        function: Found,
         mut given: Vec<Given<'a>>,
         args: &'a [Arg],
         span: &Span,
@@ -298,9 +306,11 @@ impl<'a> Checker<'a> {
         let mut window = None;
         for arg in args {
             let is_window = arg.name.as_ref().is_some_and(|name| name.name == "window");
-            if is_window && matches!(function.kind, FunctionKind::Aggregate(_)) {
+            if is_window
+                && let Found::Known(Function { kind: FunctionKind::Aggregate(_), name, .. }) = &function
+            {
                 if window.replace(&arg.value).is_some() {
-                    let message = format!("`window` of `{}` is given twice", function.name);
+                    let message = format!("`window` of `{name}` is given twice");
                     return Err(QueryError::new(arg.value.span.clone(), message));
                 }
             } else {
@@ -308,7 +318,27 @@ impl<'a> Checker<'a> {
                 given.push(Given { name: arg.name.as_ref(), value, expr: &arg.value });
             }
         }
-        self.apply(function, given, window, span)
+        match function {
+            Found::Known(function) => self.apply(function, given, window, span),
+            Found::User(function) => {
+                let matched = arguments::arrange(&*function, given, span)?;
+                let (nodes, data_type) = self.coerce(&*function, &matched, span)?;
+                self.graph.add_joined(Op::User(function), nodes, data_type, span, None)
+            }
+        }
+    }
+
+    /// The function of a name.
+    fn function(&self, name: &str) -> Option<Found> {
+        let own = || self.catalog.functions()?.find(name).map(|function| Found::User(Arc::clone(function)));
+        functions::find(name).map(Found::Known).or_else(own)
+    }
+
+    /// The names of all functions.
+    fn functions(&self) -> Vec<String> {
+        let own = self.catalog.functions().into_iter().flat_map(UserFunctions::all);
+        let known = functions::all().map(|function| function.name.to_owned());
+        known.chain(own.map(|function| function.name().to_owned())).collect()
     }
 
     /// A method that the catalog knows, as `posts.deletes()`.
@@ -332,9 +362,8 @@ impl<'a> Checker<'a> {
                 }
             };
         }
-        let known = functions::all().map(|function| function.name.to_owned()).collect();
-        let mut error =
-            QueryError::unknown(at.clone(), format!("no function is called `{name}`"), name, known);
+        let message = format!("no function is called `{name}`");
+        let mut error = QueryError::unknown(at.clone(), message, name, self.functions());
         // All names of the registry are too many to list: the nearest helps.
         error.expected.clear();
         if receiver.is_some_and(|node| self.graph.field_of(node, name).is_some()) {
@@ -445,6 +474,6 @@ fn no_points(span: Span, what: &str) -> QueryError {
 }
 
 /// The registry contradicts the checker; its tests keep this from happening.
-fn defect(function: &Function, span: &Span) -> QueryError {
-    QueryError::new(span.clone(), format!("`{}` is not defined as it is used", function.name))
+fn defect(function: &dyn Callee, span: &Span) -> QueryError {
+    QueryError::new(span.clone(), format!("`{}` is not defined as it is used", function.name()))
 }

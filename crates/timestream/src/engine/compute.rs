@@ -17,6 +17,7 @@ use super::error::EngineError;
 use super::join::Joined;
 use super::mask::{Mask, is_true, mask};
 use super::region::RegionOperator;
+use super::user;
 use super::windows::{Sliding, Since, Trailing};
 use crate::functions::{Call, Column, EvalError, FunctionKind, Warnings, eval};
 use crate::plan::{Region, Reg, StepOp};
@@ -75,6 +76,11 @@ impl RegionOperator {
                     call(&args, len, |args, len| {
                         evaluate(&Call { args, data_type: &step.data_type, len, warnings })
                     })?
+                }
+                StepOp::User { function, args, present } => {
+                    let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
+                    let present = present.map(|present| &registers[present]);
+                    user::call(function, &args, present, len, &step.data_type)?
                 }
                 StepOp::Cast(value) => call(&[registers[*value].clone()], len, |args, len| {
                     eval::cast(&Call { args, data_type: &step.data_type, len, warnings })

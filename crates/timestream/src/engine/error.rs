@@ -1,9 +1,10 @@
 //! What can go wrong in an operator. Nothing a user's data holds is an error: what does not fit is null and counted, so
-//! these report defects (a plan and its batches disagree) and limits.
+//! these report defects (a plan and its batches disagree), limits, and what functions of the program that asks say.
 
 use arrow_schema::ArrowError;
 
 use crate::functions::EvalError;
+use crate::functions::user::CallError;
 
 /// An operator cannot go on: its plan and its input disagree, or a limit is met. The query ends with it.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,9 @@ pub enum EngineError {
     /// A scalar function was given types that checking should have refused.
     #[error(transparent)]
     Eval(#[from] EvalError),
+    /// A function of the program that asks failed: no defect of ours.
+    #[error(transparent)]
+    User(#[from] CallError),
     /// An Arrow kernel refused its input.
     #[error("{what}: {source}")]
     Kernel {

@@ -28,6 +28,7 @@ mod snapshot;
 mod spread;
 mod state;
 mod ticks;
+mod user;
 mod windows;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};

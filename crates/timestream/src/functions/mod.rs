@@ -15,6 +15,7 @@ mod registry;
 pub mod signature;
 mod streams;
 mod texts;
+pub mod user;
 
 use std::fmt;
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! signature = name [ "<" variable ":" class, … ">" ] "(" parameter ":" type [ "?" | "..." ], … ")" "->" type
-//! type      = any | variable | bool | i64 | u64 | f64 | utf8 | timestamp | duration | list<type>
+//! type      = any | variable | bool | i8 … i64 | u8 … u64 | f32 | f64 | utf8 | string | binary | timestamp | duration
+//!           | list<type>
 //! class     = number | signed | wide | ordered | any
 //! ```
 //!
@@ -155,7 +156,12 @@ fn parse_type(text: &str, variables: &[(String, Class)]) -> Option<Type> {
     if let Some(at) = variables.iter().position(|(name, _)| name == text) {
         return Some(Type::Variable(at));
     }
-    types::castable(text).map(Type::Exactly)
+    match text {
+        "binary" => Some(Type::Exactly(DataType::Binary)),
+        // As users of Kaskada write it.
+        "string" => Some(Type::Exactly(DataType::Utf8)),
+        text => types::castable(text).map(Type::Exactly),
+    }
 }
 
 impl Type {
@@ -204,6 +210,10 @@ mod tests {
         let first = Signature::parse("coalesce<T: any>(value: T, others: T...) -> T").unwrap();
         assert!(first.params[1].repeated && !first.params[0].repeated);
         assert_eq!(first.param(7), first.params.last());
+
+        let other = Signature::parse("f(x: string, y: i8) -> list<binary>").unwrap();
+        assert_eq!(other.params[0].takes, Type::Exactly(DataType::Utf8));
+        assert_eq!(other.result.with(&[]), Some(types::list(DataType::Binary)));
     }
 
     #[test]

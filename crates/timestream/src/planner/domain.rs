@@ -32,6 +32,7 @@ impl Domains {
                 }
                 Op::Field(_)
                 | Op::Call(_)
+                | Op::User(_)
                 | Op::Cast
                 | Op::Time
                 | Op::Record(_)

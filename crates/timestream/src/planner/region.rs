@@ -5,6 +5,7 @@
 //! Most values are null there anyway ([`Value::quiet`]), as columns of an input and what strict functions make of them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow_schema::DataType;
 
@@ -274,6 +275,19 @@ impl<'a> Steps<'a> {
                     self.inside(value, &node.data_type, path)
                 }
             },
+            Op::User(function) => {
+                let args = node.args.iter().map(|arg| self.within(*arg, &[], domain).reg).collect();
+                // It is asked for nothing but values of its points: what it says to other rows could end the query.
+                let present = match node.continuity {
+                    Continuity::Constant => None,
+                    Continuity::Discrete => self.mask(domain),
+                    Continuity::Continuous => self.mask(domain).map(|mask| self.begun(mask)),
+                };
+                let op = StepOp::User { function: Arc::clone(function), args, present };
+                let quiet = node.continuity != Continuity::Constant;
+                let value = Value { reg: self.push(op, node.data_type.clone()), quiet };
+                self.inside(value, &node.data_type, path)
+            }
             Op::Cast => {
                 let arg = self.within(node.args[0], &[], domain);
                 let value = Value { reg: self.push(StepOp::Cast(arg.reg), node.data_type.clone()), ..arg };

@@ -228,6 +228,6 @@ fn continues_word(c: char) -> bool {
 }
 
 /// Whether a name can stand without backticks wherever a name can.
-pub(super) fn is_word(name: &str) -> bool {
+pub(crate) fn is_word(name: &str) -> bool {
     name.starts_with(starts_word) && name.chars().all(continues_word)
 }

@@ -19,6 +19,8 @@ mod lexer;
 mod parser;
 mod print;
 
+pub(crate) use lexer::is_word;
+
 pub use ast::{Arg, BinaryOp, Expr, ExprKind, Ident, Let, Program, UnaryOp};
 pub use parser::parse;
 

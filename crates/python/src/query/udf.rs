@@ -1,0 +1,180 @@
+//! Functions of Python's in a query: the lock is taken for the call, and for nothing else.
+//!
+//! Queries run in threads that Python does not know, and one that waits for its lock while the interpreter ends never gets it.
+//! So before it ends calls are let finish and no new one begins.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arrow_array::ArrayRef;
+use arrow_schema::DataType;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use pyo3_arrow::{PyArray, PyDataType};
+use skytide_timestream::functions;
+use skytide_timestream::functions::user::{UserDefined, UserFunction};
+
+use super::errors;
+
+/// The interpreter that ends waits so long for calls to finish.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A function of Python's that queries can call.
+#[pyclass(frozen, module = "skytide._skytide")]
+pub(super) struct Udf(pub(super) Arc<UserDefined>);
+
+#[pymethods]
+impl Udf {
+    /// `function` is called with pyarrow's type of the result and an array for each parameter, and gives an array: pyarrow's, or what
+    /// has `__arrow_c_array__`. A name that the engine has itself gets a `_` at its end.
+    #[new]
+    fn new(signature: &str, function: Py<PyAny>) -> PyResult<Self> {
+        let (name, rest) = signature.split_at(signature.find(['<', '(']).unwrap_or(signature.len()));
+        let mut name = name.trim().to_owned();
+        while functions::find(&name).is_some() {
+            name.push('_');
+        }
+        let function = OfPython { signature: format!("{name}{rest}"), function };
+        Ok(Self(Arc::new(UserDefined::new(function).map_err(errors::value)?)))
+    }
+
+    /// Its name in queries.
+    #[getter]
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// What it takes and gives.
+    #[getter]
+    fn signature(&self) -> &str {
+        self.0.text()
+    }
+}
+
+struct OfPython {
+    signature: String,
+    function: Py<PyAny>,
+}
+
+impl UserFunction for OfPython {
+    fn signature(&self) -> &str {
+        &self.signature
+    }
+
+    fn evaluate(
+        &self,
+        arguments: &[ArrayRef],
+        result: &DataType,
+    ) -> Result<ArrayRef, Box<dyn Error + Send + Sync>> {
+        let called = Call::begin().and_then(|_call| {
+            Python::try_attach(|py| {
+                self.call(py, arguments, result).map_err(|error| PythonError::new(py, error))
+            })
+        });
+        match called {
+            Some(outcome) => Ok(outcome?),
+            None => Err("Python ends".into()),
+        }
+    }
+}
+
+impl OfPython {
+    fn call(&self, py: Python<'_>, arguments: &[ArrayRef], result: &DataType) -> PyResult<ArrayRef> {
+        let arguments: Vec<_> = arguments.iter().map(|of| PyArray::from_array_ref(Arc::clone(of))).collect();
+        let mut given = vec![PyDataType::new(result.clone()).into_pyarrow(py)?];
+        for argument in &arguments {
+            given.push(argument.to_pyarrow(py)?);
+        }
+        let values = self.function.bind(py).call1(PyTuple::new(py, given)?)?;
+        Ok(values.extract::<PyArray>()?.into_inner().0)
+    }
+}
+
+/// An exception that a function of Python's raised.
+#[derive(Debug)]
+pub(super) struct PythonError {
+    /// What it says, and where it was raised.
+    text: String,
+    pub(super) exception: Arc<PyErr>,
+}
+
+impl PythonError {
+    fn new(py: Python<'_>, exception: PyErr) -> Self {
+        let trace = exception.traceback(py).and_then(|trace| trace.format().ok());
+        let text = match trace {
+            Some(trace) => format!("{exception}\n\n{}", trace.trim_end()),
+            None => exception.to_string(),
+        };
+        Self { text, exception: Arc::new(exception) }
+    }
+}
+
+impl fmt::Display for PythonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for PythonError {}
+
+/// Calls under way.
+struct Calls {
+    count: usize,
+    has_ended: bool,
+}
+
+static CALLS: Mutex<Calls> = Mutex::new(Calls { count: 0, has_ended: false });
+static FINISHED: Condvar = Condvar::new();
+
+fn calls() -> MutexGuard<'static, Calls> {
+    CALLS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A call under way.
+struct Call;
+
+impl Call {
+    /// None once the interpreter ends.
+    fn begin() -> Option<Self> {
+        let mut calls = calls();
+        if calls.has_ended {
+            return None;
+        }
+        calls.count += 1;
+        Some(Self)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        calls().count -= 1;
+        FINISHED.notify_all();
+    }
+}
+
+/// The interpreter ends: no call begins any more, and those under way are waited for.
+#[pyfunction]
+pub(super) fn end_calls(py: Python<'_>) {
+    py.detach(|| {
+        let until = Instant::now() + PATIENCE;
+        let mut calls = calls();
+        calls.has_ended = true;
+        while calls.count > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            calls = FINISHED.wait_timeout(calls, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    });
+}
+
+/// Adds the class, and has the interpreter say when it ends.
+pub(super) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Udf>()?;
+    let end = wrap_pyfunction!(end_calls, module)?;
+    module.py().import("atexit")?.call_method1("register", (end,))?;
+    Ok(())
+}
