@@ -206,6 +206,7 @@ impl Source for Merge {
             all.read += status.read;
             all.bytes += status.bytes;
             all.points += status.points;
+            all.spilled += status.spilled;
             all.newest = all.newest.max(status.newest);
             all.cursor = all.cursor.or(status.cursor);
             all.progress = all.progress.or(status.progress);

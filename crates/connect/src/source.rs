@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use skytide_runtime::Epoch;
 
+use crate::files::FileError;
+
 /// A source of epochs for one plan's scans.
 pub trait Source {
     /// The next epoch. All its points come after those of the epochs before it.
@@ -41,6 +43,8 @@ pub struct Status {
     pub points: u64,
     /// What was not handed on, or not as it came, by reason: `late`, `undecodable`, `filtered`, …
     pub dropped: BTreeMap<&'static str, u64>,
+    /// Bytes kept in files while rows were sorted that did not fit into memory.
+    pub spilled: u64,
     /// The newest event time, in UTC nanoseconds.
     pub newest: Option<i64>,
     /// The cursor to go on from after a restart.
@@ -68,6 +72,9 @@ pub enum SourceError {
     /// The recording cannot be read.
     #[error(transparent)]
     Recording(#[from] skytide_firehose::recording::RecordingError),
+    /// A file cannot be read, or holds what its format does not allow.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The plan asks for what this source does not have.
     #[error("{0}")]
     Unfit(String),
