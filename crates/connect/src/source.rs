@@ -72,6 +72,14 @@ pub enum SourceError {
     /// The recording cannot be read.
     #[error(transparent)]
     Recording(#[from] skytide_firehose::recording::RecordingError),
+    /// A recording ends before the frame it was to begin at.
+    #[error("{location}: no frame is numbered {seq} or above")]
+    NoFrame {
+        /// The recording.
+        location: String,
+        /// The number.
+        seq: u64,
+    },
     /// A file cannot be read, or holds what its format does not allow.
     #[error(transparent)]
     File(#[from] FileError),

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, new_null_array};
-use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
-use arrow_schema::{ArrowError, DataType, Field};
+use arrow_array::types::{Int64Type, TimestampNanosecondType, UInt64Type};
+use arrow_array::{Array, ArrayRef, make_array, new_null_array};
+use arrow_cast::{CastOptions, can_cast_types, cast, cast_with_options};
+use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
 use skytide_timestream::types;
+
+use super::times;
 
 /// A field as the engine has it: text and bytes in one form each, all of it nullable.
 pub(crate) fn plain(field: &Field) -> Field {
@@ -33,12 +35,24 @@ pub(crate) fn fitted(values: &ArrayRef, to: &DataType) -> Result<(ArrayRef, u64)
         return Ok((Arc::clone(values), 0));
     }
     let before = values.logical_null_count();
+    if let (true, DataType::Timestamp(unit, _)) = (types::is_text(values.data_type()), to) {
+        let moments = cast(&moments(values)?, &DataType::Timestamp(*unit, None))?;
+        let lost = moments.null_count().saturating_sub(before);
+        let zoned = moments.to_data().into_builder().data_type(to.clone()).build()?;
+        return Ok((make_array(zoned), lost as u64));
+    }
     if !can_cast_types(values.data_type(), to) {
         return Ok((new_null_array(to, values.len()), (values.len() - before) as u64));
     }
     let fitted = cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() })?;
     let lost = fitted.logical_null_count().saturating_sub(before);
     Ok((fitted, lost as u64))
+}
+
+/// The moments that texts tell, as they are read in a query: nanoseconds without a zone.
+fn moments(texts: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let nanos = times::nanos(texts, TimeUnit::Nanosecond)?;
+    Ok(Arc::new(nanos.reinterpret_cast::<TimestampNanosecondType>()))
 }
 
 /// Numbers that order as the values do; null first.

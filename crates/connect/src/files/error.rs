@@ -67,6 +67,9 @@ pub enum FileError {
         /// Its type in the files before.
         expected: String,
     },
+    /// No file has a name that fits.
+    #[error("{}: no file has such a name", .0.display())]
+    NoneFits(PathBuf),
     /// There are no files.
     #[error("no file to read")]
     None,

@@ -12,6 +12,7 @@ mod ipc;
 mod json;
 mod order;
 mod parquet;
+mod pattern;
 mod projection;
 mod set;
 mod shape;
@@ -21,6 +22,7 @@ mod unit;
 
 pub use error::FileError;
 pub use format::Format;
+pub use pattern::matching;
 pub use set::{Definition, Files};
 pub use source::FileSource;
 

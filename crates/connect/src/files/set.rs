@@ -148,6 +148,14 @@ impl Files {
         Ok(Self { definition, parts, fields: fields.into() })
     }
 
+    /// The columns of a file, in the engine's types.
+    ///
+    /// # Errors
+    /// It cannot be read or is damaged.
+    pub fn columns(path: &Path) -> Result<Fields, FileError> {
+        Ok(plain_fields(Part::open(path, Format::of_file(path)?)?.fields()))
+    }
+
     /// What they are read as.
     #[must_use]
     pub fn definition(&self) -> &Definition {
