@@ -21,6 +21,16 @@ pub trait Source {
     fn status(&self) -> Status;
 }
 
+impl<S: Source + ?Sized> Source for &mut S {
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        (**self).next(wait)
+    }
+
+    fn status(&self) -> Status {
+        (**self).status()
+    }
+}
+
 /// What [`Source::next`] found.
 #[derive(Debug)]
 pub enum Next {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow_schema::{Field, Fields, TimeUnit};
 use skytide_timestream::catalog::StreamDef;
@@ -43,6 +43,8 @@ pub struct Definition {
     pub memory: usize,
     /// The folder for those.
     pub spill: PathBuf,
+    /// The columns, where there may be no file yet; those of the files unless given.
+    pub fields: Option<Fields>,
 }
 
 impl Definition {
@@ -64,19 +66,24 @@ impl Definition {
             grouping: None,
             unit: TimeUnit::Nanosecond,
             memory: MEMORY,
+            fields: None,
         }
     }
 }
 
-/// Files of one stream, opened: their columns are known.
+/// Files of one stream, opened: their columns are known. More files may be added; queries that run do not see them.
 pub struct Files {
     definition: Definition,
-    parts: Vec<Part>,
+    parts: RwLock<Parts>,
     fields: Fields,
 }
 
+/// The files there are at one time.
+#[derive(Clone, Default)]
+pub(super) struct Parts(Arc<Vec<(PathBuf, Arc<Part>)>>);
+
 /// A file by its format.
-enum Part {
+pub(super) enum Part {
     Parquet(ParquetFile),
     Ipc(IpcFile),
     Csv(CsvFile),
@@ -117,35 +124,33 @@ impl Files {
     /// A file cannot be read or is damaged, a column that is named is not in it or cannot be what it is to be, or two files
     /// disagree about a column.
     pub fn open(definition: Definition) -> Result<Self, FileError> {
-        let Definition { paths, format, time, key, subsort, .. } = &definition;
-        let mut parts = Vec::with_capacity(paths.len());
-        let mut fields: Vec<Arc<Field>> = Vec::new();
-        for path in paths {
-            let part = Part::open(path, format.map_or_else(|| Format::of_file(path), Ok)?)?;
-            let own = plain_fields(part.fields());
-            Roles::of(&own, time, key, subsort.as_deref())
-                .map_err(|source| FileError::Column { path: path.clone(), source })?;
-            for field in &own {
-                match fields.iter_mut().find(|known| known.name() == field.name()) {
-                    None => fields.push(Arc::clone(field)),
-                    Some(known) => {
-                        let both = types::common(known.data_type(), field.data_type());
-                        let both = both.ok_or_else(|| FileError::Differs {
-                            path: path.clone(),
-                            column: field.name().clone(),
-                            found: types::name(field.data_type()),
-                            expected: types::name(known.data_type()),
-                        })?;
-                        *known = Arc::new(Field::clone(known).with_data_type(both));
-                    }
-                }
-            }
-            parts.push(part);
+        let given = definition.fields.as_ref().map(plain_fields);
+        let mut fields: Vec<Arc<Field>> = given.iter().flatten().cloned().collect();
+        let mut parts = Vec::with_capacity(definition.paths.len());
+        for path in &definition.paths {
+            let (part, own) = definition.part(path)?;
+            join(&mut fields, &own, path)?;
+            parts.push((path.clone(), part));
         }
-        if parts.is_empty() {
+        if parts.is_empty() && given.is_none() {
             return Err(FileError::None);
         }
-        Ok(Self { definition, parts, fields: fields.into() })
+        let fields = given.unwrap_or_else(|| fields.into());
+        // Of files each was looked at; a schema alone was not.
+        definition.roles(&fields, definition.paths.first().map_or(Path::new("schema"), PathBuf::as_path))?;
+        Ok(Self { definition, parts: RwLock::new(Parts(Arc::new(parts))), fields })
+    }
+
+    /// Adds a file, for queries that start later. Columns that the files before did not have are left out.
+    ///
+    /// # Errors
+    /// As of [`Self::open`].
+    pub fn add(&self, path: &Path) -> Result<(), FileError> {
+        let (part, own) = self.definition.part(path)?;
+        join(&mut self.fields.iter().cloned().collect(), &own, path)?;
+        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut parts.0).push((path.to_owned(), part));
+        Ok(())
     }
 
     /// The columns of a file, in the engine's types.
@@ -181,26 +186,66 @@ impl Files {
         FileSource::new(Arc::clone(self), scans)
     }
 
-    /// The pieces that are read by themselves, in order.
-    pub(super) fn units(&self) -> Vec<Unit> {
-        let Definition { time, unit, paths, .. } = &self.definition;
+    /// The files there are.
+    pub(super) fn parts(&self) -> Parts {
+        self.parts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Definition {
+    /// Opens a file, and gives its columns in the engine's types.
+    fn part(&self, path: &Path) -> Result<(Arc<Part>, Fields), FileError> {
+        let part = Part::open(path, self.format.map_or_else(|| Format::of_file(path), Ok)?)?;
+        let own = plain_fields(part.fields());
+        self.roles(&own, path)?;
+        Ok((Arc::new(part), own))
+    }
+
+    /// Whether the columns that it names are there and can be what they are to be.
+    fn roles(&self, fields: &Fields, path: &Path) -> Result<(), FileError> {
+        Roles::of(fields, &self.time, &self.key, self.subsort.as_deref())
+            .map(drop)
+            .map_err(|source| FileError::Column { path: path.to_owned(), source })
+    }
+}
+
+/// Adds a file's columns to those of the files before; one that both have gets the type that holds the values of both.
+fn join(fields: &mut Vec<Arc<Field>>, own: &Fields, path: &Path) -> Result<(), FileError> {
+    for field in own {
+        let Some(known) = fields.iter_mut().find(|known| known.name() == field.name()) else {
+            fields.push(Arc::clone(field));
+            continue;
+        };
+        let both = types::common(known.data_type(), field.data_type()).ok_or_else(|| FileError::Differs {
+            path: path.to_owned(),
+            column: field.name().clone(),
+            found: types::name(field.data_type()),
+            expected: types::name(known.data_type()),
+        })?;
+        *known = Arc::new(Field::clone(known).with_data_type(both));
+    }
+    Ok(())
+}
+
+impl Parts {
+    /// The pieces that are read by themselves, in order. Times are in the column `time`, numbers there in `unit`.
+    pub(super) fn units(&self, time: &str, unit: TimeUnit) -> Vec<Unit> {
         let mut units = Vec::new();
-        for (file, (part, path)) in self.parts.iter().zip(paths).enumerate() {
-            match part {
-                Part::Parquet(part) => units.extend(part.units(file, time, *unit)),
-                _ => {
+        for (file, (path, part)) in self.0.iter().enumerate() {
+            match &**part {
+                Part::Parquet(part) => units.extend(part.units(file, time, unit)),
+                Part::Ipc(_) | Part::Csv(_) | Part::Json(_) => {
                     let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
                     units.push(Unit { file, at: 0, range: Range::Unknown, bytes });
                 }
             }
         }
-        // The one piece that there is overlaps none.
         units
     }
 
     /// Whether the times of a unit can be read by themselves, at little cost.
     pub(super) fn has_columns(&self, unit: &Unit) -> bool {
-        match self.parts[unit.file] {
+        match *self.0[unit.file].1 {
             Part::Parquet(_) | Part::Ipc(_) => true,
             Part::Csv(_) | Part::Json(_) => false,
         }
@@ -208,7 +253,7 @@ impl Files {
 
     /// Reads what is wanted of a unit, at most so many rows at once.
     pub(super) fn read(&self, unit: &Unit, wanted: &Projection, rows: usize) -> Result<Batches, FileError> {
-        match &self.parts[unit.file] {
+        match &*self.0[unit.file].1 {
             Part::Parquet(file) => file.read(unit.at, wanted, rows),
             Part::Ipc(file) => file.read(wanted),
             Part::Csv(file) => file.read(wanted, rows),
@@ -218,10 +263,10 @@ impl Files {
 
     /// Which file a unit is of, and how its place in it is told.
     pub(super) fn place(&self, unit: &Unit) -> (&Path, String) {
-        let place = match self.parts[unit.file] {
-            Part::Parquet(_) => super::parquet::place(unit.at),
-            _ => String::new(),
-        };
-        (&self.definition.paths[unit.file], place)
+        let (path, part) = &self.0[unit.file];
+        match **part {
+            Part::Parquet(_) => (path, super::parquet::place(unit.at)),
+            Part::Ipc(_) | Part::Csv(_) | Part::Json(_) => (path, String::new()),
+        }
     }
 }

@@ -15,7 +15,7 @@ use skytide_timestream::plan::Scan;
 
 use super::order::{Segment, segments};
 use super::projection::Projection;
-use super::set::{Definition, Files};
+use super::set::{Definition, Files, Parts};
 use super::shape::{Shape, Times, first_number};
 use super::sort::{ROWS, Sorted, Sorter};
 use super::unit::{Batches, Unit};
@@ -29,6 +29,7 @@ use crate::source::{Next, Progress, Source, SourceError, Status};
 /// epoch is its newest time: nothing is late.
 pub struct FileSource {
     files: Arc<Files>,
+    parts: Parts,
     scans: Vec<Scan>,
     shape: Shape,
     /// Place of the key among the wanted columns.
@@ -103,11 +104,11 @@ impl Reading {
         self.units.front().copied().unwrap_or(0)
     }
 
-    fn next(&mut self, files: &Files, units: &[Unit]) -> Result<Piece, FileError> {
+    fn next(&mut self, parts: &Parts, units: &[Unit]) -> Result<Piece, FileError> {
         let Some(number) = self.units.front().copied() else { return Ok(Piece::End) };
         let open = match &mut self.open {
             Some(open) => open,
-            None => self.open.insert(files.read(&units[number], &self.wanted, ROWS)?),
+            None => self.open.insert(parts.read(&units[number], &self.wanted, ROWS)?),
         };
         match open.next().transpose()? {
             Some(read) => {
@@ -131,11 +132,12 @@ impl FileSource {
         let wanted = Projection::of(&scans, files.fields(), key);
         let key = wanted.fields.find(key).map(|(at, _)| at);
         let shape = Shape::new(wanted, files.fields(), time, subsort.as_deref(), *unit);
-        let units = files.units();
+        let parts = files.parts();
+        let units = parts.units(time, *unit);
         let segments = segments(&units, subsort.is_some()).into();
         let total = units.iter().map(|unit| unit.bytes).sum();
         let status = Status { progress: Some(Progress { done: 0, total }), ..Status::default() };
-        Self { files, scans, shape, key, units, segments, first: 0, state: State::Between, last: None, status }
+        Self { files, parts, scans, shape, key, units, segments, first: 0, state: State::Between, last: None, status }
     }
 
     /// Does a piece of the work; gives rows if that made some. False when everything is done.
@@ -165,7 +167,7 @@ impl FileSource {
     fn begin(&self, segment: Segment) -> State {
         let memory = self.files.definition().memory;
         let bytes: u64 = segment.iter().map(|unit| self.units[*unit].bytes).sum();
-        let is_cheap = segment.iter().all(|unit| self.files.has_columns(&self.units[*unit]));
+        let is_cheap = segment.iter().all(|unit| self.parts.has_columns(&self.units[*unit]));
         // As columns, text takes about as much as it does in the file.
         if !is_cheap && bytes < memory as u64 / 4 {
             return self.begin_sorting(&segment);
@@ -183,7 +185,7 @@ impl FileSource {
     /// Reads times on, and decides when they are read or found out of order.
     fn look(&mut self, mut look: Look) -> Result<(), FileError> {
         let unit = look.reading.unit();
-        match look.reading.next(&self.files, &self.units)? {
+        match look.reading.next(&self.parts, &self.units)? {
             Piece::Batch(read, row) => {
                 let times = self.shape.times(&read.batch, first_number(unit) + row as u64);
                 let times = times.map_err(|error| self.damaged(unit, &error))?;
@@ -229,7 +231,7 @@ impl FileSource {
     /// The next rows of a segment that stands in order.
     fn stream(&mut self, mut streaming: Streaming) -> Result<Option<Chunk>, FileError> {
         let unit = streaming.reading.unit();
-        let piece = streaming.reading.next(&self.files, &self.units)?;
+        let piece = streaming.reading.next(&self.parts, &self.units)?;
         let made = match piece {
             Piece::End => return Ok(None),
             Piece::Unit(unit, rows) => {
@@ -275,7 +277,7 @@ impl FileSource {
             return Ok(false);
         }
         let unit = sorting.reading.unit();
-        match sorting.reading.next(&self.files, &self.units)? {
+        match sorting.reading.next(&self.parts, &self.units)? {
             Piece::Batch(read, row) => {
                 let times = self.shape.times(&read.batch, first_number(unit) + row as u64);
                 let times = times.map_err(|error| self.damaged(unit, &error))?;
@@ -326,12 +328,12 @@ impl FileSource {
     }
 
     fn damaged(&self, unit: usize, error: &ArrowError) -> FileError {
-        let (path, place) = self.files.place(&self.units[unit]);
+        let (path, place) = self.parts.place(&self.units[unit]);
         FileError::damaged(path, place, error)
     }
 
     fn disorder(&self, unit: usize) -> FileError {
-        let (path, place) = self.files.place(&self.units[unit]);
+        let (path, place) = self.parts.place(&self.units[unit]);
         FileError::Disorder { path: path.to_owned(), place }
     }
 

@@ -261,6 +261,8 @@ pub(crate) enum Bench {
     Decode(BenchInput),
     /// Frames to the answer, from memory
     Query(BenchInput),
+    /// Files of rows to the engine's rows; beside it the parquet crate's own decoding of the same columns
+    Read(ReadInput),
     /// Frames to the answer, over a loopback WebSocket; beside it a raw TCP read of the same bytes, and latencies
     Wire(WireInput),
 }
@@ -281,6 +283,17 @@ pub(crate) struct BenchInput {
     /// Every point, or one row a key
     #[arg(long, value_enum, default_value_t = ResultsArg::Snapshot)]
     pub(crate) results: ResultsArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadInput {
+    /// What is asked, which tells the columns that are read
+    pub(crate) query: String,
+    #[command(flatten)]
+    pub(crate) sources: SourcesArgs,
+    /// Runs, of which the median is quoted
+    #[arg(long, default_value_t = 5)]
+    pub(crate) runs: usize,
 }
 
 #[derive(Debug, Args)]
