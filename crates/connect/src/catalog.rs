@@ -14,7 +14,7 @@ use crate::source::SourceError;
 
 /// The streams of one firehose (SEMANTICS 8.2): `posts`, `likes.deletes()`, `records("com.example.thing")`, `accounts`, …; and
 /// `labels`, which is another source.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct FirehoseCatalog {
     /// Record types of lexicons that the user gave, by NSID; they go before the built-in ones.
     own: BTreeMap<String, RecordType>,

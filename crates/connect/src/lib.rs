@@ -5,6 +5,8 @@
 //! here touches a terminal, the environment or a home folder: that is the program's.
 
 pub mod catalog;
+mod columns;
+pub mod files;
 pub mod firehose;
 pub mod frames;
 pub mod merge;

@@ -12,7 +12,7 @@ use skytide_runtime::Epoch;
 use skytide_timestream::engine::{Mode, merge};
 use skytide_timestream::rows::Rows;
 
-use crate::source::{Next, Source, SourceError, Status};
+use crate::source::{Next, Progress, Source, SourceError, Status};
 use crate::tables::Bell;
 
 /// Points held of a source that is ahead of the others before it is no longer asked.
@@ -206,9 +206,13 @@ impl Source for Merge {
             all.read += status.read;
             all.bytes += status.bytes;
             all.points += status.points;
+            all.spilled += status.spilled;
             all.newest = all.newest.max(status.newest);
             all.cursor = all.cursor.or(status.cursor);
-            all.progress = all.progress.or(status.progress);
+            all.progress = match (all.progress, status.progress) {
+                (Some(a), Some(b)) => Some(Progress { done: a.done + b.done, total: a.total + b.total }),
+                (a, b) => a.or(b),
+            };
             for (reason, count) in status.dropped {
                 *all.dropped.entry(reason).or_default() += count;
             }

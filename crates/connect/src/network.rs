@@ -20,13 +20,60 @@ const MOST_COLLECTIONS: usize = 100;
 /// So often is an address tried that has never answered. One that has is sought for ever.
 const FIRST_ATTEMPTS: u32 = 3;
 
-/// A firehose, labeler or Jetstream by its address, or a recording's path.
-#[derive(Debug)]
-pub struct Network {
+/// Where frames come from, and how they are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Connection {
     /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording.
     pub location: String,
     /// Where to begin.
     pub cursor: Cursor,
+    /// Whether each repository's commits are to follow each other; a broken chain is a possible gap.
+    pub chains: bool,
+    /// The zstd dictionary that a Jetstream is to compress its events with.
+    pub dictionary: Option<Vec<u8>>,
+    /// It ends after so many frames.
+    pub limit: Option<u64>,
+}
+
+impl Connection {
+    /// Whether it is an address, which has no end, and not a file.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.location.contains("://")
+    }
+
+    /// Opens the file, or makes ready to dial.
+    ///
+    /// # Errors
+    /// The file cannot be read or has no frame from the cursor on, or the address is none.
+    pub fn frames(&self, wish: &Wish) -> Result<Frames, SourceError> {
+        if !self.is_live() {
+            return self.recording();
+        }
+        let (service, mut builder) = wish.subscribe(&self.location);
+        if let Some(dictionary) = self.dictionary.as_ref().filter(|_| service == Service::Jetstream) {
+            builder = builder.dictionary(dictionary.clone());
+        }
+        let subscription = builder.cursor(self.cursor).check_chains(self.chains).blocking()?;
+        Ok(Frames::socket(subscription).until(self.limit))
+    }
+
+    fn recording(&self) -> Result<Frames, SourceError> {
+        let mut recording = Recording::open(Path::new(&self.location))?;
+        if let Cursor::Seq(seq) = self.cursor
+            && !recording.seek_seq(seq)?
+        {
+            return Err(SourceError::NoFrame { location: self.location.clone(), seq });
+        }
+        Ok(Frames::recording(recording).until(self.limit))
+    }
+}
+
+/// A firehose, labeler or Jetstream, or a recording of one, as a source of queries.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Where it is.
+    pub connection: Connection,
     /// The collections to ask a server for that sends a choice; those that a query reads where there are none.
     pub collections: Vec<String>,
     /// What the time of a point is.
@@ -38,45 +85,27 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether it is an address, which has no end, and not a file.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        self.location.contains("://")
-    }
-
     /// Opens it for what a plan reads, all of which is its own.
     ///
     /// # Errors
     /// The file cannot be read, the address is none, or the plan reads what one connection does not carry.
     pub fn open(&self, plan: &Plan, mode: Mode) -> Result<Box<dyn Source + Send>, SourceError> {
-        let frames = if self.is_live() { self.socket(plan)? } else { self.recording()? };
+        let service = match self.catalog.feed(plan)? {
+            Feed::Repos => Service::Repos,
+            Feed::Labels => Service::Labels,
+        };
+        let collections = match self.collections.as_slice() {
+            [] => self.catalog.wanted_collections(plan).unwrap_or_default(),
+            chosen => chosen.to_vec(),
+        };
+        let wish = Wish { service: Some(service), collections, dids: Vec::new() };
+        let frames = self.connection.frames(&wish)?;
         let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?;
         Ok(match self.clock {
             // The one that the source makes rise, and the one that does.
             Clock::FrameTime | Clock::Arrival => Box::new(source),
             _ => Box::new(Reorder::new(source, mode, self.lateness)),
         })
-    }
-
-    fn recording(&self) -> Result<Frames, SourceError> {
-        let mut recording = Recording::open(Path::new(&self.location))?;
-        if let Cursor::Seq(seq) = self.cursor {
-            recording.seek_seq(seq)?;
-        }
-        Ok(Frames::recording(recording))
-    }
-
-    fn socket(&self, plan: &Plan) -> Result<Frames, SourceError> {
-        let collections = match self.collections.as_slice() {
-            [] => self.catalog.wanted_collections(plan).unwrap_or_default(),
-            chosen => chosen.to_vec(),
-        };
-        let service = match self.catalog.feed(plan)? {
-            Feed::Repos => Service::Repos,
-            Feed::Labels => Service::Labels,
-        };
-        let wish = Wish { service: Some(service), collections, dids: Vec::new() };
-        Ok(Frames::socket(wish.subscribe(&self.location).1.cursor(self.cursor).blocking()?))
     }
 }
 

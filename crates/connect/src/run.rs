@@ -1,6 +1,7 @@
 //! Moves epochs from a source through a job to a sink, until the source ends, enough rows are out, time is up, or someone
 //! says stop.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -124,78 +125,205 @@ pub fn run(
     options: &RunOptions,
     mut watch: impl FnMut(&Status, usize),
 ) -> Result<Outcome, RunError> {
-    let jobs = Options { workers: options.workers, mode: options.mode, epochs_in_flight: EPOCHS_IN_FLIGHT };
-    let mut job = Job::start(plan, jobs, None)?;
-    let mut delivery = Delivery { sink, rows: 0, limit: options.limit };
-    let ends = options.duration.map(|duration| Instant::now() + duration);
-    let read = loop {
-        if delivery.is_full() {
-            break Ok(End::Limit);
-        }
-        if options.stop.is_stopped() {
-            break Ok(End::Stopped);
-        }
-        if ends.is_some_and(|end| Instant::now() >= end) {
-            break Ok(End::Duration);
-        }
-        // Look first: rows still on their way through the workers are not kept waiting for the next message.
-        let mut next = source.next(Duration::ZERO);
-        if matches!(next, Ok(Next::Idle)) {
-            match delivery.put(job.settle()?) {
-                Ok(()) => next = source.next(WAIT),
-                Err(error) if error.is_closed_pipe() => break Ok(End::Closed),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        match next {
-            Ok(Next::Epoch(epoch)) => job.push(epoch)?,
-            Ok(Next::Idle) => {}
-            Ok(Next::End) => break Ok(End::Source),
-            Err(error) => break Err(error),
-        }
-        match delivery.put(job.ready()?) {
-            Ok(()) => watch(&source.status(), delivery.rows),
-            Err(error) if error.is_closed_pipe() => break Ok(End::Closed),
-            Err(error) => return Err(error.into()),
+    let mut running = Running::start(plan, source, options)?;
+    let put = |sink: &mut dyn Sink, batches: Vec<RecordBatch>| {
+        match batches.iter().try_for_each(|batch| sink.write(batch)) {
+            Err(error) if error.is_closed_pipe() => Ok(false),
+            written => written.map(|()| true),
         }
     };
+    let mut is_open = true;
+    while let Some(batches) = running.turn()? {
+        if !put(sink, batches)? {
+            is_open = false;
+            break;
+        }
+        watch(&running.source.status(), running.given.rows);
+    }
     // Whatever ended it, what was read is answered.
-    let (rest, job) = job.finish()?;
-    let mut end = read.as_ref().copied().unwrap_or(End::Stopped);
-    if end != End::Closed {
-        match delivery.put(rest).and_then(|()| delivery.sink.finish()) {
-            Ok(()) => {}
-            Err(error) if error.is_closed_pipe() => end = End::Closed,
-            Err(error) => return Err(error.into()),
+    let (rest, mut outcome, failed) = running.finish()?;
+    if is_open {
+        is_open = put(sink, rest)?;
+    }
+    if is_open {
+        match sink.finish() {
+            Err(error) if error.is_closed_pipe() => is_open = false,
+            finished => finished?,
         }
     }
-    let status = source.status();
-    watch(&status, delivery.rows);
-    read?;
-    Ok(Outcome { end, source: status, job, rows: delivery.rows })
+    if !is_open {
+        outcome.end = End::Closed;
+    }
+    watch(&outcome.source, outcome.rows);
+    failed.map_or(Ok(outcome), |error| Err(error.into()))
 }
 
-/// Hands rows to the sink, no more than were asked for.
-struct Delivery<'a> {
-    sink: &'a mut dyn Sink,
+/// A run whose rows are asked for: the batches of an answer, in order, computed as they are taken.
+///
+/// It ends where [`run`] does. An error of the source comes after the rows of what was read before it, and is the last item.
+pub struct Answers<S: Source> {
+    running: Option<Running<S>>,
+    ready: VecDeque<RecordBatch>,
+    failed: Option<RunError>,
+    outcome: Option<Outcome>,
+}
+
+impl<S: Source> Answers<S> {
+    /// Starts a plan over a source.
+    ///
+    /// # Errors
+    /// The job cannot be started.
+    pub fn start(plan: Arc<Plan>, source: S, options: &RunOptions) -> Result<Self, RunError> {
+        let running = Some(Running::start(plan, source, options)?);
+        Ok(Self { running, ready: VecDeque::new(), failed: None, outcome: None })
+    }
+
+    /// How it ended; none while it runs, or where it failed.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    fn advance(&mut self) -> Result<(), RunError> {
+        let Some(running) = &mut self.running else { return Ok(()) };
+        match running.turn() {
+            Ok(Some(batches)) => self.ready.extend(batches),
+            Ok(None) => {
+                if let Some(running) = self.running.take() {
+                    let (rest, outcome, failed) = running.finish()?;
+                    self.ready.extend(rest);
+                    match failed {
+                        Some(error) => self.failed = Some(error.into()),
+                        None => self.outcome = Some(outcome),
+                    }
+                }
+            }
+            Err(error) => {
+                self.running = None;
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S: Source> Iterator for Answers<S> {
+    type Item = Result<RecordBatch, RunError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Some(Ok(batch));
+            }
+            if self.running.is_none() {
+                return self.failed.take().map(Err);
+            }
+            if let Err(error) = self.advance() {
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+/// A job and the source that it is fed from.
+struct Running<S> {
+    job: Job,
+    source: S,
+    options: RunOptions,
+    ends: Option<Instant>,
+    given: Given,
+    /// Why nothing more is read.
+    end: Option<Result<End, SourceError>>,
+}
+
+impl<S: Source> Running<S> {
+    fn start(plan: Arc<Plan>, source: S, options: &RunOptions) -> Result<Self, JobError> {
+        let jobs =
+            Options { workers: options.workers, mode: options.mode, epochs_in_flight: EPOCHS_IN_FLIGHT };
+        Ok(Self {
+            job: Job::start(plan, jobs, None)?,
+            source,
+            ends: options.duration.map(|duration| Instant::now() + duration),
+            options: options.clone(),
+            given: Given { rows: 0, limit: options.limit },
+            end: None,
+        })
+    }
+
+    /// Reads on, and gives the rows that are complete; none when nothing more is read.
+    fn turn(&mut self) -> Result<Option<Vec<RecordBatch>>, JobError> {
+        if self.end.is_none() {
+            self.end = self.asked_to_end().map(Ok);
+        }
+        if self.end.is_some() {
+            return Ok(None);
+        }
+        // Look first: rows still on their way through the workers are not kept waiting for the next message.
+        let mut next = self.source.next(Duration::ZERO);
+        if matches!(next, Ok(Next::Idle)) {
+            let settled = self.job.settle()?;
+            if !settled.is_empty() {
+                return Ok(Some(self.given.cut(settled)));
+            }
+            next = self.source.next(WAIT);
+        }
+        match next {
+            Ok(Next::Epoch(epoch)) => self.job.push(epoch)?,
+            Ok(Next::Idle) => {}
+            Ok(Next::End) => self.end = Some(Ok(End::Source)),
+            Err(error) => self.end = Some(Err(error)),
+        }
+        let ready = self.job.ready()?;
+        Ok(Some(self.given.cut(ready)))
+    }
+
+    fn asked_to_end(&self) -> Option<End> {
+        if self.given.is_all() {
+            Some(End::Limit)
+        } else if self.options.stop.is_stopped() {
+            Some(End::Stopped)
+        } else if self.ends.is_some_and(|end| Instant::now() >= end) {
+            Some(End::Duration)
+        } else {
+            None
+        }
+    }
+
+    /// The rest of the answer to what was read, what has been done, and what the source failed with.
+    fn finish(mut self) -> Result<(Vec<RecordBatch>, Outcome, Option<SourceError>), JobError> {
+        let end = self.end.take().unwrap_or(Ok(End::Stopped));
+        let Self { job, source, mut given, .. } = self;
+        let (rest, job) = job.finish()?;
+        let rest = given.cut(rest);
+        let (end, failed) = match end {
+            Ok(end) => (end, None),
+            Err(error) => (End::Stopped, Some(error)),
+        };
+        Ok((rest, Outcome { end, source: source.status(), job, rows: given.rows }, failed))
+    }
+}
+
+/// Rows given out, no more than were asked for.
+struct Given {
     rows: usize,
     limit: Option<usize>,
 }
 
-impl Delivery<'_> {
-    fn is_full(&self) -> bool {
+impl Given {
+    fn is_all(&self) -> bool {
         self.limit.is_some_and(|limit| self.rows >= limit)
     }
 
-    fn put(&mut self, batches: Vec<RecordBatch>) -> Result<(), SinkError> {
+    fn cut(&mut self, batches: Vec<RecordBatch>) -> Vec<RecordBatch> {
+        let mut kept = Vec::with_capacity(batches.len());
         for batch in batches {
             let left = self.limit.map_or(usize::MAX, |limit| limit.saturating_sub(self.rows));
             let batch = if batch.num_rows() > left { batch.slice(0, left) } else { batch };
             if batch.num_rows() > 0 {
-                self.sink.write(&batch)?;
                 self.rows += batch.num_rows();
+                kept.push(batch);
             }
         }
-        Ok(())
+        kept
     }
 }

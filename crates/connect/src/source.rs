@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use skytide_runtime::Epoch;
 
+use crate::files::FileError;
+
 /// A source of epochs for one plan's scans.
 pub trait Source {
     /// The next epoch. All its points come after those of the epochs before it.
@@ -17,6 +19,16 @@ pub trait Source {
 
     /// What it has done so far.
     fn status(&self) -> Status;
+}
+
+impl<S: Source + ?Sized> Source for &mut S {
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        (**self).next(wait)
+    }
+
+    fn status(&self) -> Status {
+        (**self).status()
+    }
 }
 
 /// What [`Source::next`] found.
@@ -41,6 +53,8 @@ pub struct Status {
     pub points: u64,
     /// What was not handed on, or not as it came, by reason: `late`, `undecodable`, `filtered`, …
     pub dropped: BTreeMap<&'static str, u64>,
+    /// Bytes kept in files while rows were sorted that did not fit into memory.
+    pub spilled: u64,
     /// The newest event time, in UTC nanoseconds.
     pub newest: Option<i64>,
     /// The cursor to go on from after a restart.
@@ -68,6 +82,17 @@ pub enum SourceError {
     /// The recording cannot be read.
     #[error(transparent)]
     Recording(#[from] skytide_firehose::recording::RecordingError),
+    /// A recording ends before the frame it was to begin at.
+    #[error("{location}: no frame is numbered {seq} or above")]
+    NoFrame {
+        /// The recording.
+        location: String,
+        /// The number.
+        seq: u64,
+    },
+    /// A file cannot be read, or holds what its format does not allow.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The plan asks for what this source does not have.
     #[error("{0}")]
     Unfit(String),

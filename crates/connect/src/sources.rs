@@ -9,6 +9,7 @@ use skytide_timestream::catalog::{Catalog, StreamDef};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
+use crate::files::Files;
 use crate::merge::{Feed, Merge};
 use crate::network::Network;
 use crate::source::SourceError;
@@ -26,6 +27,8 @@ pub enum Offer {
         /// After so long a silence it is not waited for.
         idle: Option<Duration>,
     },
+    /// Files, by the name that their definition gives them.
+    Files(Arc<Files>),
     /// A firehose or a recording of one: all its streams by their own names.
     Network(Arc<Network>),
 }
@@ -45,6 +48,7 @@ impl Offer {
     pub fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Table { table, .. }, Self::Table { table: other, .. }) => table.is(other),
+            (Self::Files(files), Self::Files(other)) => Arc::ptr_eq(files, other),
             (Self::Network(network), Self::Network(other)) => Arc::ptr_eq(network, other),
             _ => false,
         }
@@ -54,6 +58,7 @@ impl Offer {
     fn has(&self, mention: &str) -> bool {
         match self {
             Self::Table { name, .. } => name == mention,
+            Self::Files(files) => files.definition().name == mention,
             Self::Network(network) => {
                 let argument = mention.strip_prefix("records(\"").and_then(|rest| rest.strip_suffix("\")"));
                 network.catalog.stream(mention).is_some() || argument.is_some()
@@ -96,7 +101,7 @@ impl Sources {
             Offer::Table { table, .. } => self.offers.iter().position(
                 |offer| matches!(offer, Offer::Table { table: other, .. } if other.origin().is(table.origin())),
             ),
-            Offer::Network(_) => None,
+            Offer::Files(_) | Offer::Network(_) => None,
         };
         u16::try_from(first.unwrap_or(at)).unwrap_or(u16::MAX - 2)
     }
@@ -105,6 +110,7 @@ impl Sources {
     fn offer_of(&self, stream: &StreamDef) -> Option<usize> {
         self.offers.iter().position(|offer| match offer {
             Offer::Table { name, .. } => *name == stream.name,
+            Offer::Files(files) => files.definition().name == stream.name,
             Offer::Network(network) => network.catalog.kind(stream).is_some(),
         })
     }
@@ -132,13 +138,14 @@ impl Sources {
             if scans.is_empty() {
                 continue;
             }
-            let part = scans.iter().map(|scan| plan.scans[*scan].clone()).collect();
+            let part: Vec<_> = scans.iter().map(|scan| plan.scans[*scan].clone()).collect();
             let feed = match offer {
                 Offer::Table { table, idle, .. } => {
                     is_strict |= mode == Mode::Live && table.definition().subsort.is_some();
                     let source = TableSource::new(table, part, mode, &bell, stalled)?;
                     Feed::new(Box::new(source), scans, *idle, true)
                 }
+                Offer::Files(files) => Feed::new(Box::new(files.source(part)), scans, None, false),
                 Offer::Network(network) => {
                     let part = Plan { scans: part, ..plan.clone() };
                     Feed::new(network.open(&part, mode)?, scans, None, false)
@@ -160,6 +167,9 @@ impl Catalog for Sources {
             Offer::Table { name: known, table, .. } => {
                 (known == name).then(|| Arc::new(table.stream(name, self.number(at))))
             }
+            Offer::Files(files) => {
+                (files.definition().name == name).then(|| Arc::new(files.stream(self.number(at))))
+            }
             Offer::Network(network) => Some(self.numbered(at, &*network.catalog.stream(name)?)),
         })
     }
@@ -175,7 +185,7 @@ impl Catalog for Sources {
                 Offer::Table { name: known, table, .. } if *known == name => {
                     return Ok(Arc::new(table.stream(&name, self.number(at))));
                 }
-                Offer::Table { .. } => {}
+                Offer::Table { .. } | Offer::Files(_) => {}
                 Offer::Network(network) => match network.catalog.stream_function(function, argument) {
                     Ok(stream) => return Ok(self.numbered(at, &stream)),
                     Err(message) => wrong = message,
@@ -191,16 +201,19 @@ impl Catalog for Sources {
             Offer::Table { name: known, table, .. } => {
                 (*known == name).then(|| Arc::new(table.stream(&name, self.number(at))))
             }
+            Offer::Files(_) => None,
             Offer::Network(network) => Some(self.numbered(at, &*network.catalog.stream_method(of, method)?)),
         })
     }
 
     fn grouping(&self, stream: &StreamDef) -> String {
-        let table = self.offers.iter().find_map(|offer| match offer {
-            Offer::Table { name, table, .. } if *name == stream.name => Some(table),
+        let given = self.offers.iter().find_map(|offer| match offer {
+            Offer::Table { name, table, .. } if *name == stream.name => table.definition().grouping.clone(),
+            Offer::Files(files) if files.definition().name == stream.name => {
+                files.definition().grouping.clone()
+            }
             _ => None,
         });
-        let given = table.and_then(|table| table.definition().grouping.clone());
         given.unwrap_or_else(|| stream.key.clone())
     }
 
@@ -210,6 +223,7 @@ impl Catalog for Sources {
             match offer {
                 Offer::Table { name, .. } if !name.contains('(') => names.push(name.clone()),
                 Offer::Table { .. } => {}
+                Offer::Files(files) => names.push(files.definition().name.clone()),
                 Offer::Network(network) => names.extend(network.catalog.names()),
             }
         }

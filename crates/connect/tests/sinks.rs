@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
-use skytide_connect::sink::{Arrow, Csv, Ndjson, Sink};
+use skytide_connect::sink::{Arrow, Callback, Csv, FileFormat, FileSink, Ndjson, Roll, Sink};
 
 fn batch() -> RecordBatch {
     let time = TimestampNanosecondArray::from(vec![0, 1_783_175_887_517_000_000]).with_timezone("UTC");
@@ -74,4 +74,128 @@ fn arrow_streams_read_back() {
         .collect::<Result<_, _>>()
         .unwrap();
     assert_eq!(read, [batch()]);
+}
+
+fn rows(from: i64, to: i64) -> RecordBatch {
+    let hour = 3_600_000_000_000;
+    let time = TimestampNanosecondArray::from_iter_values((from..to).map(|at| at * hour / 4)).with_timezone("UTC");
+    let key = StringArray::from_iter_values((from..to).map(|at| format!("key {at}")));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("_time", Arc::new(time)),
+        ("_key", Arc::new(key)),
+        ("result", Arc::new(Int64Array::from_iter_values(from..to))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+/// The rows of a file, and how many files are in its folder.
+fn read(path: &std::path::Path) -> Vec<RecordBatch> {
+    let file = std::fs::File::open(path).unwrap();
+    if path.extension().unwrap() == "arrow" {
+        return arrow_ipc::reader::FileReader::try_new(file, None).unwrap().collect::<Result<_, _>>().unwrap();
+    }
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    reader.build().unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = folder.read_dir().unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn files_have_their_names_when_they_are_whole() {
+    for format in [FileFormat::Parquet, FileFormat::Arrow] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows").with_extension(format.ending());
+        std::fs::write(&path, "what was there").unwrap();
+        let mut sink = FileSink::file(&path, format, &rows(0, 0).schema()).unwrap();
+        sink.write(&rows(0, 3)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"what was there");
+        drop(sink);
+        // Given up: as if it had never been.
+        assert_eq!(std::fs::read(&path).unwrap(), b"what was there");
+        assert_eq!(names(folder.path()).len(), 1);
+
+        let mut sink = FileSink::file(&path, format, &rows(0, 0).schema()).unwrap();
+        sink.write(&rows(0, 3)).unwrap();
+        sink.write(&rows(3, 5)).unwrap();
+        sink.finish().unwrap();
+        let read_back = arrow_select::concat::concat_batches(&rows(0, 0).schema(), &read(&path)).unwrap();
+        assert_eq!(read_back, rows(0, 5));
+        assert_eq!(names(folder.path()).len(), 1);
+        // Others may read it, as any file.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let other = folder.path().join("other");
+            std::fs::write(&other, "").unwrap();
+            let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode(&path), mode(&other));
+        }
+    }
+}
+
+#[test]
+fn a_file_without_rows_has_its_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    FileSink::file(&path, FileFormat::Parquet, &rows(0, 0).schema()).unwrap().finish().unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    assert_eq!(reader.schema().fields(), rows(0, 0).schema().fields());
+}
+
+#[test]
+fn folders_are_rolled_by_time_and_by_size() {
+    let hour = Roll { every: Some(3_600_000_000_000), bytes: None };
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("of hours");
+    let mut sink = FileSink::folder(&at, FileFormat::Parquet, &rows(0, 0).schema(), hour).unwrap();
+    sink.write(&rows(0, 6)).unwrap();
+    // The first hour is over, and its file there; the second one's is not.
+    assert_eq!(names(&at).iter().filter(|name| !name.starts_with('.')).count(), 1);
+    sink.write(&rows(6, 10)).unwrap();
+    sink.finish().unwrap();
+    let parts = ["part-00000000.parquet", "part-00000001.parquet", "part-00000002.parquet"];
+    assert_eq!(names(&at), parts);
+    let read: Vec<usize> =
+        parts.iter().map(|name| read(&at.join(name)).iter().map(RecordBatch::num_rows).sum()).collect();
+    assert_eq!(read, [4, 4, 2]);
+
+    // Another run goes on after what is there.
+    let small = Roll { every: None, bytes: Some(1) };
+    let mut sink = FileSink::folder(&at, FileFormat::Parquet, &rows(0, 0).schema(), small).unwrap();
+    sink.write(&rows(0, 1)).unwrap();
+    sink.write(&rows(1, 2)).unwrap();
+    sink.finish().unwrap();
+    assert_eq!(names(&at)[3..], ["part-00000003.parquet", "part-00000004.parquet"]);
+    // Without rows there is nothing.
+    FileSink::folder(&at, FileFormat::Arrow, &rows(0, 0).schema(), small).unwrap().finish().unwrap();
+    assert_eq!(names(&at).len(), 5);
+}
+
+#[test]
+fn what_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path().to_owned(), folder.path().join("no/such.parquet"), "/".into()] {
+        let error = FileSink::file(&path, FileFormat::Parquet, &rows(0, 0).schema()).err().unwrap().to_string();
+        assert!(error.starts_with(&format!("cannot write {}", path.display())), "{error}");
+    }
+}
+
+#[test]
+fn a_function_takes_rows_and_may_end_the_run() {
+    let mut seen = 0;
+    let mut sink = Callback(|batch: &RecordBatch| {
+        seen += batch.num_rows();
+        if seen > 3 { Err(std::io::Error::other("enough").into()) } else { Ok(()) }
+    });
+    sink.write(&rows(0, 2)).unwrap();
+    assert!(sink.write(&rows(2, 5)).unwrap_err().to_string().contains("enough"));
+    sink.finish().unwrap();
+    assert_eq!(seen, 5);
 }

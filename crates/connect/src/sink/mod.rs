@@ -1,9 +1,12 @@
 //! Where answers go: record batches as text or Arrow, to anything that can be written to.
 
 mod delimited;
+mod file;
 mod printable;
+mod whole;
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
@@ -11,6 +14,7 @@ use arrow_json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use arrow_schema::{ArrowError, SchemaRef};
 
 pub use delimited::Csv;
+pub use file::{FileFormat, FileSink, Roll};
 pub use printable::printable;
 
 /// Takes the rows of an answer, in order.
@@ -34,6 +38,14 @@ pub enum SinkError {
     /// The target is gone or full.
     #[error("cannot write the answer: {0}")]
     Io(#[from] io::Error),
+    /// A file cannot be written.
+    #[error("cannot write {}: {reason}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
     /// A value has no form in this format.
     #[error("cannot write the answer in this format: {0}")]
     Format(ArrowError),
@@ -49,10 +61,28 @@ impl From<ArrowError> for SinkError {
 }
 
 impl SinkError {
+    /// What went wrong with a file.
+    fn file(path: &Path, error: &dyn std::error::Error) -> Self {
+        Self::File { path: path.to_owned(), reason: error.to_string() }
+    }
+
     /// Whether the reader of a pipe went away, which is its right and no failure.
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Hands each batch to a function of the program; what it fails with ends the run.
+pub struct Callback<F>(pub F);
+
+impl<F: FnMut(&RecordBatch) -> Result<(), SinkError>> Sink for Callback<F> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        (self.0)(batch)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
     }
 }
 

@@ -5,15 +5,15 @@
 //! `live` also what is pushed from then on. Late rows are told here, in the order in which they came (SEMANTICS 7.3), so that a
 //! query's answer depends on what was pushed and not on how.
 
-mod path;
-mod rows;
 mod source;
 mod table;
 mod text;
-mod times;
 mod value;
 
+pub use crate::columns::ColumnError;
 pub use source::TableSource;
 pub use table::{Bell, Definition, Origin, Table, TableCounts, TableError};
 pub use text::{csv_fields, json_rows, texts};
+pub(crate) use text::{csv_format, csv_types};
+pub(crate) use value::Builder;
 pub use value::{Value, infer};

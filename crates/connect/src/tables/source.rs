@@ -5,13 +5,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use skytide_runtime::Epoch;
-use skytide_timestream::engine::{Mode, hash};
+use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Scan;
-use skytide_timestream::rows::{Keys, Lane, Places, Rows};
 
-use super::path;
-use super::rows::Chunk;
-use super::table::{Bell, Reader, Table};
+use super::table::{Bell, Definition, Reader, Table};
+use crate::columns::Chunk;
 use crate::source::{Next, Source, SourceError, Status};
 
 /// Rows of an epoch, about.
@@ -118,34 +116,19 @@ impl TableSource {
     fn epoch(&mut self, chunk: &Chunk) -> Result<Next, SourceError> {
         self.read += chunk.len() as u64;
         self.newest = self.newest.max(chunk.time.last().copied());
-        let scans = self.scans.iter().map(|scan| Ok(Some(self.rows(scan, chunk)?)));
-        let scans = scans.collect::<Result<_, SourceError>>()?;
+        let Definition { fields, key, .. } = &self.reader.shared.definition;
+        let key = fields.find(key).map(|(at, _)| at);
+        let scans = self
+            .scans
+            .iter()
+            .map(|scan| Ok(Some(chunk.rows(scan, fields, key, scan.stream.source)?)))
+            .collect::<Result<_, SourceError>>()?;
         let watermark = match (self.newest, self.mode) {
             (None, _) => i64::MIN,
             (Some(newest), Mode::Once) => newest,
             (Some(newest), Mode::Live) => newest.saturating_sub(self.lateness),
         };
         Ok(Next::Epoch(Epoch { scans, watermark }))
-    }
-
-    /// What a scan wants of rows.
-    fn rows(&self, scan: &Scan, chunk: &Chunk) -> Result<Rows, SourceError> {
-        let fields = &self.reader.shared.definition.fields;
-        let at = |path: &[_]| path::at(fields, &chunk.columns, path, chunk.len());
-        let columns = scan.columns.iter().map(|column| at(&column.path)).collect::<Result<Vec<_>, _>>()?;
-        let key = match fields.find(&self.reader.shared.definition.key) {
-            Some((key, _)) if scan.keyed => {
-                let values = Arc::clone(&chunk.columns[key]);
-                Some(Keys { hashes: hash(values.as_ref()), values })
-            }
-            _ => None,
-        };
-        let places = Places {
-            time: chunk.time.to_vec().into(),
-            lane: Lane::One(1 + scan.stream.source),
-            ordinal: chunk.ordinal.to_vec().into(),
-        };
-        Ok(Rows { places, key, columns })
     }
 }
 

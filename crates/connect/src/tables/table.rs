@@ -7,14 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
-use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
-use arrow_schema::{ArrowError, DataType, Field, Fields, TimeUnit};
+use arrow_schema::{ArrowError, Fields, TimeUnit};
 use skytide_timestream::catalog::StreamDef;
-use skytide_timestream::types;
 
-use super::rows::Chunk;
-use super::times;
 use super::value::{Builder, Value};
+use crate::columns::{Chunk, ColumnError, Roles, fitted, ordinals, plain, times};
 
 /// Rows gathered one by one that make a chunk of their own at the latest.
 const OPEN_ROWS: usize = 4096;
@@ -53,29 +50,9 @@ pub struct Definition {
 /// Why a table cannot be, or cannot take what is pushed.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// A column is named that there is not.
-    #[error("there is no column {column:?} for the {role}; there are {known}")]
-    NoColumn {
-        /// What it is for.
-        role: &'static str,
-        /// Its name.
-        column: String,
-        /// The columns there are.
-        known: String,
-    },
-    /// Two columns have one name.
-    #[error("two columns are called {0:?}")]
-    Twice(String),
     /// A column cannot be what it is to be.
-    #[error("the column {column:?} cannot be the {role}: it is {found}")]
-    Unfit {
-        /// What it is for.
-        role: &'static str,
-        /// Its name.
-        column: String,
-        /// Its type.
-        found: String,
-    },
+    #[error(transparent)]
+    Column(#[from] ColumnError),
     /// A line of text is no row.
     #[error("line {line}: {reason}")]
     Line {
@@ -235,41 +212,9 @@ impl Table {
     /// # Errors
     /// As of [`Self::new`].
     pub fn of(mut definition: Definition, origin: Origin) -> Result<Self, TableError> {
-        let fields = &definition.fields;
-        let known =
-            || fields.iter().map(|field| format!("{:?}", field.name())).collect::<Vec<_>>().join(", ");
-        for (at, field) in fields.iter().enumerate() {
-            if fields.iter().take(at).any(|other| other.name() == field.name()) {
-                return Err(TableError::Twice(field.name().clone()));
-            }
-        }
-        let find = |role: &'static str, column: &str| {
-            fields
-                .find(column)
-                .map(|(at, field)| (at, field.data_type().clone()))
-                .ok_or_else(|| TableError::NoColumn { role, column: column.to_owned(), known: known() })
-        };
-        let unfit = |role: &'static str, column: &str, found: &DataType| TableError::Unfit {
-            role,
-            column: column.to_owned(),
-            found: types::name(found),
-        };
-        let (time, found) = find("time", &definition.time)?;
-        if !times::is_time(&found) {
-            return Err(unfit("time", &definition.time, &found));
-        }
-        find("key", &definition.key)?;
-        let subsort = match &definition.subsort {
-            None => None,
-            Some(column) => {
-                let (at, found) = find("subsort", column)?;
-                if !found.is_integer() {
-                    return Err(unfit("subsort", column, &found));
-                }
-                Some(at)
-            }
-        };
-        definition.fields = fields.iter().map(|field| plain(field)).collect();
+        definition.fields = definition.fields.iter().map(|field| plain(field)).collect();
+        let Definition { fields, time, key, subsort, .. } = &definition;
+        let Roles { time, subsort, .. } = Roles::of(fields, time, key, subsort.as_deref())?;
         let state = Mutex::new(State::default());
         let shared = Arc::new(Shared { definition, origin, time, subsort, state });
         let mut tables = shared.origin.0.tables.lock().unwrap_or_else(PoisonError::into_inner);
@@ -431,7 +376,7 @@ impl Shared {
         };
         let untimed = times.null_count();
         let mut chunk =
-            Chunk { time: times.values().iter().copied().collect(), ordinal: ordinal.into(), columns };
+            Chunk { time: times.values().clone(), ordinal: ordinal.into(), columns };
         if untimed > 0 {
             state.counts.untimed += untimed as u64;
             let timed: Vec<u32> =
@@ -516,8 +461,7 @@ impl Reader {
             if end > at {
                 let skipped = usize::try_from(at - number).unwrap_or(usize::MAX).min(chunk.len());
                 let left = usize::try_from(until - number).unwrap_or(usize::MAX).min(chunk.len());
-                let piece = if skipped > 0 { chunk.tail(skipped) } else { chunk.clone() };
-                let piece = if left < chunk.len() { piece.head(left - skipped) } else { piece };
+                let piece = chunk.slice(skipped, left - skipped);
                 rows += piece.len();
                 at += piece.len() as u64;
                 taken.push(piece);
@@ -527,49 +471,4 @@ impl Reader {
         self.mark.at.store(at, Ordering::Relaxed);
         Ok(taken)
     }
-}
-
-/// A field as the engine has it: text and bytes in one form each, all of it nullable.
-fn plain(field: &Field) -> Field {
-    let data_type = match field.data_type() {
-        DataType::Dictionary(_, values) => {
-            plain(&Field::new("", values.as_ref().clone(), true)).data_type().clone()
-        }
-        text if types::is_text(text) => DataType::Utf8,
-        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
-        DataType::Float16 => DataType::Float32,
-        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
-            types::list(plain(item).data_type().clone())
-        }
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
-        other => other.clone(),
-    };
-    Field::new(field.name(), data_type, true)
-}
-
-/// Values in a column's type, and how many of them did not fit and are null.
-pub(super) fn fitted(values: &ArrayRef, to: &DataType) -> Result<(ArrayRef, u64), ArrowError> {
-    if values.data_type() == to {
-        return Ok((Arc::clone(values), 0));
-    }
-    let before = values.logical_null_count();
-    if !can_cast_types(values.data_type(), to) {
-        return Ok((new_null_array(to, values.len()), (values.len() - before) as u64));
-    }
-    let fitted = cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() })?;
-    let lost = fitted.logical_null_count().saturating_sub(before);
-    Ok((fitted, lost as u64))
-}
-
-/// Numbers that order as the values do; null first.
-fn ordinals(values: &ArrayRef) -> Result<Vec<u64>, ArrowError> {
-    use arrow_array::cast::AsArray;
-    use arrow_array::types::{Int64Type, UInt64Type};
-    if values.data_type().is_unsigned_integer() {
-        let wide = fitted(values, &DataType::UInt64)?.0;
-        return Ok(wide.as_primitive::<UInt64Type>().iter().map(Option::unwrap_or_default).collect());
-    }
-    let wide = fitted(values, &DataType::Int64)?.0;
-    let ordered = |value: Option<i64>| value.map_or(0, |value| value.cast_unsigned() ^ (1 << 63));
-    Ok(wide.as_primitive::<Int64Type>().iter().map(ordered).collect())
 }

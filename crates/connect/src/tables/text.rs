@@ -7,6 +7,7 @@ use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_csv::ReaderBuilder;
 use arrow_csv::reader::Format;
 use arrow_schema::{DataType, Field, Fields, Schema};
+use skytide_timestream::types;
 
 use super::table::{Table, TableError};
 use super::value::Value;
@@ -15,8 +16,18 @@ use super::value::Value;
 const CSV_ROWS: usize = 8192;
 
 /// The format of CSV: a header, then a row a line; `\` escapes, an empty cell is null.
-fn format() -> Format {
+pub(crate) fn csv_format() -> Format {
     Format::default().with_header(true).with_escape(b'\\')
+}
+
+/// What cells that look so are read as: moments to the nanosecond, whatever the first ones have of it, and in UTC.
+pub(crate) fn csv_types(fields: &Fields) -> Fields {
+    let data_type = |field: &Field| match field.data_type() {
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => types::timestamp(),
+        DataType::Null => DataType::Utf8,
+        other => other.clone(),
+    };
+    fields.iter().map(|field| Field::new(field.name(), data_type(field), true)).collect()
 }
 
 /// The columns of CSV: names by its header, types as its cells look.
@@ -24,7 +35,7 @@ fn format() -> Format {
 /// # Errors
 /// It is no CSV.
 pub fn csv_fields(text: &str) -> Result<Fields, TableError> {
-    Ok(format().infer_schema(text.as_bytes(), None)?.0.fields)
+    Ok(csv_types(&csv_format().infer_schema(text.as_bytes(), None)?.0.fields))
 }
 
 /// The values of JSON, one a line; empty lines are left out.
@@ -61,11 +72,11 @@ impl Table {
     /// # Errors
     /// It is no CSV: nothing of it is taken.
     pub fn push_csv(&self, text: &str) -> Result<(), TableError> {
-        let names = format().infer_schema(text.as_bytes(), Some(0))?.0;
+        let names = csv_format().infer_schema(text.as_bytes(), Some(0))?.0;
         let texts: Fields =
             names.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
         let reader = ReaderBuilder::new(Arc::new(Schema::new(texts)))
-            .with_format(format())
+            .with_format(csv_format())
             .with_batch_size(CSV_ROWS)
             .build(text.as_bytes())?;
         let batches = reader.collect::<Result<Vec<RecordBatch>, _>>()?;

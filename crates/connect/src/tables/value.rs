@@ -9,8 +9,10 @@ use arrow_array::builder::{
 use arrow_array::{Array, ArrayRef, ListArray, StructArray, new_null_array};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer};
 use arrow_cast::cast;
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 use skytide_timestream::{times, types};
+
+use crate::columns::times::nanos_of;
 
 /// Deepest nesting of a type whose rows are taken.
 const MAX_DEPTH: usize = 64;
@@ -156,7 +158,7 @@ fn settled(data_type: &DataType, depth: usize) -> DataType {
 }
 
 /// A column being filled, of one type.
-pub(super) struct Builder {
+pub(crate) struct Builder {
     data_type: DataType,
     cells: Cells,
 }
@@ -186,7 +188,7 @@ enum Cells {
 
 impl Builder {
     /// An empty column.
-    pub(super) fn new(data_type: &DataType) -> Self {
+    pub(crate) fn new(data_type: &DataType) -> Self {
         Self::nested(data_type, 0)
     }
 
@@ -221,7 +223,7 @@ impl Builder {
     }
 
     /// Adds a value, or a null where it does not fit; gives how many values did not.
-    pub(super) fn push(&mut self, value: &Value<'_>) -> u64 {
+    pub(crate) fn push(&mut self, value: &Value<'_>) -> u64 {
         let some = u64::from(*value != Value::Null);
         match &mut self.cells {
             Cells::Bool(cells) => {
@@ -289,7 +291,7 @@ impl Builder {
     }
 
     /// The values so far as an array of the type; the builder is empty then.
-    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+    pub(crate) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let carrier: ArrayRef = match &mut self.cells {
             Cells::Bool(cells) => Arc::new(cells.finish()),
             Cells::Int(cells) => Arc::new(cells.finish()),
@@ -370,20 +372,11 @@ fn whole(value: &Value<'_>, data_type: &DataType) -> Option<i64> {
 
 const NANOS_A_DAY: i64 = 86_400_000_000_000;
 
-/// Nanoseconds of a unit.
-pub(super) const fn nanos_of(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1_000_000_000,
-        TimeUnit::Millisecond => 1_000_000,
-        TimeUnit::Microsecond => 1_000,
-        TimeUnit::Nanosecond => 1,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Float32Type, Int8Type, TimestampSecondType};
+    use arrow_schema::TimeUnit;
 
     use super::*;
 

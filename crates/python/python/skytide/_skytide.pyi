@@ -1,6 +1,7 @@
 """The native half of the package: what the Rust core hands on."""
 
 from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
 from typing import Any, final, overload
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DataType",
     "ErrorMessage",
     "Execution",
+    "Files",
     "Frames",
     "HandleUpdate",
     "Identity",
@@ -594,6 +596,31 @@ class Table:
     def schema_of_json(text: str) -> Schema: ...
     @staticmethod
     def schema_of_arrow(data: object) -> Schema: ...
+
+@final
+class Files:
+    """Files of one stream."""
+
+    def __new__(
+        cls,
+        paths: Sequence[str | PathLike[str]],
+        *,
+        time_column: str,
+        key_column: str,
+        name: str,
+        spill: str | PathLike[str],
+        schema: object | None = None,
+        subsort_column: str | None = None,
+        grouping_name: str | None = None,
+        time_unit: str | None = None,
+        memory: int = ...,
+    ) -> Files: ...
+    def add(self, path: str | PathLike[str]) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def schema(self) -> Schema: ...
+    def stream(self) -> Stream: ...
 
 @final
 class Network:

@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 mod errors;
+mod files;
 mod functions;
 mod literal;
 mod network;
@@ -19,6 +20,7 @@ use pyo3::prelude::*;
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<batch::Batch>()?;
     module.add_class::<answer::Answer>()?;
+    module.add_class::<files::Files>()?;
     module.add_class::<network::Network>()?;
     module.add_class::<run::Execution>()?;
     module.add_class::<schema::DataType>()?;

@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use skytide_atproto::columns::Clock;
 use skytide_connect::catalog::FirehoseCatalog;
-use skytide_connect::network;
+use skytide_connect::network::{self, Connection};
 use skytide_connect::sources::Offer;
 use skytide_firehose::Cursor;
 use skytide_timestream::catalog::Catalog;
@@ -56,7 +56,8 @@ impl Network {
         let catalog = FirehoseCatalog::with_lexicons(&lexicons)
             .map_err(|(at, error)| PyValueError::new_err(format!("lexicon {at}: {error}")))?;
         let lateness = lateness.map_or(Ok(Duration::from_secs(60)), table::seconds)?;
-        Ok(Self(Arc::new(network::Network { location, cursor, collections, clock, lateness, catalog })))
+        let connection = Connection { location, cursor, ..Connection::default() };
+        Ok(Self(Arc::new(network::Network { connection, collections, clock, lateness, catalog })))
     }
 
     /// The streams that have a name of their own.

@@ -50,17 +50,6 @@ impl Table {
         hide_time: bool,
     ) -> PyResult<Self> {
         let name = name.unwrap_or_else(|| format!("table{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        let unit = match time_unit {
-            None | Some("ns") => TimeUnit::Nanosecond,
-            Some("us") => TimeUnit::Microsecond,
-            Some("ms") => TimeUnit::Millisecond,
-            Some("s") => TimeUnit::Second,
-            Some(other) => {
-                return Err(PyValueError::new_err(format!(
-                    "no time unit is called {other:?}: s, ms, us and ns are"
-                )));
-            }
-        };
         let definition = Definition {
             name,
             fields: schema::fields(schema)?,
@@ -69,7 +58,7 @@ impl Table {
             key: key_column,
             subsort: subsort_column,
             grouping: grouping_name,
-            unit,
+            unit: time_unit_of(time_unit)?,
             keeps: queryable,
             lateness: seconds(lateness)?,
         };
@@ -196,6 +185,19 @@ fn owned(given: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Value<'s
     match rows::row(given, fields)? {
         Value::Record(fields) => Ok(Value::Record(fields)),
         _ => Err(PyTypeError::new_err(format!("a row is a dict, not {}", given.get_type().name()?))),
+    }
+}
+
+/// A unit by its name; nanoseconds where there is none.
+pub(super) fn time_unit_of(name: Option<&str>) -> PyResult<TimeUnit> {
+    match name {
+        None | Some("ns") => Ok(TimeUnit::Nanosecond),
+        Some("us") => Ok(TimeUnit::Microsecond),
+        Some("ms") => Ok(TimeUnit::Millisecond),
+        Some("s") => Ok(TimeUnit::Second),
+        Some(other) => {
+            Err(PyValueError::new_err(format!("no time unit is called {other:?}: s, ms, us and ns are")))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::location::Location;
+use super::sources::SourcesArgs;
 
 /// Live, time-aware queries over the AT Protocol firehose and its past.
 #[derive(Debug, Parser)]
@@ -19,6 +20,7 @@ const AFTER_HELP: &str = "\
 Examples:
   skytide run 'posts.with_key(record.langs[0]).count()'
   skytide run 'likes.with_key(record.subject.uri).count()' --from wss://bsky.network --for 30s
+  skytide run 'events.count()' --from events.parquet --time ts --key did
   skytide tail --from wss://bsky.network --collections app.bsky.feed.post --limit 10
 
 A SOURCE is
@@ -26,6 +28,7 @@ A SOURCE is
   wss://HOST, ws://HOST:PORT                      a relay, PDS or labeler
   wss://HOST/subscribe                            a Jetstream (version 1)
   FILE                                            a recording, as `skytide record` writes it
+  FILE, 'FOLDER/*.parquet' (of `run`)             Parquet, CSV, JSON lines or Arrow, with --time and --key
 
 Exit codes: 0 done, 1 the query or the data, 2 usage, 3 the source cannot be reached, 130 interrupted.";
 
@@ -40,9 +43,9 @@ pub(crate) enum Command {
     /// Write a source's frames to a file
     Record(RecordArgs),
     /// Check a query: its type and grouping, or what is wrong with it and where
-    Check(QueryArgs),
+    Check(CheckArgs),
     /// Show how a query would be computed: what is read, where keys change, what state is held
-    Explain(QueryArgs),
+    Explain(CheckArgs),
     /// List the functions of the language, or explain one
     Functions(FunctionsArgs),
     /// Serve a simulated network to any client
@@ -56,19 +59,28 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) query: QueryArgs,
     #[command(flatten)]
-    pub(crate) from: FromArgs,
+    pub(crate) sources: SourcesArgs,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
     /// Answer over what is there, or on and on [default: live for sockets, once for files]
     #[arg(long, value_enum)]
     pub(crate) mode: Option<ModeArg>,
     /// Every point, or one row a key [default: snapshot for a table on a terminal, else history]
     #[arg(long, value_enum)]
     pub(crate) results: Option<ResultsArg>,
-    /// [default: table on a terminal, else ndjson]
+    /// [default: what the name of the file ends in, else table on a terminal, else ndjson]
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatArg>,
-    /// Write the rows to a file instead of stdout
-    #[arg(short, long, value_name = "FILE")]
+    /// Write the rows to a file instead of stdout, or to a folder (FOLDER/) of Parquet or Arrow files. Those have their
+    /// names when they are whole; text grows as it is written
+    #[arg(short, long, visible_alias = "to", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Begin the folder's next file where time passes a multiple of this: 1h, 1d
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) roll_every: Option<Duration>,
+    /// Begin the folder's next file after so many bytes: 128MiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) roll_size: Option<u64>,
     /// End after N rows
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
@@ -78,14 +90,19 @@ pub(crate) struct RunArgs {
     /// Threads that share the keys; one is fastest for most queries
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = workers)]
     pub(crate) workers: usize,
-    /// Which clock points are placed by: the relay's frame, the author's server (rev), the author's claim, arrival
-    #[arg(long, value_enum, default_value_t = TimeArg::Time)]
-    pub(crate) time: TimeArg,
     /// How long a live answer waits for points that are out of order (with --time rev or created_at)
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s")]
     pub(crate) lateness: Duration,
     #[command(flatten)]
     pub(crate) status: StatusArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+    #[command(flatten)]
+    pub(crate) sources: SourcesArgs,
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +119,13 @@ pub(crate) struct FromArgs {
     /// What is read: sim[:…], wss://HOST, ws://HOST:PORT, or a recording
     #[arg(long = "from", value_name = "SOURCE", default_value = "sim")]
     pub(crate) location: Location,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+}
+
+/// How frames are asked for.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SocketArgs {
     /// Where a socket starts: a sequence number (of a Jetstream microseconds), `oldest`, or `live`
     #[arg(long, value_name = "CURSOR", default_value = "live")]
     pub(crate) cursor: CursorArg,
@@ -237,6 +261,8 @@ pub(crate) enum Bench {
     Decode(BenchInput),
     /// Frames to the answer, from memory
     Query(BenchInput),
+    /// Files of rows to the engine's rows; beside it the parquet crate's own decoding of the same columns
+    Read(ReadInput),
     /// Frames to the answer, over a loopback WebSocket; beside it a raw TCP read of the same bytes, and latencies
     Wire(WireInput),
 }
@@ -257,6 +283,17 @@ pub(crate) struct BenchInput {
     /// Every point, or one row a key
     #[arg(long, value_enum, default_value_t = ResultsArg::Snapshot)]
     pub(crate) results: ResultsArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadInput {
+    /// What is asked, which tells the columns that are read
+    pub(crate) query: String,
+    #[command(flatten)]
+    pub(crate) sources: SourcesArgs,
+    /// Runs, of which the median is quoted
+    #[arg(long, default_value_t = 5)]
+    pub(crate) runs: usize,
 }
 
 #[derive(Debug, Args)]
@@ -289,15 +326,7 @@ pub(crate) enum FormatArg {
     Ndjson,
     Csv,
     Arrow,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(crate) enum TimeArg {
-    Time,
-    Rev,
-    CreatedAt,
-    Arrival,
+    Parquet,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -317,8 +346,9 @@ pub(crate) enum KindArg {
 }
 
 /// Where a socket starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum CursorArg {
+    #[default]
     Live,
     Oldest,
     Seq(u64),
@@ -344,6 +374,26 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| format!("{text:?} is no length of time, as 30s, 5m or 1h30m"))?;
     Duration::try_from(span).map_err(|_| format!("{text:?} is below zero"))
+}
+
+/// A number of bytes as `100000`, `64KiB`, `128MiB`, `1.5GiB`; `MB` is a million.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kib" | "k" => 1024.0,
+        "mib" | "m" => 1024.0 * 1024.0,
+        "gib" | "g" => 1024.0 * 1024.0 * 1024.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        _ => f64::NAN,
+    };
+    match digits.trim().parse::<f64>() {
+        Ok(number) if number * unit >= 1.0 && number * unit < 1e18 => Ok((number * unit) as u64),
+        _ => Err(format!("{text:?} is no size, as 100000, 64KiB or 128MiB")),
+    }
 }
 
 /// A number of workers: at least one, at most what timely's shards can use.

@@ -46,7 +46,10 @@ impl Failure {
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         let code = match &error {
-            SourceError::Subscription(_) | SourceError::Recording(_) => SOURCE,
+            SourceError::Subscription(_)
+            | SourceError::Recording(_)
+            | SourceError::NoFrame { .. }
+            | SourceError::File(_) => SOURCE,
             _ => DATA,
         };
         let failure = Self::new(code, error.to_string());
@@ -56,6 +59,9 @@ impl From<SourceError> for Failure {
             ),
             SourceError::Subscription(_) => failure
                 .hint("is the address right, and does the network reach it? SKYTIDE_LOG=debug says more"),
+            SourceError::Recording(_) => failure.hint(
+                "a source is sim, wss://HOST, ws://HOST:PORT, a recording's file, or one of rows, as .parquet or .csv",
+            ),
             _ => failure,
         }
     }

@@ -1,18 +1,30 @@
-//! Opens what `--from` names.
+//! Opens what `--from` names: frames for the commands that read them, sources for queries.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use arrow_schema::TimeUnit;
+use skytide_connect::catalog::{Feed, FirehoseCatalog};
+use skytide_connect::files::{Definition, Files, matching};
 use skytide_connect::frames::Frames;
-use skytide_connect::network::Wish;
-use skytide_firehose::recording::Recording;
+use skytide_connect::network::{self, Connection, Wish};
+use skytide_connect::source::SourceError;
+use skytide_connect::sources::Offer;
 use skytide_firehose::{Cursor, Service};
 use skytide_sim::{Config, Labeler, LabelerConfig, Network, Pacing, Relay, RelayHandle, SUBSCRIBE_LABELS};
+use skytide_timestream::plan::Plan;
+use skytide_timestream::types;
 
-use super::args::{CursorArg, FromArgs};
+use super::args::{CursorArg, FromArgs, SocketArgs};
 use super::failure::{Failure, SOURCE, USAGE};
 use super::location::{Location, SimLocation};
+use super::sources::{Settings, SourceArgs, SourcesArgs, UnitArg};
 
-/// An opened source. The simulated network lives as long as this does.
+/// What stands for the address of a simulated network until it is started.
+const NOT_STARTED: &str = "sim://";
+
+/// An opened source of frames. The simulated network lives as long as this does.
 pub(crate) struct Input {
     pub(crate) frames: Frames,
     /// Whether it is a network whose clock is the world's.
@@ -23,33 +35,103 @@ pub(crate) struct Input {
 impl Input {
     /// Opens it: starts the simulated network, or makes ready to dial, or opens the file.
     pub(crate) fn open(from: &FromArgs, wish: &Wish) -> Result<Self, Failure> {
-        match &from.location {
-            Location::Sim(sim) => {
-                let relay = start(sim, wish.service)?;
-                // It begins with its first client: nothing is missed without a cursor.
-                let frames = socket(&relay.url(), from, wish)?.until(sim.events);
-                Ok(Self { frames, is_real_time: false, _relay: Some(relay) })
-            }
-            Location::Socket(url) => {
-                Ok(Self { frames: socket(url, from, wish)?, is_real_time: true, _relay: None })
-            }
-            Location::File(path) => {
-                let mut recording =
-                    Recording::open(path).map_err(|error| not_readable(&error.to_string()))?;
-                if let CursorArg::Seq(seq) = from.cursor
-                    && !recording.seek_seq(seq).map_err(|error| not_readable(&error.to_string()))?
-                {
-                    let path = path.display();
-                    return Err(Failure::new(SOURCE, format!("{path}: no frame is numbered {seq} or above")));
-                }
-                Ok(Self { frames: Frames::recording(recording), is_real_time: false, _relay: None })
-            }
+        let mut connection = connection(&from.location, &from.socket)?;
+        let mut relay = None;
+        if let Location::Sim(sim) = &from.location {
+            let started = start(sim, wish.service)?;
+            connection.location = started.url();
+            relay = Some(started);
         }
+        let frames = connection.frames(wish)?;
+        Ok(Self { frames, is_real_time: is_real_time(&from.location), _relay: relay })
     }
 }
 
-fn not_readable(why: &str) -> Failure {
-    Failure::new(SOURCE, why).hint("a source is sim, wss://HOST, ws://HOST:PORT or a recording's file")
+/// Whether it is a network whose clock is the world's.
+pub(crate) fn is_real_time(location: &Location) -> bool {
+    matches!(location, Location::Socket(_))
+}
+
+/// The sources that a query can name; nothing is dialled or started.
+pub(crate) fn offers(
+    sources: &SourcesArgs,
+    socket: &SocketArgs,
+    lateness: Duration,
+    catalog: &FirehoseCatalog,
+) -> Result<Vec<Offer>, Failure> {
+    let offer = |source: &SourceArgs| {
+        if let Location::Rows(pattern) = &source.location {
+            let files = Files::open(definition(pattern, &source.settings, sources.memory)?);
+            return Ok(Offer::Files(Arc::new(files.map_err(SourceError::from)?)));
+        }
+        let connection = connection(&source.location, socket)?;
+        let clock = source.settings.clock().map_err(|message| Failure::new(USAGE, message))?;
+        let catalog = catalog.clone();
+        let network = network::Network { connection, collections: Vec::new(), clock, lateness, catalog };
+        Ok(Offer::Network(Arc::new(network)))
+    };
+    sources.sources.iter().map(offer).collect()
+}
+
+/// Starts the simulated networks among the offers for these sources, each for what a plan reads of it.
+pub(crate) fn started(
+    sources: &SourcesArgs,
+    offers: &[Offer],
+    plan: &Plan,
+) -> Result<(Vec<Offer>, Vec<RelayHandle>), Failure> {
+    let mut relays = Vec::new();
+    let mut all = Vec::with_capacity(offers.len());
+    for (offer, source) in offers.iter().zip(&sources.sources) {
+        all.push(match (offer, &source.location) {
+            (Offer::Network(network), Location::Sim(sim)) => {
+                let is_its = |stream| network.catalog.kind(stream).is_some();
+                let scans = plan.scans.iter().filter(|scan| is_its(&scan.stream)).cloned().collect();
+                let service = match network.catalog.feed(&Plan { scans, ..plan.clone() })? {
+                    Feed::Repos => Service::Repos,
+                    Feed::Labels => Service::Labels,
+                };
+                let relay = start(sim, Some(service))?;
+                let mut network = network::Network::clone(network);
+                network.connection.location = relay.url();
+                relays.push(relay);
+                Offer::Network(Arc::new(network))
+            }
+            (offer, _) => offer.clone(),
+        });
+    }
+    Ok((all, relays))
+}
+
+/// What files are read as.
+fn definition(pattern: &Path, settings: &Settings, memory: usize) -> Result<Definition, Failure> {
+    let paths = matching(pattern).map_err(SourceError::from)?;
+    let (Some(time), Some(key)) = (&settings.time, &settings.key) else {
+        let columns = Files::columns(&paths[0]).map_err(SourceError::from)?;
+        let columns = columns.iter().map(|field| format!("{} {}", field.name(), types::name(field.data_type())));
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        let missing = if settings.time.is_none() { "--time COLUMN" } else { "--key COLUMN" };
+        return Err(Failure::new(USAGE, format!("--from {}: {missing} is missing", pattern.display()))
+            .hint(format!("--time names the column of times, --key that of keys; there are {columns}")));
+    };
+    // Of a pattern, the folder says what is in it.
+    let named = if paths[0] == pattern { pattern.file_stem() } else { pattern.parent().and_then(Path::file_name) };
+    let name = settings.name.clone().or_else(|| Some(named?.to_string_lossy().into_owned()));
+    let definition = Definition::new(&paths[0], time, key);
+    Ok(Definition {
+        name: name.unwrap_or_else(|| definition.name.clone()),
+        paths,
+        subsort: settings.subsort.clone(),
+        grouping: settings.grouping.clone(),
+        unit: match settings.time_unit {
+            None | Some(UnitArg::Ns) => TimeUnit::Nanosecond,
+            Some(UnitArg::Us) => TimeUnit::Microsecond,
+            Some(UnitArg::Ms) => TimeUnit::Millisecond,
+            Some(UnitArg::S) => TimeUnit::Second,
+        },
+        memory,
+        spill: std::env::temp_dir(),
+        ..definition
+    })
 }
 
 fn cursor(cursor: CursorArg) -> Cursor {
@@ -60,21 +142,36 @@ fn cursor(cursor: CursorArg) -> Cursor {
     }
 }
 
-fn socket(url: &str, from: &FromArgs, wish: &Wish) -> Result<Frames, Failure> {
-    let (service, mut builder) = wish.subscribe(url);
-    if let Some(path) = &from.dictionary {
-        if service != Service::Jetstream {
-            return Err(Failure::new(USAGE, format!("--dictionary: {url} is no Jetstream"))
+/// Where frames come from.
+fn connection(location: &Location, socket: &SocketArgs) -> Result<Connection, Failure> {
+    let mut connection = Connection {
+        cursor: cursor(socket.cursor),
+        chains: socket.chains,
+        ..Connection::default()
+    };
+    match location {
+        Location::Sim(sim) => {
+            NOT_STARTED.clone_into(&mut connection.location);
+            // It begins with its first client: nothing is missed without a cursor.
+            connection.limit = sim.events;
+        }
+        Location::Socket(url) => connection.location.clone_from(url),
+        Location::File(path) => connection.location = path.to_string_lossy().into_owned(),
+        Location::Rows(path) => {
+            let message = format!("{} holds rows; this command reads frames", path.display());
+            return Err(Failure::new(USAGE, message).hint("`skytide run` asks questions of files of rows"));
+        }
+    }
+    if let Some(path) = &socket.dictionary {
+        let is_jetstream =
+            matches!(location, Location::Socket(url) if Service::named_by(url) == Some(Service::Jetstream));
+        if !is_jetstream {
+            return Err(Failure::new(USAGE, format!("--dictionary: {location} is no Jetstream"))
                 .hint("a Jetstream's address ends in /subscribe"));
         }
-        builder = builder.dictionary(dictionary(path)?);
+        connection.dictionary = Some(dictionary(path)?);
     }
-    let subscription = builder
-        .cursor(cursor(from.cursor))
-        .check_chains(from.chains)
-        .blocking()
-        .map_err(|error| Failure::new(USAGE, format!("--from {url}: {error}")))?;
-    Ok(Frames::socket(subscription))
+    Ok(connection)
 }
 
 /// A zstd dictionary for a Jetstream's events.

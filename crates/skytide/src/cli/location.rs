@@ -1,8 +1,10 @@
-//! What `--from` names: a simulated network, a socket, or a recording.
+//! What `--from` names: a simulated network, a socket, a recording, or files of rows.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use skytide_connect::files::Format;
 
 /// A source as the user names it.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +15,14 @@ pub(crate) enum Location {
     Socket(String),
     /// A recording.
     File(PathBuf),
+    /// Files of rows, as Parquet: one, or those that a pattern fits.
+    Rows(PathBuf),
+}
+
+impl Default for Location {
+    fn default() -> Self {
+        Self::Sim(SimLocation::default())
+    }
 }
 
 /// What of the simulated network is asked for.
@@ -38,8 +48,13 @@ impl Location {
         match self {
             Self::Sim(sim) => sim.events.is_some(),
             Self::Socket(_) => false,
-            Self::File(_) => true,
+            Self::File(_) | Self::Rows(_) => true,
         }
+    }
+
+    /// Whether it is files of rows.
+    pub(crate) fn is_rows(&self) -> bool {
+        matches!(self, Self::Rows(_))
     }
 }
 
@@ -48,7 +63,7 @@ impl fmt::Display for Location {
         match self {
             Self::Sim(_) => write!(f, "the simulated network"),
             Self::Socket(url) => write!(f, "{url}"),
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path) | Self::Rows(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -71,7 +86,11 @@ impl FromStr for Location {
             Some((scheme, rest)) => Err(format!(
                 "{scheme}:// is not read; an event stream is at wss://{rest} (or ws:// without TLS)"
             )),
-            None => Ok(Self::File(PathBuf::from(text))),
+            None => {
+                let path = PathBuf::from(text);
+                // What neither its name nor its first bytes make one of rows is a recording, or said to be none.
+                Ok(if Format::of_file(&path).is_ok() { Self::Rows(path) } else { Self::File(path) })
+            }
         }
     }
 }
@@ -122,6 +141,8 @@ mod tests {
         assert_eq!(parsed("sim:seed=7,accounts=10,events=500,rate=0"), Ok(Location::Sim(sim)));
         assert_eq!(parsed("wss://bsky.network"), Ok(Location::Socket("wss://bsky.network".to_owned())));
         assert_eq!(parsed("day.frames.zst"), Ok(Location::File("day.frames.zst".into())));
+        assert_eq!(parsed("of/events.parquet"), Ok(Location::Rows("of/events.parquet".into())));
+        assert_eq!(parsed("of/*.csv"), Ok(Location::Rows("of/*.csv".into())));
     }
 
     #[test]

@@ -11,9 +11,11 @@ mod query;
 mod record;
 mod run;
 mod sim;
+mod sources;
 mod status;
 mod table;
 mod tail;
+mod target;
 
 use std::io::Write;
 use std::process::ExitCode;

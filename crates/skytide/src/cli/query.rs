@@ -1,24 +1,44 @@
 //! Queries on the command line: compiled with their lexicons, checked, explained.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use skytide_connect::catalog::FirehoseCatalog;
+use skytide_connect::sources::{Offer, Sources};
+use skytide_timestream::QueryError;
+use skytide_timestream::chain::Chain;
 use skytide_timestream::plan::{Plan, Results};
 use skytide_timestream::query::{Continuity, Query};
 use skytide_timestream::types;
 
-use super::args::QueryArgs;
-use super::failure::{DATA, Failure};
+use super::args::{CheckArgs, QueryArgs, SocketArgs};
+use super::failure::{DATA, Failure, USAGE};
+use super::input::offers;
+use super::sources::SourcesArgs;
 
 /// A query and what its names mean.
 pub(crate) struct Compiled {
     pub(crate) catalog: FirehoseCatalog,
+    /// The sources, in the order in which they are given.
+    pub(crate) offers: Vec<Offer>,
+    /// What the query names, in its order.
+    mentions: Vec<String>,
     pub(crate) query: Arc<Query>,
 }
 
 impl Compiled {
-    /// Reads the lexicons and checks the query.
+    /// Reads the lexicons and checks the query over a network.
     pub(crate) fn new(args: &QueryArgs) -> Result<Self, Failure> {
+        Self::over(args, &SourcesArgs::default(), &SocketArgs::default(), Duration::ZERO)
+    }
+
+    /// Reads the lexicons and what files say of themselves, and checks the query.
+    pub(crate) fn over(
+        args: &QueryArgs,
+        sources: &SourcesArgs,
+        socket: &SocketArgs,
+        lateness: Duration,
+    ) -> Result<Self, Failure> {
         let read = |path: &std::path::PathBuf| {
             std::fs::read_to_string(path)
                 .map_err(|error| Failure::new(DATA, format!("lexicon {}: {error}", path.display())))
@@ -27,9 +47,19 @@ impl Compiled {
         let catalog = FirehoseCatalog::with_lexicons(&texts).map_err(|(place, error)| {
             Failure::new(DATA, format!("lexicon {}: {error}", args.lexicons[place].display()))
         })?;
-        let query = skytide_timestream::compile(&args.query, &catalog)
-            .map_err(|error| Failure::new(DATA, error.render(&args.query).trim_start_matches("error: ")))?;
-        Ok(Self { catalog, query: Arc::new(query) })
+        let wrong = |error: &QueryError| {
+            Failure::new(DATA, error.render(&args.query).trim_start_matches("error: "))
+        };
+        let mentions = Chain::text(&args.query).map_err(|error| wrong(&error))?.mentions();
+        let offers = offers(sources, socket, lateness, &catalog)?;
+        let ordered = in_order(&offers, &mentions)?;
+        let query = skytide_timestream::compile(&args.query, &ordered).map_err(|error| wrong(&error))?;
+        Ok(Self { catalog, offers, mentions, query: Arc::new(query) })
+    }
+
+    /// Offers in the order in which the query names them.
+    pub(crate) fn in_order(&self, offers: &[Offer]) -> Result<Sources, Failure> {
+        in_order(offers, &self.mentions)
     }
 
     /// How it is computed.
@@ -38,9 +68,20 @@ impl Compiled {
     }
 }
 
+fn in_order(offers: &[Offer], mentions: &[String]) -> Result<Sources, Failure> {
+    let ordered = Sources::in_order(offers.to_vec(), mentions)
+        .map_err(|message| Failure::new(USAGE, message).hint("--as gives a file's stream another name"))?;
+    Ok(Sources::new(ordered))
+}
+
+/// Checks a query over what it is said to be over.
+fn checked(args: &CheckArgs) -> Result<Compiled, Failure> {
+    Compiled::over(&args.query, &args.sources, &SocketArgs::default(), Duration::ZERO)
+}
+
 /// `skytide check`.
-pub(crate) fn check(args: &QueryArgs) -> Result<(), Failure> {
-    let compiled = Compiled::new(args)?;
+pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let compiled = checked(args)?;
     let root = &compiled.query.nodes[compiled.query.root];
     let continuity = match root.continuity {
         Continuity::Constant => "constant",
@@ -58,7 +99,7 @@ pub(crate) fn check(args: &QueryArgs) -> Result<(), Failure> {
 }
 
 /// `skytide explain`.
-pub(crate) fn explain(args: &QueryArgs) -> Result<(), Failure> {
-    let compiled = Compiled::new(args)?;
+pub(crate) fn explain(args: &CheckArgs) -> Result<(), Failure> {
+    let compiled = checked(args)?;
     super::print(&compiled.plan(Results::history()).explain())
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use skytide_connect::source::Status;
 
@@ -90,6 +90,9 @@ fn drops(status: &Status) -> String {
     let mut text = String::new();
     for (reason, count) in status.dropped.iter().filter(|(_, count)| **count > 0) {
         text.push_str(&format!(", {} {reason}", HumanCount(*count)));
+    }
+    if status.spilled > 0 {
+        text.push_str(&format!(", {} kept on disk while sorting", HumanBytes(status.spilled)));
     }
     text
 }

@@ -49,7 +49,8 @@ pub(crate) fn labels(args: &LabelsArgs) -> Result<(), Failure> {
 }
 
 fn print(from: &FromArgs, wish: &Wish, wanted: &Wanted<'_>, args: &LinesArgs) -> Result<(), Failure> {
-    let from = FromArgs { chains: from.chains || wanted.gaps, ..from.clone() };
+    let mut from = from.clone();
+    from.socket.chains |= wanted.gaps;
     let interrupt = Interrupt::listen()?;
     let mut input = Input::open(&from, wish)?;
     let mut status = StatusLine::new(args.status.quiet, input.is_real_time);

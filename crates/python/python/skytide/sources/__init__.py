@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from .arrow import Arrow, CsvString, JsonlFile, JsonlString, Pandas, Parquet, PyDict
+from .arrow import Arrow, CsvString, JsonlFile, JsonlString, Pandas, PyDict
+from .files import Files, Parquet
 from .firehose import Firehose, FirehoseStream
 from .source import Pushed, Source, TimeUnit
 
 __all__ = [
     "Arrow",
     "CsvString",
+    "Files",
     "Firehose",
     "FirehoseStream",
     "JsonlFile",

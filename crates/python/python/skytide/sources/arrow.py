@@ -1,4 +1,4 @@
-"""Tables filled from dicts, text, files, and everything that speaks Arrow."""
+"""Tables filled from dicts, text, and everything that speaks Arrow."""
 
 from __future__ import annotations
 
@@ -340,58 +340,3 @@ class JsonlFile(Source):
         """Add the rows of a file. They are there at once; awaiting waits for room."""
         self._table.add_json(Path(path).read_text())
         return Pushed(self._table)
-
-
-class Parquet(Source):
-    """Rows of Parquet files (which needs pyarrow)."""
-
-    def __init__(
-        self,
-        path: str | Path | None = None,
-        *,
-        schema: object | None = None,
-        **options: Unpack[Options],
-    ) -> None:
-        """Create a table, with what is given in it.
-
-        Args:
-            path: The file.
-            schema: The columns; found from the data unless given.
-            **options: See :class:`Source`.
-        """
-        super().__init__(_found(schema, path, _parquet_schema, "path"), **options)
-        if path is not None:
-            self.add_file(path)
-
-    @classmethod
-    async def create(
-        cls,
-        path: str | Path | None = None,
-        *,
-        schema: object | None = None,
-        **options: Unpack[Options],
-    ) -> Parquet:
-        """Create a table, with what is given in it.
-
-        Args:
-            path: The file.
-            schema: The columns; found from the data unless given.
-            **options: See :class:`Source`.
-        """
-        return cls(path, schema=schema, **options)
-
-    def add_file(self, path: str | Path) -> Pushed:
-        """Add the rows of a file. They are there at once; awaiting waits for room."""
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches():
-                self._table.add_arrow(batch)
-        return Pushed(self._table)
-
-
-def _parquet_schema(path: str | Path) -> object:
-    """Return the columns of a Parquet file."""
-    import pyarrow.parquet as pq
-
-    return pq.read_schema(path)

@@ -4,6 +4,7 @@
 
 mod clock;
 mod latency;
+mod read;
 mod wire;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
     match &args.what {
         Bench::Decode(input) => decode(&Prepared::new(input)?),
         Bench::Query(input) => query(&Prepared::new(input)?),
+        Bench::Read(input) => read::read(input),
         Bench::Wire(wire) => {
             let prepared = Prepared::new(&wire.input)?;
             wire::throughput(&prepared)?;

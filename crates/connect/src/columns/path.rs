@@ -10,7 +10,7 @@ use arrow_select::take::take;
 use skytide_timestream::plan::PathStep;
 
 /// The values at the end of a path that starts at a row.
-pub(super) fn at(
+pub(crate) fn at(
     fields: &Fields,
     columns: &[ArrayRef],
     path: &[PathStep],

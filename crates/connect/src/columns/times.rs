@@ -7,10 +7,8 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
 use skytide_timestream::{times, types};
 
-use super::value::nanos_of;
-
 /// Whether a column of this type can hold the time of rows.
-pub(super) fn is_time(data_type: &DataType) -> bool {
+pub(crate) fn is_time(data_type: &DataType) -> bool {
     types::is_number(data_type)
         || types::is_text(data_type)
         || matches!(data_type, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
@@ -18,7 +16,7 @@ pub(super) fn is_time(data_type: &DataType) -> bool {
 
 /// UTC nanoseconds of each row: of moments and dates as they are, of numbers as so many units since 1970, of text as it is read
 /// in a query. Null where there is none, or none that fits 64 bits.
-pub(super) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, ArrowError> {
+pub(crate) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, ArrowError> {
     let data_type = values.data_type();
     let to =
         |to: &DataType| cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() });
@@ -67,6 +65,16 @@ fn scaled(count: f64, per: i64) -> Option<i64> {
     }
     let whole = (count.floor() as i64).checked_mul(per)?;
     whole.checked_add(((count - count.floor()) * per as f64).round() as i64)
+}
+
+/// Nanoseconds of a unit.
+pub(crate) const fn nanos_of(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    }
 }
 
 #[cfg(test)]

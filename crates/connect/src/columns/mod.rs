@@ -1,0 +1,12 @@
+//! What sources of rows have in common: columns in the engine's types, times from whatever holds them, and the ways to values.
+
+mod chunk;
+mod fit;
+mod path;
+mod roles;
+pub(crate) mod times;
+
+pub(crate) use chunk::{Chunk, is_rising};
+pub use roles::ColumnError;
+pub(crate) use roles::Roles;
+pub(crate) use fit::{fitted, ordinals, plain};

@@ -1,0 +1,115 @@
+//! What can be wrong with a file, told so that its reader finds the place.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use arrow_schema::ArrowError;
+
+use crate::columns::ColumnError;
+
+/// Why files cannot be a source, or stopped being one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The file cannot be opened or read.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Its name does not tell what it is.
+    #[error(
+        "{}: neither the name nor the first bytes tell what it is; names end in .parquet, .csv, .tsv, .jsonl, .ndjson, \
+         .arrow, .arrows, .ipc or .feather", .0.display()
+    )]
+    Unknown(PathBuf),
+    /// It is not of its format, or damaged.
+    #[error("{}{place}: {reason}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, as `, row group 3`; empty where the reason says so, or it is the whole.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A line of text is no row.
+    #[error("{}, line {line}: {reason}", .path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A column cannot be what it is to be.
+    #[error("{}: {source}", .path.display())]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: ColumnError,
+    },
+    /// A column has types that no type holds both of.
+    #[error("{}: the column {column:?} is {found}; in the files before it is {expected}", .path.display())]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its type there.
+        found: String,
+        /// Its type in the files before.
+        expected: String,
+    },
+    /// No file has a name that fits.
+    #[error("{}: no file has such a name", .0.display())]
+    NoneFits(PathBuf),
+    /// There are no files.
+    #[error("no file to read")]
+    None,
+    /// Times stand where the file's own statistics say that there are none, or it was changed while it was read.
+    #[error(
+        "{}{place}: times are not where they were said to be: its statistics are wrong, or it was changed while it was read; \
+         write it anew", .path.display()
+    )]
+    Disorder {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        place: String,
+    },
+    /// What does not fit into memory cannot be kept aside.
+    #[error("{}: cannot keep rows there while they are sorted: {source}", .folder.display())]
+    Spill {
+        /// The folder for it.
+        folder: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: ArrowError,
+    },
+}
+
+impl FileError {
+    /// For `map_err`.
+    pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    /// What a library said of a file.
+    pub(super) fn damaged(path: &Path, place: impl Into<String>, reason: impl ToString) -> Self {
+        let mut reason = reason.to_string();
+        // Names of libraries are no help to whoever has the file.
+        for prefix in ["Parquet argument error: ", "Parquet error: ", "Csv error: ", "Ipc error: ", "Parser error: "] {
+            if let Some(rest) = reason.strip_prefix(prefix) {
+                reason = rest.to_owned();
+            }
+        }
+        Self::Damaged { path: path.to_owned(), place: place.into(), reason }
+    }
+}

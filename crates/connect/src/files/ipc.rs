@@ -1,0 +1,94 @@
+//! Arrow IPC: files, which tell at their end where batches are, and streams.
+
+use std::fs::File;
+use std::io::{BufReader, Read as _, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::{FileReader, StreamReader};
+use arrow_schema::{ArrowError, Fields, SchemaRef};
+
+use super::FileError;
+use super::projection::Projection;
+use super::unit::{Batches, Read, guarded};
+
+/// The first bytes of a file that is no stream.
+const MAGIC: &[u8] = b"ARROW1";
+
+/// An Arrow IPC file.
+pub(super) struct IpcFile {
+    path: PathBuf,
+    fields: Fields,
+}
+
+enum Reader {
+    File(FileReader<BufReader<File>>),
+    Stream(StreamReader<BufReader<File>>),
+}
+
+impl Iterator for Reader {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::File(reader) => reader.next(),
+            Self::Stream(reader) => reader.next(),
+        }
+    }
+}
+
+impl IpcFile {
+    /// Reads its schema.
+    pub(super) fn open(path: &Path) -> Result<Self, FileError> {
+        let fields = schema(&reader(path, None)?).fields().clone();
+        Ok(Self { path: path.to_owned(), fields })
+    }
+
+    /// Its columns, as they are.
+    pub(super) fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// Reads what is wanted of it.
+    pub(super) fn read(&self, wanted: &Projection) -> Result<Batches, FileError> {
+        let columns = self.fields.iter().enumerate().filter(|(_, field)| wanted.wants_column(field.name()));
+        let reader = reader(&self.path, Some(columns.map(|(at, _)| at).collect()))?;
+        let (path, path_too) = (self.path.clone(), self.path.clone());
+        let batches = reader.enumerate().map(move |(at, batch)| match batch {
+            Ok(batch) => Ok(Read { batch, misfits: 0 }),
+            Err(error) => Err(FileError::damaged(&path, format!(", batch {at}"), error)),
+        });
+        Ok(guarded(batches, move || FileError::damaged(&path_too, "", "a batch cannot be decoded")))
+    }
+}
+
+fn schema(reader: &Reader) -> SchemaRef {
+    match reader {
+        Reader::File(reader) => reader.schema(),
+        Reader::Stream(reader) => reader.schema(),
+    }
+}
+
+/// Opens it, whichever of the two it is.
+fn reader(path: &Path, columns: Option<Vec<usize>>) -> Result<Reader, FileError> {
+    let mut file = BufReader::new(File::open(path).map_err(FileError::io(path))?);
+    let mut head = Vec::with_capacity(MAGIC.len());
+    (&mut file).take(MAGIC.len() as u64).read_to_end(&mut head).map_err(FileError::io(path))?;
+    file.seek(SeekFrom::Start(0)).map_err(FileError::io(path))?;
+    let damaged = |reason: &dyn ToString| {
+        let reason = format!("it is no whole Arrow file or stream: {}", reason.to_string());
+        FileError::damaged(path, "", reason)
+    };
+    // The library may be given anything here.
+    let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        Ok::<_, ArrowError>(if head == MAGIC {
+            Reader::File(FileReader::try_new(file, columns)?)
+        } else {
+            Reader::Stream(StreamReader::try_new(file, columns)?)
+        })
+    }));
+    match opened {
+        Ok(opened) => opened.map_err(|error| damaged(&error)),
+        Err(_) => Err(damaged(&"its schema cannot be read")),
+    }
+}

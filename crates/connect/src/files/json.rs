@@ -1,0 +1,127 @@
+//! JSON lines: an object a line. A value that is not of its column's type is null and counted; a line that is no object is an error.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{Fields, Schema};
+
+use super::projection::Projection;
+use super::unit::{Batches, Read};
+use super::{FileError, INFERRED_ROWS};
+use crate::tables::{Builder, Value, infer};
+
+/// A line that is longer is no row: what one line may take of memory.
+const LONGEST_LINE: u64 = 64 << 20;
+
+/// A file of JSON lines.
+pub(super) struct JsonFile {
+    path: PathBuf,
+    fields: Fields,
+}
+
+impl JsonFile {
+    /// Finds its columns and their types by its first rows.
+    pub(super) fn open(path: &Path) -> Result<Self, FileError> {
+        let rows = Lines::open(path)?.take(INFERRED_ROWS).collect::<Result<Vec<_>, _>>()?;
+        let values: Vec<Value<'_>> = rows.iter().map(Value::of_json).collect();
+        Ok(Self { path: path.to_owned(), fields: infer(&values) })
+    }
+
+    /// Its columns.
+    pub(super) fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// Reads what is wanted of it.
+    pub(super) fn read(&self, wanted: &Projection, rows: usize) -> Result<Batches, FileError> {
+        let fields = wanted.fields.iter().filter(|field| self.fields.find(field.name()).is_some()).cloned();
+        let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
+        let mut lines = Lines::open(&self.path)?;
+        let path = self.path.clone();
+        Ok(Box::new(std::iter::from_fn(move || {
+            let mut columns: Vec<Builder> =
+                schema.fields().iter().map(|field| Builder::new(field.data_type())).collect();
+            let (mut misfits, mut count) = (0, 0);
+            while count < rows {
+                let row = match lines.next() {
+                    None => break,
+                    Some(Err(error)) => return Some(Err(error)),
+                    Some(Ok(row)) => row,
+                };
+                for (column, field) in columns.iter_mut().zip(schema.fields()) {
+                    misfits += match row.get(field.name()) {
+                        None => column.push(&Value::Null),
+                        Some(value) => column.push(&Value::of_json(value)),
+                    };
+                }
+                count += 1;
+            }
+            if count == 0 {
+                return None;
+            }
+            let columns = columns.iter_mut().map(Builder::finish).collect::<Result<Vec<_>, _>>();
+            let options = RecordBatchOptions::new().with_row_count(Some(count));
+            let batch = columns
+                .and_then(|columns| RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options));
+            Some(batch.map_or_else(
+                |error| Err(FileError::damaged(&path, "", error)),
+                |batch| Ok(Read { batch, misfits }),
+            ))
+        })))
+    }
+}
+
+/// The rows of a file; empty lines are left out.
+struct Lines {
+    path: PathBuf,
+    file: BufReader<File>,
+    line: u64,
+    bytes: Vec<u8>,
+}
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self, FileError> {
+        let file = BufReader::new(File::open(path).map_err(FileError::io(path))?);
+        Ok(Self { path: path.to_owned(), file, line: 0, bytes: Vec::new() })
+    }
+
+    fn row(&mut self) -> Result<Option<serde_json::Value>, FileError> {
+        loop {
+            self.bytes.clear();
+            self.line += 1;
+            let read = self
+                .file
+                .by_ref()
+                .take(LONGEST_LINE)
+                .read_until(b'\n', &mut self.bytes)
+                .map_err(FileError::io(&self.path))?;
+            if read == 0 {
+                return Ok(None);
+            }
+            let wrong = |reason: String| FileError::Line { path: self.path.clone(), line: self.line, reason };
+            if read as u64 == LONGEST_LINE && !self.bytes.ends_with(b"\n") {
+                return Err(wrong(format!("it is longer than {} MiB", LONGEST_LINE >> 20)));
+            }
+            if self.bytes.trim_ascii().is_empty() {
+                continue;
+            }
+            let row: serde_json::Value = serde_json::from_slice(&self.bytes)
+                .map_err(|error| wrong(format!("{error}; each line is a JSON object of its own")))?;
+            if !row.is_object() {
+                return Err(wrong("a row is a JSON object".to_owned()));
+            }
+            return Ok(Some(row));
+        }
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Result<serde_json::Value, FileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.row().transpose()
+    }
+}

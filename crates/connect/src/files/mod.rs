@@ -1,0 +1,32 @@
+//! Files as sources: Parquet, CSV, JSON lines, Arrow IPC.
+//!
+//! [`Files`] are one or more files of one stream: their ends or first rows are read when they are opened, so that a query over them
+//! can be checked before anything runs. Each query reads them anew as a [`FileSource`], which decodes the columns that the plan
+//! asks for and gives rows in order of time: sorted files as they are read, others sorted within a limit of memory.
+//! Where a row stands among those of its time is told by the subsort column, else by the order of the files and of their rows.
+
+mod csv;
+mod error;
+mod format;
+mod ipc;
+mod json;
+mod order;
+mod parquet;
+mod pattern;
+mod projection;
+mod set;
+mod shape;
+mod sort;
+mod source;
+mod unit;
+
+pub use error::FileError;
+pub use format::Format;
+pub use pattern::matching;
+pub use set::{Definition, Files};
+pub use source::FileSource;
+
+/// Rows by which the types of the columns of text are found.
+const INFERRED_ROWS: usize = 10_000;
+/// Memory for rows that are sorted, unless given.
+pub const MEMORY: usize = 256 << 20;

@@ -1,0 +1,143 @@
+//! Parquet: units are row groups, whose statistics tell between which times they stand; only wanted columns are decoded.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{Array, Int64Array};
+use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use skytide_timestream::types;
+
+use super::FileError;
+use super::projection::Projection;
+use super::unit::{Batches, Range, Read, Unit, guarded};
+use crate::columns::{plain, times};
+
+/// A Parquet file, its end read.
+pub(super) struct ParquetFile {
+    path: PathBuf,
+    file: File,
+    metadata: ArrowReaderMetadata,
+}
+
+impl ParquetFile {
+    /// Reads what stands at its end: columns, row groups, statistics.
+    pub(super) fn open(path: &Path) -> Result<Self, FileError> {
+        let file = File::open(path).map_err(FileError::io(path))?;
+        let damaged = |reason: &dyn ToString| {
+            let reason = format!("it is no whole Parquet file: {}", reason.to_string());
+            FileError::damaged(path, "", reason)
+        };
+        // The library may be given anything here.
+        let loaded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let options = ArrowReaderOptions::new();
+            let metadata = ArrowReaderMetadata::load(&file, options)?;
+            let simple: Vec<Arc<Field>> = metadata.schema().fields().iter().map(simple).collect();
+            let hints = Schema::new_with_metadata(simple, metadata.schema().metadata().clone());
+            let options = ArrowReaderOptions::new().with_schema(Arc::new(hints));
+            // Where the library does not take them, values are cast after they are read.
+            let hinted = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options);
+            Ok::<_, parquet::errors::ParquetError>(hinted.unwrap_or(metadata))
+        }));
+        let metadata = match loaded {
+            Ok(loaded) => loaded.map_err(|error| damaged(&error))?,
+            Err(_) => return Err(damaged(&"its end cannot be read")),
+        };
+        Ok(Self { path: path.to_owned(), file, metadata })
+    }
+
+    /// Its columns, as they are.
+    pub(super) fn fields(&self) -> &Fields {
+        self.metadata.schema().fields()
+    }
+
+    /// Its row groups, as units of this file.
+    pub(super) fn units(&self, file: usize, time: &str, unit: TimeUnit) -> Vec<Unit> {
+        let ranges = self.ranges(time, unit);
+        let groups = self.metadata.metadata().row_groups().iter().enumerate();
+        groups
+            .map(|(at, group)| Unit {
+                file,
+                at,
+                range: ranges.as_ref().and_then(|ranges| ranges.get(at).copied()).unwrap_or(Range::Unknown),
+                bytes: u64::try_from(group.compressed_size()).unwrap_or(0),
+            })
+            .collect()
+    }
+
+    /// Between which times each row group stands; none where the statistics do not tell.
+    fn ranges(&self, time: &str, unit: TimeUnit) -> Option<Vec<Range>> {
+        let (schema, parquet) = (self.metadata.schema(), self.metadata.parquet_schema());
+        let field = schema.field_with_name(time).ok()?;
+        if types::is_text(&plain_type(field)) {
+            // Texts do not stand in the order of the times that they tell.
+            return None;
+        }
+        let groups = self.metadata.metadata().row_groups();
+        let of = StatisticsConverter::try_new(time, schema, parquet).ok()?;
+        let nanos = |values| -> Option<Int64Array> { times::nanos(&values, unit).ok() };
+        let least = nanos(of.row_group_mins(groups).ok()?)?;
+        let most = nanos(of.row_group_maxes(groups).ok()?)?;
+        let nulls = of.row_group_null_counts(groups).ok()?;
+        let range = |at: usize| {
+            let rows = u64::try_from(groups[at].num_rows()).unwrap_or(0);
+            if rows == 0 || (nulls.is_valid(at) && nulls.value(at) == rows) {
+                Range::Empty
+            } else if least.is_valid(at) && most.is_valid(at) {
+                Range::Within(least.value(at), most.value(at))
+            } else {
+                Range::Unknown
+            }
+        };
+        Some((0..groups.len().min(least.len()).min(most.len()).min(nulls.len())).map(range).collect())
+    }
+
+    /// Reads what is wanted of a row group.
+    pub(super) fn read(&self, group: usize, wanted: &Projection, rows: usize) -> Result<Batches, FileError> {
+        let (path, place) = (self.path.clone(), place(group));
+        let file = self.file.try_clone().map_err(FileError::io(&self.path))?;
+        let mask = ProjectionMask::leaves(self.metadata.parquet_schema(), self.leaves(wanted));
+        let reader: ParquetRecordBatchReader =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_row_groups(vec![group])
+                .with_projection(mask)
+                .with_batch_size(rows)
+                .build()
+                .map_err(|error| FileError::damaged(&path, &place, error))?;
+        let (path_too, place_too) = (path.clone(), place.clone());
+        let batches = reader.map(move |batch| match batch {
+            Ok(batch) => Ok(Read { batch, misfits: 0 }),
+            Err(error) => Err(FileError::damaged(&path, &place, error)),
+        });
+        Ok(guarded(batches, move || FileError::damaged(&path_too, &place_too, "it cannot be decoded")))
+    }
+
+    /// The leaves of the file's schema that are wanted.
+    fn leaves(&self, wanted: &Projection) -> Vec<usize> {
+        let leaves = self.metadata.parquet_schema().columns().iter().enumerate();
+        leaves.filter(|(_, leaf)| wanted.wants(leaf.path().parts())).map(|(at, _)| at).collect()
+    }
+}
+
+/// How a row group is told of.
+pub(super) fn place(group: usize) -> String {
+    format!(", row group {group}")
+}
+
+fn plain_type(field: &Field) -> DataType {
+    plain(field).data_type().clone()
+}
+
+/// A column as it is best decoded: text and bytes in the engine's form at once.
+fn simple(field: &Arc<Field>) -> Arc<Field> {
+    let to = plain_type(field);
+    if matches!(to, DataType::Utf8 | DataType::Binary) && to != *field.data_type() {
+        return Arc::new(Field::clone(field).with_data_type(to));
+    }
+    Arc::clone(field)
+}

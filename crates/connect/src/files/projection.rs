@@ -1,0 +1,120 @@
+//! What a plan asks of files: which columns, and of records which fields; nothing else is decoded.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Fields};
+use skytide_timestream::plan::{PathStep, Scan};
+
+/// The way to a value through named fields; lists on the way are taken whole.
+type Way = Vec<String>;
+
+/// The columns that are read, by name.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Projection {
+    /// The columns, with the fields that are read of them, in the engine's types.
+    pub(super) fields: Fields,
+    /// The ways to all that is wanted.
+    ways: Vec<Way>,
+}
+
+impl Projection {
+    /// What scans want of these columns; `key` is the name of their key.
+    pub(super) fn of(scans: &[Scan], columns: &Fields, key: &str) -> Self {
+        let mut ways: Vec<Way> = Vec::new();
+        for scan in scans {
+            if scan.keyed {
+                ways.push(vec![key.to_owned()]);
+            }
+            ways.extend(scan.columns.iter().map(|column| named(&column.path)));
+        }
+        Self::new(ways, columns)
+    }
+
+    /// These columns whole.
+    pub(super) fn whole<'a>(names: impl IntoIterator<Item = &'a str>, columns: &Fields) -> Self {
+        Self::new(names.into_iter().map(|name| vec![name.to_owned()]).collect(), columns)
+    }
+
+    fn new(mut ways: Vec<Way>, columns: &Fields) -> Self {
+        ways.sort();
+        ways.dedup();
+        let starts: Vec<&[String]> = ways.iter().map(Vec::as_slice).collect();
+        Self { fields: pruned(columns, &starts), ways }
+    }
+
+    /// With one more column, whole.
+    pub(super) fn and(&self, name: &str, columns: &Fields) -> Self {
+        let mut ways = self.ways.clone();
+        ways.push(vec![name.to_owned()]);
+        Self::new(ways, columns)
+    }
+
+    /// Whether what stands at the end of this way is wanted, or a part of it.
+    pub(super) fn wants(&self, way: &[String]) -> bool {
+        self.ways.iter().any(|wanted| way.iter().zip(wanted).all(|(step, wanted)| step == wanted))
+    }
+
+    /// Whether a column is wanted, or a part of it.
+    pub(super) fn wants_column(&self, name: &str) -> bool {
+        self.fields.find(name).is_some()
+    }
+}
+
+/// The fields at the start of a path.
+fn named(path: &[PathStep]) -> Way {
+    let name = |step: &PathStep| match step {
+        PathStep::Field(name) => Some(name.clone()),
+        PathStep::Index(_) => None,
+    };
+    path.iter().map_while(name).collect()
+}
+
+/// The fields that one of the ways goes through; at the end of a way all of them.
+fn pruned(fields: &Fields, ways: &[&[String]]) -> Fields {
+    let wanted = |field: &Arc<Field>| {
+        let mine = ways.iter().filter(|way| way.first() == Some(field.name()));
+        let rest: Vec<&[String]> = mine.map(|way| &way[1..]).collect();
+        if rest.is_empty() {
+            return None;
+        }
+        Some(match field.data_type() {
+            DataType::Struct(inner) if rest.iter().all(|way| !way.is_empty()) => {
+                let inner = DataType::Struct(pruned(inner, &rest));
+                Arc::new(Field::clone(field).with_data_type(inner))
+            }
+            _ => Arc::clone(field),
+        })
+    };
+    fields.iter().filter_map(wanted).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use skytide_timestream::types;
+
+    use super::*;
+
+    #[test]
+    fn of_records_only_what_is_asked_for() {
+        let record = DataType::Struct(Fields::from(vec![
+            Field::new("text", DataType::Utf8, true),
+            Field::new("langs", types::list(DataType::Utf8), true),
+        ]));
+        let columns = Fields::from(vec![
+            Field::new("did", DataType::Utf8, true),
+            Field::new("record", record, true),
+            Field::new("seq", DataType::Int64, true),
+        ]);
+        let way = |steps: &[&str]| steps.iter().map(|step| (*step).to_owned()).collect::<Way>();
+        let of = Projection::new(vec![way(&["record", "langs"]), way(&["did"])], &columns);
+        let names: Vec<_> =
+            of.fields.iter().map(|field| format!("{} {}", field.name(), types::name(field.data_type()))).collect();
+        assert_eq!(names, ["did utf8", "record struct<langs: list<utf8>>"]);
+        // As Parquet has it: lists are in the way.
+        assert!(of.wants(&way(&["record", "langs", "list", "element"])));
+        assert!(!of.wants(&way(&["record", "text"])) && !of.wants(&way(&["seq"])));
+        let whole = of.and("record", &columns);
+        assert!(whole.wants(&way(&["record", "text"])));
+        assert_eq!(whole.fields.len(), 2);
+    }
+}

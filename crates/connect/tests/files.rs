@@ -1,0 +1,498 @@
+//! Files as sources: every format, sorted and not, whole and damaged.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampNanosecondType};
+use arrow_array::{
+    Array, ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray,
+};
+use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use skytide_connect::files::{Definition, FileError, Files};
+use skytide_connect::run::{End, RunError, RunOptions, run};
+use skytide_connect::sink::{Sink, SinkError};
+use skytide_connect::source::{SourceError, Status};
+use skytide_connect::sources::{Offer, Sources};
+use skytide_timestream::catalog::Catalog as _;
+use skytide_timestream::engine::Mode;
+use skytide_timestream::plan::Results;
+
+/// Time, key and value.
+type Row = (i64, Option<String>, Option<i64>);
+
+#[derive(Default)]
+struct Rows(Vec<Row>);
+
+impl Sink for Rows {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        let times = batch.column(0).as_primitive::<TimestampNanosecondType>();
+        let keys = batch.column(1).as_string::<i32>();
+        let values = batch.column(2).as_primitive::<Int64Type>();
+        self.0.extend((0..batch.num_rows()).map(|row| {
+            let key = keys.is_valid(row).then(|| keys.value(row).to_owned());
+            (times.value(row), key, values.is_valid(row).then(|| values.value(row)))
+        }));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// Runs a query over a stream `m` of files.
+fn answer(query: &str, definition: Definition) -> Result<(Vec<Row>, Status), RunError> {
+    let files = Files::open(definition).map_err(SourceError::from)?;
+    let sources = Sources::new(vec![Offer::Files(Arc::new(files))]);
+    let query = skytide_timestream::compile(query, &sources).unwrap_or_else(|error| panic!("{error}"));
+    let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
+    let mut source = sources.open(&plan, Mode::Once, &Arc::new(AtomicBool::new(false)))?;
+    let mut rows = Rows::default();
+    let outcome = run(plan, &mut source, &mut rows, &RunOptions::once(), |_, _| {})?;
+    assert_eq!(outcome.end, End::Source);
+    Ok((rows.0, outcome.source))
+}
+
+fn define(path: &Path) -> Definition {
+    Definition { name: "m".into(), ..Definition::new(path, "t", "k") }
+}
+
+fn fail(query: &str, definition: Definition) -> String {
+    answer(query, definition).expect_err("it is refused").to_string()
+}
+
+fn ints(values: impl IntoIterator<Item = i64>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<Int64Array>())
+}
+
+/// Rows of `t`, `k`, `x`, and what no query asks for.
+fn batch(rows: &[(i64, &str, i64)]) -> RecordBatch {
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|row| format!("text of {}", row.2))));
+    RecordBatch::try_from_iter([
+        ("text", texts),
+        ("x", ints(rows.iter().map(|row| row.2))),
+        ("k", Arc::new(rows.iter().map(|row| Some(row.1)).collect::<StringArray>()) as _),
+        ("t", ints(rows.iter().map(|row| row.0))),
+    ])
+    .unwrap()
+}
+
+fn write_parquet(path: &Path, batches: &[RecordBatch], properties: WriterProperties) {
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batches[0].schema(), Some(properties)).unwrap();
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
+    writer.close().unwrap();
+}
+
+/// Row groups of so many rows.
+fn groups(rows: usize) -> WriterProperties {
+    WriterProperties::builder().set_max_row_group_row_count(Some(rows)).build()
+}
+
+fn write(path: &Path, batch: &RecordBatch) {
+    let file = || File::create(path).unwrap();
+    match path.extension().unwrap().to_str().unwrap() {
+        "parquet" => write_parquet(path, std::slice::from_ref(batch), groups(100)),
+        "csv" => arrow_csv::Writer::new(file()).write(batch).unwrap(),
+        "jsonl" => {
+            let mut writer = arrow_json::LineDelimitedWriter::new(file());
+            writer.write(batch).unwrap();
+            writer.finish().unwrap();
+        }
+        "arrow" => {
+            let mut writer = arrow_ipc::writer::FileWriter::try_new(file(), &batch.schema()).unwrap();
+            writer.write(batch).unwrap();
+            writer.finish().unwrap();
+        }
+        "arrows" => {
+            let mut writer = arrow_ipc::writer::StreamWriter::try_new(file(), &batch.schema()).unwrap();
+            writer.write(batch).unwrap();
+            writer.finish().unwrap();
+        }
+        other => panic!("{other}"),
+    }
+}
+
+const FORMATS: [&str; 5] = ["parquet", "csv", "jsonl", "arrow", "arrows"];
+
+/// Rows in order, of which some share a time.
+fn rising(rows: i64) -> Vec<(i64, &'static str, i64)> {
+    (0..rows).map(|row| (row / 3, ["A", "B", "C", "D"][(row * 7 % 11 % 4) as usize], row)).collect()
+}
+
+/// The same rows anyhow, but those of one time as they were.
+fn shuffled(rows: i64) -> Vec<(i64, &'static str, i64)> {
+    let mut all = rising(rows);
+    let mut dice = 12_345_u64;
+    all.sort_by_cached_key(|row| {
+        let seed = (row.0 as u64).wrapping_mul(6_364_136_223_846_793_005) ^ dice;
+        dice = 12_345;
+        seed >> 7
+    });
+    all
+}
+
+fn plainly(rows: &[(i64, &str, i64)]) -> Vec<Row> {
+    rows.iter().map(|row| (row.0, Some(row.1.to_owned()), Some(row.2))).collect()
+}
+
+#[test]
+fn every_format_gives_its_rows_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = plainly(&rising(1000));
+    for format in FORMATS {
+        for rows in [rising(1000), shuffled(1000)] {
+            let path = folder.path().join("rows").with_extension(format);
+            write(&path, &batch(&rows));
+            let (answer, status) = answer("m.x", define(&path)).unwrap();
+            assert_eq!(answer, expected, "{format}");
+            assert_eq!((status.read, status.points, status.spilled), (1000, 1000, 0));
+            assert_eq!(status.progress.map(|progress| progress.done > 0 && progress.done == progress.total), Some(true));
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_memory_is_sorted_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = plainly(&rising(20_000));
+    for format in FORMATS {
+        let path = folder.path().join("rows").with_extension(format);
+        write(&path, &batch(&shuffled(20_000)));
+        // A few hundred rows at a time: so many runs that runs of runs are made.
+        for memory in [16 << 10, 300 << 10] {
+            let (answer, status) = answer("m.x", Definition { memory, ..define(&path) }).unwrap();
+            assert_eq!(answer, expected, "{format} {memory}");
+            assert!(status.spilled > 100_000, "{format} {memory}: {}", status.spilled);
+        }
+    }
+    // Nothing of it is left.
+    assert_eq!(folder.path().read_dir().unwrap().count(), FORMATS.len());
+}
+
+#[test]
+fn sorted_files_are_streamed_whatever_memory_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for format in FORMATS {
+        let path = folder.path().join("rows").with_extension(format);
+        write(&path, &batch(&rising(20_000)));
+        let (answer, status) = answer("m.x", Definition { memory: 1024, ..define(&path) }).unwrap();
+        assert_eq!(answer, plainly(&rising(20_000)), "{format}");
+        assert_eq!(status.spilled, 0, "{format}");
+    }
+}
+
+#[test]
+fn row_groups_out_of_order_are_read_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    // Groups of 300 rows, the later ones first; one of them out of order in itself.
+    let all = rising(3000);
+    let mut parts: Vec<Vec<_>> = all.chunks(300).map(<[_]>::to_vec).collect();
+    parts.reverse();
+    parts[3].rotate_left(6);
+    let batches: Vec<_> = parts.iter().map(|part| batch(part)).collect();
+    write_parquet(&path, &batches, groups(300));
+    let definition = Definition { memory: 64 << 10, ..define(&path) };
+    let (answer_rows, status) = answer("m.x", definition.clone()).unwrap();
+    assert_eq!(answer_rows, plainly(&all));
+    assert_eq!(status.spilled, 0, "one group alone is sorted, and fits");
+    // Without statistics nothing is known before it is read.
+    let silent = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(300))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .build();
+    write_parquet(&path, &batches, silent);
+    let (answer_rows, status) = answer("m.x", definition).unwrap();
+    assert_eq!(answer_rows, plainly(&all));
+    assert!(status.spilled > 0);
+}
+
+#[test]
+fn several_files_are_one_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<PathBuf> =
+        ["b.parquet", "a.csv", "c.jsonl"].iter().map(|name| folder.path().join(name)).collect();
+    let all = rising(900);
+    // Each file holds every third row: rows of one time are in all of them, and stand in the order of the files.
+    for (path, at) in paths.iter().zip(0..) {
+        write(path, &batch(&all.iter().skip(at).step_by(3).copied().collect::<Vec<_>>()));
+    }
+    let definition = Definition { paths, ..define(Path::new("")) };
+    assert_eq!(answer("m.x", definition).unwrap().0, plainly(&all));
+}
+
+#[test]
+fn the_subsort_column_stands_before_the_order_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = rising(900);
+    rows.reverse();
+    for format in FORMATS {
+        let path = folder.path().join("rows").with_extension(format);
+        write(&path, &batch(&rows));
+        for memory in [16 << 10, 1 << 20] {
+            let definition = Definition { subsort: Some("x".into()), memory, ..define(&path) };
+            assert_eq!(answer("m.x", definition).unwrap().0, plainly(&rising(900)), "{format}");
+            // Without it the file's own order counts.
+            let (by_file, _) = answer("m.x", Definition { memory, ..define(&path) }).unwrap();
+            assert_eq!(by_file[..3], plainly(&[rows[899 - 2], rows[899 - 1], rows[899]]), "{format}");
+        }
+    }
+}
+
+#[test]
+fn times_of_every_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    let (second, day) = (1_000_000_000, 86_400_000_000_000);
+    let cases: Vec<(ArrayRef, TimeUnit, [i64; 2])> = vec![
+        (
+            Arc::new(TimestampMicrosecondArray::from(vec![1, 2]).with_timezone("Europe/Berlin")),
+            TimeUnit::Second,
+            [1000, 2000],
+        ),
+        (Arc::new(TimestampMillisecondArray::from(vec![1, 2])), TimeUnit::Second, [1_000_000, 2_000_000]),
+        (Arc::new(Date32Array::from(vec![1, 2])), TimeUnit::Second, [day, 2 * day]),
+        (ints([3, 4]), TimeUnit::Second, [3 * second, 4 * second]),
+        (ints([3, 4]), TimeUnit::Microsecond, [3000, 4000]),
+        (Arc::new(Float64Array::from(vec![0.5, 1.5])), TimeUnit::Second, [second / 2, 3 * second / 2]),
+        (
+            Arc::new(StringArray::from(vec!["1970-01-01T00:00:01Z", "1970-01-01T02:00:02+02:00"])),
+            TimeUnit::Second,
+            [second, 2 * second],
+        ),
+    ];
+    for (times, unit, expected) in cases {
+        let kind = times.data_type().clone();
+        let batch = RecordBatch::try_from_iter([
+            ("t", times),
+            ("k", Arc::new(StringArray::from(vec!["A", "A"])) as _),
+            ("x", ints([1, 2])),
+        ])
+        .unwrap();
+        write(&path, &batch);
+        let (rows, _) = answer("m.x", Definition { unit, ..define(&path) }).unwrap();
+        assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), expected, "{kind}");
+    }
+}
+
+#[test]
+fn rows_without_a_time_and_values_that_do_not_fit_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("rows.csv");
+    // The byte order mark is no part of the first name; a moment is as exact as it is written, wherever in the file.
+    std::fs::write(
+        &csv,
+        "\u{feff}t,k,x\n1970-01-01T00:00:01Z,A,1\n,A,2\nsoon,A,3\n1970-01-01T00:00:02.5Z,\"B, C\",\n1970-01-01T00:00:03+01:00,,4\n",
+    )
+    .unwrap();
+    let (rows, status) = answer("m.x", define(&csv)).unwrap();
+    let second = 1_000_000_000;
+    assert_eq!(rows, [
+        (second - 3600 * second + 2 * second, None, Some(4)),
+        (second, Some("A".into()), Some(1)),
+        (5 * second / 2, Some("B, C".into()), None),
+    ]);
+    assert_eq!(status.dropped.get("without a time"), Some(&2));
+    assert_eq!((status.read, status.points), (5, 3));
+
+    let json = folder.path().join("rows.jsonl");
+    std::fs::write(&json, "{\"t\": 1, \"k\": \"A\", \"x\": 1}\n\n{\"t\": 2, \"k\": \"A\", \"x\": \"one\"}\n{\"k\": \"A\"}\n")
+        .unwrap();
+    let (rows, status) = answer("m.x", define(&json)).unwrap();
+    assert_eq!(rows, [(1, Some("A".into()), Some(1)), (2, Some("A".into()), None)]);
+    assert_eq!(status.dropped.get("misfitting values"), Some(&1));
+    assert_eq!(status.dropped.get("without a time"), Some(&1));
+
+    // In columns, in order and not, held and kept aside.
+    for times in [[Some(1), None, Some(3), Some(4)], [Some(3), None, Some(1), Some(4)]] {
+        let batch = RecordBatch::try_from_iter([
+            ("t", Arc::new(Int64Array::from(times.to_vec())) as ArrayRef),
+            ("k", Arc::new(StringArray::from(vec!["A"; 4]))),
+            ("x", ints([1, 2, 3, 4])),
+        ])
+        .unwrap();
+        for format in ["parquet", "arrow"] {
+            let path = folder.path().join("rows").with_extension(format);
+            write(&path, &batch);
+            for memory in [1, 1 << 20] {
+                let (rows, status) = answer("m.x", Definition { memory, ..define(&path) }).unwrap();
+                assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [1, 3, 4]);
+                assert_eq!(status.dropped.get("without a time"), Some(&1));
+            }
+        }
+    }
+}
+
+#[test]
+fn only_what_is_asked_for_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    let record: ArrayRef = Arc::new(StructArray::from(vec![
+        (Arc::new(Field::new("n", DataType::Int64, true)), ints(0..5000)),
+        (
+            Arc::new(Field::new("text", DataType::Utf8, true)),
+            Arc::new(StringArray::from_iter_values((0..5000).map(|row| format!("{row} words")))) as _,
+        ),
+    ]));
+    let rows = batch(&rising(5000));
+    let rows = RecordBatch::try_from_iter(
+        rows.schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .zip(rows.columns().to_vec())
+            .chain([("record".to_owned(), record)]),
+    )
+    .unwrap();
+    let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
+    write_parquet(&path, std::slice::from_ref(&rows), properties);
+    // The pages of `text`, `record.text` and `x` are made nonsense.
+    let metadata = parquet::file::metadata::ParquetMetaDataReader::new().parse_and_finish(&File::open(&path).unwrap()).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    for column in metadata.row_group(0).columns() {
+        let name = column.column_path().string();
+        if ["text", "record.text", "x"].contains(&name.as_str()) {
+            let (start, len) = column.byte_range();
+            bytes[start as usize..(start + len) as usize].fill(0xee);
+        }
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let (rows, _) = answer("m.record.n", define(&path)).unwrap();
+    assert_eq!(rows.len(), 5000);
+    assert!(rows.iter().enumerate().all(|(at, row)| row.2 == Some(at as i64)));
+    for query in ["m.x", "m.record.text.len()", "m.text.len()"] {
+        let error = fail(query, define(&path));
+        assert!(error.contains("rows.parquet, row group 0: "), "{error}");
+    }
+}
+
+#[test]
+fn damaged_files_are_refused_by_name_and_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let put = |name: &str, bytes: &[u8]| {
+        std::fs::write(at(name), bytes).unwrap();
+        define(&at(name))
+    };
+    assert!(fail("m.x", define(&at("none.parquet"))).contains("none.parquet: No such file"));
+    assert!(fail("m.x", put("what.bin", b"hello")).contains("what.bin: neither the name nor the first bytes"));
+    // Where types are found, and far behind.
+    for line in [3, 20_003] {
+        let rows = "1,A,1\n".repeat(line - 2);
+        let error = fail("m.x", put("short.csv", format!("t,k,x\n{rows}2,A\n").as_bytes()));
+        assert!(error.contains("short.csv: ") && error.contains(&format!("line {line}")), "{error}");
+        assert!(error.contains("double quotes"), "{error}");
+    }
+    let error = fail("m.x", put("bad.jsonl", b"{\"t\": 1, \"k\": \"A\", \"x\": 1}\n{\"t\": 2,\n"));
+    assert!(error.contains("bad.jsonl, line 2: "), "{error}");
+    assert!(fail("m.x", put("list.jsonl", b"[1, 2]\n")).contains("list.jsonl, line 1: a row is a JSON object"));
+    assert!(fail("m.x", put("deep.jsonl", "[".repeat(100_000).as_bytes())).contains("deep.jsonl, line 1"));
+    let rows = batch(&rising(2000));
+    for format in ["parquet", "arrow", "arrows"] {
+        let path = at("good").with_extension(format);
+        write(&path, &rows);
+        let whole = std::fs::read(&path).unwrap();
+        let name = format!("cut.{format}");
+        for len in [0, 3, 11, whole.len() / 3, whole.len() - 1] {
+            // A stream's end is not marked for certain: without its last bytes it may be whole.
+            if format == "arrows" && len == whole.len() - 1 {
+                continue;
+            }
+            let error = fail("m.x", put(&name, &whole[..len]));
+            assert!(error.contains(&name), "{error}");
+        }
+        // Whatever a byte is changed to, it is an answer or an error, never a panic.
+        for at in (0..whole.len()).step_by(whole.len() / 97 + 1) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0xff;
+            if let Err(error) = answer("m.x", put(&name, &bytes)) {
+                assert!(error.to_string().contains(&name), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn columns_that_are_not_there_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    write(&path, &batch(&rising(10)));
+    let open = |change: fn(&mut Definition)| {
+        let mut definition = define(&path);
+        change(&mut definition);
+        Files::open(definition).unwrap_err()
+    };
+    let error = open(|of| of.time = "ts".into());
+    assert!(matches!(error, FileError::Column { .. }));
+    assert!(
+        error.to_string().contains("there is no column \"ts\" for the time; there are \"text\", \"x\", \"k\", \"t\""),
+        "{error}"
+    );
+    assert!(open(|of| of.subsort = Some("k".into())).to_string().contains("cannot be the subsort: it is utf8"));
+    let other = folder.path().join("other.jsonl");
+    std::fs::write(&other, "{\"t\": 1, \"k\": \"A\", \"x\": [1]}\n").unwrap();
+    let definition = Definition { paths: vec![path.clone(), other], ..define(&path) };
+    let error = Files::open(definition).unwrap_err().to_string();
+    assert!(error.contains("other.jsonl") && error.contains("list<i64>") && error.contains("i64"), "{error}");
+    assert!(matches!(open(|of| of.paths.clear()), FileError::None));
+}
+
+#[test]
+fn dictionaries_and_other_forms_of_text_are_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.arrow");
+    let plain = batch(&rising(50));
+    for to in [
+        DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)),
+        DataType::LargeUtf8,
+        DataType::Utf8View,
+    ] {
+        let keys = arrow_cast::cast(plain.column_by_name("k").unwrap(), &to).unwrap();
+        let batch = RecordBatch::try_from_iter([
+            ("t", Arc::clone(plain.column_by_name("t").unwrap())),
+            ("k", keys),
+            ("x", Arc::clone(plain.column_by_name("x").unwrap())),
+        ])
+        .unwrap();
+        for format in ["arrow", "parquet"] {
+            let path = path.with_extension(format);
+            write(&path, &batch);
+            assert_eq!(Files::open(define(&path)).unwrap().fields()[1].data_type(), &DataType::Utf8);
+            assert_eq!(answer("m.x", define(&path)).unwrap().0, plainly(&rising(50)), "{to} {format}");
+        }
+    }
+}
+
+#[test]
+fn two_files_beside_each_other_stand_in_order_of_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str, rows: &[(i64, &str, i64)]| {
+        let path = folder.path().join(name).with_extension("parquet");
+        write(&path, &batch(rows));
+        Offer::Files(Arc::new(Files::open(Definition::new(&path, "t", "k")).unwrap()))
+    };
+    let offers = vec![
+        open("m", &[(1, "A", 1), (2, "A", 2)]),
+        open("n", &[(0, "A", 10), (2, "A", 20), (5, "B", 30)]),
+    ];
+    let sources = Sources::new(offers);
+    let query = skytide_timestream::compile("m.x.sum() + n.x.sum()", &sources).unwrap();
+    let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
+    let mut source = sources.open(&plan, Mode::Once, &Arc::new(AtomicBool::new(false))).unwrap();
+    let mut rows = Rows::default();
+    run(plan, &mut source, &mut rows, &RunOptions::once(), |_, _| {}).unwrap();
+    let values: Vec<_> = rows.0.iter().map(|row| (row.0, row.2)).collect();
+    assert_eq!(values, [(0, None), (1, Some(11)), (2, Some(33)), (5, None)]);
+    let fields = Fields::from(vec![Field::new("text", DataType::Utf8, true)]);
+    assert_eq!(sources.stream("m").unwrap().fields[0], fields[0]);
+}

@@ -1,0 +1,253 @@
+//! Files of rows through the program: as sources, beside a network, and as what answers are written to.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+fn skytide(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skytide"));
+    command.args(args).stdin(Stdio::null()).env_remove("SKYTIDE_LOG");
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    skytide(args).output().expect("the program starts")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The rows of a run that succeeds.
+fn rows(args: &[&str]) -> Vec<Value> {
+    let ran = output(&[args, &["-q"]].concat());
+    assert!(ran.status.success(), "{args:?}: {}", err(&ran));
+    let text = String::from_utf8(ran.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What a run that fails says, with its code.
+fn fails(args: &[&str], code: i32) -> String {
+    let ran = output(args);
+    assert_eq!(ran.status.code(), Some(code), "{args:?}: {}", err(&ran));
+    assert!(ran.stdout.is_empty(), "{args:?} prints data");
+    err(&ran)
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().expect("a UTF-8 path").to_owned()
+    }
+
+    fn put(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.at(name), text).unwrap();
+        self.at(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = self.0.path().read_dir().unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+const EVENTS: &str = "ts,did,n\n30,A,1\n10,B,2\n20,A,3\n";
+
+fn results(rows: &[Value]) -> Vec<(String, String, Value)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    rows.iter().map(|row| (text(&row["_time"]), text(&row["_key"]), row["result"].clone())).collect()
+}
+
+#[test]
+fn a_file_answers_a_query() {
+    let folder = Folder::new();
+    let path = folder.put("events.csv", EVENTS);
+    let answer = rows(&["run", "events.n.sum()", "--from", &path, "--time", "ts", "--key", "did", "--time-unit", "s"]);
+    assert_eq!(
+        results(&answer),
+        [
+            ("1970-01-01T00:00:10Z".into(), "B".into(), json!(2)),
+            ("1970-01-01T00:00:20Z".into(), "A".into(), json!(3)),
+            ("1970-01-01T00:00:30Z".into(), "A".into(), json!(4)),
+        ]
+    );
+    // Another name, what is said of it before it, several workers.
+    let args = ["--time", "ts", "--key", "did", "--as", "m", "--from", &path, "--time-unit", "s", "--workers", "3"];
+    assert_eq!(rows(&[&["run", "m.n.sum()"], &args[..]].concat()), answer);
+    let checked = output(&["check", "events.n.sum()", "--from", &path, "--time", "ts", "--key", "did", "--grouping", "user"]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(said.contains("i64") && said.contains("user ("), "{said}{}", err(&checked));
+    let explained = output(&["explain", "events.n.sum()", "--from", &path, "--time", "ts", "--key", "did"]);
+    assert!(explained.status.success() && String::from_utf8_lossy(&explained.stdout).contains("events"));
+}
+
+#[test]
+fn answers_written_to_files_are_read_again() {
+    let folder = Folder::new();
+    let path = folder.put("events.csv", EVENTS);
+    let args = ["run", "events.n.sum()", "--from", &path, "--time", "ts", "--key", "did", "--time-unit", "s"];
+    let answer = rows(&args);
+    for name in ["out.parquet", "out.arrow", "out.arrows", "out.csv", "out.ndjson"] {
+        let out = folder.at(name);
+        let ran = output(&[&args[..], &["--to", &out, "-q"]].concat());
+        assert!(ran.status.success() && ran.stdout.is_empty(), "{name}: {}", err(&ran));
+        let again = rows(&["run", "out.result", "--from", &out, "--time", "_time", "--key", "_key"]);
+        assert_eq!(again, answer, "{name}");
+    }
+    // A folder of files, rolled at every 20 seconds, is a source by a pattern.
+    let parts = folder.at("parts/");
+    assert!(output(&[&args[..], &["-o", &parts, "--roll-every", "20s", "-q"]].concat()).status.success());
+    let mut names: Vec<PathBuf> = Path::new(&parts).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let pattern = format!("{parts}*.parquet");
+    let again = rows(&["run", "parts.result", "--from", &pattern, "--time", "_time", "--key", "_key"]);
+    assert_eq!(again, answer);
+}
+
+#[test]
+fn several_files_and_a_network_are_one_query() {
+    let folder = Folder::new();
+    let (a, b) = (folder.put("a.csv", EVENTS), folder.put("b.jsonl", "{\"at\": 15, \"who\": \"A\", \"n\": 100}\n"));
+    let of_a = ["--from", &a, "--time", "ts", "--key", "did", "--grouping", "user"];
+    let of_b = ["--from", &b, "--time", "at", "--key", "who", "--grouping", "user"];
+    let query = ["run", "{ a: a.n.sum(), b: b.n.sum() }"];
+    let both = rows(&[&query[..], &of_a, &of_b].concat());
+    let values: Vec<_> = both.iter().map(|row| (row["_key"].clone(), row["a"].clone(), row["b"].clone())).collect();
+    assert_eq!(
+        values,
+        [
+            (json!("B"), json!(2), json!(null)),
+            (json!("A"), json!(null), json!(100)),
+            (json!("A"), json!(3), json!(100)),
+            (json!("A"), json!(4), json!(100)),
+        ]
+    );
+    assert_eq!(rows(&[&query[..], &of_b, &of_a].concat()), both);
+    // Two that share what is said of them.
+    let c = folder.put("c.csv", EVENTS);
+    let shared = rows(&["run", "a.n.sum() + c.n.sum()", "--from", &a, "--from", &c, "--time", "ts", "--key", "did"]);
+    assert_eq!(shared.last().unwrap()["result"], json!(8));
+    // Beside a network: what happened in 1970 is before all of it.
+    let sim = ["--from", "sim:accounts=20,rate=0,events=300"];
+    let beside = rows(&[&["run", "{ a: a.n.sum(), posts: posts.count() }"], &sim[..], &of_a[..6], &["--grouping", "did"]].concat());
+    assert_eq!(beside[0]["a"], json!(2));
+    assert!(beside.len() > 10 && beside.iter().skip(3).all(|row| row["posts"].as_i64() > Some(0)), "{}", beside.len());
+}
+
+#[test]
+fn more_than_the_memory_is_sorted_on_disk() {
+    let folder = Folder::new();
+    let lines: String = (0..20_000).map(|row| format!("{},A,{row}\n", row * 7919 % 20_000)).collect();
+    let path = folder.put("events.csv", &format!("ts,did,n\n{lines}"));
+    let args = ["run", "events.ts.max() - events.ts", "--from", &path, "--time", "ts", "--key", "did", "--memory", "100KiB"];
+    let ran = output(&args);
+    assert!(ran.status.success(), "{}", err(&ran));
+    let out = String::from_utf8(ran.stdout.clone()).unwrap();
+    assert_eq!(out.lines().count(), 20_000);
+    // The newest so far is the row's own: they come in order.
+    assert!(out.lines().all(|line| line.ends_with("\"result\":0}")));
+    assert!(err(&ran).contains("kept on disk while sorting"), "{}", err(&ran));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_to_do() {
+    let folder = Folder::new();
+    let path = folder.put("events.csv", EVENTS);
+    let from = ["run", "events.count()", "--from", &path];
+    let with = |more: &[&str]| -> Vec<String> {
+        from.iter().chain(more).map(|arg| (*arg).to_owned()).collect()
+    };
+    let says = |more: &[&str], code: i32| {
+        let args = with(more);
+        fails(&args.iter().map(String::as_str).collect::<Vec<_>>(), code)
+    };
+    let missing = says(&["--key", "did"], 2);
+    assert!(missing.contains("--time COLUMN is missing") && missing.contains("ts i64, did utf8, n i64"), "{missing}");
+    let wrong = says(&["--time", "when", "--key", "did"], 3);
+    assert!(wrong.contains("events.csv") && wrong.contains("\"when\" for the time; there are \"ts\""), "{wrong}");
+    let twice = says(&["--time", "ts", "--key", "did", "--time", "n"], 2);
+    assert!(twice.contains("--time is given twice"), "{twice}");
+    let named = says(&["--from", &path, "--as", "m", "--time", "ts", "--key", "did"], 2);
+    assert!(named.contains("--as names one source"), "{named}");
+    let both = says(&["--from", &path, "--time", "ts", "--key", "did"], 2);
+    assert!(both.contains("two sources") && both.contains("--as"), "{both}");
+    let clock = fails(&["run", "posts.count()", "--time", "ts"], 2);
+    assert!(clock.contains("no such clock") && clock.contains("created_at"), "{clock}");
+    let key = fails(&["run", "posts.count()", "--key", "did"], 2);
+    assert!(key.contains("--key is for files of rows"), "{key}");
+    let unknown = says(&["--time", "ts", "--key", "did", "--as", "evnts"], 1);
+    assert!(unknown.contains("evnts"), "{unknown}");
+    let none = fails(&["run", "e.count()", "--from", &folder.at("*.parquet"), "--time", "ts", "--key", "did"], 3);
+    assert!(none.contains("no file has such a name"), "{none}");
+    let tail = fails(&["tail", "--from", &path], 2);
+    assert!(tail.contains("events.csv holds rows") && tail.contains("skytide run"), "{tail}");
+    let pipe = says(&["--time", "ts", "--key", "did", "--format", "parquet"], 2);
+    assert!(pipe.contains("-o FILE.parquet"), "{pipe}");
+    let roll = says(&["--time", "ts", "--key", "did", "--roll-size", "1MiB"], 2);
+    assert!(roll.contains("-o FOLDER/"), "{roll}");
+    let target = says(&["--time", "ts", "--key", "did", "-o", &folder.at("no/such.parquet")], 1);
+    assert!(target.contains("such.parquet"), "{target}");
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_whole_file_of_what_was_delivered() {
+    let folder = Folder::new();
+    // More than is read at once; the last line is no row.
+    let lines: String = (0..60_000).map(|row| format!("{row},A,{row}\n")).collect();
+    let path = folder.put("events.csv", &format!("ts,did,n\n{lines}broken\n"));
+    let out = folder.at("out.parquet");
+    let args = ["run", "events.n", "--from", &path, "--time", "ts", "--key", "did", "--memory", "1KiB", "-o", &out];
+    let said = fails(&args, 3);
+    // It is found when times are looked at, before anything is delivered: the file is whole, and empty.
+    assert!(said.contains("events.csv") && said.contains("60002"), "{said}");
+    assert_eq!(rows(&["run", "out.result", "--from", &out, "--time", "_time", "--key", "_key"]).len(), 0);
+    assert_eq!(folder.names(), ["events.csv", "out.parquet"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_the_whole_file_of_what_was_delivered() {
+    let folder = Folder::new();
+    let (out, killed) = (folder.at("out.arrow"), folder.at("killed.arrow"));
+    for (path, signal) in [(&out, "-INT"), (&killed, "-KILL")] {
+        let args = ["run", "likes.count()", "-o", path, "--for", "60s", "--from", "sim:accounts=20,rate=0"];
+        let mut child = skytide(&args).stderr(Stdio::piped()).spawn().unwrap();
+        // Rows are on their way to it once there is something in the file that will have the name.
+        let begun = Instant::now();
+        let is_begun = |folder: &Folder| {
+            folder.names().iter().any(|name| {
+                let file = std::fs::metadata(folder.at(name));
+                name.ends_with(".part") && file.is_ok_and(|file| file.len() > 10_000)
+            })
+        };
+        while !is_begun(&folder) && begun.elapsed() < Duration::from_secs(30) {
+            std::thread::yield_now();
+        }
+        assert!(!Path::new(path).exists());
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let mut said = String::new();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        while stderr.read_line(&mut said).unwrap() > 0 {}
+        let code = child.wait().unwrap().code();
+        if signal == "-INT" {
+            assert_eq!(code, Some(130), "{said}");
+            assert_eq!(folder.names(), ["out.arrow"]);
+        }
+    }
+    let delivered = rows(&["run", "out.result", "--from", &out, "--time", "_time", "--key", "_key"]);
+    assert!(delivered.len() > 10, "{}", delivered.len());
+    assert!(!Path::new(&killed).exists());
+}
