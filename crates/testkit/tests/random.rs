@@ -207,7 +207,7 @@ proptest! {
 }
 
 /// Pairs of queries that mean the same by the rules: of a number `$x`, a condition `$p`, and a window or none, `$w`.
-const LAWS: [(&str, &str); 13] = [
+const LAWS: [(&str, &str); 14] = [
     ("$x.sum(window=since(false))", "$x.sum()"),
     ("$x.collect(window=tumbling($p))", "$x.collect(window=since($p)).filter($p)"),
     ("$x.collect(window=tumbling($p))", "$x.collect(window=sliding(1, $p))"),
@@ -219,6 +219,7 @@ const LAWS: [(&str, &str); 13] = [
     ("$x.shift_by(\"20s\").shift_by(\"40s\")", "$x.shift_by(\"1m\")"),
     ("$x.shift_by(\"20s\")", "$x.shift_to($x.time() + \"20s\")"),
     ("$x.shift_until(true)", "$x.shift_by(\"0s\")"),
+    ("{ a: $x.shift_by(\"0s\"), b: $x }", "{ a: $x.filter(true), b: $x }"),
     ("{ a: $x.count(window=trailing(\"20s\")), b: $x }.b", "{ a: $x.shift_by(\"20s\"), b: $x }.b"),
     (
         "$x.last().lookup(m.filter(m.id.is_not_null()).id)",

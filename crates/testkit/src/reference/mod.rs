@@ -181,7 +181,7 @@ impl Run<'_> {
                 let moved = join(&args).into_iter().map(|Joined { point, values, .. }| {
                     Point { value: values[0].clone(), ..point }.under(values[1].clone())
                 });
-                anew(moved.collect())
+                anew(Vec::new(), moved.collect())
             }
             Op::Aggregate(aggregation) => {
                 let calendar = node.args.get(1).and_then(|&ends| match &self.query.nodes[ends].op {

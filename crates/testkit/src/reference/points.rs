@@ -180,15 +180,14 @@ pub(super) fn in_order(mut points: Vec<Point>) -> Vec<Point> {
     points
 }
 
-/// In order, and each told from the others that came to its place and key.
-pub(super) fn anew(points: Vec<Point>) -> Vec<Point> {
-    let mut points = in_order(points);
-    for at in 1..points.len() {
-        let is_with_last = points[at].place == points[at - 1].place && points[at].key == points[at - 1].key;
-        points[at].copy = if is_with_last { points[at - 1].copy + 1 } else { 0 };
+/// In order: points that are what they were, and others that came to their place and key only now, each told from all that are
+/// there already.
+pub(super) fn anew(known: Vec<Point>, came: Vec<Point>) -> Vec<Point> {
+    let mut all = known;
+    for point in in_order(came) {
+        let there = all.iter().filter(|other| other.place == point.place && other.key == point.key);
+        let copy = there.map(|other| other.copy + 1).max().unwrap_or(0);
+        all.push(Point { copy, ..point });
     }
-    if let Some(first) = points.first_mut() {
-        first.copy = 0;
-    }
-    points
+    in_order(all)
 }
