@@ -70,9 +70,11 @@ impl Plan {
             let columns = if columns.is_empty() { "nothing".to_owned() } else { columns.join(", ") };
             let moves = match feed.moves {
                 Moves::Stay => String::new(),
+                Moves::By(duration) => format!(", moved by r{duration}"),
                 Moves::To(time) => format!(", moved to r{time}"),
                 Moves::Until(mask) => format!(", held until r{mask}"),
-                Moves::After => ", after all of their time".to_owned(),
+                Moves::After { all: true } => ", after all of their time".to_owned(),
+                Moves::After { all: false } => ", ticks after all of their time".to_owned(),
                 Moves::Back(_) => ", back to where they stood".to_owned(),
             };
             let _ = writeln!(

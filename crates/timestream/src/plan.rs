@@ -162,12 +162,17 @@ pub struct Feed {
 pub enum Moves {
     /// Where they stood.
     Stay,
+    /// Later by the duration in this register. Those that would move back, or by null, are dropped and counted.
+    By(Reg),
     /// At the time in this register, a timestamp. Those that would move back, or to null, are dropped and counted.
     To(Reg),
     /// At the time of the key's next row, among these, at which this mask holds.
     Until(Reg),
-    /// After all other points of their time.
-    After,
+    /// After all other points of their time: ticks, or all of them.
+    After {
+        /// Whether all of them do; else ticks alone.
+        all: bool,
+    },
     /// Where these registers say.
     Back(Standing),
 }

@@ -20,7 +20,7 @@ pub struct Places {
     /// What kind of point it is and, for events, of which source.
     pub lane: Lane,
     /// The ordinal at the source (firehose: order of release, then the op's index in its commit); of a moved point that of its
-    /// origin; of a tick 0 or, under another key, its turn among those of its time.
+    /// origin; of a tick [`OWN_TICK`] or, under another key, its turn.
     pub ordinal: ScalarBuffer<u64>,
 }
 
@@ -28,6 +28,8 @@ pub struct Places {
 pub const MOVED: u16 = 0;
 /// The lane of ticks.
 pub const TICK: u16 = u16::MAX - 1;
+/// The ordinal of a tick under the key that it was made for: after those that came under it by `with_key`.
+pub const OWN_TICK: u64 = u64::MAX;
 /// The lane of points that stand after all others of their time: those that look up another source's values.
 pub const AFTER: u16 = u16::MAX;
 

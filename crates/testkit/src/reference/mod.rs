@@ -78,7 +78,7 @@ pub fn answer(query: &Query, events: &Events, results: Results) -> Result<Answer
         Results::History { until, .. } => until,
         Results::Snapshot { at, .. } => at,
     };
-    let run = Run { query, events, pairs: pairs(&named, events), last: last.or(newest) };
+    let run = Run { query, events, pairs: all_pairs(query, events), last: last.or(newest) };
     let mut streams: Vec<Stream> = Vec::new();
     for node in &query.nodes {
         let stream = run.evaluate(node, &streams, &mut warnings)?;
@@ -107,7 +107,28 @@ pub fn columns(data_type: &DataType) -> Vec<(String, DataType)> {
 /// Of each event, by source and ordinal: where the first of the events stands that it is paired with.
 type Pairs = BTreeMap<(u16, u64), Place>;
 
-/// Pairs the k-th events of one time and key, counted at each source over the streams that a query names (SEMANTICS 1.5).
+/// The pairs of all events. What is looked up is joined with its question alone: its streams pair among themselves.
+fn all_pairs(query: &Query, events: &Events) -> Pairs {
+    let looked_up = query.nodes.iter().filter(|node| matches!(node.op, Op::Lookup)).map(|node| node.args[0]);
+    let mut all = Pairs::new();
+    for root in std::iter::once(query.root).chain(looked_up) {
+        let mut named: Vec<&StreamDef> = Vec::new();
+        let mut open = vec![root];
+        while let Some(node) = open.pop() {
+            match &query.nodes[node].op {
+                Op::Stream(def) => named.push(def),
+                Op::Lookup => open.push(query.nodes[node].args[1]),
+                _ => open.extend(&query.nodes[node].args),
+            }
+        }
+        for (event, place) in pairs(&named, events) {
+            all.entry(event).or_insert(place);
+        }
+    }
+    all
+}
+
+/// Pairs the k-th events of one time and key, counted at each source over these streams (SEMANTICS 1.5).
 fn pairs(named: &[&StreamDef], events: &Events) -> Pairs {
     let read = events.streams.iter().filter(|stream| named.iter().any(|def| def.name == stream.def.name));
     let mut all: Vec<(Place, u16, &Event)> = read
@@ -188,7 +209,7 @@ impl Run<'_> {
                 let moved = join(&args).into_iter().map(|Joined { point, values, .. }| {
                     Point { value: values[0].clone(), ..point }.under(values[1].clone())
                 });
-                anew(moved.collect())
+                anew(Vec::new(), moved.collect())
             }
             Op::Aggregate(aggregation) => {
                 let calendar = node.args.get(1).and_then(|&ends| match &self.query.nodes[ends].op {

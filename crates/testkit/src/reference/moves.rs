@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Warnings;
-use super::points::{Joined, Point, Stream, anew, join};
+use super::points::{in_order, Joined, Point, Stream, anew, join};
 use crate::value::Val;
 
 /// 6.1: the points of both arguments, each moved to the time that is told by its own and the second's value there. None: there is
@@ -13,39 +13,42 @@ pub(super) fn shifted(
     warnings: &mut Warnings,
     target: impl Fn(i64, &Val) -> Option<i64>,
 ) -> Vec<Point> {
-    let mut moved = Vec::new();
+    let mut moves = Vec::new();
     for Joined { point, values, .. } in join(args) {
         let now = point.place.time;
         match target(now, &values[1]) {
-            Some(time) if time >= now => {
-                moved.push(moved_to(Point { value: values[0].clone(), ..point }, time))
-            }
+            Some(time) if time >= now => moves.push((Point { value: values[0].clone(), ..point }, time)),
             _ => warnings.moved_back += 1,
         }
     }
-    anew(moved)
-}
-
-/// 1.5: a point moved by zero is not moved.
-fn moved_to(point: Point, time: i64) -> Point {
-    if point.place.time == time { point } else { point.moved_to(time) }
+    moved(moves)
 }
 
 /// 6.1: the points of both arguments, each moved to its key's next at which the second is true, itself among them. Those for
 /// which none comes are dropped and counted (7.1).
 pub(super) fn shifted_until(args: &[&Stream], warnings: &mut Warnings) -> Vec<Point> {
     let mut held: BTreeMap<Val, Vec<Point>> = BTreeMap::new();
-    let mut moved = Vec::new();
+    let mut moves = Vec::new();
     for Joined { point, values, .. } in join(args) {
         let time = point.place.time;
         let of_key = held.entry(point.key.clone()).or_default();
         of_key.push(Point { value: values[0].clone(), ..point });
         if values[1] == Val::Bool(true) {
-            moved.extend(of_key.drain(..).map(|point| moved_to(point, time)));
+            moves.extend(of_key.drain(..).map(|point| (point, time)));
         }
     }
     warnings.held += held.values().map(|held| held.len() as u64).sum::<u64>();
-    anew(moved)
+    moved(moves)
+}
+
+/// Points at the times that are told with them. 1.5: a point moved by zero is not moved.
+fn moved(moves: Vec<(Point, i64)>) -> Vec<Point> {
+    let (unmoved, moves): (Vec<_>, Vec<_>) =
+        moves.into_iter().partition(|(point, time)| point.place.time == *time);
+    anew(
+        unmoved.into_iter().map(|(point, _)| point).collect(),
+        moves.into_iter().map(|(point, time)| point.moved_to(time)).collect(),
+    )
 }
 
 /// 6.2: at each point of the key's expression the other stream's value for the key that it gives.
@@ -60,7 +63,8 @@ pub(super) fn looked_up(of: &Stream, by: &Stream, is_same_source: bool) -> Vec<P
     let value = |at: &Point| {
         // A null key that is looked up is none, though a stream may have points of the null key.
         let points = known.get(&at.value).filter(|_| !at.value.is_null())?;
-        let is_before = |point: &&&Point| match is_same_source {
+        // A tick asks after all of its time, too, whichever keys the others are of.
+        let is_before = |point: &&&Point| match is_same_source && !at.place.is_tick() {
             true => point.place <= at.place,
             false => point.place.time <= at.place.time,
         };
@@ -68,5 +72,13 @@ pub(super) fn looked_up(of: &Stream, by: &Stream, is_same_source: bool) -> Vec<P
         // A discrete stream has a value only at the very time.
         (holds || newest.place.time == at.place.time).then(|| newest.value.clone())
     };
-    by.points().iter().map(|at| Point { value: value(at).unwrap_or(Val::Null), ..at.clone() }).collect()
+    // What has been at another source's stream pairs no more, as after a re-keying.
+    let place = |at: &Point| if is_same_source { at.place.clone() } else { at.own.clone() };
+    let answered = by.points().iter().map(|at| Point {
+        value: value(at).unwrap_or(Val::Null),
+        place: place(at),
+        is_of_source: at.is_of_source && is_same_source,
+        ..at.clone()
+    });
+    in_order(answered.collect())
 }

@@ -37,6 +37,11 @@ impl Place {
         Self { time, turn: Turn::Tick { rekeyed: Reverse(0), key } }
     }
 
+    /// Whether it is that of a tick, which is not moved.
+    pub(super) const fn is_tick(&self) -> bool {
+        matches!(self.turn, Turn::Tick { .. })
+    }
+
     /// The place at another time. What is moved once more still comes from where it came from first.
     pub(super) fn moved_to(&self, time: i64) -> Self {
         let origin = match &self.turn {
@@ -180,15 +185,14 @@ pub(super) fn in_order(mut points: Vec<Point>) -> Vec<Point> {
     points
 }
 
-/// In order, and each told from the others that came to its place and key.
-pub(super) fn anew(points: Vec<Point>) -> Vec<Point> {
-    let mut points = in_order(points);
-    for at in 1..points.len() {
-        let is_with_last = points[at].place == points[at - 1].place && points[at].key == points[at - 1].key;
-        points[at].copy = if is_with_last { points[at - 1].copy + 1 } else { 0 };
+/// In order: points that are what they were, and others that came to their place and key only now, each told from all that are
+/// there already.
+pub(super) fn anew(known: Vec<Point>, came: Vec<Point>) -> Vec<Point> {
+    let mut all = known;
+    for point in in_order(came) {
+        let there = all.iter().filter(|other| other.place == point.place && other.key == point.key);
+        let copy = there.map(|other| other.copy + 1).max().unwrap_or(0);
+        all.push(Point { copy, ..point });
     }
-    if let Some(first) = points.first_mut() {
-        first.copy = 0;
-    }
-    points
+    in_order(all)
 }

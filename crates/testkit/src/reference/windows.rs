@@ -7,14 +7,13 @@
 use std::collections::BTreeMap;
 
 use arrow_schema::DataType;
-use skytide_timestream::query::{Aggregation, Ends, Window};
+use skytide_timestream::query::{Aggregation, Calendar, Ends, Window};
 
 use super::aggregates::{State, make};
 use super::calendar::{end_of_interval, ends_later};
 use super::points::{Joined, Point, Stream, join};
 use super::{ReferenceError, Warnings};
 use crate::value::Val;
-use skytide_timestream::query::Calendar;
 
 /// What the points of an aggregation are folded with.
 pub(super) struct Fold<'a> {
@@ -55,7 +54,7 @@ impl Fold<'_> {
             Window::Since(ends) => self.since(joined, Some(ends), warnings),
             Window::Tumbling(ends) => self.sliding(joined, 1, ends, warnings),
             Window::Sliding(intervals, ends) => self.sliding(joined, intervals, ends, warnings),
-            Window::Trailing(nanos) => self.trailing(joined, nanos, warnings),
+            Window::Trailing(nanos) => self.trailing(&joined, nanos, warnings),
         }
     }
 
@@ -127,7 +126,7 @@ impl Fold<'_> {
     /// 5.5: over `(t - d, t]`, as of each point.
     fn trailing(
         &self,
-        joined: Vec<Joined>,
+        joined: &[Joined],
         nanos: i64,
         warnings: &mut Warnings,
     ) -> Result<Vec<Point>, ReferenceError> {

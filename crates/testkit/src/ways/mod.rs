@@ -162,9 +162,10 @@ impl Way {
             (Self::Live, Results::History { .. }) if has_added_points(plan) => {
                 let sources: Vec<u16> = plan.scans.iter().map(|scan| scan.stream.source).collect();
                 let watermark = events.newest(&sources).unwrap_or(i64::MIN);
+                // What is counted then is not counted yet.
                 let before = |of: &Answer| {
                     let rows = of.rows.iter().filter(|row| row.time < watermark).cloned().collect();
-                    Answer { rows, ..of.clone() }
+                    Answer { rows, warnings: Warnings::default(), ..of.clone() }
                 };
                 let mut rest = wanted.rows.iter().filter(|row| row.time >= watermark);
                 let known = got
@@ -182,7 +183,7 @@ impl Way {
 /// Whether a plan's regions add points, which may be due at the end of a run.
 fn has_added_points(plan: &Plan) -> bool {
     plan.regions.iter().any(|region| {
-        let moves = |feed: &Feed| matches!(feed.moves, Moves::To(_) | Moves::Until(_));
+        let moves = |feed: &Feed| matches!(feed.moves, Moves::By(_) | Moves::To(_) | Moves::Until(_));
         !region.ticks.is_empty() || region.feeds.iter().any(moves)
     })
 }

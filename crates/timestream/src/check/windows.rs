@@ -46,8 +46,11 @@ impl<'a> Checker<'a> {
     ) -> Result<Value, QueryError> {
         let (nodes, data_type) = self.coerce(function, matched, span)?;
         let [value, constants @ ..] = nodes.as_slice() else { return Err(defect(function, span)) };
-        let constants = constants.iter().zip(&matched[1..]);
-        let constants = constants.map(|(node, given)| self.constant(function, *node, given));
+        let optional = functions::signature_of(function).map(|signature| signature.params.as_slice());
+        let optional = optional.unwrap_or_default().iter().skip(1).map(|param| param.optional);
+        let constants = constants.iter().zip(&matched[1..]).zip(optional);
+        let constants =
+            constants.map(|((node, given), optional)| self.constant(function, *node, given, optional));
         let constants = constants.collect::<Result<Vec<_>, _>>()?;
         let value = *value;
         if self.graph.node(value).grouping.is_none() {
@@ -64,12 +67,13 @@ impl<'a> Checker<'a> {
         self.graph.add_joined(op, args, data_type, span, Some(function.name))
     }
 
-    /// A constant of an aggregation: a whole number that is not negative, or null where it is left out.
+    /// A constant of an aggregation: a whole number that is not negative; null where it may be left out and is.
     fn constant(
         &self,
         function: &'static Function,
         node: usize,
         given: &Given<'a>,
+        optional: bool,
     ) -> Result<Scalar, QueryError> {
         let wrong = |what: &str| {
             let message = format!("`{}` takes a constant here, {what}", function.name);
@@ -77,7 +81,9 @@ impl<'a> Checker<'a> {
         };
         match &self.graph.node(node).op {
             Op::Literal(Scalar::Int(number)) if *number < 0 => Err(wrong("0 or more")),
-            Op::Literal(scalar @ (Scalar::Int(_) | Scalar::Null)) => Ok(scalar.clone()),
+            Op::Literal(scalar @ Scalar::Int(_)) => Ok(scalar.clone()),
+            // Left out, or written as what leaving it out means.
+            Op::Literal(scalar @ Scalar::Null) if optional => Ok(scalar.clone()),
             _ => Err(wrong("a whole number")),
         }
     }
@@ -236,7 +242,7 @@ impl<'a> Checker<'a> {
     ) -> Result<Value, QueryError> {
         let (nodes, data_type) = self.coerce(function, matched, span)?;
         let [stream, n] = nodes.as_slice() else { return Err(defect(function, span)) };
-        let n = match self.constant(function, *n, &matched[1])? {
+        let n = match self.constant(function, *n, &matched[1], true)? {
             Scalar::Null => Scalar::Int(1),
             n => n,
         };

@@ -101,20 +101,22 @@ impl<'a> Chosen<'a> {
 pub(super) enum Fed {
     /// Where they stand now, in order.
     There(Rows),
+    /// With the durations that they move by.
+    By(Rows, ArrayRef),
     /// With the times that they move to.
     To(Rows, ArrayRef),
     /// With whether the condition is true that they are held until.
     Until(Rows, ArrayRef),
 }
 
-/// What a feed hands on of a batch. Where the rows are ticks and get other keys, their ordinals become their turns, since ticks
-/// of one time are told apart by their keys.
+/// What a feed hands on of a batch. Where the rows are ticks and get other keys, their ordinals become their turns, from `turns` on,
+/// since ticks of one time are told apart by their keys.
 pub(super) fn feed_rows(
     joined: &Joined,
     registers: &[Column],
     region: &Region,
     feed: &Feed,
-    are_ticks: bool,
+    turns: Option<u64>,
 ) -> Result<Fed, EngineError> {
     let chosen = Chosen::new(joined, registers, feed.present)?;
     let values = chosen.column(feed.key)?;
@@ -125,16 +127,17 @@ pub(super) fn feed_rows(
         _ => super::hash(&values),
     };
     let mut places = chosen.places()?;
-    if are_ticks && !own_key && !matches!(feed.moves, Moves::Back(_)) {
-        let turns: ScalarBuffer<u64> = (0..joined.places.len() as u64).collect();
+    if let Some(first) = turns.filter(|_| !own_key && !matches!(feed.moves, Moves::Back(_))) {
+        let turns: ScalarBuffer<u64> = (first..first + joined.places.len() as u64).collect();
         places.ordinal = numbers::<UInt64Type>(&turns, &|array| chosen.filtered(array))?;
     }
     let rows = Rows { places, key: Some(Keys { values, hashes }), columns: chosen.columns(&feed.columns)? };
     Ok(match feed.moves {
         Moves::Stay => Fed::There(settle(rows)?),
+        Moves::By(duration) => Fed::By(rows, chosen.column(duration)?),
         Moves::To(time) => Fed::To(rows, chosen.column(time)?),
         Moves::Until(mask) => Fed::Until(rows, chosen.column(mask)?),
-        Moves::After => Fed::There(settle(after(rows))?),
+        Moves::After { all } => Fed::There(settle(after(rows, all)?)?),
         Moves::Back(Standing { lane, origin_time, origin_lane, ordinal }) => {
             let [lane, origin_time, origin_lane, ordinal] =
                 [lane, origin_time, origin_lane, ordinal].map(|reg| chosen.column(reg));

@@ -12,12 +12,23 @@ use super::clock::Clock;
 use super::error::EngineError;
 use super::keys::KeyIndex;
 use super::merge::{in_order, pick};
-use crate::rows::{AFTER, Lane, MOVED, Place, Places, Rows};
+use crate::rows::{AFTER, Lane, MOVED, Place, Places, Rows, TICK};
 
-/// Rows after all else of their time.
-pub(super) fn after(mut rows: Rows) -> Rows {
-    rows.places.lane = Lane::One(AFTER);
-    rows
+/// Rows after all else of their time: ticks, or all of them.
+pub(super) fn after(mut rows: Rows, all: bool) -> Result<Rows, EngineError> {
+    if all {
+        rows.places.lane = Lane::One(AFTER);
+        return Ok(rows);
+    }
+    if (0..rows.len()).all(|row| rows.places.lane.at(row) != TICK) {
+        return Ok(rows);
+    }
+    let places = (0..rows.len()).map(|row| match rows.places.at(row) {
+        Place { lane: TICK, time, ordinal, .. } => Place { time, lane: AFTER, origin: (0, 0), ordinal },
+        place => place,
+    });
+    rows.places = Places::of(&places.collect::<Vec<_>>());
+    ordered(rows)
 }
 
 /// Rows where these columns say that they stood.
@@ -47,17 +58,21 @@ pub(super) struct Shift {
 }
 
 impl Shift {
-    /// Takes rows with the times they move to; gives how many were dropped since they would move back, or nowhere.
-    pub(super) fn admit(&mut self, rows: &Rows, to: &ArrayRef) -> Result<u64, EngineError> {
-        let to = carried::<Int64Type>(to).map_err(EngineError::kernel("shift"))?;
+    /// Takes rows with what says of their times where they move to; gives how many were dropped since that is back, or nowhere.
+    pub(super) fn admit(
+        &mut self,
+        rows: &Rows,
+        say: &ArrayRef,
+        to: impl Fn(i64, i64) -> Option<i64>,
+    ) -> Result<u64, EngineError> {
+        let say = carried::<Int64Type>(say).map_err(EngineError::kernel("shift"))?;
         let (mut kept, mut moved) = (Vec::new(), Vec::new());
         for row in 0..rows.len() {
             let place = rows.places.at(row);
-            if to.is_null(row) || to.value(row) < place.time {
-                continue;
-            }
+            let to = if say.is_null(row) { None } else { to(place.time, say.value(row)) };
+            let Some(to) = to.filter(|to| *to >= place.time) else { continue };
             kept.push(row as u32);
-            moved.push(if to.value(row) == place.time { place } else { place.moved_to(to.value(row)) });
+            moved.push(if to == place.time { place } else { place.moved_to(to) });
         }
         if !kept.is_empty() {
             let mut rows = rows.select(&UInt32Array::from(kept)).map_err(EngineError::kernel("shift"))?;

@@ -26,7 +26,7 @@ use super::moves::{self, Shift, Until};
 use super::ticks::Schedule;
 use crate::functions::{Column, Warnings, eval};
 use crate::plan::{Input, Moves, Plan, Reg, StepOp};
-use crate::rows::{AFTER, Keys, Lane, Places, Rows, TICK};
+use crate::rows::{AFTER, Keys, Lane, OWN_TICK, Places, Rows, TICK};
 
 /// Computes a region of a plan.
 pub struct RegionOperator {
@@ -114,8 +114,8 @@ impl RegionOperator {
         };
         let moving = of.feeds.iter().map(|feed| {
             Ok(match feed.moves {
-                Moves::Stay | Moves::After | Moves::Back(_) => Moving::No,
-                Moves::To(_) => Moving::To(Shift::default()),
+                Moves::Stay | Moves::After { .. } | Moves::Back(_) => Moving::No,
+                Moves::By(_) | Moves::To(_) => Moving::To(Shift::default()),
                 Moves::Until(_) => Moving::Until(Until::new(&of.steps[feed.key].data_type)?),
             })
         });
@@ -174,7 +174,8 @@ impl RegionOperator {
         Ok(())
     }
 
-    /// Computes rows whose keys are numbered, and takes what goes out. Ticks have turns under another key.
+    /// Computes rows whose keys are numbered, and takes what goes out. Ticks have turns under another key, after those that were
+    /// ticks of earlier regions.
     fn run(
         &mut self,
         joined: &Joined,
@@ -185,7 +186,8 @@ impl RegionOperator {
         let registers = self.compute(joined, warnings)?;
         let region = &self.plan.regions[self.region];
         for (feed, fed) in region.feeds.iter().zip(&mut outputs.feeds) {
-            fed.push(feed_rows(joined, &registers, region, feed, are_ticks)?);
+            let turns = are_ticks.then_some((self.region as u64) << 32);
+            fed.push(feed_rows(joined, &registers, region, feed, turns)?);
         }
         if self.region + 1 == self.plan.regions.len() {
             let output = &self.plan.output;
@@ -213,8 +215,9 @@ impl RegionOperator {
         loop {
             let row = (at < places.len()).then(|| (places.time[at], places.lane.at(at)));
             while let Some(next) = self.schedules.iter().filter_map(Schedule::next).min() {
+                // At the end, rows that were moved may be later than the last tick there is.
                 let is_due = match row {
-                    Some(row) => (next, TICK) < row,
+                    Some(row) => (next, TICK) < row && (clock.end.is_none() || clock.ticks(next)),
                     None => clock.ticks(next),
                 };
                 if !is_due {
@@ -298,7 +301,7 @@ impl RegionOperator {
         let masks: Vec<Mask> = masks.collect();
         let key = Keys { hashes: super::hash(&values), values };
         let places =
-            Places { time: vec![time; len].into(), lane: Lane::One(TICK), ordinal: vec![0; len].into() };
+            Places { time: vec![time; len].into(), lane: Lane::One(TICK), ordinal: vec![OWN_TICK; len].into() };
         let inputs = &self.plan.regions[self.region].inputs;
         let shares = inputs.iter().map(|input| match input {
             Input::Ticks(ticks) => masks.get(*ticks).unwrap_or(&Mask::Nothing),
@@ -318,14 +321,18 @@ impl RegionOperator {
             for fed in fed {
                 gone.push(match (fed, &mut *moving) {
                     (Fed::There(rows), _) => rows,
+                    (Fed::By(rows, by), Moving::To(shift)) => {
+                        moved_back += shift.admit(&rows, &by, i64::checked_add)?;
+                        continue;
+                    }
                     (Fed::To(rows, to), Moving::To(shift)) => {
-                        moved_back += shift.admit(&rows, &to)?;
+                        moved_back += shift.admit(&rows, &to, |_, to| Some(to))?;
                         continue;
                     }
                     (Fed::Until(rows, is_true), Moving::Until(until)) => {
                         until.process(&rows, &moves::truth(&is_true)?)?
                     }
-                    (Fed::To(..) | Fed::Until(..), _) => {
+                    (Fed::By(..) | Fed::To(..) | Fed::Until(..), _) => {
                         return Err(EngineError::mismatch("feed", "a state for what moves", "none"));
                     }
                 });

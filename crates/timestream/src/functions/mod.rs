@@ -9,7 +9,7 @@ pub mod eval;
 pub(crate) mod lists;
 pub(crate) mod logic;
 mod moments;
-pub(crate) mod numbers;
+mod numbers;
 mod page;
 mod registry;
 pub mod signature;

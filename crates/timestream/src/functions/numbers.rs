@@ -19,30 +19,27 @@ const NUMBER: Function = Function {
 const EVENTS: &str =
     "time, key: utf8, x: i64, y: f64\n00:00:01, A, 7, 2.0\n00:00:02, A, -7, 0.5\n00:00:03, A,, 1.0";
 
-/// `add`; the planner moves points by it.
-pub(crate) static ADD: Function = Function {
-    name: "add",
-    operator: Some("+"),
-    signature: "add<N: number>(x: N, y: N) -> N",
-    also: &[
-        "add(x: timestamp, y: duration) -> timestamp",
-        "add(x: duration, y: timestamp) -> timestamp",
-        "add(x: duration, y: duration) -> duration",
-    ],
-    summary: "The sum of two numbers, or a moment so much later.",
-    details: "Null where one is null. A whole number beside a float becomes a float. An overflow of whole numbers, moments \
-              or lengths of time is null and counted.",
-    examples: &[Example {
-        query: "{whole: events.x + 1, mixed: events.x + events.y}",
-        events: EVENTS,
-        rows: "_time, _key, whole, mixed\n00:00:01, A, 8, 9.0\n00:00:02, A, -6, -6.5\n00:00:03, A, null, null",
-    }],
-    kind: FunctionKind::Scalar(eval::add),
-    ..NUMBER
-};
-
 pub(super) static FUNCTIONS: &[&Function] = &[
-    &ADD,
+    &Function {
+        name: "add",
+        operator: Some("+"),
+        signature: "add<N: number>(x: N, y: N) -> N",
+        also: &[
+            "add(x: timestamp, y: duration) -> timestamp",
+            "add(x: duration, y: timestamp) -> timestamp",
+            "add(x: duration, y: duration) -> duration",
+        ],
+        summary: "The sum of two numbers, or a moment so much later.",
+        details: "Null where one is null. A whole number beside a float becomes a float. An overflow of whole numbers, moments \
+                  or lengths of time is null and counted.",
+        examples: &[Example {
+            query: "{whole: events.x + 1, mixed: events.x + events.y}",
+            events: EVENTS,
+            rows: "_time, _key, whole, mixed\n00:00:01, A, 8, 9.0\n00:00:02, A, -6, -6.5\n00:00:03, A, null, null",
+        }],
+        kind: FunctionKind::Scalar(eval::add),
+        ..NUMBER
+    },
     &Function {
         name: "sub",
         operator: Some("-"),

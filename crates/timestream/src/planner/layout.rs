@@ -89,6 +89,18 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Whether ticks may be among a region's rows: made there, or fed to it.
+    pub(super) fn may_hold_ticks(&self, region: usize) -> bool {
+        let of = &self.regions[region];
+        let fed = |input: &InputOf| match input.from {
+            Input::Feed { region, .. } => self.may_hold_ticks(region),
+            Input::Scan(_) | Input::Ticks(_) => false,
+        };
+        !of.ticks.is_empty() || of.inputs.iter().any(fed)
+    }
+}
+
 /// Whether an expression's points come from another region: under another key, at another time or place.
 pub(super) fn is_fed(op: &Op) -> bool {
     matches!(

@@ -63,10 +63,8 @@ impl<'a> Steps<'a> {
         };
         let (key, moves) = match &node.op {
             Op::ShiftBy => {
-                let time = self.shared(StepOp::Time, types::timestamp());
                 let by = self.within(second, &[], &domain).reg;
-                let op = StepOp::Call { function: &functions::numbers::ADD, args: vec![time, by] };
-                (own_key(self), Moves::To(self.shared(op, types::timestamp())))
+                (own_key(self), Moves::By(by))
             }
             Op::ShiftTo => {
                 let time = self.within(second, &[], &domain).reg;
@@ -79,7 +77,11 @@ impl<'a> Steps<'a> {
             }
             Op::Ask { after } => {
                 let key = self.within(second, &[], &domain).reg;
-                (key, if *after { Moves::After } else { Moves::Stay })
+                let moves = match *after || self.planner.layout.may_hold_ticks(self.region) {
+                    true => Moves::After { all: *after },
+                    false => Moves::Stay,
+                };
+                (key, moves)
             }
             _ => (self.within(second, &[], &domain).reg, Moves::Stay),
         };
@@ -102,13 +104,10 @@ impl<'a> Steps<'a> {
         let columns = columns.collect();
         let part = |steps: &mut Self, name: &str| steps.column(ask, &[PathStep::Field(name.to_owned())]).reg;
         let key = part(self, "key");
-        // Ticks have other ordinals under another key, too.
         let inputs = &self.planner.layout.regions[self.region].inputs;
         let asked_by_ticks = inputs.iter().any(|input| match input.from {
-            Input::Feed { region, .. } => {
-                input.node == ask && !self.planner.layout.regions[region].ticks.is_empty()
-            }
-            _ => false,
+            Input::Feed { region, .. } => input.node == ask && self.planner.layout.may_hold_ticks(region),
+            Input::Scan(_) | Input::Ticks(_) => false,
         });
         let moves = match nodes[ask].op {
             Op::Ask { after } if after || asked_by_ticks => {
