@@ -17,7 +17,7 @@ use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use skytide_connect::files::{Definition, FileError, Files};
-use skytide_connect::run::{End, RunError, RunOptions, run};
+use skytide_connect::run::{Answers, End, RunError, RunOptions, run};
 use skytide_connect::sink::{Sink, SinkError};
 use skytide_connect::source::{SourceError, Status};
 use skytide_connect::sources::{Offer, Sources};
@@ -495,4 +495,89 @@ fn two_files_beside_each_other_stand_in_order_of_time() {
     assert_eq!(values, [(0, None), (1, Some(11)), (2, Some(33)), (5, None)]);
     let fields = Fields::from(vec![Field::new("text", DataType::Utf8, true)]);
     assert_eq!(sources.stream("m").unwrap().fields[0], fields[0]);
+}
+
+#[test]
+fn statistics_that_lie_are_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    let late = 7_000_000_000_i64;
+    let first: Vec<_> = (0..100).map(|row| (if row == 99 { late } else { row }, "A", row)).collect();
+    let second: Vec<_> = (100..200).map(|row| (row, "A", row)).collect();
+    write_parquet(&path, &[batch(&first), batch(&second)], groups(100));
+    // Where they are true, both groups are sorted together.
+    assert_eq!(answer("m.x", define(&path)).unwrap().0.last().unwrap().0, late);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let len = bytes.len();
+    let footer = u32::from_le_bytes(bytes[len - 8..len - 4].try_into().unwrap()) as usize;
+    let mut patched = 0;
+    for at in len - 8 - footer..len - 8 {
+        if bytes[at..].starts_with(&late.to_le_bytes()) {
+            bytes[at..at + 8].copy_from_slice(&99_i64.to_le_bytes());
+            patched += 1;
+        }
+    }
+    assert!(patched > 0);
+    std::fs::write(&path, bytes).unwrap();
+    let error = fail("m.x", define(&path));
+    assert!(error.contains("rows.parquet, row group 1: times are not where they were said to be"), "{error}");
+}
+
+#[test]
+fn files_that_are_added_are_read_by_later_queries() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one.csv"), folder.path().join("two.parquet"));
+    write(&one, &batch(&[(1, "A", 1), (3, "A", 3)]));
+    write(&two, &batch(&[(2, "A", 2)]));
+    let fields = Fields::from(vec![
+        Field::new("t", DataType::Int64, false),
+        Field::new("k", DataType::LargeUtf8, false),
+        Field::new("x", DataType::Int32, false),
+    ]);
+    let files = Files::open(Definition { paths: Vec::new(), fields: Some(fields), ..define(&one) }).unwrap();
+    let files = Arc::new(files);
+    let sources = Sources::new(vec![Offer::Files(Arc::clone(&files))]);
+    let query = Arc::new(skytide_timestream::compile("m.x.cast(\"i64\").sum()", &sources).unwrap());
+    let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+    let sums = || {
+        let source = sources.open(&plan, Mode::Once, &Arc::default()).unwrap();
+        let answers = Answers::start(Arc::clone(&plan), source, &RunOptions::once()).unwrap();
+        let of = |batch: RecordBatch| batch.column(2).as_primitive::<Int64Type>().values().to_vec();
+        answers.map(|batch| of(batch.unwrap())).collect::<Vec<_>>().concat()
+    };
+    assert!(sums().is_empty());
+    files.add(&one).unwrap();
+    assert_eq!(sums(), [1, 4]);
+    files.add(&two).unwrap();
+    assert_eq!(sums(), [1, 3, 6]);
+    assert!(matches!(files.add(&folder.path().join("none.csv")), Err(FileError::Io { .. })));
+}
+
+#[test]
+fn answers_are_computed_as_they_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    // What is read before a line that is none is answered; the error is the last item.
+    let lines: String = (0..20_000).map(|row| format!("{{\"t\": {row}, \"k\": \"A\", \"x\": {row}}}\n")).collect();
+    write(&folder.path().join("good.parquet"), &batch(&rising(50_000)));
+    std::fs::write(&path, format!("{lines}nonsense\n")).unwrap();
+    let start = |path: &Path, options: &RunOptions| {
+        let sources = Sources::new(vec![Offer::Files(Arc::new(Files::open(define(path)).unwrap()))]);
+        let query = Arc::new(skytide_timestream::compile("m.x", &sources).unwrap());
+        let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+        let source = sources.open(&plan, Mode::Once, &Arc::default()).unwrap();
+        Answers::start(plan, source, options).unwrap()
+    };
+    let mut answers = start(&path, &RunOptions::once());
+    let last = answers.by_ref().last().unwrap();
+    assert!(last.unwrap_err().to_string().contains("line 20001"));
+    assert!(answers.outcome().is_none() && answers.next().is_none());
+
+    let good = folder.path().join("good.parquet");
+    let mut answers = start(&good, &RunOptions { limit: Some(30_000), ..RunOptions::once() });
+    assert!(answers.next().unwrap().unwrap().num_rows() < 30_000);
+    let rest: usize = answers.by_ref().map(|batch| batch.unwrap().num_rows()).sum();
+    let outcome = answers.outcome().unwrap();
+    assert_eq!((outcome.end, outcome.rows), (End::Limit, 30_000));
+    assert!(rest > 0);
 }

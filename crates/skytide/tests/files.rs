@@ -251,3 +251,48 @@ fn an_interrupted_run_leaves_the_whole_file_of_what_was_delivered() {
     assert!(delivered.len() > 10, "{}", delivered.len());
     assert!(!Path::new(&killed).exists());
 }
+
+/// A simulated network of its own process.
+struct Served(std::process::Child, String);
+
+impl Served {
+    fn start(events: &str) -> Self {
+        let mut child = skytide(&["sim", "--listen", "127.0.0.1:0", "--accounts", "50", "--rate", "0", "--events", events])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("ws://")).unwrap().to_owned();
+        Self(child, url)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn recordings_then_the_socket_are_one_stream_without_a_seam() {
+    let folder = Folder::new();
+    let (a, b) = (folder.at("a.frames"), folder.at("b.frames.zst"));
+    let served = Served::start("3000");
+    let url = served.1.as_str();
+    // The second begins within the first: what both have is read once.
+    for (path, cursor, limit) in [(&a, "oldest", "700"), (&b, "500", "600")] {
+        let ran = output(&["record", "--from", url, "--cursor", cursor, "--limit", limit, "-o", path, "-q"]);
+        assert!(ran.status.success(), "{}", err(&ran));
+    }
+    let query = ["run", "posts.count()", "--limit", "300"];
+    let live = rows(&[&query[..], &["--from", url, "--cursor", "oldest"]].concat());
+    assert_eq!(live.len(), 300);
+    let joined = rows(&[&query[..], &["--from", &a, "--from", &b, "--from", url]].concat());
+    assert_eq!(joined, live);
+    // Recordings alone end where the last one does.
+    let recorded = rows(&["run", "posts.count()", "--from", &a, "--from", &b]);
+    assert!(recorded.len() > 50 && recorded.len() < 300);
+    assert_eq!(recorded, live[..recorded.len()]);
+}

@@ -20,7 +20,7 @@ use super::shape::{Shape, Times, first_number};
 use super::sort::{ROWS, Sorted, Sorter};
 use super::unit::{Batches, Unit};
 use super::FileError;
-use crate::columns::{Chunk, is_rising};
+use crate::columns::Chunk;
 use crate::source::{Next, Progress, Source, SourceError, Status};
 
 /// Reads the scans of a plan from files.
@@ -189,15 +189,11 @@ impl FileSource {
             Piece::Batch(read, row) => {
                 let times = self.shape.times(&read.batch, first_number(unit) + row as u64);
                 let times = times.map_err(|error| self.damaged(unit, &error))?;
-                let (time, ordinal) = times.places();
-                if let (Some(first), Some(first_ordinal)) = (time.first(), ordinal.first()) {
-                    let follows = look.last.is_none_or(|last| last <= (*first, *first_ordinal));
-                    if !follows || !is_rising(&time, &ordinal) {
-                        self.state = self.begin_sorting(&look.segment);
-                        return Ok(());
-                    }
-                    look.last = time.last().copied().zip(ordinal.last().copied());
-                }
+                let Some(last) = times.rise(look.last) else {
+                    self.state = self.begin_sorting(&look.segment);
+                    return Ok(());
+                };
+                look.last = last;
                 look.bytes += times.len() * 16;
                 if look.bytes > self.files.definition().memory / 4 {
                     look.kept = None;
@@ -252,7 +248,8 @@ impl FileSource {
                 };
                 let times = times.map_err(|error| self.damaged(unit, &error))?;
                 let chunk = self.chunk(unit, &read, &times)?;
-                if !chunk.is_rising() {
+                // Times that were kept are the ones that were looked at.
+                if streaming.kept.is_none() && !chunk.is_rising() {
                     return Err(self.disorder(unit));
                 }
                 Some(chunk)

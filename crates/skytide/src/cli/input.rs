@@ -1,6 +1,6 @@
 //! Opens what `--from` names: frames for the commands that read them, sources for queries.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,45 +59,74 @@ pub(crate) fn offers(
     lateness: Duration,
     catalog: &FirehoseCatalog,
 ) -> Result<Vec<Offer>, Failure> {
-    let offer = |source: &SourceArgs| {
+    // Recordings before a network, or before another recording, are its history.
+    let is_network = |source: &&SourceArgs| !source.location.is_rows();
+    let networks: Vec<&SourceArgs> = sources.sources.iter().filter(is_network).collect();
+    let history: Vec<PathBuf> = networks.iter().rev().skip(1).rev().map_while(|source| recording(source)).collect();
+    let mut offers = Vec::new();
+    let mut passed = 0;
+    for source in &sources.sources {
         if let Location::Rows(pattern) = &source.location {
             let files = Files::open(definition(pattern, &source.settings, sources.memory)?);
-            return Ok(Offer::Files(Arc::new(files.map_err(SourceError::from)?)));
+            offers.push(Offer::Files(Arc::new(files.map_err(SourceError::from)?)));
+            continue;
         }
-        let connection = connection(&source.location, socket)?;
         let clock = source.settings.clock().map_err(|message| Failure::new(USAGE, message))?;
+        passed += 1;
+        if passed <= history.len() {
+            continue;
+        }
+        let mut connection = connection(&source.location, socket)?;
+        if passed == history.len() + 1 {
+            connection.history.clone_from(&history);
+        }
         let catalog = catalog.clone();
         let network = network::Network { connection, collections: Vec::new(), clock, lateness, catalog };
-        Ok(Offer::Network(Arc::new(network)))
-    };
-    sources.sources.iter().map(offer).collect()
+        offers.push(Offer::Network(Arc::new(network)));
+    }
+    Ok(offers)
 }
 
-/// Starts the simulated networks among the offers for these sources, each for what a plan reads of it.
+/// The file of a recording.
+fn recording(source: &SourceArgs) -> Option<PathBuf> {
+    match &source.location {
+        Location::File(path) => Some(path.clone()),
+        Location::Sim(_) | Location::Socket(_) | Location::Rows(_) => None,
+    }
+}
+
+/// Starts the simulated networks among the offers of these sources, each for what a plan reads of it.
 pub(crate) fn started(
     sources: &SourcesArgs,
     offers: &[Offer],
     plan: &Plan,
 ) -> Result<(Vec<Offer>, Vec<RelayHandle>), Failure> {
+    let mut sims = sources.sources.iter().filter_map(|source| match &source.location {
+        Location::Sim(sim) => Some(sim),
+        Location::Socket(_) | Location::File(_) | Location::Rows(_) => None,
+    });
     let mut relays = Vec::new();
     let mut all = Vec::with_capacity(offers.len());
-    for (offer, source) in offers.iter().zip(&sources.sources) {
-        all.push(match (offer, &source.location) {
-            (Offer::Network(network), Location::Sim(sim)) => {
-                let is_its = |stream| network.catalog.kind(stream).is_some();
-                let scans = plan.scans.iter().filter(|scan| is_its(&scan.stream)).cloned().collect();
-                let service = match network.catalog.feed(&Plan { scans, ..plan.clone() })? {
-                    Feed::Repos => Service::Repos,
-                    Feed::Labels => Service::Labels,
-                };
-                let relay = start(sim, Some(service))?;
-                let mut network = network::Network::clone(network);
-                network.connection.location = relay.url();
-                relays.push(relay);
-                Offer::Network(Arc::new(network))
-            }
-            (offer, _) => offer.clone(),
-        });
+    for offer in offers {
+        let started = match offer {
+            Offer::Network(network) if network.connection.location == NOT_STARTED => sims.next().zip(Some(network)),
+            _ => None,
+        };
+        let Some((sim, network)) = started else {
+            all.push(offer.clone());
+            continue;
+        };
+        let is_its = |stream| network.catalog.kind(stream).is_some();
+        let scans = plan.scans.iter().filter(|scan| is_its(&scan.stream)).cloned().collect();
+        let service = match network.catalog.feed(&Plan { scans, ..plan.clone() })? {
+            Feed::Repos => Service::Repos,
+            Feed::Labels => Service::Labels,
+        };
+        let relay = start(sim, Some(service))?;
+        let mut network = network::Network::clone(network);
+        network.connection.location = relay.url();
+        relays.push(relay);
+        all.push(Offer::Network(Arc::new(network)));
     }
     Ok((all, relays))
 }
