@@ -57,7 +57,17 @@ impl FirehoseSource {
         let decoder = Decoder::new(&Wanted { streams, clock })
             .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))?;
         let lanes = plan.scans.iter().map(|scan| 1 + scan.stream.source).collect();
-        Ok(Self { frames, decoder, is_connected: false, ledger: None, lanes, full: VecDeque::new(), failed: None, clock, points: 0 })
+        Ok(Self {
+            frames,
+            decoder,
+            is_connected: false,
+            ledger: None,
+            lanes,
+            full: VecDeque::new(),
+            failed: None,
+            clock,
+            points: 0,
+        })
     }
 
     /// The points decoded so far, as an epoch.

@@ -1,6 +1,6 @@
 //! Files as sources: every format, sorted and not, whole and damaged.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -75,7 +75,8 @@ fn ints(values: impl IntoIterator<Item = i64>) -> ArrayRef {
 
 /// Rows of `t`, `k`, `x`, and what no query asks for.
 fn batch(rows: &[(i64, &str, i64)]) -> RecordBatch {
-    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|row| format!("text of {}", row.2))));
+    let texts: ArrayRef =
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| format!("text of {}", row.2))));
     RecordBatch::try_from_iter([
         ("text", texts),
         ("x", ints(rows.iter().map(|row| row.2))),
@@ -86,7 +87,8 @@ fn batch(rows: &[(i64, &str, i64)]) -> RecordBatch {
 }
 
 fn write_parquet(path: &Path, batches: &[RecordBatch], properties: WriterProperties) {
-    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batches[0].schema(), Some(properties)).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), batches[0].schema(), Some(properties)).unwrap();
     for batch in batches {
         writer.write(batch).unwrap();
     }
@@ -156,7 +158,10 @@ fn every_format_gives_its_rows_in_order() {
             let (answer, status) = answer("m.x", define(&path)).unwrap();
             assert_eq!(answer, expected, "{format}");
             assert_eq!((status.read, status.points, status.spilled), (1000, 1000, 0));
-            assert_eq!(status.progress.map(|progress| progress.done > 0 && progress.done == progress.total), Some(true));
+            assert_eq!(
+                status.progress.map(|progress| progress.done > 0 && progress.done == progress.total),
+                Some(true)
+            );
         }
     }
 }
@@ -297,17 +302,23 @@ fn rows_without_a_time_and_values_that_do_not_fit_are_counted() {
     .unwrap();
     let (rows, status) = answer("m.x", define(&csv)).unwrap();
     let second = 1_000_000_000;
-    assert_eq!(rows, [
-        (second - 3600 * second + 2 * second, None, Some(4)),
-        (second, Some("A".into()), Some(1)),
-        (5 * second / 2, Some("B, C".into()), None),
-    ]);
+    assert_eq!(
+        rows,
+        [
+            (second - 3600 * second + 2 * second, None, Some(4)),
+            (second, Some("A".into()), Some(1)),
+            (5 * second / 2, Some("B, C".into()), None),
+        ]
+    );
     assert_eq!(status.dropped.get("without a time"), Some(&2));
     assert_eq!((status.read, status.points), (5, 3));
 
     let json = folder.path().join("rows.jsonl");
-    std::fs::write(&json, "{\"t\": 1, \"k\": \"A\", \"x\": 1}\n\n{\"t\": 2, \"k\": \"A\", \"x\": \"one\"}\n{\"k\": \"A\"}\n")
-        .unwrap();
+    std::fs::write(
+        &json,
+        "{\"t\": 1, \"k\": \"A\", \"x\": 1}\n\n{\"t\": 2, \"k\": \"A\", \"x\": \"one\"}\n{\"k\": \"A\"}\n",
+    )
+    .unwrap();
     let (rows, status) = answer("m.x", define(&json)).unwrap();
     assert_eq!(rows, [(1, Some("A".into()), Some(1)), (2, Some("A".into()), None)]);
     assert_eq!(status.dropped.get("misfitting values"), Some(&1));
@@ -357,7 +368,9 @@ fn only_what_is_asked_for_is_decoded() {
     let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
     write_parquet(&path, std::slice::from_ref(&rows), properties);
     // The pages of `text`, `record.text` and `x` are made nonsense.
-    let metadata = parquet::file::metadata::ParquetMetaDataReader::new().parse_and_finish(&File::open(&path).unwrap()).unwrap();
+    let metadata = parquet::file::metadata::ParquetMetaDataReader::new()
+        .parse_and_finish(&File::open(&path).unwrap())
+        .unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     for column in metadata.row_group(0).columns() {
         let name = column.column_path().string();
@@ -385,7 +398,9 @@ fn damaged_files_are_refused_by_name_and_place() {
         define(&at(name))
     };
     assert!(fail("m.x", define(&at("none.parquet"))).contains("none.parquet: No such file"));
-    assert!(fail("m.x", put("what.bin", b"hello")).contains("what.bin: neither the name nor the first bytes"));
+    assert!(
+        fail("m.x", put("what.bin", b"hello")).contains("what.bin: neither the name nor the first bytes")
+    );
     // Where types are found, and far behind.
     for line in [3, 20_003] {
         let rows = "1,A,1\n".repeat(line - 2);
@@ -395,7 +410,9 @@ fn damaged_files_are_refused_by_name_and_place() {
     }
     let error = fail("m.x", put("bad.jsonl", b"{\"t\": 1, \"k\": \"A\", \"x\": 1}\n{\"t\": 2,\n"));
     assert!(error.contains("bad.jsonl, line 2: "), "{error}");
-    assert!(fail("m.x", put("list.jsonl", b"[1, 2]\n")).contains("list.jsonl, line 1: a row is a JSON object"));
+    assert!(
+        fail("m.x", put("list.jsonl", b"[1, 2]\n")).contains("list.jsonl, line 1: a row is a JSON object")
+    );
     assert!(fail("m.x", put("deep.jsonl", "[".repeat(100_000).as_bytes())).contains("deep.jsonl, line 1"));
     let rows = batch(&rising(2000));
     for format in ["parquet", "arrow", "arrows"] {
@@ -435,10 +452,14 @@ fn columns_that_are_not_there_are_named() {
     let error = open(|of| of.time = "ts".into());
     assert!(matches!(error, FileError::Column { .. }));
     assert!(
-        error.to_string().contains("there is no column \"ts\" for the time; there are \"text\", \"x\", \"k\", \"t\""),
+        error
+            .to_string()
+            .contains("there is no column \"ts\" for the time; there are \"text\", \"x\", \"k\", \"t\""),
         "{error}"
     );
-    assert!(open(|of| of.subsort = Some("k".into())).to_string().contains("cannot be the subsort: it is utf8"));
+    assert!(
+        open(|of| of.subsort = Some("k".into())).to_string().contains("cannot be the subsort: it is utf8")
+    );
     let other = folder.path().join("other.jsonl");
     std::fs::write(&other, "{\"t\": 1, \"k\": \"A\", \"x\": [1]}\n").unwrap();
     let definition = Definition { paths: vec![path.clone(), other], ..define(&path) };
@@ -481,10 +502,8 @@ fn two_files_beside_each_other_stand_in_order_of_time() {
         write(&path, &batch(rows));
         Offer::Files(Arc::new(Files::open(Definition::new(&path, "t", "k")).unwrap()))
     };
-    let offers = vec![
-        open("m", &[(1, "A", 1), (2, "A", 2)]),
-        open("n", &[(0, "A", 10), (2, "A", 20), (5, "B", 30)]),
-    ];
+    let offers =
+        vec![open("m", &[(1, "A", 1), (2, "A", 2)]), open("n", &[(0, "A", 10), (2, "A", 20), (5, "B", 30)])];
     let sources = Sources::new(offers);
     let query = skytide_timestream::compile("m.x.sum() + n.x.sum()", &sources).unwrap();
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
@@ -558,7 +577,8 @@ fn answers_are_computed_as_they_are_taken() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.jsonl");
     // What is read before a line that is none is answered; the error is the last item.
-    let lines: String = (0..20_000).map(|row| format!("{{\"t\": {row}, \"k\": \"A\", \"x\": {row}}}\n")).collect();
+    let lines: String =
+        (0..20_000).map(|row| format!("{{\"t\": {row}, \"k\": \"A\", \"x\": {row}}}\n")).collect();
     write(&folder.path().join("good.parquet"), &batch(&rising(50_000)));
     std::fs::write(&path, format!("{lines}nonsense\n")).unwrap();
     let start = |path: &Path, options: &RunOptions| {

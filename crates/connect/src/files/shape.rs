@@ -109,7 +109,8 @@ impl Times {
                 let ends = self.time.len().checked_sub(1);
                 let Some(end) = ends else { return Some(last) };
                 let follows = last.is_none_or(|last| last <= (self.time[0], *first));
-                let is_rising = follows && self.time.windows(2).fold(true, |rises, pair| rises & (pair[0] <= pair[1]));
+                let is_rising =
+                    follows && self.time.windows(2).fold(true, |rises, pair| rises & (pair[0] <= pair[1]));
                 return is_rising.then(|| Some((self.time[end], first + end as u64)));
             }
             (None, Ordinals::Each(each)) => (self.time.clone(), each.clone()),

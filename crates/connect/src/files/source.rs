@@ -13,13 +13,13 @@ use arrow_schema::ArrowError;
 use skytide_runtime::Epoch;
 use skytide_timestream::plan::Scan;
 
+use super::FileError;
 use super::order::{Segment, segments};
 use super::projection::Projection;
 use super::set::{Definition, Files, Parts};
 use super::shape::{Shape, Times, first_number};
 use super::sort::{ROWS, Sorted, Sorter};
 use super::unit::{Batches, Unit};
-use super::FileError;
 use crate::columns::Chunk;
 use crate::source::{Next, Progress, Source, SourceError, Status};
 
@@ -49,7 +49,7 @@ enum State {
     Between,
     Looking(Look),
     Streaming(Streaming),
-    Sorting(Sorting),
+    Sorting(Box<Sorting>),
     Giving(Sorted),
 }
 
@@ -137,7 +137,19 @@ impl FileSource {
         let segments = segments(&units, subsort.is_some()).into();
         let total = units.iter().map(|unit| unit.bytes).sum();
         let status = Status { progress: Some(Progress { done: 0, total }), ..Status::default() };
-        Self { files, parts, scans, shape, key, units, segments, first: 0, state: State::Between, last: None, status }
+        Self {
+            files,
+            parts,
+            scans,
+            shape,
+            key,
+            units,
+            segments,
+            first: 0,
+            state: State::Between,
+            last: None,
+            status,
+        }
     }
 
     /// Does a piece of the work; gives rows if that made some. False when everything is done.
@@ -179,7 +191,7 @@ impl FileSource {
     fn begin_sorting(&self, segment: &Segment) -> State {
         let Definition { memory, spill, .. } = self.files.definition();
         let sorter = Sorter::new(&self.shape.wanted.fields, *memory, spill);
-        State::Sorting(Sorting { reading: Reading::new(segment, &self.shape.timed), sorter })
+        State::Sorting(Box::new(Sorting { reading: Reading::new(segment, &self.shape.timed), sorter }))
     }
 
     /// Reads times on, and decides when they are read or found out of order.
@@ -260,7 +272,7 @@ impl FileSource {
     }
 
     /// Does a piece of the sorting.
-    fn sort(&mut self, mut sorting: Sorting) -> Result<(), FileError> {
+    fn sort(&mut self, mut sorting: Box<Sorting>) -> Result<(), FileError> {
         let before = sorting.sorter.spilled();
         let is_done = self.sort_on(&mut sorting)?;
         self.status.spilled += sorting.sorter.spilled() - before;

@@ -19,7 +19,10 @@ def test_files_of_every_format_in_any_order(tmp_path: Path) -> None:
     shuffled = random.Random(1).sample(ROWS, len(ROWS))
     table = pa.Table.from_pylist(shuffled)
     pq.write_table(table, tmp_path / "rows.parquet", row_group_size=1000)
-    with pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+    with (
+        pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as file,
+        pa.ipc.new_file(file, table.schema) as writer,
+    ):
         writer.write_table(table)
     pa.feather.write_feather(table, tmp_path / "rows.feather")
     table.to_pandas().to_csv(tmp_path / "rows.csv", index=False)

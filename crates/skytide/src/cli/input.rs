@@ -62,7 +62,8 @@ pub(crate) fn offers(
     // Recordings before a network, or before another recording, are its history.
     let is_network = |source: &&SourceArgs| !source.location.is_rows();
     let networks: Vec<&SourceArgs> = sources.sources.iter().filter(is_network).collect();
-    let history: Vec<PathBuf> = networks.iter().rev().skip(1).rev().map_while(|source| recording(source)).collect();
+    let history: Vec<PathBuf> =
+        networks.iter().rev().skip(1).rev().map_while(|source| recording(source)).collect();
     let mut offers = Vec::new();
     let mut passed = 0;
     for source in &sources.sources {
@@ -109,7 +110,9 @@ pub(crate) fn started(
     let mut all = Vec::with_capacity(offers.len());
     for offer in offers {
         let started = match offer {
-            Offer::Network(network) if network.connection.location == NOT_STARTED => sims.next().zip(Some(network)),
+            Offer::Network(network) if network.connection.location == NOT_STARTED => {
+                sims.next().zip(Some(network))
+            }
             _ => None,
         };
         let Some((sim, network)) = started else {
@@ -136,14 +139,16 @@ fn definition(pattern: &Path, settings: &Settings, memory: usize) -> Result<Defi
     let paths = matching(pattern).map_err(SourceError::from)?;
     let (Some(time), Some(key)) = (&settings.time, &settings.key) else {
         let columns = Files::columns(&paths[0]).map_err(SourceError::from)?;
-        let columns = columns.iter().map(|field| format!("{} {}", field.name(), types::name(field.data_type())));
+        let columns =
+            columns.iter().map(|field| format!("{} {}", field.name(), types::name(field.data_type())));
         let columns = columns.collect::<Vec<_>>().join(", ");
         let missing = if settings.time.is_none() { "--time COLUMN" } else { "--key COLUMN" };
         return Err(Failure::new(USAGE, format!("--from {}: {missing} is missing", pattern.display()))
             .hint(format!("--time names the column of times, --key that of keys; there are {columns}")));
     };
     // Of a pattern, the folder says what is in it.
-    let named = if paths[0] == pattern { pattern.file_stem() } else { pattern.parent().and_then(Path::file_name) };
+    let named =
+        if paths[0] == pattern { pattern.file_stem() } else { pattern.parent().and_then(Path::file_name) };
     let name = settings.name.clone().or_else(|| Some(named?.to_string_lossy().into_owned()));
     let definition = Definition::new(&paths[0], time, key);
     Ok(Definition {
@@ -173,11 +178,8 @@ fn cursor(cursor: CursorArg) -> Cursor {
 
 /// Where frames come from.
 fn connection(location: &Location, socket: &SocketArgs) -> Result<Connection, Failure> {
-    let mut connection = Connection {
-        cursor: cursor(socket.cursor),
-        chains: socket.chains,
-        ..Connection::default()
-    };
+    let mut connection =
+        Connection { cursor: cursor(socket.cursor), chains: socket.chains, ..Connection::default() };
     match location {
         Location::Sim(sim) => {
             NOT_STARTED.clone_into(&mut connection.location);

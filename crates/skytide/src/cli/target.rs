@@ -85,7 +85,9 @@ impl<'a> Target<'a> {
             (Some(FormatArg::Arrow), _) | (None, Some(Format::Arrow)) if !is_stream => {
                 Self::Whole(path, FileFormat::Arrow)
             }
-            (Some(FormatArg::Arrow), _) | (None, Some(Format::Arrow)) => Self::Stream(Some(path), Form::Arrow),
+            (Some(FormatArg::Arrow), _) | (None, Some(Format::Arrow)) => {
+                Self::Stream(Some(path), Form::Arrow)
+            }
             (Some(FormatArg::Csv), _) | (None, Some(Format::Csv)) => Self::Stream(Some(path), Form::Csv),
             (Some(FormatArg::Table), _) => Self::Stream(Some(path), Form::Table),
             (Some(FormatArg::Ndjson) | None, _) => Self::Stream(Some(path), Form::Ndjson),
