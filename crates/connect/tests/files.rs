@@ -255,6 +255,29 @@ fn the_subsort_column_stands_before_the_order_in_the_file() {
 }
 
 #[test]
+fn rows_of_one_place_stand_as_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    // Five times, one place: what is sorted aside has many rows that only their order in the file tells apart.
+    let mut rows: Vec<(i64, &str, i64)> = (0..5000).map(|row| (row * 7919 % 5, "A", row)).collect();
+    let places: ArrayRef = Arc::new(Int64Array::from(vec![7; 5000]));
+    let all = batch(&rows);
+    let names = all.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let columns = names.into_iter().zip(all.columns().to_vec()).chain([("s".to_owned(), places)]);
+    let all = RecordBatch::try_from_iter(columns).unwrap();
+    rows.sort_by_key(|row| row.0);
+    for format in FORMATS {
+        let path = folder.path().join("rows").with_extension(format);
+        write(&path, &all);
+        for memory in [20 << 10, 1 << 20] {
+            let definition = Definition { subsort: Some("s".into()), memory, ..define(&path) };
+            let (answer, status) = answer("m.x", definition).unwrap();
+            assert_eq!(answer, plainly(&rows), "{format}");
+            assert_eq!(status.spilled > 0, memory == 20 << 10, "{format}");
+        }
+    }
+}
+
+#[test]
 fn times_of_every_kind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.parquet");
