@@ -30,6 +30,8 @@ pub struct FirehoseSource {
     lanes: Vec<u16>,
     /// Frames for which the columns had no room, with their times of arrival.
     full: VecDeque<(Bytes, i64)>,
+    /// Whether frames come over a connection by now.
+    is_connected: bool,
     /// Where frames that do not decode are entered, of a subscription.
     ledger: Option<Ledger>,
     /// What ended the frames, to be said once their points are out.
@@ -52,14 +54,20 @@ impl FirehoseSource {
     ) -> Result<Self, SourceError> {
         catalog.feed(plan)?;
         let streams = plan.scans.iter().map(|scan| wanted(scan, catalog)).collect::<Result<_, _>>()?;
-        let mut decoder = Decoder::new(&Wanted { streams, clock })
+        let decoder = Decoder::new(&Wanted { streams, clock })
             .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))?;
-        if frames.is_live() {
-            decoder.connected();
-        }
         let lanes = plan.scans.iter().map(|scan| 1 + scan.stream.source).collect();
-        let ledger = frames.ledger();
-        Ok(Self { frames, decoder, ledger, lanes, full: VecDeque::new(), failed: None, clock, points: 0 })
+        Ok(Self {
+            frames,
+            decoder,
+            is_connected: false,
+            ledger: None,
+            lanes,
+            full: VecDeque::new(),
+            failed: None,
+            clock,
+            points: 0,
+        })
     }
 
     /// The points decoded so far, as an epoch.
@@ -85,6 +93,11 @@ impl Source for FirehoseSource {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
+        }
+        if !self.is_connected && self.frames.is_live() {
+            self.is_connected = true;
+            self.decoder.connected();
+            self.ledger = self.frames.ledger();
         }
         // What did not fit into the last epoch's columns goes before anything else.
         while let Some((frame, arrival)) = self.full.pop_front() {

@@ -1,13 +1,17 @@
 //! Where frames come from: a socket, a recording, or memory.
 
+use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use skytide_atproto::frame::{self, Peek};
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Batch, Blocking, Ledger};
+use skytide_firehose::{Batch, Blocking, Cursor, Ledger};
 
+use crate::network::{Connection, Wish};
 use crate::source::{Progress, SourceError, Status};
 
 /// Frames, from wherever they come.
@@ -17,8 +21,21 @@ pub struct Frames {
     bytes: u64,
     /// It ends after so many frames.
     limit: Option<u64>,
+    /// Recordings that were read and are cut off at their end.
+    cut_off: u64,
     /// How much of a file is read.
     progress: Option<Progress>,
+    /// What follows a recording.
+    then: Option<Box<Following>>,
+}
+
+/// Recordings and a connection that go on where a recording ends.
+struct Following {
+    recordings: VecDeque<PathBuf>,
+    connection: Connection,
+    wish: Wish,
+    /// The newest frame read: its number, and its time where it has one.
+    last: Option<(u64, Option<i64>)>,
 }
 
 enum Input {
@@ -53,8 +70,50 @@ impl Frames {
         self
     }
 
+    /// The frames of recordings, one after the other, then those of a connection from there on; what two of them have is shown once.
+    ///
+    /// # Errors
+    /// The first recording cannot be read.
+    pub(crate) fn history(
+        recordings: impl IntoIterator<Item = PathBuf>,
+        connection: Connection,
+        wish: Wish,
+    ) -> Result<Self, SourceError> {
+        let mut recordings: VecDeque<PathBuf> = recordings.into_iter().collect();
+        let Some(first) = recordings.pop_front() else { return connection.frames(&wish) };
+        let mut frames = Self::recording(Recording::open(first)?);
+        frames.then = Some(Box::new(Following { recordings, connection, wish, last: None }));
+        Ok(frames)
+    }
+
     fn of(input: Input) -> Self {
-        Self { input, read: 0, bytes: 0, limit: None, progress: None }
+        Self { input, read: 0, bytes: 0, limit: None, cut_off: 0, progress: None, then: None }
+    }
+
+    /// Goes on to what follows a recording.
+    fn follow(&mut self, mut following: Box<Following>) -> Result<(), SourceError> {
+        if let Input::Recording(recording) = &self.input {
+            self.cut_off += u64::from(recording.cut_off().is_some());
+        }
+        self.progress = None;
+        if let Some(path) = following.recordings.pop_front() {
+            let mut recording = Recording::open(path)?;
+            if let Some((seq, _)) = following.last {
+                // Where it has none of its own, it is at its end.
+                recording.seek_seq(seq + 1)?;
+            }
+            self.input = Input::Recording(Box::new(recording));
+            self.then = Some(following);
+            return Ok(());
+        }
+        let Following { mut connection, wish, last, .. } = *following;
+        connection.cursor = match last {
+            Some((seq, Some(time))) => Cursor::After { seq, time },
+            Some((seq, None)) => Cursor::Seq(seq),
+            None => connection.cursor,
+        };
+        self.input = connection.frames(&wish)?.input;
+        Ok(())
     }
 
     /// Shows what there is, at most `max` frames, each with its time of arrival in UTC nanoseconds, to `visit`. Waits at most
@@ -74,7 +133,13 @@ impl Frames {
             return Ok(Batch::Ended);
         }
         let (mut frames, mut bytes) = (0_u64, 0_u64);
+        let mut last = self.then.as_mut().map(|then| &mut then.last);
         let mut show = |frame: &[u8], arrival: i64| {
+            if let Some(last) = last.as_deref_mut()
+                && let Ok(Peek { seq: Some(seq), time, .. }) = frame::peek(frame)
+            {
+                *last = Some((seq, time));
+            }
             frames += 1;
             bytes += frame.len() as u64;
             visit(frame, arrival);
@@ -102,7 +167,16 @@ impl Frames {
         };
         self.read += frames;
         self.bytes += bytes;
-        batch
+        match (batch, self.then.take()) {
+            // Whoever reads looks whether it is live now before it asks again.
+            (Ok(Batch::Ended), Some(following)) if self.limit.is_none_or(|limit| self.read < limit) => {
+                self.follow(following).map(|()| Batch::Idle)
+            }
+            (batch, following) => {
+                self.then = following;
+                batch
+            }
+        }
     }
 
     /// Whether they come over a connection as they happen.
@@ -125,6 +199,7 @@ impl Frames {
     pub fn status(&self) -> Status {
         let mut status =
             Status { read: self.read, bytes: self.bytes, progress: self.progress, ..Status::default() };
+        let mut cut_off = self.cut_off;
         match &self.input {
             Input::Socket(subscription) => {
                 let handle = subscription.handle();
@@ -142,12 +217,11 @@ impl Frames {
                 ];
                 status.dropped.extend(met.into_iter().filter(|(_, count)| *count > 0));
             }
-            Input::Recording(recording) => {
-                if recording.cut_off().is_some() {
-                    status.dropped.insert("cut off at the end", 1);
-                }
-            }
+            Input::Recording(recording) => cut_off += u64::from(recording.cut_off().is_some()),
             Input::Memory { .. } => {}
+        }
+        if cut_off > 0 {
+            status.dropped.insert("cut off at the end", cut_off);
         }
         status
     }

@@ -1,6 +1,6 @@
 //! A firehose by its address, or a recording of one by its path: what is opened for each query that reads it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use skytide_atproto::columns::Clock;
@@ -25,7 +25,9 @@ const FIRST_ATTEMPTS: u32 = 3;
 pub struct Connection {
     /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording.
     pub location: String,
-    /// Where to begin.
+    /// Recordings that are read first, one after the other; it begins where they end, and what two of them have is read once.
+    pub history: Vec<PathBuf>,
+    /// Where to begin, if not where the recordings end.
     pub cursor: Cursor,
     /// Whether each repository's commits are to follow each other; a broken chain is a possible gap.
     pub chains: bool,
@@ -47,6 +49,11 @@ impl Connection {
     /// # Errors
     /// The file cannot be read or has no frame from the cursor on, or the address is none.
     pub fn frames(&self, wish: &Wish) -> Result<Frames, SourceError> {
+        if !self.history.is_empty() {
+            let after = Self { history: Vec::new(), ..self.clone() };
+            let frames = Frames::history(self.history.iter().cloned(), after, wish.clone())?;
+            return Ok(frames.until(self.limit));
+        }
         if !self.is_live() {
             return self.recording();
         }
@@ -60,10 +67,13 @@ impl Connection {
 
     fn recording(&self) -> Result<Frames, SourceError> {
         let mut recording = Recording::open(Path::new(&self.location))?;
-        if let Cursor::Seq(seq) = self.cursor
-            && !recording.seek_seq(seq)?
-        {
-            return Err(SourceError::NoFrame { location: self.location.clone(), seq });
+        match self.cursor {
+            Cursor::Seq(seq) if !recording.seek_seq(seq)? => {
+                return Err(SourceError::NoFrame { location: self.location.clone(), seq });
+            }
+            // Where it has none of its own, it is at its end.
+            Cursor::After { seq, .. } => drop(recording.seek_seq(seq + 1)?),
+            _ => {}
         }
         Ok(Frames::recording(recording).until(self.limit))
     }

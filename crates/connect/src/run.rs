@@ -126,11 +126,12 @@ pub fn run(
     mut watch: impl FnMut(&Status, usize),
 ) -> Result<Outcome, RunError> {
     let mut running = Running::start(plan, source, options)?;
-    let put = |sink: &mut dyn Sink, batches: Vec<RecordBatch>| {
-        match batches.iter().try_for_each(|batch| sink.write(batch)) {
-            Err(error) if error.is_closed_pipe() => Ok(false),
-            written => written.map(|()| true),
-        }
+    let put = |sink: &mut dyn Sink, batches: Vec<RecordBatch>| match batches
+        .iter()
+        .try_for_each(|batch| sink.write(batch))
+    {
+        Err(error) if error.is_closed_pipe() => Ok(false),
+        written => written.map(|()| true),
     };
     let mut is_open = true;
     while let Some(batches) = running.turn()? {

@@ -1,6 +1,6 @@
 //! Files as sources: every format, sorted and not, whole and damaged.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use skytide_connect::files::{Definition, FileError, Files};
-use skytide_connect::run::{End, RunError, RunOptions, run};
+use skytide_connect::run::{Answers, End, RunError, RunOptions, run};
 use skytide_connect::sink::{Sink, SinkError};
 use skytide_connect::source::{SourceError, Status};
 use skytide_connect::sources::{Offer, Sources};
@@ -75,7 +75,8 @@ fn ints(values: impl IntoIterator<Item = i64>) -> ArrayRef {
 
 /// Rows of `t`, `k`, `x`, and what no query asks for.
 fn batch(rows: &[(i64, &str, i64)]) -> RecordBatch {
-    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|row| format!("text of {}", row.2))));
+    let texts: ArrayRef =
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| format!("text of {}", row.2))));
     RecordBatch::try_from_iter([
         ("text", texts),
         ("x", ints(rows.iter().map(|row| row.2))),
@@ -86,7 +87,8 @@ fn batch(rows: &[(i64, &str, i64)]) -> RecordBatch {
 }
 
 fn write_parquet(path: &Path, batches: &[RecordBatch], properties: WriterProperties) {
-    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batches[0].schema(), Some(properties)).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), batches[0].schema(), Some(properties)).unwrap();
     for batch in batches {
         writer.write(batch).unwrap();
     }
@@ -156,7 +158,10 @@ fn every_format_gives_its_rows_in_order() {
             let (answer, status) = answer("m.x", define(&path)).unwrap();
             assert_eq!(answer, expected, "{format}");
             assert_eq!((status.read, status.points, status.spilled), (1000, 1000, 0));
-            assert_eq!(status.progress.map(|progress| progress.done > 0 && progress.done == progress.total), Some(true));
+            assert_eq!(
+                status.progress.map(|progress| progress.done > 0 && progress.done == progress.total),
+                Some(true)
+            );
         }
     }
 }
@@ -250,6 +255,29 @@ fn the_subsort_column_stands_before_the_order_in_the_file() {
 }
 
 #[test]
+fn rows_of_one_place_stand_as_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    // Five times, one place: what is sorted aside has many rows that only their order in the file tells apart.
+    let mut rows: Vec<(i64, &str, i64)> = (0..5000).map(|row| (row * 7919 % 5, "A", row)).collect();
+    let places: ArrayRef = Arc::new(Int64Array::from(vec![7; 5000]));
+    let all = batch(&rows);
+    let names = all.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let columns = names.into_iter().zip(all.columns().to_vec()).chain([("s".to_owned(), places)]);
+    let all = RecordBatch::try_from_iter(columns).unwrap();
+    rows.sort_by_key(|row| row.0);
+    for format in FORMATS {
+        let path = folder.path().join("rows").with_extension(format);
+        write(&path, &all);
+        for memory in [20 << 10, 1 << 20] {
+            let definition = Definition { subsort: Some("s".into()), memory, ..define(&path) };
+            let (answer, status) = answer("m.x", definition).unwrap();
+            assert_eq!(answer, plainly(&rows), "{format}");
+            assert_eq!(status.spilled > 0, memory == 20 << 10, "{format}");
+        }
+    }
+}
+
+#[test]
 fn times_of_every_kind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.parquet");
@@ -297,17 +325,23 @@ fn rows_without_a_time_and_values_that_do_not_fit_are_counted() {
     .unwrap();
     let (rows, status) = answer("m.x", define(&csv)).unwrap();
     let second = 1_000_000_000;
-    assert_eq!(rows, [
-        (second - 3600 * second + 2 * second, None, Some(4)),
-        (second, Some("A".into()), Some(1)),
-        (5 * second / 2, Some("B, C".into()), None),
-    ]);
+    assert_eq!(
+        rows,
+        [
+            (second - 3600 * second + 2 * second, None, Some(4)),
+            (second, Some("A".into()), Some(1)),
+            (5 * second / 2, Some("B, C".into()), None),
+        ]
+    );
     assert_eq!(status.dropped.get("without a time"), Some(&2));
     assert_eq!((status.read, status.points), (5, 3));
 
     let json = folder.path().join("rows.jsonl");
-    std::fs::write(&json, "{\"t\": 1, \"k\": \"A\", \"x\": 1}\n\n{\"t\": 2, \"k\": \"A\", \"x\": \"one\"}\n{\"k\": \"A\"}\n")
-        .unwrap();
+    std::fs::write(
+        &json,
+        "{\"t\": 1, \"k\": \"A\", \"x\": 1}\n\n{\"t\": 2, \"k\": \"A\", \"x\": \"one\"}\n{\"k\": \"A\"}\n",
+    )
+    .unwrap();
     let (rows, status) = answer("m.x", define(&json)).unwrap();
     assert_eq!(rows, [(1, Some("A".into()), Some(1)), (2, Some("A".into()), None)]);
     assert_eq!(status.dropped.get("misfitting values"), Some(&1));
@@ -357,7 +391,9 @@ fn only_what_is_asked_for_is_decoded() {
     let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
     write_parquet(&path, std::slice::from_ref(&rows), properties);
     // The pages of `text`, `record.text` and `x` are made nonsense.
-    let metadata = parquet::file::metadata::ParquetMetaDataReader::new().parse_and_finish(&File::open(&path).unwrap()).unwrap();
+    let metadata = parquet::file::metadata::ParquetMetaDataReader::new()
+        .parse_and_finish(&File::open(&path).unwrap())
+        .unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     for column in metadata.row_group(0).columns() {
         let name = column.column_path().string();
@@ -385,7 +421,9 @@ fn damaged_files_are_refused_by_name_and_place() {
         define(&at(name))
     };
     assert!(fail("m.x", define(&at("none.parquet"))).contains("none.parquet: No such file"));
-    assert!(fail("m.x", put("what.bin", b"hello")).contains("what.bin: neither the name nor the first bytes"));
+    assert!(
+        fail("m.x", put("what.bin", b"hello")).contains("what.bin: neither the name nor the first bytes")
+    );
     // Where types are found, and far behind.
     for line in [3, 20_003] {
         let rows = "1,A,1\n".repeat(line - 2);
@@ -395,7 +433,9 @@ fn damaged_files_are_refused_by_name_and_place() {
     }
     let error = fail("m.x", put("bad.jsonl", b"{\"t\": 1, \"k\": \"A\", \"x\": 1}\n{\"t\": 2,\n"));
     assert!(error.contains("bad.jsonl, line 2: "), "{error}");
-    assert!(fail("m.x", put("list.jsonl", b"[1, 2]\n")).contains("list.jsonl, line 1: a row is a JSON object"));
+    assert!(
+        fail("m.x", put("list.jsonl", b"[1, 2]\n")).contains("list.jsonl, line 1: a row is a JSON object")
+    );
     assert!(fail("m.x", put("deep.jsonl", "[".repeat(100_000).as_bytes())).contains("deep.jsonl, line 1"));
     let rows = batch(&rising(2000));
     for format in ["parquet", "arrow", "arrows"] {
@@ -435,10 +475,14 @@ fn columns_that_are_not_there_are_named() {
     let error = open(|of| of.time = "ts".into());
     assert!(matches!(error, FileError::Column { .. }));
     assert!(
-        error.to_string().contains("there is no column \"ts\" for the time; there are \"text\", \"x\", \"k\", \"t\""),
+        error
+            .to_string()
+            .contains("there is no column \"ts\" for the time; there are \"text\", \"x\", \"k\", \"t\""),
         "{error}"
     );
-    assert!(open(|of| of.subsort = Some("k".into())).to_string().contains("cannot be the subsort: it is utf8"));
+    assert!(
+        open(|of| of.subsort = Some("k".into())).to_string().contains("cannot be the subsort: it is utf8")
+    );
     let other = folder.path().join("other.jsonl");
     std::fs::write(&other, "{\"t\": 1, \"k\": \"A\", \"x\": [1]}\n").unwrap();
     let definition = Definition { paths: vec![path.clone(), other], ..define(&path) };
@@ -481,10 +525,8 @@ fn two_files_beside_each_other_stand_in_order_of_time() {
         write(&path, &batch(rows));
         Offer::Files(Arc::new(Files::open(Definition::new(&path, "t", "k")).unwrap()))
     };
-    let offers = vec![
-        open("m", &[(1, "A", 1), (2, "A", 2)]),
-        open("n", &[(0, "A", 10), (2, "A", 20), (5, "B", 30)]),
-    ];
+    let offers =
+        vec![open("m", &[(1, "A", 1), (2, "A", 2)]), open("n", &[(0, "A", 10), (2, "A", 20), (5, "B", 30)])];
     let sources = Sources::new(offers);
     let query = skytide_timestream::compile("m.x.sum() + n.x.sum()", &sources).unwrap();
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
@@ -495,4 +537,90 @@ fn two_files_beside_each_other_stand_in_order_of_time() {
     assert_eq!(values, [(0, None), (1, Some(11)), (2, Some(33)), (5, None)]);
     let fields = Fields::from(vec![Field::new("text", DataType::Utf8, true)]);
     assert_eq!(sources.stream("m").unwrap().fields[0], fields[0]);
+}
+
+#[test]
+fn statistics_that_lie_are_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    let late = 7_000_000_000_i64;
+    let first: Vec<_> = (0..100).map(|row| (if row == 99 { late } else { row }, "A", row)).collect();
+    let second: Vec<_> = (100..200).map(|row| (row, "A", row)).collect();
+    write_parquet(&path, &[batch(&first), batch(&second)], groups(100));
+    // Where they are true, both groups are sorted together.
+    assert_eq!(answer("m.x", define(&path)).unwrap().0.last().unwrap().0, late);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let len = bytes.len();
+    let footer = u32::from_le_bytes(bytes[len - 8..len - 4].try_into().unwrap()) as usize;
+    let mut patched = 0;
+    for at in len - 8 - footer..len - 8 {
+        if bytes[at..].starts_with(&late.to_le_bytes()) {
+            bytes[at..at + 8].copy_from_slice(&99_i64.to_le_bytes());
+            patched += 1;
+        }
+    }
+    assert!(patched > 0);
+    std::fs::write(&path, bytes).unwrap();
+    let error = fail("m.x", define(&path));
+    assert!(error.contains("rows.parquet, row group 1: times are not where they were said to be"), "{error}");
+}
+
+#[test]
+fn files_that_are_added_are_read_by_later_queries() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one.csv"), folder.path().join("two.parquet"));
+    write(&one, &batch(&[(1, "A", 1), (3, "A", 3)]));
+    write(&two, &batch(&[(2, "A", 2)]));
+    let fields = Fields::from(vec![
+        Field::new("t", DataType::Int64, false),
+        Field::new("k", DataType::LargeUtf8, false),
+        Field::new("x", DataType::Int32, false),
+    ]);
+    let files = Files::open(Definition { paths: Vec::new(), fields: Some(fields), ..define(&one) }).unwrap();
+    let files = Arc::new(files);
+    let sources = Sources::new(vec![Offer::Files(Arc::clone(&files))]);
+    let query = Arc::new(skytide_timestream::compile("m.x.cast(\"i64\").sum()", &sources).unwrap());
+    let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+    let sums = || {
+        let source = sources.open(&plan, Mode::Once, &Arc::default()).unwrap();
+        let answers = Answers::start(Arc::clone(&plan), source, &RunOptions::once()).unwrap();
+        let of = |batch: RecordBatch| batch.column(2).as_primitive::<Int64Type>().values().to_vec();
+        answers.map(|batch| of(batch.unwrap())).collect::<Vec<_>>().concat()
+    };
+    assert!(sums().is_empty());
+    files.add(&one).unwrap();
+    assert_eq!(sums(), [1, 4]);
+    files.add(&two).unwrap();
+    assert_eq!(sums(), [1, 3, 6]);
+    assert!(matches!(files.add(&folder.path().join("none.csv")), Err(FileError::Io { .. })));
+}
+
+#[test]
+fn answers_are_computed_as_they_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    // What is read before a line that is none is answered; the error is the last item.
+    let lines: String =
+        (0..20_000).map(|row| format!("{{\"t\": {row}, \"k\": \"A\", \"x\": {row}}}\n")).collect();
+    write(&folder.path().join("good.parquet"), &batch(&rising(50_000)));
+    std::fs::write(&path, format!("{lines}nonsense\n")).unwrap();
+    let start = |path: &Path, options: &RunOptions| {
+        let sources = Sources::new(vec![Offer::Files(Arc::new(Files::open(define(path)).unwrap()))]);
+        let query = Arc::new(skytide_timestream::compile("m.x", &sources).unwrap());
+        let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+        let source = sources.open(&plan, Mode::Once, &Arc::default()).unwrap();
+        Answers::start(plan, source, options).unwrap()
+    };
+    let mut answers = start(&path, &RunOptions::once());
+    let last = answers.by_ref().last().unwrap();
+    assert!(last.unwrap_err().to_string().contains("line 20001"));
+    assert!(answers.outcome().is_none() && answers.next().is_none());
+
+    let good = folder.path().join("good.parquet");
+    let mut answers = start(&good, &RunOptions { limit: Some(30_000), ..RunOptions::once() });
+    assert!(answers.next().unwrap().unwrap().num_rows() < 30_000);
+    let rest: usize = answers.by_ref().map(|batch| batch.unwrap().num_rows()).sum();
+    let outcome = answers.outcome().unwrap();
+    assert_eq!((outcome.end, outcome.rows), (End::Limit, 30_000));
+    assert!(rest > 0);
 }

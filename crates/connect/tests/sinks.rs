@@ -78,7 +78,8 @@ fn arrow_streams_read_back() {
 
 fn rows(from: i64, to: i64) -> RecordBatch {
     let hour = 3_600_000_000_000;
-    let time = TimestampNanosecondArray::from_iter_values((from..to).map(|at| at * hour / 4)).with_timezone("UTC");
+    let time =
+        TimestampNanosecondArray::from_iter_values((from..to).map(|at| at * hour / 4)).with_timezone("UTC");
     let key = StringArray::from_iter_values((from..to).map(|at| format!("key {at}")));
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("_time", Arc::new(time)),
@@ -92,7 +93,10 @@ fn rows(from: i64, to: i64) -> RecordBatch {
 fn read(path: &std::path::Path) -> Vec<RecordBatch> {
     let file = std::fs::File::open(path).unwrap();
     if path.extension().unwrap() == "arrow" {
-        return arrow_ipc::reader::FileReader::try_new(file, None).unwrap().collect::<Result<_, _>>().unwrap();
+        return arrow_ipc::reader::FileReader::try_new(file, None)
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
     }
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     reader.build().unwrap().collect::<Result<_, _>>().unwrap()
@@ -100,8 +104,7 @@ fn read(path: &std::path::Path) -> Vec<RecordBatch> {
 
 fn names(folder: &std::path::Path) -> Vec<String> {
     let entries = folder.read_dir().unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -182,7 +185,8 @@ fn folders_are_rolled_by_time_and_by_size() {
 fn what_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().to_owned(), folder.path().join("no/such.parquet"), "/".into()] {
-        let error = FileSink::file(&path, FileFormat::Parquet, &rows(0, 0).schema()).err().unwrap().to_string();
+        let error =
+            FileSink::file(&path, FileFormat::Parquet, &rows(0, 0).schema()).err().unwrap().to_string();
         assert!(error.starts_with(&format!("cannot write {}", path.display())), "{error}");
     }
 }

@@ -57,7 +57,8 @@ impl Folder {
 
     fn names(&self) -> Vec<String> {
         let entries = self.0.path().read_dir().unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -74,7 +75,8 @@ fn results(rows: &[Value]) -> Vec<(String, String, Value)> {
 fn a_file_answers_a_query() {
     let folder = Folder::new();
     let path = folder.put("events.csv", EVENTS);
-    let answer = rows(&["run", "events.n.sum()", "--from", &path, "--time", "ts", "--key", "did", "--time-unit", "s"]);
+    let answer =
+        rows(&["run", "events.n.sum()", "--from", &path, "--time", "ts", "--key", "did", "--time-unit", "s"]);
     assert_eq!(
         results(&answer),
         [
@@ -84,9 +86,21 @@ fn a_file_answers_a_query() {
         ]
     );
     // Another name, what is said of it before it, several workers.
-    let args = ["--time", "ts", "--key", "did", "--as", "m", "--from", &path, "--time-unit", "s", "--workers", "3"];
+    let args =
+        ["--time", "ts", "--key", "did", "--as", "m", "--from", &path, "--time-unit", "s", "--workers", "3"];
     assert_eq!(rows(&[&["run", "m.n.sum()"], &args[..]].concat()), answer);
-    let checked = output(&["check", "events.n.sum()", "--from", &path, "--time", "ts", "--key", "did", "--grouping", "user"]);
+    let checked = output(&[
+        "check",
+        "events.n.sum()",
+        "--from",
+        &path,
+        "--time",
+        "ts",
+        "--key",
+        "did",
+        "--grouping",
+        "user",
+    ]);
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(said.contains("i64") && said.contains("user ("), "{said}{}", err(&checked));
     let explained = output(&["explain", "events.n.sum()", "--from", &path, "--time", "ts", "--key", "did"]);
@@ -109,7 +123,8 @@ fn answers_written_to_files_are_read_again() {
     // A folder of files, rolled at every 20 seconds, is a source by a pattern.
     let parts = folder.at("parts/");
     assert!(output(&[&args[..], &["-o", &parts, "--roll-every", "20s", "-q"]].concat()).status.success());
-    let mut names: Vec<PathBuf> = Path::new(&parts).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut names: Vec<PathBuf> =
+        Path::new(&parts).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     assert_eq!(names.len(), 2, "{names:?}");
     let pattern = format!("{parts}*.parquet");
@@ -120,12 +135,14 @@ fn answers_written_to_files_are_read_again() {
 #[test]
 fn several_files_and_a_network_are_one_query() {
     let folder = Folder::new();
-    let (a, b) = (folder.put("a.csv", EVENTS), folder.put("b.jsonl", "{\"at\": 15, \"who\": \"A\", \"n\": 100}\n"));
+    let (a, b) =
+        (folder.put("a.csv", EVENTS), folder.put("b.jsonl", "{\"at\": 15, \"who\": \"A\", \"n\": 100}\n"));
     let of_a = ["--from", &a, "--time", "ts", "--key", "did", "--grouping", "user"];
     let of_b = ["--from", &b, "--time", "at", "--key", "who", "--grouping", "user"];
     let query = ["run", "{ a: a.n.sum(), b: b.n.sum() }"];
     let both = rows(&[&query[..], &of_a, &of_b].concat());
-    let values: Vec<_> = both.iter().map(|row| (row["_key"].clone(), row["a"].clone(), row["b"].clone())).collect();
+    let values: Vec<_> =
+        both.iter().map(|row| (row["_key"].clone(), row["a"].clone(), row["b"].clone())).collect();
     assert_eq!(
         values,
         [
@@ -138,13 +155,21 @@ fn several_files_and_a_network_are_one_query() {
     assert_eq!(rows(&[&query[..], &of_b, &of_a].concat()), both);
     // Two that share what is said of them.
     let c = folder.put("c.csv", EVENTS);
-    let shared = rows(&["run", "a.n.sum() + c.n.sum()", "--from", &a, "--from", &c, "--time", "ts", "--key", "did"]);
+    let shared =
+        rows(&["run", "a.n.sum() + c.n.sum()", "--from", &a, "--from", &c, "--time", "ts", "--key", "did"]);
     assert_eq!(shared.last().unwrap()["result"], json!(8));
     // Beside a network: what happened in 1970 is before all of it.
     let sim = ["--from", "sim:accounts=20,rate=0,events=300"];
-    let beside = rows(&[&["run", "{ a: a.n.sum(), posts: posts.count() }"], &sim[..], &of_a[..6], &["--grouping", "did"]].concat());
+    let beside = rows(
+        &[&["run", "{ a: a.n.sum(), posts: posts.count() }"], &sim[..], &of_a[..6], &["--grouping", "did"]]
+            .concat(),
+    );
     assert_eq!(beside[0]["a"], json!(2));
-    assert!(beside.len() > 10 && beside.iter().skip(3).all(|row| row["posts"].as_i64() > Some(0)), "{}", beside.len());
+    assert!(
+        beside.len() > 10 && beside.iter().skip(3).all(|row| row["posts"].as_i64() > Some(0)),
+        "{}",
+        beside.len()
+    );
 }
 
 #[test]
@@ -152,7 +177,18 @@ fn more_than_the_memory_is_sorted_on_disk() {
     let folder = Folder::new();
     let lines: String = (0..20_000).map(|row| format!("{},A,{row}\n", row * 7919 % 20_000)).collect();
     let path = folder.put("events.csv", &format!("ts,did,n\n{lines}"));
-    let args = ["run", "events.ts.max() - events.ts", "--from", &path, "--time", "ts", "--key", "did", "--memory", "100KiB"];
+    let args = [
+        "run",
+        "events.ts.max() - events.ts",
+        "--from",
+        &path,
+        "--time",
+        "ts",
+        "--key",
+        "did",
+        "--memory",
+        "100KiB",
+    ];
     let ran = output(&args);
     assert!(ran.status.success(), "{}", err(&ran));
     let out = String::from_utf8(ran.stdout.clone()).unwrap();
@@ -167,17 +203,22 @@ fn what_is_wrong_is_said_with_what_to_do() {
     let folder = Folder::new();
     let path = folder.put("events.csv", EVENTS);
     let from = ["run", "events.count()", "--from", &path];
-    let with = |more: &[&str]| -> Vec<String> {
-        from.iter().chain(more).map(|arg| (*arg).to_owned()).collect()
-    };
+    let with =
+        |more: &[&str]| -> Vec<String> { from.iter().chain(more).map(|arg| (*arg).to_owned()).collect() };
     let says = |more: &[&str], code: i32| {
         let args = with(more);
         fails(&args.iter().map(String::as_str).collect::<Vec<_>>(), code)
     };
     let missing = says(&["--key", "did"], 2);
-    assert!(missing.contains("--time COLUMN is missing") && missing.contains("ts i64, did utf8, n i64"), "{missing}");
+    assert!(
+        missing.contains("--time COLUMN is missing") && missing.contains("ts i64, did utf8, n i64"),
+        "{missing}"
+    );
     let wrong = says(&["--time", "when", "--key", "did"], 3);
-    assert!(wrong.contains("events.csv") && wrong.contains("\"when\" for the time; there are \"ts\""), "{wrong}");
+    assert!(
+        wrong.contains("events.csv") && wrong.contains("\"when\" for the time; there are \"ts\""),
+        "{wrong}"
+    );
     let twice = says(&["--time", "ts", "--key", "did", "--time", "n"], 2);
     assert!(twice.contains("--time is given twice"), "{twice}");
     let named = says(&["--from", &path, "--as", "m", "--time", "ts", "--key", "did"], 2);
@@ -190,7 +231,8 @@ fn what_is_wrong_is_said_with_what_to_do() {
     assert!(key.contains("--key is for files of rows"), "{key}");
     let unknown = says(&["--time", "ts", "--key", "did", "--as", "evnts"], 1);
     assert!(unknown.contains("evnts"), "{unknown}");
-    let none = fails(&["run", "e.count()", "--from", &folder.at("*.parquet"), "--time", "ts", "--key", "did"], 3);
+    let none =
+        fails(&["run", "e.count()", "--from", &folder.at("*.parquet"), "--time", "ts", "--key", "did"], 3);
     assert!(none.contains("no file has such a name"), "{none}");
     let tail = fails(&["tail", "--from", &path], 2);
     assert!(tail.contains("events.csv holds rows") && tail.contains("skytide run"), "{tail}");
@@ -209,7 +251,8 @@ fn a_run_that_fails_leaves_the_whole_file_of_what_was_delivered() {
     let lines: String = (0..60_000).map(|row| format!("{row},A,{row}\n")).collect();
     let path = folder.put("events.csv", &format!("ts,did,n\n{lines}broken\n"));
     let out = folder.at("out.parquet");
-    let args = ["run", "events.n", "--from", &path, "--time", "ts", "--key", "did", "--memory", "1KiB", "-o", &out];
+    let args =
+        ["run", "events.n", "--from", &path, "--time", "ts", "--key", "did", "--memory", "1KiB", "-o", &out];
     let said = fails(&args, 3);
     // It is found when times are looked at, before anything is delivered: the file is whole, and empty.
     assert!(said.contains("events.csv") && said.contains("60002"), "{said}");
@@ -250,4 +293,59 @@ fn an_interrupted_run_leaves_the_whole_file_of_what_was_delivered() {
     let delivered = rows(&["run", "out.result", "--from", &out, "--time", "_time", "--key", "_key"]);
     assert!(delivered.len() > 10, "{}", delivered.len());
     assert!(!Path::new(&killed).exists());
+}
+
+/// A simulated network of its own process.
+struct Served(std::process::Child, String);
+
+impl Served {
+    fn start(events: &str) -> Self {
+        let mut child = skytide(&[
+            "sim",
+            "--listen",
+            "127.0.0.1:0",
+            "--accounts",
+            "50",
+            "--rate",
+            "0",
+            "--events",
+            events,
+        ])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("ws://")).unwrap().to_owned();
+        Self(child, url)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn recordings_then_the_socket_are_one_stream_without_a_seam() {
+    let folder = Folder::new();
+    let (a, b) = (folder.at("a.frames"), folder.at("b.frames.zst"));
+    let served = Served::start("3000");
+    let url = served.1.as_str();
+    // The second begins within the first: what both have is read once.
+    for (path, cursor, limit) in [(&a, "oldest", "700"), (&b, "500", "600")] {
+        let ran = output(&["record", "--from", url, "--cursor", cursor, "--limit", limit, "-o", path, "-q"]);
+        assert!(ran.status.success(), "{}", err(&ran));
+    }
+    let query = ["run", "posts.count()", "--limit", "300"];
+    let live = rows(&[&query[..], &["--from", url, "--cursor", "oldest"]].concat());
+    assert_eq!(live.len(), 300);
+    let joined = rows(&[&query[..], &["--from", &a, "--from", &b, "--from", url]].concat());
+    assert_eq!(joined, live);
+    // Recordings alone end where the last one does.
+    let recorded = rows(&["run", "posts.count()", "--from", &a, "--from", &b]);
+    assert!(recorded.len() > 50 && recorded.len() < 300);
+    assert_eq!(recorded, live[..recorded.len()]);
 }

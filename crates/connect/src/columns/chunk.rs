@@ -72,15 +72,12 @@ impl Chunk {
     ) -> Result<Rows, ArrowError> {
         let at = |path: &[_]| path::at(fields, &self.columns, path, self.len());
         let columns = scan.columns.iter().map(|column| at(&column.path)).collect::<Result<Vec<_>, _>>()?;
-        let key = key.filter(|_| scan.keyed).and_then(|key| self.columns.get(key)).map(|values| Keys {
-            hashes: hash(values.as_ref()),
-            values: Arc::clone(values),
-        });
-        let places = Places {
-            time: self.time.clone(),
-            lane: Lane::One(1 + source),
-            ordinal: self.ordinal.clone(),
-        };
+        let key = key
+            .filter(|_| scan.keyed)
+            .and_then(|key| self.columns.get(key))
+            .map(|values| Keys { hashes: hash(values.as_ref()), values: Arc::clone(values) });
+        let places =
+            Places { time: self.time.clone(), lane: Lane::One(1 + source), ordinal: self.ordinal.clone() };
         Ok(Rows { places, key, columns })
     }
 

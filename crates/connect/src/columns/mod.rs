@@ -7,6 +7,6 @@ mod roles;
 pub(crate) mod times;
 
 pub(crate) use chunk::{Chunk, is_rising};
+pub(crate) use fit::{fitted, ordinals, plain};
 pub use roles::ColumnError;
 pub(crate) use roles::Roles;
-pub(crate) use fit::{fitted, ordinals, plain};

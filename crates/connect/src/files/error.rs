@@ -102,10 +102,13 @@ impl FileError {
     }
 
     /// What a library said of a file.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass errors and texts alike")]
     pub(super) fn damaged(path: &Path, place: impl Into<String>, reason: impl ToString) -> Self {
         let mut reason = reason.to_string();
         // Names of libraries are no help to whoever has the file.
-        for prefix in ["Parquet argument error: ", "Parquet error: ", "Csv error: ", "Ipc error: ", "Parser error: "] {
+        for prefix in
+            ["Parquet argument error: ", "Parquet error: ", "Csv error: ", "Ipc error: ", "Parser error: "]
+        {
             if let Some(rest) = reason.strip_prefix(prefix) {
                 reason = rest.to_owned();
             }

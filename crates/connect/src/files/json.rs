@@ -64,8 +64,9 @@ impl JsonFile {
             }
             let columns = columns.iter_mut().map(Builder::finish).collect::<Result<Vec<_>, _>>();
             let options = RecordBatchOptions::new().with_row_count(Some(count));
-            let batch = columns
-                .and_then(|columns| RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options));
+            let batch = columns.and_then(|columns| {
+                RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
+            });
             Some(batch.map_or_else(
                 |error| Err(FileError::damaged(&path, "", error)),
                 |batch| Ok(Read { batch, misfits }),

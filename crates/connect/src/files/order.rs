@@ -65,11 +65,10 @@ mod tests {
         // The later stand first in the files; a time that both have keeps the files' order.
         assert_eq!(of(&[Within(10, 20), Within(0, 9)], false), [[1], [0]]);
         assert_eq!(of(&[Within(9, 20), Within(0, 9)], false), [[0, 1]]);
-        assert_eq!(of(&[Within(0, 100), Within(200, 300), Within(50, 60), Empty], false), [
-            vec![3],
-            vec![0, 2],
-            vec![1]
-        ]);
+        assert_eq!(
+            of(&[Within(0, 100), Within(200, 300), Within(50, 60), Empty], false),
+            [vec![3], vec![0, 2], vec![1]]
+        );
         assert_eq!(of(&[Within(0, 1), Unknown, Within(2, 3)], false), [[0, 1, 2]]);
         assert_eq!(of(&[], false), Vec::<Segment>::new());
     }

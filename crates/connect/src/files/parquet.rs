@@ -18,6 +18,9 @@ use super::projection::Projection;
 use super::unit::{Batches, Range, Read, Unit, guarded};
 use crate::columns::{plain, times};
 
+/// Bytes of the rows that are decoded at once, about.
+const BATCH_BYTES: usize = 16 << 20;
+
 /// A Parquet file, its end read.
 pub(super) struct ParquetFile {
     path: PathBuf,
@@ -101,7 +104,9 @@ impl ParquetFile {
     pub(super) fn read(&self, group: usize, wanted: &Projection, rows: usize) -> Result<Batches, FileError> {
         let (path, place) = (self.path.clone(), place(group));
         let file = self.file.try_clone().map_err(FileError::io(&self.path))?;
-        let mask = ProjectionMask::leaves(self.metadata.parquet_schema(), self.leaves(wanted));
+        let leaves = self.leaves(wanted);
+        let rows = rows.min(self.rows_at_once(group, &leaves));
+        let mask = ProjectionMask::leaves(self.metadata.parquet_schema(), leaves);
         let reader: ParquetRecordBatchReader =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                 .with_row_groups(vec![group])
@@ -115,6 +120,15 @@ impl ParquetFile {
             Err(error) => Err(FileError::damaged(&path, &place, error)),
         });
         Ok(guarded(batches, move || FileError::damaged(&path_too, &place_too, "it cannot be decoded")))
+    }
+
+    /// How many rows of a group are a batch of bounded size, as far as the file says how large they are.
+    fn rows_at_once(&self, group: usize, leaves: &[usize]) -> usize {
+        let group = self.metadata.metadata().row_group(group);
+        let bytes = |leaf: &usize| usize::try_from(group.column(*leaf).uncompressed_size()).unwrap_or(0);
+        let bytes: usize = leaves.iter().map(bytes).fold(0, usize::saturating_add);
+        let rows = usize::try_from(group.num_rows()).unwrap_or(0).max(1);
+        (BATCH_BYTES / (bytes / rows).max(1)).max(1)
     }
 
     /// The leaves of the file's schema that are wanted.

@@ -56,10 +56,13 @@ mod tests {
 
     #[test]
     fn patterns_fit_whole_names() {
-        for (name, pattern) in [("a.csv", "*.csv"), ("a.csv", "?.csv"), ("aabab", "*ab"), ("", "*"), ("part-01.pq", "p*-??.*")] {
+        for (name, pattern) in
+            [("a.csv", "*.csv"), ("a.csv", "?.csv"), ("aabab", "*ab"), ("", "*"), ("part-01.pq", "p*-??.*")]
+        {
             assert!(fits(name, pattern), "{name} {pattern}");
         }
-        for (name, pattern) in [("a.csv", "*.cs"), ("ab.csv", "?.csv"), ("a", ""), ("abc", "a*b"), ("", "?")] {
+        for (name, pattern) in [("a.csv", "*.cs"), ("ab.csv", "?.csv"), ("a", ""), ("abc", "a*b"), ("", "?")]
+        {
             assert!(!fits(name, pattern), "{name} {pattern}");
         }
         // Not in the square of its length, or worse.

@@ -107,8 +107,11 @@ mod tests {
         ]);
         let way = |steps: &[&str]| steps.iter().map(|step| (*step).to_owned()).collect::<Way>();
         let of = Projection::new(vec![way(&["record", "langs"]), way(&["did"])], &columns);
-        let names: Vec<_> =
-            of.fields.iter().map(|field| format!("{} {}", field.name(), types::name(field.data_type()))).collect();
+        let names: Vec<_> = of
+            .fields
+            .iter()
+            .map(|field| format!("{} {}", field.name(), types::name(field.data_type())))
+            .collect();
         assert_eq!(names, ["did utf8", "record struct<langs: list<utf8>>"]);
         // As Parquet has it: lists are in the way.
         assert!(of.wants(&way(&["record", "langs", "list", "element"])));

@@ -7,7 +7,7 @@ use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, Fields, TimeUnit};
 
 use super::projection::Projection;
-use crate::columns::{Chunk, fitted, ordinals, plain, times};
+use crate::columns::{Chunk, fitted, is_rising, ordinals, plain, times};
 
 /// Rows a unit may have before their numbers meet those of the next one.
 const ROWS_BITS: u32 = 40;
@@ -31,8 +31,32 @@ pub(super) struct Shape {
 pub(super) struct Times {
     pub(super) time: ScalarBuffer<i64>,
     /// Which rows have a time; all where there is none.
-    pub(super) valid: Option<NullBuffer>,
-    pub(super) ordinal: ScalarBuffer<u64>,
+    valid: Option<NullBuffer>,
+    ordinal: Ordinals,
+}
+
+/// Places of rows among those of their time.
+#[derive(Debug, Clone)]
+enum Ordinals {
+    /// Numbers in a row, from this one on: as the rows stand in the file.
+    From(u64),
+    Each(ScalarBuffer<u64>),
+}
+
+impl Ordinals {
+    fn slice(&self, start: usize, len: usize) -> Self {
+        match self {
+            Self::From(first) => Self::From(first + start as u64),
+            Self::Each(each) => Self::Each(each.slice(start, len)),
+        }
+    }
+
+    fn of(&self, len: usize) -> ScalarBuffer<u64> {
+        match self {
+            Self::From(first) => (*first..first + len as u64).collect(),
+            Self::Each(each) => each.clone(),
+        }
+    }
 }
 
 impl Times {
@@ -49,7 +73,7 @@ impl Times {
         }
     }
 
-    /// Several as one.
+    /// Several in a row of one unit as one.
     pub(super) fn joined(pieces: &[Self]) -> Self {
         if let [one] = pieces {
             return one.clone();
@@ -61,7 +85,12 @@ impl Times {
         Self {
             time: pieces.iter().flat_map(|piece| piece.time.iter().copied()).collect(),
             valid: has_nulls.then(|| pieces.iter().flat_map(bits).collect()),
-            ordinal: pieces.iter().flat_map(|piece| piece.ordinal.iter().copied()).collect(),
+            ordinal: match pieces.first().map(|piece| &piece.ordinal) {
+                Some(Ordinals::From(first)) => Ordinals::From(*first),
+                _ => Ordinals::Each(
+                    pieces.iter().flat_map(|piece| piece.ordinal.of(piece.len()).to_vec()).collect(),
+                ),
+            },
         }
     }
 
@@ -71,15 +100,30 @@ impl Times {
         Some((0..).zip(valid.iter()).filter(|(_, valid)| *valid).map(|(row, _)| row).collect())
     }
 
-    /// Times and places of the rows that have a time.
-    pub(super) fn places(&self) -> (ScalarBuffer<i64>, ScalarBuffer<u64>) {
-        match self.timed() {
-            None => (self.time.clone(), self.ordinal.clone()),
-            Some(rows) => {
-                let rows = rows.values().iter().map(|row| *row as usize);
-                (rows.clone().map(|row| self.time[row]).collect(), rows.map(|row| self.ordinal[row]).collect())
+    /// The place of the last row, if all rows that have a time stand in order, and after `last`; none if they do not.
+    #[expect(clippy::option_option, reason = "no place and no order are two things")]
+    pub(super) fn rise(&self, last: Option<(i64, u64)>) -> Option<Option<(i64, u64)>> {
+        let (time, ordinal) = match (self.timed(), &self.ordinal) {
+            (None, Ordinals::From(first)) => {
+                // Numbers in a row rise by themselves.
+                let ends = self.time.len().checked_sub(1);
+                let Some(end) = ends else { return Some(last) };
+                let follows = last.is_none_or(|last| last <= (self.time[0], *first));
+                let is_rising =
+                    follows && self.time.windows(2).fold(true, |rises, pair| rises & (pair[0] <= pair[1]));
+                return is_rising.then(|| Some((self.time[end], first + end as u64)));
             }
-        }
+            (None, Ordinals::Each(each)) => (self.time.clone(), each.clone()),
+            (Some(rows), ordinal) => {
+                let ordinal = ordinal.of(self.len());
+                let rows = rows.values().iter().map(|row| *row as usize);
+                (rows.clone().map(|row| self.time[row]).collect(), rows.map(|row| ordinal[row]).collect())
+            }
+        };
+        let place = |row: usize| (time[row], ordinal[row]);
+        let Some(end) = time.len().checked_sub(1) else { return Some(last) };
+        let follows = last.is_none_or(|last| last <= place(0));
+        (follows && is_rising(&time, &ordinal)).then(|| Some(place(end)))
     }
 }
 
@@ -108,8 +152,8 @@ impl Shape {
         let to = plain(&arrow_schema::Field::new("", values.data_type().clone(), true));
         let times: Int64Array = times::nanos(&fitted(values, to.data_type())?.0, self.unit)?;
         let ordinal = match &self.subsort {
-            None => (first..first + batch.num_rows() as u64).collect(),
-            Some(name) => ordinals(column(name)?)?.into(),
+            None => Ordinals::From(first),
+            Some(name) => Ordinals::Each(ordinals(column(name)?)?.into()),
         };
         let valid = times.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
         Ok(Times { time: times.values().clone(), valid, ordinal })
@@ -129,7 +173,7 @@ impl Shape {
                 }
             }
         }
-        let chunk = Chunk { time: times.time.clone(), ordinal: times.ordinal.clone(), columns };
+        let chunk = Chunk { time: times.time.clone(), ordinal: times.ordinal.of(times.len()), columns };
         match times.timed() {
             None => Ok((chunk, 0, misfits)),
             Some(rows) => {

@@ -200,11 +200,8 @@ impl Interleaved {
 
     fn next(&mut self, rows: usize) -> Result<Option<Chunk>, ArrowError> {
         let Some(order) = &self.order else { return Ok(self.next_as_it_stands(rows)) };
-        let picks: Vec<(usize, usize)> = order[self.at..]
-            .iter()
-            .take(rows)
-            .map(|(chunk, row)| (*chunk as usize, *row as usize))
-            .collect();
+        let picks: Vec<(usize, usize)> =
+            order[self.at..].iter().take(rows).map(|(chunk, row)| (*chunk as usize, *row as usize)).collect();
         if picks.is_empty() {
             return Ok(None);
         }
@@ -283,7 +280,8 @@ impl Merge {
             for (at, run) in self.runs.iter_mut().enumerate() {
                 let Some(head) = run.head.take() else { continue };
                 // Of later runs those of the same place wait: the first one may have more of it.
-                let is_out = |row: usize| if at <= first { head.place(row) <= until } else { head.place(row) < until };
+                let is_out =
+                    |row: usize| if at <= first { head.place(row) <= until } else { head.place(row) < until };
                 let out = partition_point(head.len(), is_out);
                 if out > 0 {
                     pieces.push(head.slice(0, out));

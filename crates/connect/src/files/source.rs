@@ -13,14 +13,14 @@ use arrow_schema::ArrowError;
 use skytide_runtime::Epoch;
 use skytide_timestream::plan::Scan;
 
+use super::FileError;
 use super::order::{Segment, segments};
 use super::projection::Projection;
 use super::set::{Definition, Files, Parts};
 use super::shape::{Shape, Times, first_number};
 use super::sort::{ROWS, Sorted, Sorter};
 use super::unit::{Batches, Unit};
-use super::FileError;
-use crate::columns::{Chunk, is_rising};
+use crate::columns::Chunk;
 use crate::source::{Next, Progress, Source, SourceError, Status};
 
 /// Reads the scans of a plan from files.
@@ -49,7 +49,7 @@ enum State {
     Between,
     Looking(Look),
     Streaming(Streaming),
-    Sorting(Sorting),
+    Sorting(Box<Sorting>),
     Giving(Sorted),
 }
 
@@ -137,7 +137,19 @@ impl FileSource {
         let segments = segments(&units, subsort.is_some()).into();
         let total = units.iter().map(|unit| unit.bytes).sum();
         let status = Status { progress: Some(Progress { done: 0, total }), ..Status::default() };
-        Self { files, parts, scans, shape, key, units, segments, first: 0, state: State::Between, last: None, status }
+        Self {
+            files,
+            parts,
+            scans,
+            shape,
+            key,
+            units,
+            segments,
+            first: 0,
+            state: State::Between,
+            last: None,
+            status,
+        }
     }
 
     /// Does a piece of the work; gives rows if that made some. False when everything is done.
@@ -179,7 +191,7 @@ impl FileSource {
     fn begin_sorting(&self, segment: &Segment) -> State {
         let Definition { memory, spill, .. } = self.files.definition();
         let sorter = Sorter::new(&self.shape.wanted.fields, *memory, spill);
-        State::Sorting(Sorting { reading: Reading::new(segment, &self.shape.timed), sorter })
+        State::Sorting(Box::new(Sorting { reading: Reading::new(segment, &self.shape.timed), sorter }))
     }
 
     /// Reads times on, and decides when they are read or found out of order.
@@ -189,15 +201,11 @@ impl FileSource {
             Piece::Batch(read, row) => {
                 let times = self.shape.times(&read.batch, first_number(unit) + row as u64);
                 let times = times.map_err(|error| self.damaged(unit, &error))?;
-                let (time, ordinal) = times.places();
-                if let (Some(first), Some(first_ordinal)) = (time.first(), ordinal.first()) {
-                    let follows = look.last.is_none_or(|last| last <= (*first, *first_ordinal));
-                    if !follows || !is_rising(&time, &ordinal) {
-                        self.state = self.begin_sorting(&look.segment);
-                        return Ok(());
-                    }
-                    look.last = time.last().copied().zip(ordinal.last().copied());
-                }
+                let Some(last) = times.rise(look.last) else {
+                    self.state = self.begin_sorting(&look.segment);
+                    return Ok(());
+                };
+                look.last = last;
                 look.bytes += times.len() * 16;
                 if look.bytes > self.files.definition().memory / 4 {
                     look.kept = None;
@@ -252,7 +260,8 @@ impl FileSource {
                 };
                 let times = times.map_err(|error| self.damaged(unit, &error))?;
                 let chunk = self.chunk(unit, &read, &times)?;
-                if !chunk.is_rising() {
+                // Times that were kept are the ones that were looked at.
+                if streaming.kept.is_none() && !chunk.is_rising() {
                     return Err(self.disorder(unit));
                 }
                 Some(chunk)
@@ -263,7 +272,7 @@ impl FileSource {
     }
 
     /// Does a piece of the sorting.
-    fn sort(&mut self, mut sorting: Sorting) -> Result<(), FileError> {
+    fn sort(&mut self, mut sorting: Box<Sorting>) -> Result<(), FileError> {
         let before = sorting.sorter.spilled();
         let is_done = self.sort_on(&mut sorting)?;
         self.status.spilled += sorting.sorter.spilled() - before;

@@ -375,8 +375,7 @@ impl Shared {
             Some(column) => ordinals(&columns[column])?,
         };
         let untimed = times.null_count();
-        let mut chunk =
-            Chunk { time: times.values().clone(), ordinal: ordinal.into(), columns };
+        let mut chunk = Chunk { time: times.values().clone(), ordinal: ordinal.into(), columns };
         if untimed > 0 {
             state.counts.untimed += untimed as u64;
             let timed: Vec<u32> =

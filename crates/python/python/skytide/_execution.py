@@ -32,7 +32,7 @@ class Execution:
 
     @property
     def status(self) -> dict[str, Any]:
-        """What the sources have done: read, points, cursor, and what was dropped, by reason."""
+        """What the sources have done: read, points, cursor, what was dropped, by reason, and bytes spilled."""
         return self._native.status
 
 

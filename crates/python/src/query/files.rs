@@ -57,8 +57,8 @@ impl Files {
         }
         let open = || {
             let mut all = Vec::new();
-            for path in &paths {
-                all.extend(matching(path)?);
+            for path in paths {
+                all.extend(matching(&path)?);
             }
             files::Files::open(Definition { paths: all, ..definition })
         };

@@ -272,8 +272,8 @@ impl Execution {
         Schema(Arc::clone(&self.schema))
     }
 
-    /// What the sources have done: messages or rows read, points handed on, what was left out, with the reason; and once it has
-    /// ended, how many values became null in the query.
+    /// What the sources have done: messages or rows read, points handed on, what was left out, with the reason, bytes kept on disk
+    /// while rows were sorted; and once it has ended, how many values became null in the query.
     #[getter]
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (status, (overflows, misfits)) = {
@@ -284,6 +284,7 @@ impl Execution {
         all.set_item("read", status.read)?;
         all.set_item("points", status.points)?;
         all.set_item("cursor", status.cursor)?;
+        all.set_item("spilled", status.spilled)?;
         all.set_item("overflows", overflows)?;
         all.set_item("misfits", misfits)?;
         let dropped = PyDict::new(py);

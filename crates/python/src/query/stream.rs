@@ -199,7 +199,9 @@ impl Stream {
     /// Whether it reads a connection, which has no end.
     #[getter]
     fn is_endless(&self) -> bool {
-        self.offers.iter().any(|offer| matches!(offer, Offer::Network(network) if network.connection.is_live()))
+        self.offers
+            .iter()
+            .any(|offer| matches!(offer, Offer::Network(network) if network.connection.is_live()))
     }
 
     /// The text that means it.

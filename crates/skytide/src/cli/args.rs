@@ -28,6 +28,7 @@ A SOURCE is
   wss://HOST, ws://HOST:PORT                      a relay, PDS or labeler
   wss://HOST/subscribe                            a Jetstream (version 1)
   FILE                                            a recording, as `skytide record` writes it
+  FILE before a socket (of `run`)                 the recording, then the socket from where it ends
   FILE, 'FOLDER/*.parquet' (of `run`)             Parquet, CSV, JSON lines or Arrow, with --time and --key
 
 Exit codes: 0 done, 1 the query or the data, 2 usage, 3 the source cannot be reached, 130 interrupted.";

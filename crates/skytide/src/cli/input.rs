@@ -1,6 +1,6 @@
 //! Opens what `--from` names: frames for the commands that read them, sources for queries.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,45 +59,77 @@ pub(crate) fn offers(
     lateness: Duration,
     catalog: &FirehoseCatalog,
 ) -> Result<Vec<Offer>, Failure> {
-    let offer = |source: &SourceArgs| {
+    // Recordings before a network, or before another recording, are its history.
+    let is_network = |source: &&SourceArgs| !source.location.is_rows();
+    let networks: Vec<&SourceArgs> = sources.sources.iter().filter(is_network).collect();
+    let history: Vec<PathBuf> =
+        networks.iter().rev().skip(1).rev().map_while(|source| recording(source)).collect();
+    let mut offers = Vec::new();
+    let mut passed = 0;
+    for source in &sources.sources {
         if let Location::Rows(pattern) = &source.location {
             let files = Files::open(definition(pattern, &source.settings, sources.memory)?);
-            return Ok(Offer::Files(Arc::new(files.map_err(SourceError::from)?)));
+            offers.push(Offer::Files(Arc::new(files.map_err(SourceError::from)?)));
+            continue;
         }
-        let connection = connection(&source.location, socket)?;
         let clock = source.settings.clock().map_err(|message| Failure::new(USAGE, message))?;
+        passed += 1;
+        if passed <= history.len() {
+            continue;
+        }
+        let mut connection = connection(&source.location, socket)?;
+        if passed == history.len() + 1 {
+            connection.history.clone_from(&history);
+        }
         let catalog = catalog.clone();
         let network = network::Network { connection, collections: Vec::new(), clock, lateness, catalog };
-        Ok(Offer::Network(Arc::new(network)))
-    };
-    sources.sources.iter().map(offer).collect()
+        offers.push(Offer::Network(Arc::new(network)));
+    }
+    Ok(offers)
 }
 
-/// Starts the simulated networks among the offers for these sources, each for what a plan reads of it.
+/// The file of a recording.
+fn recording(source: &SourceArgs) -> Option<PathBuf> {
+    match &source.location {
+        Location::File(path) => Some(path.clone()),
+        Location::Sim(_) | Location::Socket(_) | Location::Rows(_) => None,
+    }
+}
+
+/// Starts the simulated networks among the offers of these sources, each for what a plan reads of it.
 pub(crate) fn started(
     sources: &SourcesArgs,
     offers: &[Offer],
     plan: &Plan,
 ) -> Result<(Vec<Offer>, Vec<RelayHandle>), Failure> {
+    let mut sims = sources.sources.iter().filter_map(|source| match &source.location {
+        Location::Sim(sim) => Some(sim),
+        Location::Socket(_) | Location::File(_) | Location::Rows(_) => None,
+    });
     let mut relays = Vec::new();
     let mut all = Vec::with_capacity(offers.len());
-    for (offer, source) in offers.iter().zip(&sources.sources) {
-        all.push(match (offer, &source.location) {
-            (Offer::Network(network), Location::Sim(sim)) => {
-                let is_its = |stream| network.catalog.kind(stream).is_some();
-                let scans = plan.scans.iter().filter(|scan| is_its(&scan.stream)).cloned().collect();
-                let service = match network.catalog.feed(&Plan { scans, ..plan.clone() })? {
-                    Feed::Repos => Service::Repos,
-                    Feed::Labels => Service::Labels,
-                };
-                let relay = start(sim, Some(service))?;
-                let mut network = network::Network::clone(network);
-                network.connection.location = relay.url();
-                relays.push(relay);
-                Offer::Network(Arc::new(network))
+    for offer in offers {
+        let started = match offer {
+            Offer::Network(network) if network.connection.location == NOT_STARTED => {
+                sims.next().zip(Some(network))
             }
-            (offer, _) => offer.clone(),
-        });
+            _ => None,
+        };
+        let Some((sim, network)) = started else {
+            all.push(offer.clone());
+            continue;
+        };
+        let is_its = |stream| network.catalog.kind(stream).is_some();
+        let scans = plan.scans.iter().filter(|scan| is_its(&scan.stream)).cloned().collect();
+        let service = match network.catalog.feed(&Plan { scans, ..plan.clone() })? {
+            Feed::Repos => Service::Repos,
+            Feed::Labels => Service::Labels,
+        };
+        let relay = start(sim, Some(service))?;
+        let mut network = network::Network::clone(network);
+        network.connection.location = relay.url();
+        relays.push(relay);
+        all.push(Offer::Network(Arc::new(network)));
     }
     Ok((all, relays))
 }
@@ -107,14 +139,16 @@ fn definition(pattern: &Path, settings: &Settings, memory: usize) -> Result<Defi
     let paths = matching(pattern).map_err(SourceError::from)?;
     let (Some(time), Some(key)) = (&settings.time, &settings.key) else {
         let columns = Files::columns(&paths[0]).map_err(SourceError::from)?;
-        let columns = columns.iter().map(|field| format!("{} {}", field.name(), types::name(field.data_type())));
+        let columns =
+            columns.iter().map(|field| format!("{} {}", field.name(), types::name(field.data_type())));
         let columns = columns.collect::<Vec<_>>().join(", ");
         let missing = if settings.time.is_none() { "--time COLUMN" } else { "--key COLUMN" };
         return Err(Failure::new(USAGE, format!("--from {}: {missing} is missing", pattern.display()))
             .hint(format!("--time names the column of times, --key that of keys; there are {columns}")));
     };
     // Of a pattern, the folder says what is in it.
-    let named = if paths[0] == pattern { pattern.file_stem() } else { pattern.parent().and_then(Path::file_name) };
+    let named =
+        if paths[0] == pattern { pattern.file_stem() } else { pattern.parent().and_then(Path::file_name) };
     let name = settings.name.clone().or_else(|| Some(named?.to_string_lossy().into_owned()));
     let definition = Definition::new(&paths[0], time, key);
     Ok(Definition {
@@ -144,11 +178,8 @@ fn cursor(cursor: CursorArg) -> Cursor {
 
 /// Where frames come from.
 fn connection(location: &Location, socket: &SocketArgs) -> Result<Connection, Failure> {
-    let mut connection = Connection {
-        cursor: cursor(socket.cursor),
-        chains: socket.chains,
-        ..Connection::default()
-    };
+    let mut connection =
+        Connection { cursor: cursor(socket.cursor), chains: socket.chains, ..Connection::default() };
     match location {
         Location::Sim(sim) => {
             NOT_STARTED.clone_into(&mut connection.location);

@@ -47,9 +47,8 @@ impl Compiled {
         let catalog = FirehoseCatalog::with_lexicons(&texts).map_err(|(place, error)| {
             Failure::new(DATA, format!("lexicon {}: {error}", args.lexicons[place].display()))
         })?;
-        let wrong = |error: &QueryError| {
-            Failure::new(DATA, error.render(&args.query).trim_start_matches("error: "))
-        };
+        let wrong =
+            |error: &QueryError| Failure::new(DATA, error.render(&args.query).trim_start_matches("error: "));
         let mentions = Chain::text(&args.query).map_err(|error| wrong(&error))?.mentions();
         let offers = offers(sources, socket, lateness, &catalog)?;
         let ordered = in_order(&offers, &mentions)?;

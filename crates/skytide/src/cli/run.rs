@@ -9,7 +9,7 @@ use skytide_connect::run::{Outcome, RunOptions};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Results;
 
-use super::args::{FormatArg, ModeArg, ResultsArg, RunArgs};
+use super::args::{ModeArg, ResultsArg, RunArgs};
 use super::failure::Failure;
 use super::input;
 use super::interrupt::Interrupt;
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let compiled = Compiled::over(&args.query, &args.sources, &args.socket, args.lateness)?;
     let is_terminal = args.output.is_none() && io::stdout().is_terminal();
     let target = Target::of(args, is_terminal)?;
-    let results = args.results.unwrap_or(if is_terminal && target.format == FormatArg::Table {
+    let results = args.results.unwrap_or(if is_terminal && target.is_table() {
         ResultsArg::Snapshot
     } else {
         ResultsArg::History

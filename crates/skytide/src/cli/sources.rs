@@ -131,7 +131,9 @@ impl SourcesArgs {
 
 fn set<T>(place: &mut Option<T>, value: T, flag: &str) -> Result<(), String> {
     if place.replace(value).is_some() {
-        return Err(format!("{flag} is given twice for one --from; what is said of a source follows its --from"));
+        return Err(format!(
+            "{flag} is given twice for one --from; what is said of a source follows its --from"
+        ));
     }
     Ok(())
 }
@@ -162,16 +164,18 @@ impl Settings {
             ("--grouping", self.grouping.is_some()),
         ];
         if let Some((flag, _)) = columns.iter().find(|(_, is_given)| *is_given) {
-            return Err(format!("{flag} is for files of rows; streams of a network have names, keys and times"));
+            return Err(format!(
+                "{flag} is for files of rows; streams of a network have names, keys and times"
+            ));
         }
         match self.time.as_deref() {
             None | Some("time") => Ok(Clock::FrameTime),
             Some("rev") => Ok(Clock::Rev),
             Some("created_at") => Ok(Clock::CreatedAt),
             Some("arrival") => Ok(Clock::Arrival),
-            Some(other) => {
-                Err(format!("--time {other}: a network has no such clock; time, rev, created_at and arrival are"))
-            }
+            Some(other) => Err(format!(
+                "--time {other}: a network has no such clock; time, rev, created_at and arrival are"
+            )),
         }
     }
 }

@@ -19,18 +19,22 @@ use super::status::StatusLine;
 use super::table::{HistoryTable, Live, SnapshotTable};
 
 /// Where rows go, and in what form.
-pub(crate) struct Target<'a> {
-    pub(crate) format: FormatArg,
-    place: Place<'a>,
+pub(crate) enum Target<'a> {
+    /// To stdout, or to a file that grows.
+    Stream(Option<&'a Path>, Form),
+    /// To a file that has its name when it is whole.
+    Whole(&'a Path, FileFormat),
+    /// To files of a folder.
+    Folder(&'a Path, FileFormat, Roll),
 }
 
-enum Place<'a> {
-    Stdout,
-    /// A file that grows.
-    Text(&'a Path),
-    /// A file that has its name when it is whole.
-    Whole(&'a Path, FileFormat),
-    Folder(&'a Path, FileFormat, Roll),
+/// Forms that are written as rows come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Table,
+    Ndjson,
+    Csv,
+    Arrow,
 }
 
 impl<'a> Target<'a> {
@@ -48,38 +52,51 @@ impl<'a> Target<'a> {
             if roll != Roll::default() {
                 return usage("--roll-every and --roll-size are of a folder", "give it with -o FOLDER/");
             }
-            if args.format == Some(FormatArg::Parquet) {
-                return usage("Parquet goes to a file, not to a pipe", "give it with -o FILE.parquet");
-            }
-            if is_terminal && args.format == Some(FormatArg::Arrow) {
-                let hint = "send it to a file with -o FILE or into a pipe";
-                return usage("Arrow is not for a terminal's eyes", hint);
-            }
-            let format = args.format.unwrap_or(if is_terminal { FormatArg::Table } else { FormatArg::Ndjson });
-            return Ok(Self { format, place: Place::Stdout });
+            let form = match args.format {
+                Some(FormatArg::Table) => Form::Table,
+                Some(FormatArg::Ndjson) => Form::Ndjson,
+                Some(FormatArg::Csv) => Form::Csv,
+                Some(FormatArg::Arrow) if is_terminal => {
+                    let hint = "send it to a file with -o FILE or into a pipe";
+                    return usage("Arrow is not for a terminal's eyes", hint);
+                }
+                Some(FormatArg::Arrow) => Form::Arrow,
+                Some(FormatArg::Parquet) => {
+                    return usage("Parquet goes to a file, not to a pipe", "give it with -o FILE.parquet");
+                }
+                None if is_terminal => Form::Table,
+                None => Form::Ndjson,
+            };
+            return Ok(Self::Stream(None, form));
         };
         let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if is_folder || roll != Roll::default() {
-            let (format, of) = match args.format {
-                None | Some(FormatArg::Parquet) => (FormatArg::Parquet, FileFormat::Parquet),
-                Some(FormatArg::Arrow) => (FormatArg::Arrow, FileFormat::Arrow),
-                Some(_) => return usage("a folder takes files of Parquet or Arrow", "--format parquet"),
+            return match args.format {
+                None | Some(FormatArg::Parquet) => Ok(Self::Folder(path, FileFormat::Parquet, roll)),
+                Some(FormatArg::Arrow) => Ok(Self::Folder(path, FileFormat::Arrow, roll)),
+                Some(_) => usage("a folder takes files of Parquet or Arrow", "as in --format parquet"),
             };
-            return Ok(Self { format, place: Place::Folder(path, of, roll) });
         }
         let is_stream = path.extension().is_some_and(|ending| ending == "arrows");
-        let format = args.format.unwrap_or(match Format::of_name(path) {
-            Some(Format::Parquet) => FormatArg::Parquet,
-            Some(Format::Arrow) => FormatArg::Arrow,
-            Some(Format::Csv) => FormatArg::Csv,
-            _ => FormatArg::Ndjson,
-        });
-        let place = match format {
-            FormatArg::Parquet => Place::Whole(path, FileFormat::Parquet),
-            FormatArg::Arrow if !is_stream => Place::Whole(path, FileFormat::Arrow),
-            _ => Place::Text(path),
-        };
-        Ok(Self { format, place })
+        Ok(match (args.format, Format::of_name(path)) {
+            (Some(FormatArg::Parquet), _) | (None, Some(Format::Parquet)) => {
+                Self::Whole(path, FileFormat::Parquet)
+            }
+            (Some(FormatArg::Arrow), _) | (None, Some(Format::Arrow)) if !is_stream => {
+                Self::Whole(path, FileFormat::Arrow)
+            }
+            (Some(FormatArg::Arrow), _) | (None, Some(Format::Arrow)) => {
+                Self::Stream(Some(path), Form::Arrow)
+            }
+            (Some(FormatArg::Csv), _) | (None, Some(Format::Csv)) => Self::Stream(Some(path), Form::Csv),
+            (Some(FormatArg::Table), _) => Self::Stream(Some(path), Form::Table),
+            (Some(FormatArg::Ndjson) | None, _) => Self::Stream(Some(path), Form::Ndjson),
+        })
+    }
+
+    /// Whether a person reads it.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self, Self::Stream(_, Form::Table))
     }
 
     /// Opens it for the rows of a plan.
@@ -91,26 +108,28 @@ impl<'a> Target<'a> {
         status: &Rc<RefCell<StatusLine>>,
     ) -> Result<Box<dyn Sink>, Failure> {
         let schema = answer_schema(plan).map_err(|error| Failure::new(DATA, error.to_string()))?;
-        let target: Box<dyn Write> = match &self.place {
-            Place::Whole(path, format) => {
+        let (path, form) = match self {
+            Self::Whole(path, format) => {
                 return Ok(Box::new(FileSink::file(path, *format, &schema).map_err(RunError::from)?));
             }
-            Place::Folder(path, format, roll) => {
-                return Ok(Box::new(
-                    FileSink::folder(path, *format, &schema, *roll).map_err(RunError::from)?,
-                ));
+            Self::Folder(path, format, roll) => {
+                let sink = FileSink::folder(path, *format, &schema, *roll);
+                return Ok(Box::new(sink.map_err(RunError::from)?));
             }
-            Place::Stdout => Box::new(BufWriter::new(io::stdout())),
-            Place::Text(path) => {
+            Self::Stream(path, form) => (path, form),
+        };
+        let target: Box<dyn Write> = match path {
+            None => Box::new(BufWriter::new(io::stdout())),
+            Some(path) => {
                 let failed = |error| Failure::new(DATA, format!("{}: {error}", path.display()));
                 Box::new(BufWriter::new(File::create(path).map_err(failed)?))
             }
         };
-        Ok(match self.format {
-            FormatArg::Ndjson | FormatArg::Parquet => Box::new(Ndjson::new(target)),
-            FormatArg::Csv => Box::new(Csv::new(target, schema)),
-            FormatArg::Arrow => Box::new(Arrow::new(target, &schema).map_err(RunError::from)?),
-            FormatArg::Table => match results {
+        Ok(match form {
+            Form::Ndjson => Box::new(Ndjson::new(target)),
+            Form::Csv => Box::new(Csv::new(target, schema)),
+            Form::Arrow => Box::new(Arrow::new(target, &schema).map_err(RunError::from)?),
+            Form::Table => match results {
                 ResultsArg::Snapshot => {
                     let live = is_terminal.then(|| Live::new(Term::stdout(), Rc::clone(status)));
                     Box::new(SnapshotTable::new(target, live))

@@ -78,8 +78,9 @@ fn parquet_columns(plan: &Plan, offers: &[Offer]) -> Vec<(PathBuf, Vec<String>)>
     for offer in offers {
         let Offer::Files(files) = offer else { return Vec::new() };
         let definition = files.definition();
-        let mut columns = vec![definition.time.clone(), definition.key.clone()];
+        let mut columns = vec![definition.time.clone()];
         for scan in plan.scans.iter().filter(|scan| scan.stream.name == definition.name) {
+            columns.extend(scan.keyed.then(|| definition.key.clone()));
             columns.extend(scan.columns.iter().filter_map(|column| match column.path.first()? {
                 PathStep::Field(name) => Some(name.clone()),
                 PathStep::Index(_) => None,

@@ -1,0 +1,85 @@
+"""Files as sources."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+import skytide as kd
+
+ROWS = [{"t": at, "k": "AB"[at % 2], "x": at, "text": f"text {at}"} for at in range(20_000)]
+
+
+def test_files_of_every_format_in_any_order(tmp_path: Path) -> None:
+    shuffled = random.Random(1).sample(ROWS, len(ROWS))
+    table = pa.Table.from_pylist(shuffled)
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=1000)
+    with (
+        pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as file,
+        pa.ipc.new_file(file, table.schema) as writer,
+    ):
+        writer.write_table(table)
+    pa.feather.write_feather(table, tmp_path / "rows.feather")
+    table.to_pandas().to_csv(tmp_path / "rows.csv", index=False)
+    table.to_pandas().to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
+    for path in sorted(tmp_path.iterdir()):
+        for memory in (100_000, 100_000_000):
+            source = kd.sources.Files(path, time_column="t", key_column="k", memory=memory)
+            running = source.col("x").run_iter("row")
+            assert [row["result"] for row in running] == list(range(20_000)), path
+            assert (running.status["spilled"] > 0) == (memory == 100_000), path
+            assert running.status["read"] == 20_000
+
+
+def test_parquet_is_a_pattern_of_files(tmp_path: Path) -> None:
+    for part in range(4):
+        pq.write_table(pa.Table.from_pylist(ROWS[part::4]), tmp_path / f"part-{part}.parquet")
+    source = asyncio.run(
+        kd.sources.Parquet.create(
+            str(tmp_path / "part-*.parquet"),
+            time_column="t",
+            key_column="k",
+            grouping_name="user",
+            name="rows",
+        )
+    )
+    assert isinstance(source, kd.sources.Parquet)
+    assert (source.name, source.grouping) == ("rows", "user")
+    assert [name for name, _ in source.schema.fields] == ["t", "k", "x", "text"]
+    assert source.col("x").sum().to_rows()[-1]["result"] == sum(range(1, 20_000, 2))
+
+
+def test_what_is_wrong_names_the_file(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.parquet"
+    pq.write_table(pa.Table.from_pylist(ROWS), cut)
+    cut.write_bytes(cut.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="cut.parquet: it is no whole Parquet file"):
+        kd.sources.Parquet(cut, time_column="t", key_column="k")
+    with pytest.raises(ValueError, match="no file has such a name"):
+        kd.sources.Files(tmp_path / "*.csv", time_column="t", key_column="k")
+    good = tmp_path / "good.csv"
+    good.write_text("t,k\n1,A\n")
+    with pytest.raises(ValueError, match='good.csv: there is no column "at" for the time'):
+        kd.sources.Files(good, time_column="at", key_column="k")
+    with pytest.raises(ValueError, match="no time unit"):
+        kd.sources.Files(good, time_column="t", key_column="k", time_unit="weeks")  # type: ignore[arg-type]
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"t": 1, "k": "A"}\n' * 20_000 + "nonsense\n")
+    source = kd.sources.Files(bad, time_column="t", key_column="k")
+    with pytest.raises(RuntimeError, match="bad.jsonl, line 20001"):
+        source.count().to_rows()
+
+
+def test_columns_may_be_told_before_there_is_a_file(tmp_path: Path) -> None:
+    schema = pa.schema([("t", pa.int64()), ("k", pa.large_string()), ("x", pa.int64())])
+    source = kd.sources.Parquet(schema=schema, time_column="t", key_column="k", time_unit="s")
+    count = source.col("x").count()
+    assert count.to_rows() == []
+    pq.write_table(pa.Table.from_pylist(ROWS[:3]), tmp_path / "rows.parquet")
+    source.add_file(tmp_path / "rows.parquet")
+    assert [row["result"] for row in count.to_rows()] == [1, 1, 2]
