@@ -1,8 +1,9 @@
-//! A firehose by its address, or a recording of one by its path: what is opened for each query that reads it.
+//! A firehose by its address, or a recording of one, by its path or in memory: what is opened for each query that reads it.
 
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use skytide_atproto::columns::Clock;
 use skytide_firehose::recording::Recording;
 use skytide_firehose::{Builder, Cursor, Service, Subscription};
@@ -20,11 +21,20 @@ const MOST_COLLECTIONS: usize = 100;
 /// So often is an address tried that has never answered. One that has is sought for ever.
 const FIRST_ATTEMPTS: u32 = 3;
 
-/// A firehose, labeler or Jetstream by its address, or a recording's path.
+/// Where a network's frames are.
+#[derive(Debug)]
+pub enum Location {
+    /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording.
+    Named(String),
+    /// A recording in memory.
+    Memory(Bytes),
+}
+
+/// A firehose, labeler or Jetstream by its address, or a recording.
 #[derive(Debug)]
 pub struct Network {
-    /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording.
-    pub location: String,
+    /// Where its frames are.
+    pub location: Location,
     /// Where to begin.
     pub cursor: Cursor,
     /// The collections to ask a server for that sends a choice; those that a query reads where there are none.
@@ -38,10 +48,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether it is an address, which has no end, and not a file.
+    /// Whether it is an address, which has no end, and not a recording.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.location.contains("://")
+        matches!(&self.location, Location::Named(name) if is_address(name))
     }
 
     /// Opens it for what a plan reads, all of which is its own.
@@ -49,7 +59,11 @@ impl Network {
     /// # Errors
     /// The file cannot be read, the address is none, or the plan reads what one connection does not carry.
     pub fn open(&self, plan: &Plan, mode: Mode) -> Result<Box<dyn Source + Send>, SourceError> {
-        let frames = if self.is_live() { self.socket(plan)? } else { self.recording()? };
+        let frames = match &self.location {
+            Location::Named(url) if is_address(url) => self.socket(url, plan)?,
+            Location::Named(path) => self.recording(Recording::open(Path::new(path))?)?,
+            Location::Memory(bytes) => self.recording(Recording::from_bytes(bytes.clone())?)?,
+        };
         let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?;
         Ok(match self.clock {
             // The one that the source makes rise, and the one that does.
@@ -58,15 +72,14 @@ impl Network {
         })
     }
 
-    fn recording(&self) -> Result<Frames, SourceError> {
-        let mut recording = Recording::open(Path::new(&self.location))?;
+    fn recording(&self, mut recording: Recording) -> Result<Frames, SourceError> {
         if let Cursor::Seq(seq) = self.cursor {
             recording.seek_seq(seq)?;
         }
         Ok(Frames::recording(recording))
     }
 
-    fn socket(&self, plan: &Plan) -> Result<Frames, SourceError> {
+    fn socket(&self, url: &str, plan: &Plan) -> Result<Frames, SourceError> {
         let collections = match self.collections.as_slice() {
             [] => self.catalog.wanted_collections(plan).unwrap_or_default(),
             chosen => chosen.to_vec(),
@@ -76,8 +89,12 @@ impl Network {
             Feed::Labels => Service::Labels,
         };
         let wish = Wish { service: Some(service), collections, dids: Vec::new() };
-        Ok(Frames::socket(wish.subscribe(&self.location).1.cursor(self.cursor).blocking()?))
+        Ok(Frames::socket(wish.subscribe(url).1.cursor(self.cursor).blocking()?))
     }
+}
+
+fn is_address(name: &str) -> bool {
+    name.contains("://")
 }
 
 /// What is wanted of a server.
