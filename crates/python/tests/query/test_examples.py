@@ -112,6 +112,11 @@ def test_a_recording_is_read_once(recording: Path) -> None:
     assert answer and all(row["_key"].startswith("did:") for row in answer)
     assert firehose.records("app.bsky.feed.post").count().to_rows() == posts.count().to_rows()
     assert posts.deletes().count().to_rows()
+    with open(recording, "rb") as file:
+        held = kd.sources.Firehose(file.read()).posts
+    assert held.count().to_rows() == held.count().to_rows() == posts.count().to_rows()
+    with pytest.raises(RuntimeError, match="memory"):
+        kd.sources.Firehose(b"\xff" * 10).posts.to_rows()
     with pytest.raises(RuntimeError, match="nowhere"):
         kd.sources.Firehose(recording.parent / "nowhere").posts.to_rows()
 

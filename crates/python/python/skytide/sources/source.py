@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
@@ -28,12 +27,12 @@ class Pushed:
 
     def __await__(self) -> Generator[Any, None, None]:
         """Give other tasks a turn, and wait for room."""
-        return self._room().__await__()
-
-    async def _room(self) -> None:
-        await asyncio.sleep(0)
+        # As `asyncio.sleep(0)` does it; and that module, which takes its time to import, is there only where it is needed.
+        yield
         while not self._table.has_room():
-            await asyncio.sleep(_LOOK_AGAIN)
+            from asyncio import sleep
+
+            yield from sleep(_LOOK_AGAIN).__await__()
 
 
 class Source(Timestream):
