@@ -13,6 +13,11 @@ import sys
 import time
 from collections import Counter
 
+try:
+    import libipld
+except ImportError:
+    libipld = None
+
 POST = "app.bsky.feed.post/"
 PATH = "/xrpc/com.atproto.sync.subscribeRepos"
 
@@ -49,20 +54,24 @@ def skytide(url: str, clock: Clock, counts: Counter[str | None]) -> None:
                 return
 
 
-def count(frame: bytes, counts: Counter[str | None]) -> None:
-    """Count the posts of a frame with libipld."""
-    import libipld
-
+def created(frame: bytes) -> list[str | None]:
+    """Read the first languages of the posts that a frame creates, with libipld."""
+    assert libipld is not None
     header, body = libipld.decode_dag_cbor_multi(frame)
     if header.get("t") != "#commit":
-        return
+        return []
     posts = [op for op in body["ops"] if op["action"] == "create" and op["path"].startswith(POST)]
     if not posts:
-        return
+        return []
     _, blocks = libipld.decode_car(body["blocks"])
-    for op in posts:
-        langs = blocks[bytes(op["cid"])].get("langs")
-        counts[langs[0] if langs else None] += 1
+    records = (blocks[bytes(op["cid"])] for op in posts)
+    return [langs[0] if (langs := record.get("langs")) else None for record in records]
+
+
+def count(frame: bytes, counts: Counter[str | None]) -> None:
+    """Count the posts of a frame with libipld."""
+    for language in created(frame):
+        counts[language] += 1
 
 
 def websockets_sync(url: str, clock: Clock, counts: Counter[str | None]) -> None:
