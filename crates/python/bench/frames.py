@@ -119,6 +119,7 @@ def native(recording: bytes) -> Callable[[], Counts]:
 
 def ipld(recording: bytes) -> Callable[[], Counts]:
     """Count with libipld over a recording in memory, the CAR only where a post was created."""
+
     def run() -> Counts:
         counts: Counts = Counter()
         at, end = 0, len(recording)

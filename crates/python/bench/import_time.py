@@ -26,7 +26,9 @@ def main(rounds: int = 20) -> None:
             run = subprocess.run(command, check=True, stdout=subprocess.PIPE)
             times.append(float(run.stdout))
         times = times[1:]
-        print(f"import {module}: median {median(times):.1f} ms, slowest {max(times):.1f} ms of {rounds}")
+        print(
+            f"import {module}: median {median(times):.1f} ms, slowest {max(times):.1f} ms of {rounds}"
+        )
 
 
 if __name__ == "__main__":

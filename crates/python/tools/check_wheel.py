@@ -31,7 +31,10 @@ def complaints(wheel: str, folders: list[str]) -> list[str]:
         wrong.append(f"one library for the stable ABI is expected, not {libraries}")
     (metadata,) = (content for name, content in files.items() if name.endswith("/METADATA"))
     about = message_from_bytes(metadata)
-    if "```python" not in str(about.get_payload()) or "markdown" not in about["Description-Content-Type"]:
+    if (
+        "```python" not in str(about.get_payload())
+        or "markdown" not in about["Description-Content-Type"]
+    ):
         wrong.append("the readme is missing")
     named = set(about.get_all("License-File") or ())
     there = {name.rsplit("/", 1)[-1] for name in files if ".dist-info/" in name}

@@ -72,7 +72,9 @@ class Source(Timestream):
             time_unit: The unit of a time column of numbers; nanoseconds unless given.
             name: What texts and messages call it.
             lateness: How far (seconds) behind the newest a point may come in a live query before it is late, dropped and counted.
-            idle_timeout: After so long a silence (seconds) a live query of several sources does not wait for this one.
+            idle_timeout: After so long a silence (seconds) a live query of several sources does not wait for this one. Unless given
+                it waits for ever: only the program knows whether a table that is silent has nothing to say, or not yet. A row that comes
+                after all, and is older than what has gone out, is late then.
             beside: A table whose source this one is a stream of too: points of both stand in the order in which they were pushed.
 
         Raises:
