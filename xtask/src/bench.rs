@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::{cargo, say, target};
 
 /// How often each is measured; they take turns, and medians are quoted.
-const ROUNDS: usize = 5;
+pub(crate) const ROUNDS: usize = 5;
 /// The profile that is shipped.
-const PROFILE: &str = "dist";
+pub(crate) const PROFILE: &str = "dist";
 
 const POSTS: &str = "posts.with_key(record.langs[0]).count()";
 const LIKES: &str = "likes.with_key(record.subject.uri).count()";
@@ -23,7 +23,8 @@ pub(crate) fn bench(recording: Option<&str>) -> Result<(), String> {
     if !Path::new(recording).is_file() {
         return Err(format!("{recording}: no such file"));
     }
-    build()?;
+    build(&["--package", "skytide", "--bins"])?;
+    build(&["--package", "skytide-atproto", "--example", "full_decode"])?;
     let bin = target().join(PROFILE);
     let program = bin.join("skytide");
     let mut ways: Vec<Way<'_>> = vec![
@@ -51,7 +52,7 @@ pub(crate) fn bench(recording: Option<&str>) -> Result<(), String> {
     ];
     let peers = env::var_os("SKYTIDE_PEERS").map(PathBuf::from);
     let python = env::var_os("SKYTIDE_PYTHON").unwrap_or_else(|| "python3".into());
-    let mut python_ways: Vec<(String, Vec<f64>)> = Vec::new();
+    let mut python_ways = Rates::default();
     for round in 1..=ROUNDS {
         say(&format!("round {round} of {ROUNDS}\n"));
         for way in &mut ways {
@@ -60,34 +61,56 @@ pub(crate) fn bench(recording: Option<&str>) -> Result<(), String> {
         if let Some(peers) = &peers {
             let mut command = Command::new(&python);
             command.arg(peers.join("python_decode.py")).arg(recording);
-            for (name, rate) in python_rates(&output(&mut command)?) {
-                match python_ways.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, rates)) => rates.push(rate),
-                    None => python_ways.push((name, vec![rate])),
-                }
-            }
+            python_ways.extend(python_rates(&output(&mut command)?));
         }
     }
     let mut table: Vec<(String, f64)> =
         ways.iter().map(|way| (way.name.to_owned(), median(&way.rates))).collect();
-    table.extend(python_ways.iter().map(|(name, rates)| (name.clone(), median(rates))));
+    table.extend(python_ways.medians().map(|(name, rate)| (name.to_owned(), rate)));
     report(&table);
     Ok(())
 }
 
-fn build() -> Result<(), String> {
-    for args in [
-        ["build", "--profile", PROFILE, "--package", "skytide", "--bins"].as_slice(),
-        ["build", "--profile", PROFILE, "--package", "skytide-atproto", "--example", "full_decode"]
-            .as_slice(),
-    ] {
-        let mut command = cargo(args);
-        let status = command.status().map_err(|error| format!("{command:?} does not start: {error}"))?;
-        if !status.success() {
-            return Err(format!("{command:?} failed"));
+/// Builds in the profile that is shipped.
+pub(crate) fn build(what: &[&str]) -> Result<(), String> {
+    let mut command = cargo(&["build", "--profile", PROFILE]);
+    command.args(what);
+    let status = command.status().map_err(|error| format!("{command:?} does not start: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} failed")) }
+}
+
+/// Frames per CPU-second by the name of the way, once a round.
+#[derive(Default)]
+pub(crate) struct Rates(Vec<(String, Vec<f64>)>);
+
+impl Rates {
+    pub(crate) fn extend(&mut self, measured: impl IntoIterator<Item = (String, f64)>) {
+        for (name, rate) in measured {
+            match self.0.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, rates)) => rates.push(rate),
+                None => self.0.push((name, vec![rate])),
+            }
         }
     }
-    Ok(())
+
+    /// The medians, in the order in which the ways were first measured.
+    pub(crate) fn medians(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(name, rates)| (name.as_str(), median(rates)))
+    }
+
+    pub(crate) fn median(&self, name: &str) -> Option<f64> {
+        self.medians().find(|(known, _)| *known == name).map(|(_, rate)| rate)
+    }
+}
+
+/// Names and rates from lines of JSON with `way` and `frames_per_cpu_s`.
+pub(crate) fn json_rates(printed: &str) -> Result<Vec<(String, f64)>, String> {
+    let rate = |line: &str| {
+        let line: Value = serde_json::from_str(line).map_err(|error| format!("{error} in {line:?}"))?;
+        let rate = line["way"].as_str().zip(line["frames_per_cpu_s"].as_f64());
+        rate.map(|(way, rate)| (way.to_owned(), rate)).ok_or_else(|| format!("no rate in {line}"))
+    };
+    printed.lines().map(rate).collect()
 }
 
 /// A program that prints one JSON line with its frames per CPU-second.
@@ -116,7 +139,7 @@ impl<'a> Way<'a> {
     }
 }
 
-fn output(command: &mut Command) -> Result<String, String> {
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let ran = command.output().map_err(|error| format!("{command:?} does not start: {error}"))?;
     if !ran.status.success() {
         return Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&ran.stderr)));
@@ -125,7 +148,7 @@ fn output(command: &mut Command) -> Result<String, String> {
 }
 
 /// Names and rates from lines as `P1 sdk, posts typed   12400 frames/cpu-s …`.
-fn python_rates(printed: &str) -> Vec<(String, f64)> {
+pub(crate) fn python_rates(printed: &str) -> Vec<(String, f64)> {
     let rate = |line: &str| {
         let (before, _) = line.split_once(" frames/cpu-s")?;
         let (name, rate) = before.trim_end().rsplit_once(' ')?;

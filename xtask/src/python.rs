@@ -57,7 +57,7 @@ pub(crate) const NONE: &str = "no Python of 3.11 or newer with venv was found (S
 /// Builds the wheel as the tests were built, and runs every check of the package over it.
 pub(crate) fn check(steps: &mut Steps, python: &Python) -> Result<(), String> {
     let environment = Environment::make(steps, python)?;
-    let wheel = environment.build(steps, "dev", &environment.folder.join("wheel"))?;
+    let wheel = environment.build(steps, "dev", &environment.folder.join("wheel"), &[])?;
     let mut install = environment.module("pip");
     install.args(["install", "--quiet", "--no-deps", "--no-index", "--force-reinstall"]).arg(&wheel);
     steps.run("Python: install", install)?;
@@ -92,8 +92,27 @@ pub(crate) fn wheel() -> Result<(), String> {
     let python = find()?.ok_or(NONE)?;
     let mut steps = Steps::default();
     let environment = Environment::make(&mut steps, &python)?;
-    environment.build(&mut steps, "dist", &target().join("wheels"))?;
-    Ok(())
+    let hidden = folders_of_this_machine()?;
+    let wheel = environment.build(&mut steps, "dist", &target().join("wheels"), &hidden)?;
+    let mut fit = Command::new(&environment.python);
+    fit.arg(package().join("tools/check_wheel.py")).arg(wheel).args(&hidden);
+    steps.run("Python: the wheel is fit to be shipped", fit)
+}
+
+/// The folders whose names say nothing to those who get a wheel: of the checkout, of what cargo builds and has got, and of the
+/// compiler.
+fn folders_of_this_machine() -> Result<Vec<PathBuf>, String> {
+    let printed = |command: &mut Command| match command.output() {
+        Ok(output) if output.status.success() => {
+            Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+        }
+        Ok(output) => Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Err(format!("{command:?} does not start: {error}")),
+    };
+    let sysroot = printed(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    Ok([Some(root().to_owned()), Some(target()), Some(sysroot), cargo].into_iter().flatten().collect())
 }
 
 /// A virtual environment with all that building and testing need.
@@ -142,8 +161,15 @@ impl Environment {
     }
 
     /// Builds the wheel alone into the folder and weighs it. It is stripped: of a profile with debug information the library is
-    /// many times the wheel that users get.
-    fn build(&self, steps: &mut Steps, profile: &str, into: &Path) -> Result<PathBuf, String> {
+    /// many times the wheel that users get. `hidden` are folders that must not be named in it: with them it is built apart from
+    /// all else, which is built without such flags.
+    fn build(
+        &self,
+        steps: &mut Steps,
+        profile: &str,
+        into: &Path,
+        hidden: &[PathBuf],
+    ) -> Result<PathBuf, String> {
         // The name has the version and the platform in it: an old one would stay beside the new one.
         if let Err(error) = fs::remove_dir_all(into)
             && error.kind() != std::io::ErrorKind::NotFound
@@ -152,7 +178,13 @@ impl Environment {
         }
         let mut build = self.module("maturin");
         build.args(["build", "--strip", "--profile", profile, "--out"]).arg(into);
-        build.arg("--interpreter").arg(&self.python).arg("--target-dir").arg(target());
+        build.arg("--interpreter").arg(&self.python).arg("--target-dir");
+        if hidden.is_empty() {
+            build.arg(target());
+        } else {
+            build.arg(target().join("shipped"));
+            hide(&mut build, hidden);
+        }
         steps.run("Python: wheel", build)?;
         let unread = |error| format!("{}: {error}", into.display());
         let mut wheels = fs::read_dir(into).map_err(unread)?;
@@ -165,6 +197,15 @@ impl Environment {
         }
         Ok(wheel.path())
     }
+}
+
+/// Has rustc and the C compiler write other names for these folders.
+fn hide(build: &mut Command, folders: &[PathBuf]) {
+    let flags = |flag: &str| -> Vec<String> {
+        folders.iter().map(|folder| format!("{flag}={}=.", folder.display())).collect()
+    };
+    let (rust, c) = (flags("--remap-path-prefix"), flags("-ffile-prefix-map"));
+    build.env("CARGO_ENCODED_RUSTFLAGS", rust.join("\x1f")).env("CFLAGS", c.join(" "));
 }
 
 fn package() -> PathBuf {

@@ -91,7 +91,7 @@ pub struct Header<'a> {
 }
 
 /// The header of nearly all frames of a repository stream: `{"t": "#commit", "op": 1}`.
-const COMMIT_HEADER: &[u8] = b"\xa2\x61t\x67#commit\x62op\x01";
+pub(crate) const COMMIT_HEADER: &[u8] = b"\xa2\x61t\x67#commit\x62op\x01";
 
 impl<'a> Header<'a> {
     /// The header of a message of this type.
@@ -120,7 +120,15 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// If it is not DAG-CBOR, not a map, or has no `op`.
+    #[inline]
     pub fn read(cursor: &mut Cursor<'a>) -> Result<Header<'a>, FrameError> {
+        if cursor.take_prefix(COMMIT_HEADER) {
+            return Ok(Header::message("#commit"));
+        }
+        Header::read_any(cursor)
+    }
+
+    fn read_any(cursor: &mut Cursor<'a>) -> Result<Header<'a>, FrameError> {
         let (mut op, mut t) = (None, None);
         let mut keys = MapKeys::new(cursor.read_map()?);
         while let Some(key) = keys.next(cursor)? {
@@ -149,7 +157,7 @@ pub(crate) fn read_kind(cursor: &mut Cursor<'_>) -> Result<Kind, FrameError> {
     if cursor.take_prefix(COMMIT_HEADER) {
         return Ok(Kind::Commit);
     }
-    Ok(Header::read(cursor)?.kind())
+    Ok(Header::read_any(cursor)?.kind())
 }
 
 /// A frame, split into its two items.

@@ -1,8 +1,10 @@
-//! A firehose by its address, or a recording of one by its path: what is opened for each query that reads it.
+//! A firehose by its address, or a recording of one, by its path or in memory: what is opened for each query that reads it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use skytide_atproto::columns::Clock;
 use skytide_firehose::recording::Recording;
 use skytide_firehose::{Builder, Cursor, Service, Subscription};
@@ -20,11 +22,41 @@ const MOST_COLLECTIONS: usize = 100;
 /// So often is an address tried that has never answered. One that has is sought for ever.
 const FIRST_ATTEMPTS: u32 = 3;
 
+/// Where a network's frames are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording.
+    Named(String),
+    /// A recording in memory.
+    Memory(Bytes),
+}
+
+impl Default for Location {
+    fn default() -> Self {
+        Self::Named(String::new())
+    }
+}
+
+impl<T: Into<String>> From<T> for Location {
+    fn from(name: T) -> Self {
+        Self::Named(name.into())
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(name) => f.write_str(name),
+            Self::Memory(bytes) => write!(f, "a recording of {} bytes", bytes.len()),
+        }
+    }
+}
+
 /// Where frames come from, and how they are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Connection {
-    /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording.
-    pub location: String,
+    /// Where they are.
+    pub location: Location,
     /// Recordings that are read first, one after the other; it begins where they end, and what two of them have is read once.
     pub history: Vec<PathBuf>,
     /// Where to begin, if not where the recordings end.
@@ -41,7 +73,7 @@ impl Connection {
     /// Whether it is an address, which has no end, and not a file.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.location.contains("://")
+        matches!(&self.location, Location::Named(name) if is_address(name))
     }
 
     /// Opens the file, or makes ready to dial.
@@ -54,10 +86,12 @@ impl Connection {
             let frames = Frames::history(self.history.iter().cloned(), after, wish.clone())?;
             return Ok(frames.until(self.limit));
         }
-        if !self.is_live() {
-            return self.recording();
-        }
-        let (service, mut builder) = wish.subscribe(&self.location);
+        let url = match &self.location {
+            Location::Named(url) if is_address(url) => url,
+            Location::Named(path) => return self.recording(Recording::open(Path::new(path))?),
+            Location::Memory(bytes) => return self.recording(Recording::from_bytes(bytes.clone())?),
+        };
+        let (service, mut builder) = wish.subscribe(url);
         if let Some(dictionary) = self.dictionary.as_ref().filter(|_| service == Service::Jetstream) {
             builder = builder.dictionary(dictionary.clone());
         }
@@ -65,11 +99,10 @@ impl Connection {
         Ok(Frames::socket(subscription).until(self.limit))
     }
 
-    fn recording(&self) -> Result<Frames, SourceError> {
-        let mut recording = Recording::open(Path::new(&self.location))?;
+    fn recording(&self, mut recording: Recording) -> Result<Frames, SourceError> {
         match self.cursor {
             Cursor::Seq(seq) if !recording.seek_seq(seq)? => {
-                return Err(SourceError::NoFrame { location: self.location.clone(), seq });
+                return Err(SourceError::NoFrame { location: self.location.to_string(), seq });
             }
             // Where it has none of its own, it is at its end.
             Cursor::After { seq, .. } => drop(recording.seek_seq(seq + 1)?),
@@ -117,6 +150,10 @@ impl Network {
             _ => Box::new(Reorder::new(source, mode, self.lateness)),
         })
     }
+}
+
+fn is_address(name: &str) -> bool {
+    name.contains("://")
 }
 
 /// What is wanted of a server.

@@ -57,6 +57,11 @@ fn plain(frames: &[Vec<u8>]) -> Vec<u8> {
     frames.iter().flat_map(|frame| [&length(frame)[..], frame].concat()).collect()
 }
 
+/// It, read from its file and from memory.
+fn both(path: &Path) -> [Recording; 2] {
+    [Recording::open(path).unwrap(), Recording::from_bytes(fs::read(path).unwrap()).unwrap()]
+}
+
 fn read(path: &Path) -> Result<Vec<Bytes>, RecordingError> {
     Recording::open(path)?.collect()
 }
@@ -67,12 +72,13 @@ fn what_is_written_is_read_back() {
     let frames: Vec<_> = (0..5000).map(|seq| frame(seq, seq, usize::try_from(seq).unwrap())).collect();
     for compression in [Compression::None, ZSTD] {
         write(&path, compression, &frames);
-        let mut recording = Recording::open(&path).unwrap();
-        let read: Vec<_> = recording.by_ref().map(Result::unwrap).collect();
-        assert_eq!(read, frames, "{compression:?}");
-        assert_eq!(recording.cut_off(), None);
-        let (done, all) = recording.progress();
-        assert_eq!((done, all), (all, fs::metadata(&path).unwrap().len()));
+        for mut recording in both(&path) {
+            let read: Vec<_> = recording.by_ref().map(Result::unwrap).collect();
+            assert_eq!(read, frames, "{compression:?}");
+            assert_eq!(recording.cut_off(), None);
+            let (done, all) = recording.progress();
+            assert_eq!((done, all), (all, fs::metadata(&path).unwrap().len()));
+        }
     }
     write(&path, Compression::None, &frames);
     assert_eq!(fs::read(&path).unwrap(), plain(&frames));
@@ -120,14 +126,15 @@ fn a_file_cut_off_anywhere_is_read_up_to_its_last_whole_frame() {
     let ends: Vec<_> = (0..=frames.len()).map(|count| plain(&frames[..count]).len()).collect();
     for length in 0..=whole.len() {
         fs::write(&path, &whole[..length]).unwrap();
-        let mut recording = Recording::open(&path).unwrap();
-        let read: Vec<_> = recording.by_ref().map(Result::unwrap).collect();
-        let count = ends.iter().rposition(|end| *end <= length).unwrap();
-        assert_eq!(read, frames[..count], "{length}");
-        let (whole, rest) = (ends[count] as u64, (length - ends[count]) as u64);
-        let expected = (rest > 0).then_some(CutOff { frames: count as u64, whole, rest });
-        assert_eq!(recording.cut_off(), expected, "{length}");
-        assert!(recording.next().is_none());
+        for mut recording in both(&path) {
+            let read: Vec<_> = recording.by_ref().map(Result::unwrap).collect();
+            let count = ends.iter().rposition(|end| *end <= length).unwrap();
+            assert_eq!(read, frames[..count], "{length}");
+            let (whole, rest) = (ends[count] as u64, (length - ends[count]) as u64);
+            let expected = (rest > 0).then_some(CutOff { frames: count as u64, whole, rest });
+            assert_eq!(recording.cut_off(), expected, "{length}");
+            assert!(recording.next().is_none());
+        }
     }
 }
 
@@ -147,12 +154,13 @@ fn compressed_data_cut_off_anywhere_loses_no_block_before() {
     // Below four bytes it cannot be told what the file is.
     for length in 4..=whole.len() {
         fs::write(&path, &whole[..length]).unwrap();
-        let mut recording = Recording::open(&path).unwrap();
-        let read: Vec<_> = recording.by_ref().map(Result::unwrap).collect();
-        let blocks = flushed.iter().rposition(|end| *end <= length as u64).unwrap();
-        assert_eq!(read, frames[..blocks * 2], "{length}");
-        let ends_well = length == whole.len() || flushed.contains(&(length as u64));
-        assert_eq!(recording.cut_off().is_none(), ends_well, "{length}");
+        for mut recording in both(&path) {
+            let read: Vec<_> = recording.by_ref().map(Result::unwrap).collect();
+            let blocks = flushed.iter().rposition(|end| *end <= length as u64).unwrap();
+            assert_eq!(read, frames[..blocks * 2], "{length}");
+            let ends_well = length == whole.len() || flushed.contains(&(length as u64));
+            assert_eq!(recording.cut_off().is_none(), ends_well, "{length}");
+        }
     }
 }
 
@@ -190,23 +198,32 @@ fn every_number_and_time_is_found() {
     };
     for compression in [Compression::None, ZSTD] {
         write(&path, compression, &frames);
-        let mut recording = Recording::open(&path).unwrap();
-        // Forwards, backwards, before the beginning, at it, at the end and after it.
-        for target in [20_000, 5, 0, 7, 35_999, 36_000, 36_004, 40_000, 100, 12_345, u64::MAX] {
-            let expected = seq_at(target);
-            assert_eq!(recording.seek_seq(target).unwrap(), expected.is_some(), "{compression:?} {target}");
-            let next = recording.next().transpose().unwrap();
-            assert_eq!(next.as_deref(), expected.map(|at| &*frames[at]), "{compression:?} {target}");
+        for mut recording in both(&path) {
+            // Forwards, backwards, before the beginning, at it, at the end and after it.
+            for target in [20_000, 5, 0, 7, 35_999, 36_000, 36_004, 40_000, 100, 12_345, u64::MAX] {
+                let expected = seq_at(target);
+                assert_eq!(
+                    recording.seek_seq(target).unwrap(),
+                    expected.is_some(),
+                    "{compression:?} {target}"
+                );
+                let next = recording.next().transpose().unwrap();
+                assert_eq!(next.as_deref(), expected.map(|at| &*frames[at]), "{compression:?} {target}");
+            }
+            for second in [1500, 0, 2, 2998, 2999, 3000, 17] {
+                let expected = time_at(second);
+                let target = DAY + i64::try_from(second).unwrap() * 1_000_000_000;
+                assert_eq!(
+                    recording.seek_time(target).unwrap(),
+                    expected.is_some(),
+                    "{compression:?} {second}"
+                );
+                let next = recording.next().transpose().unwrap();
+                assert_eq!(next.as_deref(), expected.map(|at| &*frames[at]), "{compression:?} {second}");
+            }
+            assert!(recording.seek_time(i64::MIN).unwrap());
+            assert_eq!(recording.count(), frames.len(), "from the beginning to the end");
         }
-        for second in [1500, 0, 2, 2998, 2999, 3000, 17] {
-            let expected = time_at(second);
-            let target = DAY + i64::try_from(second).unwrap() * 1_000_000_000;
-            assert_eq!(recording.seek_time(target).unwrap(), expected.is_some(), "{compression:?} {second}");
-            let next = recording.next().transpose().unwrap();
-            assert_eq!(next.as_deref(), expected.map(|at| &*frames[at]), "{compression:?} {second}");
-        }
-        assert!(recording.seek_time(i64::MIN).unwrap());
-        assert_eq!(recording.count(), frames.len(), "from the beginning to the end");
     }
 }
 
@@ -234,11 +251,12 @@ fn a_numbering_that_began_anew_is_searched_in_the_order_of_the_file() {
     let frames: Vec<_> = numbers.iter().map(|seq| frame(*seq, 0, 1000)).collect();
     for compression in [Compression::None, ZSTD] {
         write(&path, compression, &frames);
-        let mut recording = Recording::open(&path).unwrap();
-        for target in [11_000, 6000, 9000, 10, 8999] {
-            let expected = numbers.iter().position(|seq| *seq >= target).unwrap();
-            assert!(recording.seek_seq(target).unwrap());
-            assert_eq!(recording.next().unwrap().unwrap(), frames[expected], "{compression:?} {target}");
+        for mut recording in both(&path) {
+            for target in [11_000, 6000, 9000, 10, 8999] {
+                let expected = numbers.iter().position(|seq| *seq >= target).unwrap();
+                assert!(recording.seek_seq(target).unwrap());
+                assert_eq!(recording.next().unwrap().unwrap(), frames[expected], "{compression:?} {target}");
+            }
         }
     }
 }
@@ -257,6 +275,12 @@ fn damage_is_an_error_and_then_the_end() {
         matches!(error, RecordingError::TooLong { at: found, length: 0x7fff_ffff, .. } if found == at),
         "{error}"
     );
+    assert!(recording.next().is_none());
+
+    let mut recording = Recording::from_bytes(fs::read(&path).unwrap()).unwrap();
+    assert!(recording.next().unwrap().is_ok());
+    let error = recording.next().unwrap().unwrap_err();
+    assert!(matches!(error, RecordingError::TooLong { at: found, .. } if found == at), "{error}");
     assert!(recording.next().is_none());
 
     // A batch gives the frames before the error first.

@@ -1,6 +1,6 @@
-"""How long `import skytide` takes in a fresh interpreter that has it: ``python bench/import_time.py [ROUNDS]``.
+"""How long an import takes in a fresh interpreter that has the package: ``python bench/import_time.py [ROUNDS]``.
 
-Prints the median and the slowest of the rounds in milliseconds; the limit is 150. The first import, which may have to read the
+Prints, for each module, the median and the slowest of the rounds in milliseconds; the limit is 150. The first import, which may have to read the
 package from disk and compile it, is not counted.
 """
 
@@ -8,22 +8,27 @@ import subprocess
 import sys
 from statistics import median
 
+MODULES = ["skytide", "skytide.firehose", "skytide.atproto"]
 CODE = """
 import time
 start = time.perf_counter()
-import skytide
+import {}
 print(1000 * (time.perf_counter() - start))
 """
 
 
 def main(rounds: int = 20) -> None:
-    """Measure so many imports and print the figures."""
-    times = []
-    for _ in range(rounds + 1):
-        run = subprocess.run([sys.executable, "-c", CODE], check=True, stdout=subprocess.PIPE)
-        times.append(float(run.stdout))
-    times = times[1:]
-    print(f"import skytide: median {median(times):.1f} ms, slowest {max(times):.1f} ms of {rounds}")
+    """Measure so many imports of each and print the figures."""
+    for module in MODULES:
+        times = []
+        for _ in range(rounds + 1):
+            command = [sys.executable, "-c", CODE.format(module)]
+            run = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+            times.append(float(run.stdout))
+        times = times[1:]
+        print(
+            f"import {module}: median {median(times):.1f} ms, slowest {max(times):.1f} ms of {rounds}"
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::usual;
 use super::wire::{Field, message};
 use crate::car::Car;
 use crate::cbor::{self, Cursor, Encoder, Value};
@@ -45,6 +46,43 @@ message! {
 }
 
 impl<'a> Commit<'a> {
+    /// Reads the payload of a frame from `start` on where it has the form that servers write today: in one pass, with all
+    /// that reading it by its keys would refuse left to that.
+    #[inline]
+    pub(super) fn usual(frame: &'a [u8], start: usize) -> Option<Commit<'a>> {
+        let text = |bytes| std::str::from_utf8(bytes).ok();
+        // `None` where there is none, which is no reason to give up.
+        let cid = |bytes: Option<&[u8; Cid::LENGTH]>| match bytes {
+            Some(bytes) => Cid::from_bytes(bytes).map(Some).ok(),
+            None => Some(None),
+        };
+        let mut ops = Vec::new();
+        let found = usual::read(frame, start, |_, op| {
+            let path = Path::parse(text(op.path)?)?;
+            ops.push(Op { cid: cid(op.cid)?, path, prev: cid(op.prev)?, action: op.action });
+            Some(())
+        })?;
+        let since = match found.since {
+            Some(since) => Some(text(since)?),
+            None => None,
+        };
+        Some(Commit {
+            ops,
+            rev: text(found.rev_text)?,
+            seq: found.seq,
+            prev: None,
+            repo: text(found.repo_text)?,
+            time: text(found.time)?,
+            blobs: found.blobs.then(Vec::new),
+            since,
+            blocks: found.blocks,
+            commit: cid(found.commit)??,
+            rebase: found.rebase,
+            too_big: found.too_big,
+            prev_data: cid(found.prev_data)?,
+        })
+    }
+
     /// The operations, each with its record from `blocks`.
     ///
     /// Of blocks with one CID the first is taken. Hashes are not checked.

@@ -19,7 +19,7 @@ pub use notice::{ErrorMessage, Info};
 
 use self::wire::Field;
 use crate::cbor::{Cursor, Encoder};
-use crate::frame::{Frame, FrameError, Header, Kind};
+use crate::frame::{COMMIT_HEADER, Frame, FrameError, Header, Kind};
 
 /// A message of an event stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,19 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Reads the payload of a frame.
+    /// Reads a whole frame. A commit in the form that servers write today is read in one pass.
+    ///
+    /// # Errors
+    /// As [`Frame::parse`] and [`parse`](Message::parse).
+    pub fn from_bytes(frame: &'a [u8]) -> Result<Message<'a>, FrameError> {
+        let usual = frame.starts_with(COMMIT_HEADER).then(|| Commit::usual(frame, COMMIT_HEADER.len()));
+        match usual.flatten() {
+            Some(commit) => Ok(Message::Commit(commit)),
+            None => Message::parse(&Frame::parse(frame)?),
+        }
+    }
+
+    /// Reads the payload of a frame that is split already.
     ///
     /// # Errors
     /// If the payload is not the message that the header names. That of an unknown frame is not looked at.

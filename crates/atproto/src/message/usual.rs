@@ -9,23 +9,30 @@ use super::Action;
 
 /// What a stream is read by, of a `#commit`. Texts are not checked to be UTF-8; offsets count from the start of the frame.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(
-    not(any(feature = "arrow", test)),
-    expect(dead_code, reason = "a peek reads `seq` and `time` only")
-)]
+#[cfg_attr(not(any(feature = "arrow", test)), expect(dead_code, reason = "offsets are for columns"))]
 pub(crate) struct Usual<'a> {
     pub(crate) seq: u64,
     pub(crate) time: &'a [u8],
-    /// Offset of the item `rev`.
+    /// Offset of the item `rev`, and its text.
     pub(crate) rev: usize,
-    /// Offset of the item `repo`.
+    pub(crate) rev_text: &'a [u8],
+    /// Offset of the item `repo`, and its text.
     pub(crate) repo: usize,
+    pub(crate) repo_text: &'a [u8],
+    /// Whether `blobs` is there; it is empty then.
+    pub(crate) blobs: bool,
+    pub(crate) since: Option<&'a [u8]>,
     pub(crate) blocks: &'a [u8],
+    /// Bytes of CIDs are not checked; none where they are null or not there.
+    pub(crate) commit: Option<&'a [u8; 36]>,
+    pub(crate) rebase: Option<bool>,
+    pub(crate) too_big: Option<bool>,
+    pub(crate) prev_data: Option<&'a [u8; 36]>,
 }
 
 /// An operation in the usual form.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(any(feature = "arrow", test)), expect(dead_code, reason = "a peek reads no operations"))]
+#[cfg_attr(not(any(feature = "arrow", test)), expect(dead_code, reason = "offsets are for columns"))]
 pub(crate) struct UsualOp<'a> {
     /// The text of its path.
     pub(crate) path: &'a [u8],
@@ -34,6 +41,8 @@ pub(crate) struct UsualOp<'a> {
     pub(crate) action: Action,
     /// The bytes of its CID, not checked; none if it is null.
     pub(crate) cid: Option<&'a [u8; 36]>,
+    /// The same of its CID before.
+    pub(crate) prev: Option<&'a [u8; 36]>,
 }
 
 /// What every link starts with: tag 42, a byte string of 37 bytes, the zero of the identity multibase.
@@ -59,9 +68,10 @@ pub(crate) fn read<'a>(
         literal(&mut rest, b"\x64path")?;
         let path = text(&mut rest)?;
         let path_end = at(rest);
+        let mut prev = None;
         if keys == 4 {
             literal(&mut rest, b"\x64prev")?;
-            link(&mut rest)?;
+            prev = link(&mut rest)?;
         } else if keys != 3 {
             return None;
         }
@@ -74,45 +84,61 @@ pub(crate) fn read<'a>(
             _ => return None,
         };
         rest = after;
-        visit(op, UsualOp { path, path_end, action, cid })?;
+        visit(op, UsualOp { path, path_end, action, cid, prev })?;
     }
     literal(&mut rest, b"\x63rev")?;
     let rev = at(rest);
-    text(&mut rest)?;
+    let rev_text = text(&mut rest)?;
     literal(&mut rest, b"\x63seq")?;
     let seq = unsigned(&mut rest)?;
     literal(&mut rest, b"\x64repo")?;
     let repo = at(rest);
-    text(&mut rest)?;
+    let repo_text = text(&mut rest)?;
     literal(&mut rest, b"\x64time")?;
     let time = text(&mut rest)?;
     let mut found = 7;
-    if literal(&mut rest, b"\x65blobs\x80").is_some() {
-        found += 1;
-    }
+    let blobs = literal(&mut rest, b"\x65blobs\x80").is_some();
+    found += usize::from(blobs);
+    let mut since = None;
     if literal(&mut rest, b"\x65since").is_some() {
         found += 1;
         if literal(&mut rest, &[NULL]).is_none() {
-            text(&mut rest)?;
+            since = Some(text(&mut rest)?);
         }
     }
     literal(&mut rest, b"\x66blocks")?;
     let blocks = bytes(&mut rest)?;
     literal(&mut rest, b"\x66commit")?;
-    link(&mut rest)?;
+    let commit = link(&mut rest)?;
+    let (mut rebase, mut too_big, mut prev_data) = (None, None, None);
     if literal(&mut rest, b"\x66rebase").is_some() {
         found += 1;
-        truth(&mut rest)?;
+        rebase = Some(truth(&mut rest)?);
     }
     if literal(&mut rest, b"\x66tooBig").is_some() {
         found += 1;
-        truth(&mut rest)?;
+        too_big = Some(truth(&mut rest)?);
     }
     if literal(&mut rest, b"\x68prevData").is_some() {
         found += 1;
-        link(&mut rest)?;
+        prev_data = link(&mut rest)?;
     }
-    (found == entries && rest.is_empty()).then_some(Usual { seq, time, rev, repo, blocks })
+    let usual = Usual {
+        seq,
+        time,
+        rev,
+        rev_text,
+        repo,
+        repo_text,
+        blobs,
+        since,
+        blocks,
+        commit,
+        rebase,
+        too_big,
+        prev_data,
+    };
+    (found == entries && rest.is_empty()).then_some(usual)
 }
 
 /// Exactly these bytes.
@@ -217,13 +243,13 @@ fn link<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8; 36]>> {
 
 /// `true` or `false`.
 #[inline(always)]
-fn truth(rest: &mut &[u8]) -> Option<()> {
+fn truth(rest: &mut &[u8]) -> Option<bool> {
     let (&head, after) = rest.split_first()?;
     if head & 0xfe != 0xf4 {
         return None;
     }
     *rest = after;
-    Some(())
+    Some(head == 0xf5)
 }
 
 #[cfg(test)]
@@ -280,10 +306,17 @@ mod tests {
         Some((envelope.seq, envelope.time, places.0, places.1, envelope.blocks))
     }
 
+    /// The whole message, read by its keys.
+    fn by_keys(frame: &[u8]) -> Option<Message<'_>> {
+        Message::parse(&frame::Frame::parse(frame).ok()?).ok()
+    }
+
     #[test]
     fn todays_form_is_recognised_and_read_as_by_its_keys() {
         let frame = written();
         assert!(usual(&frame).is_some());
+        assert!(Commit::usual(&frame, START).is_some());
+        assert_eq!(Commit::usual(&frame, START).map(Message::Commit), by_keys(&frame));
         assert_eq!(usual(&frame), general(&frame));
         let mut ops = Vec::new();
         read(&frame, START, |at, op| {
@@ -300,7 +333,7 @@ mod tests {
     #[test]
     fn whatever_it_accepts_the_general_way_accepts_alike() {
         let frame = written();
-        let (mut accepted, mut refused) = (0, 0);
+        let (mut accepted, mut refused, mut whole) = (0, 0, 0);
         for at in START..frame.len() {
             // The time's text is checked by who reads it, and may be no UTF-8 here.
             for value in 0..=0x7f {
@@ -313,10 +346,21 @@ mod tests {
                     }
                     None => refused += 1,
                 }
+                match Commit::usual(&damaged, START) {
+                    Some(commit) => {
+                        whole += 1;
+                        assert_eq!(
+                            by_keys(&damaged),
+                            Some(Message::Commit(commit)),
+                            "byte {at} is {value:#x}"
+                        );
+                    }
+                    None => assert_eq!(Message::from_bytes(&damaged).ok(), by_keys(&damaged)),
+                }
             }
             assert_eq!(usual(&frame[..at]), None, "cut off at {at}");
         }
-        assert!(accepted > 10_000 && refused > 10_000, "{accepted} {refused}");
+        assert!(accepted > 10_000 && refused > 10_000 && whole > 10_000, "{accepted} {refused} {whole}");
         let longer = [frame.as_slice(), &[0]].concat();
         assert_eq!(usual(&longer), None);
     }

@@ -5,10 +5,7 @@
 //! even if the numbering began anew within the recording. In a zstd recording the index is a skippable frame at the end
 //! of the file: other readers pass over it.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use skytide_atproto::frame::Peek;
 
@@ -101,7 +98,7 @@ impl Index {
     }
 
     /// Reads the index at the end of a file; none where there is none that holds together.
-    pub(super) fn read(file: &mut File) -> io::Result<Option<Self>> {
+    pub(super) fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
         let length = file.seek(SeekFrom::End(0))?;
         let mut footer = [0; FOOTER];
         if length < (8 + FOOTER) as u64 {

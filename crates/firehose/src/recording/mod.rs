@@ -21,6 +21,7 @@
 mod index;
 mod reader;
 mod recorder;
+mod storage;
 
 use std::{io, path::PathBuf};
 

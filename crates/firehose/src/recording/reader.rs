@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom},
+    io::{self, BufReader, Cursor, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -15,6 +15,7 @@ use zstd::stream::read::Decoder;
 use super::{
     MAX_RECORDED, RecordingError,
     index::{Highest, Index, Mark},
+    storage::Storage,
 };
 
 /// So many bytes are read together: they still fit into a core's own cache when they are looked at.
@@ -46,10 +47,10 @@ pub struct CutOff {
 /// A recording that is read: an [`Iterator`] of frames, in the order of the file.
 ///
 /// The frames share the buffers they were read into, which are used again once all of theirs have been dropped: to keep
-/// a frame for long, copy it.
+/// a frame for long, copy it. Those of a plain recording in memory are slices of it.
 pub struct Recording {
     path: PathBuf,
-    file: File,
+    storage: Storage,
     length: u64,
     index: Index,
     source: Source,
@@ -76,8 +77,8 @@ enum State {
 }
 
 enum Source {
-    Plain(File),
-    Zstd(Box<Decoder<'static, BufReader<File>>>),
+    Plain(Storage),
+    Zstd(Box<Decoder<'static, BufReader<Storage>>>),
 }
 
 impl Source {
@@ -102,24 +103,37 @@ impl Recording {
     /// If the file cannot be opened or read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RecordingError> {
         let path = path.as_ref();
-        Self::open_file(path).map_err(|source| RecordingError::Open { path: path.to_owned(), source })
+        let open = || {
+            let file = File::open(path)?;
+            if file.metadata()?.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            Self::new(path.to_owned(), Storage::File(file))
+        };
+        open().map_err(|source| RecordingError::Open { path: path.to_owned(), source })
     }
 
-    fn open_file(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
-        if file.metadata()?.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
+    /// Reads a recording that is in memory, as [`open`](Self::open) does one in a file. Errors call it `memory`.
+    ///
+    /// # Errors
+    /// If it is compressed, and zstd cannot be set up.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, RecordingError> {
+        let path = PathBuf::from("memory");
+        Self::new(path.clone(), Storage::Memory(Cursor::new(bytes.into())))
+            .map_err(|source| RecordingError::Open { path, source })
+    }
+
+    fn new(path: PathBuf, mut storage: Storage) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(4);
-        file.by_ref().take(4).read_to_end(&mut magic)?;
+        storage.by_ref().take(4).read_to_end(&mut magic)?;
         let compressed =
             magic == ZSTD || (magic.ends_with(&SKIPPABLE) && magic.first().is_some_and(|&b| b >> 4 == 5));
-        let index = if compressed { Index::read(&mut file)? } else { None };
-        let length = file.seek(SeekFrom::End(0))?;
-        let source = source_at(&file, compressed, 0)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
+        let index = if compressed { Index::read(&mut storage)? } else { None };
+        let length = storage.seek(SeekFrom::End(0))?;
+        let source = source_at(&storage, compressed, 0)?;
+        let mut recording = Self {
+            path,
+            storage,
             length,
             index: index.unwrap_or_else(Index::new),
             source,
@@ -131,7 +145,9 @@ impl Recording {
             frames: 0,
             cut_off: None,
             state: State::Reading,
-        })
+        };
+        recording.go_to(Mark::START)?;
+        Ok(recording)
     }
 
     /// The next frame, none at the end.
@@ -193,6 +209,7 @@ impl Recording {
     /// The bytes of the file, and how many of them have been read: for a progress bar.
     pub fn progress(&mut self) -> (u64, u64) {
         let read = match &mut self.source {
+            Source::Plain(Storage::Memory(_)) => Ok(self.offset + self.at as u64),
             Source::Plain(file) => file.stream_position(),
             Source::Zstd(decoder) => decoder.get_mut().stream_position(),
         };
@@ -225,7 +242,7 @@ impl Recording {
         found: impl Fn(&Peek) -> bool,
     ) -> Result<bool, RecordingError> {
         let mark = self.index.before(reached);
-        self.go_to(mark)?;
+        self.go_to(mark).map_err(|source| RecordingError::Read { path: self.path.clone(), source })?;
         let mut highest = mark.highest;
         while let Some(frame) = self.next_frame()? {
             let Ok(peek) = frame::peek(&frame) else { continue };
@@ -243,13 +260,19 @@ impl Recording {
         Ok(false)
     }
 
-    fn go_to(&mut self, mark: Mark) -> Result<(), RecordingError> {
+    fn go_to(&mut self, mark: Mark) -> io::Result<()> {
         let compressed = matches!(self.source, Source::Zstd(_));
-        self.source = source_at(&self.file, compressed, mark.file)
-            .map_err(|source| RecordingError::Read { path: self.path.clone(), source })?;
-        self.chunk = Bytes::new();
-        (self.filled, self.at) = (0, 0);
-        (self.offset, self.frames) = (mark.offset, mark.frames);
+        let all = self.storage.memory().filter(|_| !compressed);
+        // Of what is in memory nothing is read any more: it is there.
+        let next = if all.is_some() { self.length } else { mark.file };
+        self.source = source_at(&self.storage, compressed, next)?;
+        (self.at, self.offset) = match all {
+            Some(_) => (usize::try_from(mark.offset).unwrap_or(usize::MAX), 0),
+            None => (0, mark.offset),
+        };
+        self.chunk = all.unwrap_or_default();
+        self.filled = self.chunk.len();
+        self.frames = mark.frames;
         self.cut_off = None;
         self.state = State::Reading;
         Ok(())
@@ -355,9 +378,8 @@ impl fmt::Debug for Recording {
     }
 }
 
-/// The frames of a file from one of its bytes on.
-fn source_at(file: &File, compressed: bool, at: u64) -> io::Result<Source> {
-    let mut file = file.try_clone()?;
-    file.seek(SeekFrom::Start(at))?;
-    Ok(if compressed { Source::Zstd(Box::new(Decoder::new(file)?)) } else { Source::Plain(file) })
+/// The frames of a recording from one of its bytes on.
+fn source_at(storage: &Storage, compressed: bool, at: u64) -> io::Result<Source> {
+    let storage = storage.from(at)?;
+    Ok(if compressed { Source::Zstd(Box::new(Decoder::new(storage)?)) } else { Source::Plain(storage) })
 }

@@ -33,9 +33,7 @@ impl Frame {
     /// # Errors
     /// If it is not the message that its header names. A frame of an unknown kind is [`Message::Unknown`], no error.
     pub fn message(&self) -> Result<Message<'_>, MessageError> {
-        frame::Frame::parse(&self.bytes)
-            .and_then(|frame| Message::parse(&frame))
-            .map_err(|source| self.refused(source))
+        Message::from_bytes(&self.bytes).map_err(|source| self.refused(source))
     }
 
     /// The operations of a `#commit`, each with its record; none of any other message. Records share the frame's bytes.

@@ -183,7 +183,7 @@ impl Subscription {
     }
 
     fn info(&mut self, bytes: &[u8], arrival: i64) {
-        let parsed = frame::Frame::parse(bytes).and_then(|frame| Message::parse(&frame));
+        let parsed = Message::from_bytes(bytes);
         if let Ok(Message::Info(info)) = parsed
             && info.name == "OutdatedCursor"
         {
@@ -200,7 +200,7 @@ impl Subscription {
     }
 
     fn error_frame(&mut self, bytes: &Bytes, arrival: i64) {
-        let parsed = frame::Frame::parse(bytes).and_then(|frame| Message::parse(&frame));
+        let parsed = Message::from_bytes(bytes);
         let error = match parsed {
             Ok(Message::Error(error)) => {
                 StreamError { code: one_line(error.error), message: error.message.map(one_line) }
@@ -270,8 +270,7 @@ impl Subscription {
 
 /// The newest `cts` of a `#labels` message, UTC nanoseconds: it has no other time.
 fn newest_label(bytes: &[u8]) -> Option<i64> {
-    let Ok(Message::Labels(labels)) = frame::Frame::parse(bytes).and_then(|frame| Message::parse(&frame))
-    else {
+    let Ok(Message::Labels(labels)) = Message::from_bytes(bytes) else {
         return None;
     };
     labels.labels.iter().filter_map(|label| parse_time(label.cts)).max()

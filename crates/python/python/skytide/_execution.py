@@ -1,14 +1,17 @@
-"""A query being run, as an iterator that is both of the usual and of the asynchronous kind."""
+"""A query being run, as an iterator that is both of the usual and of the asynchronous kind.
+
+``asyncio`` is imported where it is used: it takes longer than all of this package, and many a program has no use for it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _skytide
 
 if TYPE_CHECKING:
+    import asyncio
     from types import TracebackType
 
 T = TypeVar("T")
@@ -101,6 +104,8 @@ class ResultIterator(Execution, Iterator[T], AsyncIterator[T], Generic[T]):
                 await self._wait()
 
     async def _turn(self) -> None:
+        import asyncio
+
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
@@ -109,6 +114,8 @@ class ResultIterator(Execution, Iterator[T], AsyncIterator[T], Generic[T]):
 
     async def _wait(self) -> None:
         """Wait until there is something to read."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
         there: asyncio.Future[None] = loop.create_future()
 

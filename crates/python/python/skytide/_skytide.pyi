@@ -624,11 +624,11 @@ class Files:
 
 @final
 class Network:
-    """A network by its address, or a recording by its path."""
+    """A network by its address, or a recording by its path or its bytes."""
 
     def __new__(
         cls,
-        location: str,
+        location: str | bytes,
         *,
         cursor: object = None,
         collections: Sequence[str] = ...,

@@ -10,7 +10,7 @@ use super::cid::PyCid;
 use super::errors::refused;
 
 /// The bytes of a Python object, which live as long as what is made of them; nothing is copied.
-pub(super) fn shared(bytes: &Bound<'_, PyBytes>) -> Bytes {
+pub(crate) fn shared(bytes: &Bound<'_, PyBytes>) -> Bytes {
     Bytes::from_owner(PyBackedBytes::from(bytes.clone()))
 }
 

@@ -9,7 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyIterator, PyList, PyString, PyTuple};
 use skytide_atproto::car::Car;
 use skytide_atproto::cid::Cid;
-use skytide_atproto::frame::{Frame, Kind};
+use skytide_atproto::frame::Kind;
 use skytide_atproto::message::{Action, Commit, Label, Message};
 
 use super::cid::PyCid;
@@ -37,8 +37,14 @@ impl Span {
     }
 
     /// Of a text that was read as one.
-    fn text(self, frame: &[u8]) -> &str {
-        std::str::from_utf8(self.bytes(frame)).unwrap_or_default()
+    fn text<'py>(self, py: Python<'py>, frame: &[u8]) -> PyResult<Bound<'py, PyString>> {
+        PyString::from_bytes(py, self.bytes(frame))
+    }
+
+    /// Its first so many bytes, and those after the next one.
+    fn split(self, at: u32) -> (Self, Self) {
+        let end = self.start.saturating_add(at).min(self.end);
+        (Self { end, ..self }, Self { start: end.saturating_add(1).min(self.end), ..self })
     }
 }
 
@@ -343,8 +349,8 @@ impl RepoCommit {
 
     /// DID of the repository's account.
     #[getter]
-    fn repo(&self) -> &str {
-        self.data.repo.text(&self.data.frame)
+    fn repo<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        self.data.repo.text(py, &self.data.frame)
     }
 
     /// CID of the commit object.
@@ -361,14 +367,14 @@ impl RepoCommit {
 
     /// Revision of the repository after it.
     #[getter]
-    fn rev(&self) -> &str {
-        self.data.rev.text(&self.data.frame)
+    fn rev<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        self.data.rev.text(py, &self.data.frame)
     }
 
     /// Revision of the commit before.
     #[getter]
-    fn since(&self) -> Option<&str> {
-        self.data.since.map(|since| since.text(&self.data.frame))
+    fn since<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        self.data.since.map(|since| since.text(py, &self.data.frame)).transpose()
     }
 
     /// A CAR with the commit object, the records and the tree nodes that changed.
@@ -398,8 +404,8 @@ impl RepoCommit {
 
     /// When the relay sent it, as it is in the message.
     #[getter]
-    fn time(&self) -> &str {
-        self.data.time.text(&self.data.frame)
+    fn time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        self.data.time.text(py, &self.data.frame)
     }
 
     /// Root of the tree before this commit.
@@ -442,11 +448,6 @@ impl RepoOperation {
     fn op(&self) -> PyResult<&OpData> {
         self.data.ops.get(self.at).ok_or_else(|| refused("no such operation"))
     }
-
-    fn path(&self) -> PyResult<(&str, usize)> {
-        let op = self.op()?;
-        Ok((op.path.text(&self.data.frame), op.collection as usize))
-    }
 }
 
 #[pymethods]
@@ -463,22 +464,22 @@ impl RepoOperation {
 
     /// The record's place in the repository: `collection/rkey`.
     #[getter]
-    fn get_path(&self) -> PyResult<&str> {
-        Ok(self.path()?.0)
+    fn path<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        self.op()?.path.text(py, &self.data.frame)
     }
 
     /// NSID of the record's collection.
     #[getter]
-    fn collection(&self) -> PyResult<&str> {
-        let (path, collection) = self.path()?;
-        Ok(path.get(..collection).unwrap_or_default())
+    fn collection<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        let op = self.op()?;
+        op.path.split(op.collection).0.text(py, &self.data.frame)
     }
 
     /// Key of the record in its collection.
     #[getter]
-    fn rkey(&self) -> PyResult<&str> {
-        let (path, collection) = self.path()?;
-        Ok(path.get(collection + 1..).unwrap_or_default())
+    fn rkey<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        let op = self.op()?;
+        op.path.split(op.collection).1.text(py, &self.data.frame)
     }
 
     /// The record's CID after it; `None` for a delete.
@@ -588,7 +589,7 @@ fn frame_of(frame: &Bound<'_, PyAny>) -> PyResult<Bytes> {
 
 /// Reads the message in a frame and makes its Python object; none of an unknown type.
 fn read(py: Python<'_>, bytes: &Bytes) -> PyResult<(Kind, Option<Py<PyAny>>)> {
-    let message = Frame::parse(bytes).and_then(|frame| Message::parse(&frame)).map_err(refused)?;
+    let message = Message::from_bytes(bytes).map_err(refused)?;
     let kind = message.kind();
     let owned = |text: &str| text.to_owned();
     let object = match message {

@@ -11,6 +11,8 @@ mod session;
 
 use pyo3::prelude::*;
 
+pub(crate) use self::data::shared;
+
 /// Adds everything to the module.
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<cid::PyCid>()?;

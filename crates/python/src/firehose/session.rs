@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use pyo3::exceptions::{PyStopAsyncIteration, PyValueError};
 use pyo3::prelude::*;
 use skytide_firehose::{
@@ -87,7 +88,8 @@ impl Run {
         if frame.seq.is_some() {
             *lock(&self.place.cursor) = frame.seq;
         }
-        Some(PyFrame(frame.bytes))
+        // A copy of its own: as it came it shares a buffer with others, all of which would stay as long as the program keeps it.
+        Some(PyFrame(Bytes::copy_from_slice(&frame.bytes)))
     }
 
     fn fail(&self, error: &skytide_firehose::Error) -> PyErr {

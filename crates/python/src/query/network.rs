@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use skytide_atproto::columns::Clock;
 use skytide_connect::catalog::FirehoseCatalog;
-use skytide_connect::network::{self, Connection};
+use skytide_connect::network::{self, Connection, Location};
 use skytide_connect::sources::Offer;
 use skytide_firehose::Cursor;
 use skytide_timestream::catalog::Catalog;
@@ -15,8 +16,9 @@ use skytide_timestream::chain::Chain;
 
 use super::stream::Stream;
 use super::{errors, table};
+use crate::firehose::shared;
 
-/// A network by its address, or a recording by its path.
+/// A network by its address, or a recording by its path or its bytes.
 #[pyclass(frozen, module = "skytide._skytide")]
 pub(super) struct Network(Arc<network::Network>);
 
@@ -28,13 +30,17 @@ impl Network {
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     #[pyo3(signature = (location, *, cursor=None, collections=Vec::new(), lateness=None, time="frame", lexicons=Vec::new()))]
     fn new(
-        location: String,
+        location: &Bound<'_, PyAny>,
         cursor: Option<&Bound<'_, PyAny>>,
         collections: Vec<String>,
         lateness: Option<f64>,
         time: &str,
         lexicons: Vec<String>,
     ) -> PyResult<Self> {
+        let location = match location.cast::<PyBytes>() {
+            Ok(bytes) => Location::Memory(shared(bytes)),
+            Err(_) => Location::Named(location.extract()?),
+        };
         let cursor = match cursor {
             None => Cursor::Live,
             Some(cursor) => match (cursor.extract::<u64>(), cursor.extract::<String>().as_deref()) {

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 use arrow_schema::{ArrowError, SchemaRef};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use pyo3_arrow::ffi::to_schema_pycapsule;
@@ -94,8 +96,8 @@ impl Line {
         drop(state);
     }
 
-    /// The next batch: none at the end, [`ControlFlow`] to go on waiting.
-    fn next(&self, until: Option<Instant>) -> Waited {
+    /// The next batch, waiting for it until then.
+    fn next(&self, until: Instant) -> Waited {
         let mut state = self.lock();
         loop {
             if let Some(batch) = state.batches.pop_front() {
@@ -108,8 +110,7 @@ impl Line {
                     None => Waited::End,
                 };
             }
-            let left =
-                until.map_or(Duration::from_secs(1), |until| until.saturating_duration_since(Instant::now()));
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Waited::Nothing;
             }
@@ -214,7 +215,7 @@ impl Execution {
     /// Waits for the next batch, looking for Ctrl-C; none at the end.
     fn wait(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
         loop {
-            let waited = py.detach(|| self.line.next(Some(Instant::now() + GLANCE)));
+            let waited = py.detach(|| self.line.next(Instant::now() + GLANCE));
             match waited {
                 Waited::Batch(batch) => return Ok(Some(batch)),
                 Waited::End => return Ok(None),
@@ -234,7 +235,7 @@ impl Execution {
 
     /// The next batch if one is there: (True, batch), (True, None) at the end, (False, None) if there is none yet.
     fn poll(&self) -> PyResult<(bool, Option<Batch>)> {
-        match self.line.next(Some(Instant::now())) {
+        match self.line.next(Instant::now()) {
             Waited::Batch(batch) => Ok((true, Some(Batch(batch)))),
             Waited::End => Ok((true, None)),
             Waited::Nothing => Ok((false, None)),
@@ -302,7 +303,7 @@ impl Execution {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        let arrays = Rest(Arc::clone(&self.line));
+        let arrays = Rest { line: Arc::clone(&self.line), asked_by: std::thread::current().id() };
         answer::stream(py, &self.schema, arrays, requested_schema)
     }
 
@@ -334,19 +335,56 @@ impl Line {
     }
 }
 
-/// The batches that are still to come.
-struct Rest(Arc<Line>);
+/// The batches that are still to come, for another library to read.
+///
+/// On the thread that asked for them, which is the one that reads as a rule, a wait lets go of the interpreter, whether the
+/// library holds it or not, and looks for Ctrl-C. On any other thread it does neither: the interpreter may be held by someone
+/// who waits for that thread.
+struct Rest {
+    line: Arc<Line>,
+    asked_by: ThreadId,
+}
+
+impl Rest {
+    /// Waits for no longer than a glance.
+    fn wait(&self) -> Result<Waited, ArrowError> {
+        let wait = || self.line.next(Instant::now() + GLANCE);
+        if std::thread::current().id() != self.asked_by {
+            return Ok(wait());
+        }
+        let waited = Python::try_attach(|py| {
+            let waited = py.detach(wait);
+            let Err(signal) = py.check_signals() else { return Ok(waited) };
+            self.line.stop();
+            if !signal.is_instance_of::<PyKeyboardInterrupt>(py) {
+                return Err(ArrowError::ExternalError(signal.into()));
+            }
+            // Arrow's interface has no place for it: the stream ends, and as soon as the library returns it is raised again.
+            py.import("_thread")
+                .and_then(|thread| thread.call_method0("interrupt_main"))
+                .map_err(|error| ArrowError::ExternalError(error.into()))?;
+            Ok(Waited::End)
+        });
+        // An interpreter that ends has no signals.
+        waited.unwrap_or_else(|| Ok(wait()))
+    }
+}
 
 impl Iterator for Rest {
     type Item = Result<ArrayRef, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // What is there is taken without asking for the interpreter.
+        let mut waited = self.line.next(Instant::now());
         loop {
-            match self.0.next(None) {
+            waited = match waited {
                 Waited::Batch(batch) => return Some(Ok(Arc::new(StructArray::from(batch)))),
                 Waited::End => return None,
-                Waited::Nothing => {}
                 Waited::Failed(error) => return Some(Err(ArrowError::ExternalError(error.message.into()))),
+                Waited::Nothing => match self.wait() {
+                    Ok(waited) => waited,
+                    Err(error) => return Some(Err(error)),
+                },
             }
         }
     }
@@ -354,6 +392,6 @@ impl Iterator for Rest {
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        self.0.leave();
+        self.line.leave();
     }
 }

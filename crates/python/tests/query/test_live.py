@@ -12,6 +12,7 @@ import threading
 import time
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 import skytide as kd
@@ -141,6 +142,95 @@ def test_ctrl_c_ends_a_waiting_query_within_100_ms() -> None:
         process.wait()
 
 
+CTRL_C_IN_A_LIBRARY = """
+import sys, time
+import pyarrow, polars
+import skytide as kd
+m = kd.sources.PyDict(schema={"t": "i64", "k": "utf8"}, time_column="t", key_column="k")
+m.add_rows({"t": 1, "k": "A"})
+# What the library imports when it is first used, it imports now.
+drain = %s
+drain(m.count().run_iter("row"))
+running = m.count().run_iter("row", mode="live")
+print("running", flush=True)
+try:
+    drain(running)
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic(), flush=True)
+    assert list(running) == []
+    # It was raised once, and nothing is poisoned.
+    time.sleep(0.05)
+    assert [item["result"] for item in m.count().run_iter("row")] == [1]
+"""
+
+
+@pytest.mark.parametrize("drain", ["pyarrow.table", "polars.DataFrame"])
+def test_ctrl_c_ends_a_query_that_another_library_drains(drain: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CTRL_C_IN_A_LIBRARY % drain], stdout=subprocess.PIPE, text=True
+    )
+    watch = threading.Timer(LIMIT, process.kill)
+    watch.start()
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        time.sleep(0.3)
+        begun = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        word, at = process.stdout.readline().split()
+        assert word == "interrupted"
+        assert float(at) - begun < 0.1
+        assert process.wait(LIMIT) == 0
+    finally:
+        watch.cancel()
+        process.kill()
+        process.wait()
+
+
+class Stopped(Exception):
+    """What a handler of a program's own raises."""
+
+
+def test_another_signal_is_an_error_of_the_library_that_drains() -> None:
+    m = table()
+    running = m.count().run_iter("row", mode="live")
+
+    def stop(*_: object) -> None:
+        raise Stopped("that is enough")
+
+    pa.table(m.count().run_iter("row"))
+    before = signal.signal(signal.SIGUSR1, stop)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        with pytest.raises((OSError, pa.ArrowException), match="that is enough"):
+            pa.table(running)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("library", ["pyarrow", "polars"])
+def test_a_thread_pushes_while_another_library_drains(library: str) -> None:
+    m = table()
+    running = m.col("x").sum().run_iter("row", mode="live", row_limit=200)
+
+    def push() -> None:
+        for at in range(200):
+            m.add_rows(row(at, 1))
+
+    thread = threading.Thread(target=push)
+    timer = threading.Timer(0.05, thread.start)
+    timer.start()
+    if library == "pyarrow":
+        results = pa.table(running)["result"].to_pylist()
+    else:
+        results = pl.DataFrame(running)["result"].to_list()
+    timer.join()
+    thread.join(LIMIT)
+    assert results == list(range(1, 201))
+
+
 def test_the_lock_is_free_while_a_query_computes() -> None:
     m = table()
     m.add_rows([row(at, at, str(at % 100)) for at in range(200_000)])
@@ -204,6 +294,19 @@ def test_two_tables_wait_for_each_other() -> None:
     m.add_rows([row(1, 1), row(3, 1), row(9, 1)])
     n.add_rows([row(2, 10), row(4, 10)])
     assert [next(running)["result"] for _ in range(3)] == [None, 11, 12]
+    running.stop()
+
+
+def test_a_silent_table_holds_the_others_no_longer_than_its_time_of_idleness() -> None:
+    m, n = table(), table(idle_timeout=0.2)
+    both = m.col("x").sum() + n.col("x").sum()
+    running = both.run_iter("row", mode="live")
+    n.add_rows(row(1, 10))
+    m.add_rows([row(2, 1), row(3, 1), row(9, 1)])
+    begun = time.monotonic()
+    # The rows before the newest are held until the other table has been silent for so long.
+    assert [next(running)["result"] for _ in range(3)] == [None, 11, 12]
+    assert time.monotonic() - begun > 0.1
     running.stop()
 
 

@@ -39,7 +39,7 @@ impl Input {
         let mut relay = None;
         if let Location::Sim(sim) = &from.location {
             let started = start(sim, wish.service)?;
-            connection.location = started.url();
+            connection.location = started.url().into();
             relay = Some(started);
         }
         let frames = connection.frames(wish)?;
@@ -110,7 +110,7 @@ pub(crate) fn started(
     let mut all = Vec::with_capacity(offers.len());
     for offer in offers {
         let started = match offer {
-            Offer::Network(network) if network.connection.location == NOT_STARTED => {
+            Offer::Network(network) if network.connection.location == NOT_STARTED.into() => {
                 sims.next().zip(Some(network))
             }
             _ => None,
@@ -127,7 +127,7 @@ pub(crate) fn started(
         };
         let relay = start(sim, Some(service))?;
         let mut network = network::Network::clone(network);
-        network.connection.location = relay.url();
+        network.connection.location = relay.url().into();
         relays.push(relay);
         all.push(Offer::Network(Arc::new(network)));
     }
@@ -182,12 +182,12 @@ fn connection(location: &Location, socket: &SocketArgs) -> Result<Connection, Fa
         Connection { cursor: cursor(socket.cursor), chains: socket.chains, ..Connection::default() };
     match location {
         Location::Sim(sim) => {
-            NOT_STARTED.clone_into(&mut connection.location);
+            connection.location = NOT_STARTED.into();
             // It begins with its first client: nothing is missed without a cursor.
             connection.limit = sim.events;
         }
-        Location::Socket(url) => connection.location.clone_from(url),
-        Location::File(path) => connection.location = path.to_string_lossy().into_owned(),
+        Location::Socket(url) => connection.location = url.as_str().into(),
+        Location::File(path) => connection.location = path.to_string_lossy().into(),
         Location::Rows(path) => {
             let message = format!("{} holds rows; this command reads frames", path.display());
             return Err(Failure::new(USAGE, message).hint("`skytide run` asks questions of files of rows"));

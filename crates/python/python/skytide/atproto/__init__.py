@@ -12,14 +12,12 @@ FirehoseSubscribeReposClient().start(on_message)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skytide import _skytide as native
 from skytide._skytide import CID
 from skytide.atproto import exceptions, firehose_models, models
 from skytide.atproto._client import (
-    AsyncFirehoseSubscribeLabelsClient,
-    AsyncFirehoseSubscribeReposClient,
     FirehoseSubscribeLabelsClient,
     FirehoseSubscribeReposClient,
 )
@@ -34,14 +32,32 @@ from skytide.atproto.firehose_models import MessageFrame
 from skytide.atproto.models import get_or_create, is_record_type
 from skytide.firehose import MessageParsingError
 
+if TYPE_CHECKING:
+    from skytide.atproto._async import (
+        AsyncFirehoseSubscribeLabelsClient,
+        AsyncFirehoseSubscribeReposClient,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("AsyncFirehoseSubscribeLabelsClient", "AsyncFirehoseSubscribeReposClient"):
+        from skytide.atproto import _async
+
+        return getattr(_async, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 class CAR:
     """A CAR file: a root and decoded blocks by CID; links in them are the bytes of their CIDs."""
 
-    __slots__ = ("_car",)
+    __slots__ = ("_car", "blocks")
+
+    blocks: native.Blocks
+    """The blocks by CID."""
 
     def __init__(self, car: native.CAR) -> None:
         self._car = car
+        self.blocks = car.blocks
 
     @classmethod
     def from_bytes(cls, data: bytes) -> CAR:
@@ -59,11 +75,6 @@ class CAR:
     def root(self) -> CID:
         """The CID of the root."""
         return self._car.root
-
-    @property
-    def blocks(self) -> native.Blocks:
-        """The blocks by CID."""
-        return self._car.blocks
 
     def __len__(self) -> int:
         return len(self._car)

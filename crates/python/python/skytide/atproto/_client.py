@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,20 +11,19 @@ from skytide import _skytide as native
 from skytide.atproto.exceptions import FirehoseError, XrpcError
 from skytide.atproto.firehose_models import MessageFrame
 from skytide.atproto.models import get_model_as_dict
-from skytide.firehose import StreamError, _async, _client as base
+from skytide.firehose import StreamError, _client as base
 
 OnMessage = Callable[[MessageFrame], object]
 OnError = Callable[[BaseException], object]
-AsyncOnMessage = Callable[[MessageFrame], Awaitable[object]]
-AsyncOnError = Callable[[BaseException], Awaitable[object]]
 
 
-def _params(params: Any) -> Mapping[str, Any] | None:
+def params_of(params: Any) -> Mapping[str, Any] | None:
+    """Parameters, given as a dict or a model."""
     return params if params is None or isinstance(params, Mapping) else get_model_as_dict(params)
 
 
 @contextmanager
-def _firehose_errors() -> Iterator[None]:
+def firehose_errors() -> Iterator[None]:
     """What ends a stream, under its name here."""
     try:
         yield
@@ -50,11 +49,11 @@ class _Client(base.SyncClient):
             base_uri: A host, an address that ends in `/xrpc`, or the whole endpoint.
             recv_timeout: A connection without a message for so many seconds is made anew.
         """
-        super().__init__(params=_params(params), base_uri=base_uri, recv_timeout=recv_timeout)
+        super().__init__(params=params_of(params), base_uri=base_uri, recv_timeout=recv_timeout)
 
     def update_params(self, params: Any) -> None:
         """Set the parameters of the next connection; reconnects keep their place by themselves."""
-        super().update_params(_params(params) or {})
+        super().update_params(params_of(params) or {})
 
     def start(  # type: ignore[override]
         self,
@@ -84,56 +83,8 @@ class _Client(base.SyncClient):
                 except Exception:  # noqa: BLE001
                     traceback.print_exc()
 
-        with _firehose_errors():
+        with firehose_errors():
             self._call(deal, refused=False)
-
-
-class _AsyncClient(_async.AsyncClient):
-    """A client for asyncio."""
-
-    def __init__(
-        self,
-        params: Any = None,
-        base_uri: str | None = None,
-        recv_timeout: float | None | base._Default = base._DEFAULT,
-    ) -> None:
-        """Describe a subscription; the arguments are those of the blocking client."""
-        super().__init__(params=_params(params), base_uri=base_uri, recv_timeout=recv_timeout)
-
-    def update_params(self, params: Any) -> None:
-        """Set the parameters of the next connection; reconnects keep their place by themselves."""
-        super().update_params(_params(params) or {})
-
-    async def start(  # type: ignore[override]
-        self,
-        on_message_callback: AsyncOnMessage,
-        on_callback_error_callback: AsyncOnError | None = None,
-    ) -> None:
-        """Subscribe and await a callback with each message, until `stop`; reconnects for ever.
-
-        Args:
-            on_message_callback: Is awaited with each message.
-            on_callback_error_callback: Is awaited with what the first one raises; without it, that
-                is printed.
-
-        Raises:
-            FirehoseError: The server ended the stream with an error that is final, or refused it.
-        """
-
-        async def deal(frame: native.MessageFrame) -> None:
-            try:
-                await on_message_callback(MessageFrame(frame))
-            except Exception as error:  # noqa: BLE001
-                if on_callback_error_callback is None:
-                    traceback.print_exc()
-                    return
-                try:
-                    await on_callback_error_callback(error)
-                except Exception:  # noqa: BLE001
-                    traceback.print_exc()
-
-        with _firehose_errors():
-            await self._call(deal, refused=False)
 
 
 class FirehoseSubscribeReposClient(_Client, base.FirehoseSubscribeReposClient):
@@ -142,11 +93,3 @@ class FirehoseSubscribeReposClient(_Client, base.FirehoseSubscribeReposClient):
 
 class FirehoseSubscribeLabelsClient(_Client, base.FirehoseSubscribeLabelsClient):
     """The labels of a labeler."""
-
-
-class AsyncFirehoseSubscribeReposClient(_AsyncClient, _async.AsyncFirehoseSubscribeReposClient):
-    """Commits, identities and accounts of a relay or PDS, for asyncio."""
-
-
-class AsyncFirehoseSubscribeLabelsClient(_AsyncClient, _async.AsyncFirehoseSubscribeLabelsClient):
-    """The labels of a labeler, for asyncio."""

@@ -37,7 +37,7 @@ class Frame:
             FirehoseDecodingError: It is none.
         """
         try:
-            frame = native.MessageFrame.from_bytes(bytes(data))
+            frame = native.MessageFrame.from_bytes(data if type(data) is bytes else bytes(data))
             if frame.is_message:
                 return MessageFrame(frame)
             if frame.is_error:

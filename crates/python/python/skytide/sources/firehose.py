@@ -25,7 +25,7 @@ class FirehoseStream(Timestream):
 
 
 class Firehose:
-    """A relay, PDS, labeler or Jetstream by its address, or a recording by its path.
+    """A relay, PDS, labeler or Jetstream by its address, or a recording by its path or its bytes.
 
     Its streams are attributes: ``posts``, ``likes``, …, and :meth:`records` of any collection. A query opens a connection (or the file) of
     its own when it is run, asks for what it reads, and decodes that alone.
@@ -33,7 +33,7 @@ class Firehose:
 
     def __init__(
         self,
-        url_or_file: str | os.PathLike[str],
+        url_or_file: str | os.PathLike[str] | bytes,
         collections: Iterable[str] | None = None,
         cursor: int | Literal["oldest"] | None = None,
         lateness: float | timedelta | None = None,
@@ -44,7 +44,7 @@ class Firehose:
         """Describe a source; nothing is opened yet.
 
         Args:
-            url_or_file: ``wss://HOST``, ``ws://HOST:PORT``, or the path of a recording.
+            url_or_file: ``wss://HOST``, ``ws://HOST:PORT``, the path of a recording, or a recording in memory, as bytes.
             collections: The collections to ask a Jetstream for; those that a query reads unless given.
             cursor: Where to begin: after this number, at the oldest there is, or with whatever comes next.
             lateness: How far (seconds) behind the newest a point may be before it is late, by a time that does not run forward; a
@@ -56,7 +56,7 @@ class Firehose:
             ValueError: A lexicon cannot be read, or a keyword has no such value.
         """
         self._network = _skytide.Network(
-            os.fspath(url_or_file),
+            url_or_file if isinstance(url_or_file, bytes) else os.fspath(url_or_file),
             cursor=cursor,
             collections=list(collections or ()),
             lateness=None if lateness is None else _seconds(lateness),

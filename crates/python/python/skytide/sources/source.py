@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
@@ -28,12 +27,12 @@ class Pushed:
 
     def __await__(self) -> Generator[Any, None, None]:
         """Give other tasks a turn, and wait for room."""
-        return self._room().__await__()
-
-    async def _room(self) -> None:
-        await asyncio.sleep(0)
+        # As `asyncio.sleep(0)` does it; and that module, which takes its time to import, is there only where it is needed.
+        yield
         while not self._table.has_room():
-            await asyncio.sleep(_LOOK_AGAIN)
+            from asyncio import sleep
+
+            yield from sleep(_LOOK_AGAIN).__await__()
 
 
 class Source(Timestream):
@@ -73,7 +72,9 @@ class Source(Timestream):
             time_unit: The unit of a time column of numbers; nanoseconds unless given.
             name: What texts and messages call it.
             lateness: How far (seconds) behind the newest a point may come in a live query before it is late, dropped and counted.
-            idle_timeout: After so long a silence (seconds) a live query of several sources does not wait for this one.
+            idle_timeout: After so long a silence (seconds) a live query of several sources does not wait for this one. Unless given
+                it waits for ever: only the program knows whether a table that is silent has nothing to say, or not yet. A row that comes
+                after all, and is older than what has gone out, is late then.
             beside: A table whose source this one is a stream of too: points of both stand in the order in which they were pushed.
 
         Raises:

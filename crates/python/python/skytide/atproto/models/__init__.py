@@ -7,7 +7,7 @@ the objects that name it as their type.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skytide import _skytide as native
 from skytide.atproto.exceptions import ModelError
@@ -96,11 +96,9 @@ class Namespace(ModuleType):
 class Ids:
     """The lexicons' NSIDs by their names, as `ids.AppBskyFeedPost`."""
 
-    def __getattr__(self, name: str) -> str:
-        lexicon = _lexicons.get(name)
-        if lexicon is None:
-            raise AttributeError(name)
-        return lexicon._nsid
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> str: ...
 
 
 _lexicons: dict[str, Lexicon] = {}
@@ -112,7 +110,9 @@ def _add(nsid: str) -> Lexicon:
     """Adds a lexicon to the names."""
     lexicon = Lexicon(nsid)
     *path, last = nsid.split(".")
-    _lexicons["".join(map(camel_class, [*path, last]))] = lexicon
+    name = "".join(map(camel_class, [*path, last]))
+    _lexicons[name] = lexicon
+    setattr(ids, name, nsid)
     inner: Any = None
     for at, part in enumerate(path):
         outer, name = inner, ".".join(path[: at + 1])
@@ -150,17 +150,11 @@ def _build() -> None:
 
 
 _build()
+globals().update(_lexicons, **_roots)
 
+if TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    found = _lexicons.get(name) or _roots.get(name)
-    if found is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_lexicons, *_roots})
+    def __getattr__(name: str) -> Any: ...
 
 
 class Body(dict[str, Any]):

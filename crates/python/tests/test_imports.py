@@ -1,0 +1,34 @@
+"""What an import brings with it, in an interpreter of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# Modules that take longer to import than all of this package.
+HEAVY = ["asyncio", "pandas", "pyarrow", "polars", "numpy", "ssl"]
+
+
+@pytest.mark.parametrize("module", ["skytide", "skytide.firehose", "skytide.atproto"])
+def test_an_import_brings_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(sorted(set({HEAVY}) & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout == "[]\n"
+
+
+def test_the_clients_for_asyncio_are_there_when_they_are_asked_for() -> None:
+    code = """
+import skytide.atproto, skytide.firehose
+assert skytide.atproto.AsyncFirehoseSubscribeReposClient.__mro__[1].__name__ == "_AsyncClient"
+assert skytide.atproto.AsyncFirehoseSubscribeLabelsClient
+assert skytide.firehose.AsyncFirehoseSubscribeReposClient is skytide.AsyncFirehoseSubscribeReposClient
+from skytide.atproto import *
+assert AsyncFirehoseSubscribeReposClient is skytide.atproto.AsyncFirehoseSubscribeReposClient
+try:
+    skytide.atproto.Nothing
+except AttributeError as error:
+    assert "Nothing" in str(error)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
