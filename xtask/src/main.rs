@@ -1,6 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`: what a person runs is what is checked before a landing.
 
 mod bench;
+mod bench_events;
 mod bench_python;
 mod python;
 
@@ -25,6 +26,7 @@ Commands:
   bench   figures beside the peers': cargo xtask bench FRAMES.zst; SKYTIDE_PEERS names the folder of the peers' scripts,
           SKYTIDE_PYTHON an interpreter that has what they need
   bench-python  the same of the Python package: cargo xtask bench-python FRAMES.zst
+  bench-events  queries over a file of events beside Kaskada's, DuckDB's and polars': cargo xtask bench-events EVENTS.parquet
   help    this text
 
 Tests that read the published vectors run where SKYTIDE_VECTORS names their folder, and are reported as ignored elsewhere.
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Some("soak") => soak(args.next().as_deref()),
         Some("fuzz") => fuzz(args.next().as_deref(), args.next().as_deref()),
         Some("bench") => bench::bench(args.next().as_deref()),
+        Some("bench-events") => bench_events::bench(args.next().as_deref()),
         Some("bench-python") => bench_python::bench(args.next().as_deref()),
         Some("help" | "--help" | "-h") | None => {
             say(HELP);

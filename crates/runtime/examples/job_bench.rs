@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::{count_by_text, epochs, events, every};
 use skytide_runtime::{Epoch, Job, Options};
-use skytide_timestream::engine::{Mode, RegionOperator, ResultOperator, answer_batch};
+use skytide_timestream::engine::{Clock, Mode, RegionOperator, ResultOperator, answer_batch};
 use skytide_timestream::plan::{Plan, Results};
 
 /// How long each figure is taken for.
@@ -88,8 +88,8 @@ fn through_operators(plan: &Arc<Plan>) -> impl FnMut(Epoch) {
     let plan = Arc::clone(plan);
     move |mut epoch| {
         let rows = epoch.scans.pop().unwrap().unwrap();
-        let feed = first.process(vec![vec![rows]]).unwrap().feeds.pop().unwrap();
-        let answer = second.process(vec![vec![feed]]).unwrap().answer.unwrap();
+        let feed = first.process(vec![vec![rows]], &Clock::START).unwrap().feeds.pop().unwrap();
+        let answer = second.process(vec![vec![feed]], &Clock::START).unwrap().answer.unwrap();
         answer_batch(&plan, &results.process(answer).unwrap()).unwrap();
     }
 }

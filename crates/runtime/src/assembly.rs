@@ -22,6 +22,9 @@ pub(crate) struct Assembly {
     open: VecDeque<Open>,
 }
 
+/// An epoch that is complete: the rows of each input, by sender, and how far time has come.
+pub(crate) type Complete = (Vec<Vec<Rows>>, Clock);
+
 /// An epoch that is not complete yet.
 #[derive(Debug, Default)]
 struct Open {
@@ -42,11 +45,7 @@ impl Assembly {
 
     /// Takes a parcel. With the last one of an epoch, gives the rows of each input, by sender, those of inputs without rows being
     /// empty, and how far time has come.
-    pub(crate) fn add(
-        &mut self,
-        epoch: u64,
-        parcel: Parcel,
-    ) -> Result<Option<(Vec<Vec<Rows>>, Clock)>, Disorder> {
+    pub(crate) fn add(&mut self, epoch: u64, parcel: Parcel) -> Result<Option<Complete>, Disorder> {
         let clock = parcel.clock;
         let pieces = match parcel.contents {
             Contents::Pieces(pieces) => pieces,

@@ -31,7 +31,14 @@ impl Station {
     pub(crate) fn new(plan: &Arc<Plan>, region: usize) -> Result<Shared, EngineError> {
         let operator = RegionOperator::new(Arc::clone(plan), region)?;
         let taken = WorkerReport::default();
-        Ok(Arc::new(Mutex::new(Self { operator, taken, rows_out: 0, overflows: 0, misfits: 0, moved_back: 0 })))
+        Ok(Arc::new(Mutex::new(Self {
+            operator,
+            taken,
+            rows_out: 0,
+            overflows: 0,
+            misfits: 0,
+            moved_back: 0,
+        })))
     }
 
     /// Runs the operator over an epoch; nothing at all where there are no rows, unless time alone makes it give some.

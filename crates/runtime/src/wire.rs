@@ -95,9 +95,9 @@ fn head(parcel: &Parcel, pieces: u64) -> Vec<u8> {
         moved.cast_unsigned(),
         pieces,
     ]
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect()
+    .iter()
+    .flat_map(|number| number.to_le_bytes())
+    .collect()
 }
 
 /// A length, then that many bytes, then zeros up to a multiple of 8.
@@ -171,7 +171,8 @@ fn decode_rows(stream: &[u8], lane: u64, keyed: bool) -> Result<Rows, ArrowError
     let mut next = || columns.next().ok_or_else(short);
     let time = next()?.as_primitive_opt::<Int64Type>().ok_or_else(short)?.values().clone();
     let ordinal = next()?.as_primitive_opt::<UInt64Type>().ok_or_else(short)?.values().clone();
-    let mut lanes = || Ok::<_, ArrowError>(next()?.as_primitive_opt::<UInt16Type>().ok_or_else(short)?.values().clone());
+    let mut lanes =
+        || Ok::<_, ArrowError>(next()?.as_primitive_opt::<UInt16Type>().ok_or_else(short)?.values().clone());
     let lane = match lane {
         LANES => Lane::Each(lanes()?),
         ORIGINS => {
@@ -227,7 +228,12 @@ mod tests {
         keyed.places.lane = Lane::Each((0..).take(keyed.len()).collect());
         let mut bare = rows(&scan(1, false), &numbered).unwrap().slice(3, 5);
         bare.columns.clear();
-        Parcel::new(7, 2, Clock { watermark: -5, end: Some(End { ticks: 6, moved: i64::MAX }) }, vec![Piece { input: 1, rows: keyed }, Piece { input: 0, rows: bare }])
+        Parcel::new(
+            7,
+            2,
+            Clock { watermark: -5, end: Some(End { ticks: 6, moved: i64::MAX }) },
+            vec![Piece { input: 1, rows: keyed }, Piece { input: 0, rows: bare }],
+        )
     }
 
     fn bytes(parcel: &Parcel) -> Vec<u8> {

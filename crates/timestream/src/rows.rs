@@ -181,7 +181,7 @@ impl Places {
     }
 
     /// Rows of several batches, each named by batch and row.
-    pub(crate) fn pick(batches: &[&Self], picks: impl Iterator<Item = (usize, usize)> + Clone) -> Self {
+    pub(crate) fn pick(batches: &[&Self], picks: &(impl Iterator<Item = (usize, usize)> + Clone)) -> Self {
         let lanes = || picks.clone().map(|(batch, row)| batches[batch].lane.at(row)).collect();
         let first = batches.first().map_or(&Lane::One(MOVED), |places| &places.lane);
         let same = |places: &&Self| matches!((first, &places.lane), (Lane::One(a), Lane::One(b)) if a == b);
@@ -279,7 +279,7 @@ impl Rows {
         if let Some(row) = indices.iter().find(|row| at(row) >= self.len()) {
             return Err(ArrowError::InvalidArgumentError(format!("row {row} of {}", self.len())));
         }
-        let places = Places::pick(&[&self.places], indices.iter().map(|row| (0, at(row))));
+        let places = Places::pick(&[&self.places], &indices.iter().map(|row| (0, at(row))));
         let key = match &self.key {
             None => None,
             Some(key) => Some(Keys {

@@ -262,6 +262,8 @@ pub(crate) enum Bench {
     Decode(BenchInput),
     /// Frames to the answer, from memory
     Query(BenchInput),
+    /// Files of rows to the answer: read and answered, and answered from memory
+    Files(FilesInput),
     /// Files of rows to the engine's rows; beside it the parquet crate's own decoding of the same columns
     Read(ReadInput),
     /// Frames to the answer, over a loopback WebSocket; beside it a raw TCP read of the same bytes, and latencies
@@ -295,6 +297,21 @@ pub(crate) struct ReadInput {
     /// Runs, of which the median is quoted
     #[arg(long, default_value_t = 5)]
     pub(crate) runs: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FilesInput {
+    #[command(flatten)]
+    pub(crate) read: ReadInput,
+    /// Every point, or one row a key
+    #[arg(long, value_enum, default_value_t = ResultsArg::History)]
+    pub(crate) results: ResultsArg,
+    /// Threads that share the keys
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = workers)]
+    pub(crate) workers: usize,
+    /// Do not answer from memory, which holds what is read
+    #[arg(long)]
+    pub(crate) stream_only: bool,
 }
 
 #[derive(Debug, Args)]

@@ -58,10 +58,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     interrupt.end()
 }
 
-/// The last line, with what the operators could not compute.
+/// The last line, with what the operators could not compute or place.
 fn finish(status: &StatusLine, outcome: &Outcome) {
     let mut source = outcome.source.clone();
-    let unfit = [("overflows", outcome.job.overflows()), ("failed casts", outcome.job.misfits())];
+    let job = &outcome.job;
+    let unfit = [
+        ("overflows", job.overflows()),
+        ("failed casts", job.misfits()),
+        ("moved back in time", job.moved_back()),
+        ("held for a condition", job.held()),
+    ];
     source.dropped.extend(unfit.into_iter().filter(|(_, count)| *count > 0));
     status.finish(&source, outcome.rows);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Warnings;
-use super::points::{in_order, Joined, Point, Stream, anew, join};
+use super::points::{Joined, Point, Stream, anew, in_order, join};
 use crate::value::Val;
 
 /// 6.1: the points of both arguments, each moved to the time that is told by its own and the second's value there. None: there is

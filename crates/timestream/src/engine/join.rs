@@ -96,6 +96,15 @@ impl Join {
             return Ok(Joined { places, key, parts: batches.into_iter().enumerate().map(part).collect() });
         }
         pair(&self.sources, &mut batches)?;
+        // Streams made of one stream have the same points, as a value and what it looks up: nothing is to be merged.
+        if let [first, others @ ..] = &filled[..]
+            && others.iter().all(|other| is_same(&batches[*first], &batches[*other]))
+        {
+            let (places, key) = (batches[*first].places.clone(), batches[*first].key.clone());
+            let share = |rows: &Rows| if rows.is_empty() { Share::Nothing } else { Share::All };
+            let part = |rows: Rows| Part { rows: share(&rows), columns: rows.columns };
+            return Ok(Joined { places, key, parts: batches.into_iter().map(part).collect() });
+        }
         let mut heads = Heads::new(&batches)?;
         let mut picks: Vec<(usize, usize)> = Vec::new();
         let mut shares: Vec<Vec<Option<u32>>> = vec![Vec::new(); batches.len()];
@@ -121,6 +130,24 @@ impl Join {
         let parts = batches.into_iter().zip(shares).map(share).collect();
         Ok(Joined { places, key, parts })
     }
+}
+
+/// Whether two batches hold the same points in the same order.
+fn is_same(a: &Rows, b: &Rows) -> bool {
+    let same_key = match (&a.key, &b.key) {
+        (Some(a), Some(b)) => {
+            a.hashes == b.hashes && (Arc::ptr_eq(&a.values, &b.values) || *a.values == *b.values)
+        }
+        (None, None) => true,
+        _ => false,
+    };
+    let same_lanes = || match (&a.places.lane, &b.places.lane) {
+        (Lane::One(a), Lane::One(b)) => a == b,
+        (one, other) => {
+            (0..a.len()).all(|row| (one.at(row), one.origin(row)) == (other.at(row), other.origin(row)))
+        }
+    };
+    a.places.time == b.places.time && a.places.ordinal == b.places.ordinal && same_lanes() && same_key
 }
 
 impl Join {
@@ -230,10 +257,10 @@ impl Joined {
         };
         Self {
             places: self.places.slice(start, len),
-            key: self
-                .key
-                .as_ref()
-                .map(|key| Keys { values: key.values.slice(start, len), hashes: key.hashes.slice(start, len) }),
+            key: self.key.as_ref().map(|key| Keys {
+                values: key.values.slice(start, len),
+                hashes: key.hashes.slice(start, len),
+            }),
             parts: self.parts.iter().map(part).collect(),
         }
     }

@@ -121,7 +121,7 @@ pub(super) fn pick(batches: &[Rows], picks: &[(usize, usize)]) -> Result<Rows, E
 /// The places of rows chosen from batches.
 pub(super) fn pick_places(batches: &[Rows], picks: &[(usize, usize)]) -> Places {
     let places: Vec<&Places> = batches.iter().map(|rows| &rows.places).collect();
-    Places::pick(&places, picks.iter().copied())
+    Places::pick(&places, &picks.iter().copied())
 }
 
 /// The keys of rows chosen from batches.
@@ -135,8 +135,9 @@ pub(super) fn pick_keys(batches: &[Rows], picks: &[(usize, usize)]) -> Result<Op
 /// Batches one after another.
 fn chain(batches: &[&Rows]) -> Result<Rows, EngineError> {
     let all: Vec<&Places> = batches.iter().map(|rows| &rows.places).collect();
-    let rows = all.iter().enumerate().flat_map(|(batch, places)| (0..places.len()).map(move |row| (batch, row)));
-    let places = Places::pick(&all, rows);
+    let rows =
+        all.iter().enumerate().flat_map(|(batch, places)| (0..places.len()).map(move |row| (batch, row)));
+    let places = Places::pick(&all, &rows);
     let key = match keys_of(batches.iter().copied())? {
         None => None,
         Some(keys) => {

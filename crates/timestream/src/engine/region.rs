@@ -54,7 +54,7 @@ pub(super) enum Moving {
     /// Nothing that needs a state.
     No,
     To(Shift),
-    Until(Until),
+    Until(Box<Until>),
 }
 
 /// What an epoch gave.
@@ -116,12 +116,24 @@ impl RegionOperator {
             Ok(match feed.moves {
                 Moves::Stay | Moves::After { .. } | Moves::Back(_) => Moving::No,
                 Moves::By(_) | Moves::To(_) => Moving::To(Shift::default()),
-                Moves::Until(_) => Moving::Until(Until::new(&of.steps[feed.key].data_type)?),
+                Moves::Until(_) => Moving::Until(Box::new(Until::new(&of.steps[feed.key].data_type)?)),
             })
         });
         let moving = moving.collect::<Result<_, EngineError>>()?;
-        let waiting = if of.waits { of.inputs.iter().map(|_| Backlog::default()).collect() } else { Vec::new() };
-        Ok(Self { region, join, literals, aggregates, index, numbers: Vec::new(), schedules, moving, waiting, plan })
+        let waiting =
+            if of.waits { of.inputs.iter().map(|_| Backlog::default()).collect() } else { Vec::new() };
+        Ok(Self {
+            region,
+            join,
+            literals,
+            aggregates,
+            index,
+            numbers: Vec::new(),
+            schedules,
+            moving,
+            waiting,
+            plan,
+        })
     }
 
     /// Whether time alone makes it give rows, so that it must be told of epochs without any.
@@ -232,7 +244,9 @@ impl RegionOperator {
             let rest = &places.time[at..];
             let end = at
                 + if lane > TICK {
-                    (0..rest.len()).take_while(|row| places.lane.at(at + row) == lane && rest[*row] == time).count()
+                    (0..rest.len())
+                        .take_while(|row| places.lane.at(at + row) == lane && rest[*row] == time)
+                        .count()
                 } else {
                     let before = rest.partition_point(|time| *time < last.0);
                     before
@@ -284,8 +298,7 @@ impl RegionOperator {
         let values = index.keys(&numbers)?;
         let by_key = SortOptions { descending: false, nulls_first: true };
         let order = sort_to_indices(&values, Some(by_key), None).map_err(EngineError::kernel("ticks"))?;
-        let values =
-            arrow_select::take::take(&values, &order, None).map_err(EngineError::kernel("ticks"))?;
+        let values = arrow_select::take::take(&values, &order, None).map_err(EngineError::kernel("ticks"))?;
         self.numbers = order.values().iter().map(|row| numbers[*row as usize]).collect();
         let len = self.numbers.len();
         let masks = fired.iter().map(|keys| {
@@ -300,8 +313,11 @@ impl RegionOperator {
         });
         let masks: Vec<Mask> = masks.collect();
         let key = Keys { hashes: super::hash(&values), values };
-        let places =
-            Places { time: vec![time; len].into(), lane: Lane::One(TICK), ordinal: vec![OWN_TICK; len].into() };
+        let places = Places {
+            time: vec![time; len].into(),
+            lane: Lane::One(TICK),
+            ordinal: vec![OWN_TICK; len].into(),
+        };
         let inputs = &self.plan.regions[self.region].inputs;
         let shares = inputs.iter().map(|input| match input {
             Input::Ticks(ticks) => masks.get(*ticks).unwrap_or(&Mask::Nothing),
@@ -375,7 +391,8 @@ impl RegionOperator {
     /// Number of points that are held until a condition is true of their key.
     #[must_use]
     pub fn held(&self) -> usize {
-        let held = self.moving.iter().map(|moving| if let Moving::Until(until) = moving { until.len() } else { 0 });
+        let held =
+            self.moving.iter().map(|moving| if let Moving::Until(until) = moving { until.len() } else { 0 });
         held.sum()
     }
 }

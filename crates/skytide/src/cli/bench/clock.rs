@@ -15,8 +15,25 @@ impl CpuClock {
     }
 }
 
+/// Counts the CPU time that all threads of the process use.
+pub(super) struct ProcessClock(f64);
+
+impl ProcessClock {
+    pub(super) fn start() -> Self {
+        Self(time(ClockId::ProcessCPUTime))
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        (time(ClockId::ProcessCPUTime) - self.0).max(1e-9)
+    }
+}
+
 fn now() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time(ClockId::ThreadCPUTime)
+}
+
+fn time(clock: ClockId) -> f64 {
+    let time = clock_gettime(clock);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 

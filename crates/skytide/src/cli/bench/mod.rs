@@ -3,6 +3,7 @@
 //! One JSON object a line on stdout, so that figures of peers measured in turn can be set beside them.
 
 mod clock;
+mod files;
 mod latency;
 mod read;
 mod wire;
@@ -35,6 +36,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
     match &args.what {
         Bench::Decode(input) => decode(&Prepared::new(input)?),
         Bench::Query(input) => query(&Prepared::new(input)?),
+        Bench::Files(input) => files::files(input),
         Bench::Read(input) => read::read(input),
         Bench::Wire(wire) => {
             let prepared = Prepared::new(&wire.input)?;
