@@ -32,6 +32,12 @@ pub trait Aggregate: Send {
     /// None but defects.
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError>;
 
+    /// The same over the last so many nanoseconds, where values can be taken away again without loss; else a window is folded
+    /// anew once one has left it.
+    fn trailing(&self, _nanos: i64) -> Option<Box<dyn Aggregate>> {
+        None
+    }
+
     /// The state of these keys, one array a part of the state.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use super::aggregate::{Aggregate, Batch};
 use super::array::fill;
 use super::error::EngineError;
 use super::queues::{Collect, Lag};
+use super::recent::{self, Recent};
 use super::slots::{Keep, Slots};
 use super::spread::Spread;
 use crate::scalar::Scalar;
@@ -256,6 +257,14 @@ impl Aggregate for Count {
         Ok(())
     }
 
+    fn trailing(&self, nanos: i64) -> Option<Box<dyn Aggregate>> {
+        let kept = match self.what {
+            Counted::NotNull => recent::Kept::NotNull,
+            Counted::True => recent::Kept::True,
+        };
+        Some(Box::new(Recent::new(kept, nanos)))
+    }
+
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
         Ok(vec![Arc::new(
             keys.iter().map(|key| self.counts.get(*key as usize).copied()).collect::<UInt64Array>(),
@@ -381,6 +390,15 @@ impl<T: Add> Aggregate for Sum<T> {
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
         forget(&mut self.standing, keys);
         Ok(())
+    }
+
+    fn trailing(&self, nanos: i64) -> Option<Box<dyn Aggregate>> {
+        let kept = match T::DATA_TYPE {
+            DataType::Int64 => recent::Kept::Signed,
+            DataType::UInt64 => recent::Kept::Unsigned,
+            _ => return None,
+        };
+        Some(Box::new(Recent::new(kept, nanos)))
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {

@@ -40,7 +40,13 @@ pub(super) fn state(
         Window::Since(_) => Box::new(Since::new(made()?)),
         Window::Tumbling(_) => Box::new(Sliding::new(made, 1)?),
         Window::Sliding(intervals, _) => Box::new(Sliding::new(made, intervals)?),
-        Window::Trailing(nanos) => Box::new(Trailing::new(made()?, input, nanos)?),
+        Window::Trailing(nanos) => {
+            let made = made()?;
+            match made.trailing(nanos) {
+                Some(own) => own,
+                None => Box::new(Trailing::new(made, input, nanos)?),
+            }
+        }
     })
 }
 

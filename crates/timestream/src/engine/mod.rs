@@ -21,6 +21,7 @@ mod merge;
 mod moves;
 mod pair;
 mod queues;
+mod recent;
 mod region;
 mod results;
 mod slots;

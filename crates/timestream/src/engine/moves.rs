@@ -2,7 +2,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, UInt32Array};
+use arrow_array::{Array, ArrayRef};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 
@@ -56,6 +56,8 @@ pub(super) fn back(
 #[derive(Default)]
 pub(super) struct Shift {
     held: Backlog,
+    /// Of the batch at hand: what stays where it is. Of points that reach one place it is the first.
+    stays: Vec<Rows>,
 }
 
 impl Shift {
@@ -67,25 +69,37 @@ impl Shift {
         to: impl Fn(i64, i64) -> Option<i64>,
     ) -> Result<u64, EngineError> {
         let say = carried::<Int64Type>(say).map_err(EngineError::kernel("shift"))?;
-        let (mut kept, mut moved) = (Vec::new(), Vec::new());
+        let (mut stay, mut go, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for row in 0..rows.len() {
             let place = rows.places.at(row);
             let to = if say.is_null(row) { None } else { to(place.time, say.value(row)) };
-            let Some(to) = to.filter(|to| *to >= place.time) else { continue };
-            kept.push(row as u32);
-            moved.push(if to == place.time { place } else { place.moved_to(to) });
+            match to.filter(|to| *to >= place.time) {
+                None => {}
+                Some(to) if to == place.time => stay.push(row as u32),
+                Some(to) => {
+                    go.push(row as u32);
+                    moved.push(place.moved_to(to));
+                }
+            }
         }
-        if !kept.is_empty() {
-            let mut rows = rows.select(&UInt32Array::from(kept)).map_err(EngineError::kernel("shift"))?;
+        let dropped = (rows.len() - stay.len() - go.len()) as u64;
+        let of = |kept: Vec<u32>| rows.select(&kept.into()).map_err(EngineError::kernel("shift"));
+        if !stay.is_empty() {
+            self.stays.push(of(stay)?);
+        }
+        if !go.is_empty() {
+            let mut rows = of(go)?;
             rows.places = Places::of(&moved);
             self.held.push(ordered(rows)?)?;
         }
-        Ok((rows.len() - moved.len()) as u64)
+        Ok(dropped)
     }
 
-    /// The rows whose time has come, each batch in order. A row that stays where it is has come already.
+    /// The rows that stay, and those whose time has come, each batch in order.
     pub(super) fn release(&mut self, clock: &Clock) -> Vec<Rows> {
-        self.held.take(|time| clock.moved(time))
+        let mut rows = std::mem::take(&mut self.stays);
+        rows.extend(self.held.take(|time| clock.moved(time)));
+        rows
     }
 
     pub(super) fn batches(&self) -> &[Rows] {

@@ -32,6 +32,8 @@ struct Numbers {
     free: Vec<u32>,
     /// No longer any key's since the batch at hand.
     left: Vec<u32>,
+    /// Whether a number may be another than its key's.
+    is_renewed: bool,
 }
 
 impl Numbers {
@@ -49,12 +51,26 @@ impl Numbers {
     fn get(&mut self, key: usize) -> Result<u32, EngineError> {
         if self.of[key] == NONE {
             self.of[key] = self.next()?;
+            self.is_renewed |= self.of[key] as usize != key;
         }
         Ok(self.of[key])
     }
 
+    /// Whether each key's number is the key's own, as it is until one gets a new one; numbers those that have none.
+    fn are_the_keys(&mut self, known: usize) -> Result<bool, EngineError> {
+        if self.is_renewed {
+            return Ok(false);
+        }
+        for key in self.used as usize..known {
+            self.get(key)?;
+        }
+        self.is_renewed = self.used as usize != known;
+        Ok(!self.is_renewed)
+    }
+
     /// A new number for a key, whose state is that of no point.
     fn renew(&mut self, key: usize) -> Result<u32, EngineError> {
+        self.is_renewed = true;
         let new = self.next()?;
         let old = std::mem::replace(&mut self.of[key], new);
         if old != NONE {
@@ -114,6 +130,24 @@ impl Since {
     }
 }
 
+impl Since {
+    /// Folds rows that are all points and end nothing, where numbers are the keys themselves: as almost always between ticks.
+    fn fold_points(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        let mut again = Vec::new();
+        for key in batch.keys {
+            let window = &mut self.windows[*key as usize];
+            if *window != Window::Open {
+                again.push(*key);
+                *window = Window::Open;
+            }
+        }
+        if !again.is_empty() {
+            self.inner.reset(&again)?;
+        }
+        self.inner.fold(batch)
+    }
+}
+
 impl Aggregate for Since {
     fn data_type(&self) -> DataType {
         self.inner.data_type()
@@ -122,6 +156,9 @@ impl Aggregate for Since {
     fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
         fill(&mut self.numbers.of, batch.known, NONE);
         fill(&mut self.windows, batch.known, Window::Open);
+        if batch.present.is_none() && batch.ends.is_none() && self.numbers.are_the_keys(batch.known)? {
+            return self.fold_points(batch);
+        }
         self.rows.clear();
         let (mut again, mut shown) = (Vec::new(), Vec::new());
         for (row, key) in batch.keys.iter().enumerate() {

@@ -1,0 +1,222 @@
+//! Counts and whole sums over a trailing window, kept as values come and leave: no window is folded anew.
+//!
+//! Whole numbers lose nothing when they are taken away again. A sum that cannot have gone beyond its type on the way, since the
+//! values without their signs do not either, is the same as if it were folded from the window's start.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray, UInt64Array};
+use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow_schema::{DataType, Field};
+
+use super::aggregate::{Aggregate, Batch};
+use super::aggregates::{forget, part, widened};
+use super::error::EngineError;
+
+/// What is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// How many values are not null.
+    NotNull,
+    /// How many are true.
+    True,
+    /// The sum of i64.
+    Signed,
+    /// The sum of u64.
+    Unsigned,
+}
+
+/// A key's window.
+#[derive(Default)]
+struct Window {
+    /// The values in it with their times; those of u64 by their bits.
+    values: VecDeque<(i64, i64)>,
+    sum: i128,
+    /// The sum of the values without their signs.
+    size: i128,
+    /// Whether the key has had a point.
+    begun: bool,
+}
+
+/// The state of `count`, `count_if` or a whole `sum` over the last so many nanoseconds.
+pub(super) struct Recent {
+    kept: Kept,
+    nanos: i64,
+    windows: Vec<Window>,
+}
+
+impl Recent {
+    pub(super) fn new(kept: Kept, nanos: i64) -> Self {
+        Self { kept, nanos, windows: Vec::new() }
+    }
+
+    fn is_sum(&self) -> bool {
+        matches!(self.kept, Kept::Signed | Kept::Unsigned)
+    }
+}
+
+impl Kept {
+    fn number(self, value: i64) -> i128 {
+        match self {
+            Self::Unsigned => i128::from(value.cast_unsigned()),
+            _ => i128::from(value),
+        }
+    }
+
+    /// Whether a sum is within its type.
+    fn holds(self, sum: i128) -> bool {
+        match self {
+            Self::Unsigned => u64::try_from(sum).is_ok(),
+            _ => i64::try_from(sum).is_ok(),
+        }
+    }
+}
+
+impl Window {
+    fn enter(&mut self, kept: Kept, time: i64, value: i64) {
+        let number = kept.number(value);
+        self.values.push_back((time, value));
+        self.sum += number;
+        self.size += number.abs();
+    }
+
+    /// Lets go of values up to a time.
+    fn leave(&mut self, kept: Kept, start: i64) {
+        while let Some((time, value)) = self.values.front().copied()
+            && time <= start
+        {
+            let number = kept.number(value);
+            self.values.pop_front();
+            self.sum -= number;
+            self.size -= number.abs();
+        }
+    }
+
+    /// Whether the sum went beyond its type on the way.
+    fn overflows(&self, kept: Kept) -> bool {
+        if kept.holds(self.size) {
+            return false;
+        }
+        let mut sum = 0;
+        self.values.iter().any(|(_, value)| {
+            sum += kept.number(*value);
+            !kept.holds(sum)
+        })
+    }
+}
+
+impl Aggregate for Recent {
+    fn data_type(&self) -> DataType {
+        match self.kept {
+            Kept::Unsigned => DataType::UInt64,
+            _ => DataType::Int64,
+        }
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        if self.windows.len() < batch.known {
+            self.windows.resize_with(batch.known, Window::default);
+        }
+        let (kept, is_sum) = (self.kept, self.is_sum());
+        let mut valid = batch.valid();
+        let mut numbers: Option<Vec<i64>> = None;
+        match kept {
+            Kept::NotNull => {}
+            Kept::True => {
+                let values = batch.array()?;
+                let found = || EngineError::mismatch("count_if", "bool", values.data_type());
+                let truth = super::mask::is_true(&values).map_err(|_| found())?;
+                valid = Some(valid.map_or_else(|| truth.clone(), |valid| &valid & &truth));
+            }
+            Kept::Signed => numbers = Some(widened::<Int64Type>(&batch.array()?, "sum")?.values().to_vec()),
+            Kept::Unsigned => {
+                let values = widened::<UInt64Type>(&batch.array()?, "sum")?;
+                numbers = Some(values.values().iter().map(|value| value.cast_signed()).collect());
+            }
+        }
+        let mut out = Vec::with_capacity(batch.keys.len());
+        let mut overflows = 0;
+        let holds = BooleanBuffer::collect_bool(batch.keys.len(), |row| {
+            let window = &mut self.windows[batch.keys[row] as usize];
+            if batch.present.is_none_or(|present| present.value(row)) {
+                window.begun = true;
+                // A window excludes its start.
+                if let Some(start) = batch.times[row].checked_sub(self.nanos) {
+                    window.leave(kept, start);
+                }
+                if valid.as_ref().is_none_or(|valid| valid.value(row)) {
+                    let value = numbers.as_ref().map_or(1, |numbers| numbers[row]);
+                    window.enter(kept, batch.times[row], value);
+                    overflows += u64::from(is_sum && window.overflows(kept));
+                }
+            }
+            let holds =
+                if is_sum { !window.values.is_empty() && !window.overflows(kept) } else { window.begun };
+            out.push(if holds { window.sum } else { 0 });
+            holds
+        });
+        batch.warnings.overflows.set(batch.warnings.overflows.get() + overflows);
+        let nulls = Some(NullBuffer::new(holds));
+        Ok(match kept {
+            Kept::Unsigned => {
+                let out: Vec<u64> = out.into_iter().map(|sum| u64::try_from(sum).unwrap_or(0)).collect();
+                Arc::new(UInt64Array::new(out.into(), nulls))
+            }
+            _ => {
+                let out: Vec<i64> = out.into_iter().map(|sum| i64::try_from(sum).unwrap_or(0)).collect();
+                Arc::new(Int64Array::new(out.into(), nulls))
+            }
+        })
+    }
+
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        forget(&mut self.windows, keys);
+        Ok(())
+    }
+
+    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
+        let windows = || keys.iter().map(|key| self.windows.get(*key as usize));
+        let lengths = windows().map(|window| window.map_or(0, |window| window.values.len()));
+        let lengths = OffsetBuffer::from_lengths(lengths);
+        let (times, values): (Vec<i64>, Vec<i64>) =
+            windows().flatten().flat_map(|window| window.values.iter().copied()).unzip();
+        let list = |values: Vec<i64>| -> Result<ArrayRef, EngineError> {
+            let field = Arc::new(Field::new("item", DataType::Int64, false));
+            let list = ListArray::try_new(field, lengths.clone(), Arc::new(Int64Array::from(values)), None);
+            Ok(Arc::new(list.map_err(EngineError::kernel("trailing"))?))
+        };
+        let begun: BooleanArray =
+            windows().map(|window| Some(window.is_some_and(|window| window.begun))).collect();
+        Ok(vec![list(times)?, list(values)?, Arc::new(begun)])
+    }
+
+    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
+        if self.windows.len() < known {
+            self.windows.resize_with(known, Window::default);
+        }
+        let (times, values) =
+            (part::<ListArray>(state, 0, "trailing")?, part::<ListArray>(state, 1, "trailing")?);
+        let begun = part::<BooleanArray>(state, 2, "trailing")?;
+        for (row, key) in keys.iter().enumerate() {
+            let (times, values) = (times.value(row), values.value(row));
+            let both = times.as_primitive_opt::<Int64Type>().zip(values.as_primitive_opt::<Int64Type>());
+            let (times, values) = both
+                .filter(|(times, values)| times.len() == values.len())
+                .ok_or_else(|| EngineError::mismatch("trailing", "times and values", "another state"))?;
+            let window = &mut self.windows[*key as usize];
+            window.begun = begun.value(row);
+            for (time, value) in times.values().iter().zip(values.values()) {
+                window.enter(self.kept, *time, *value);
+            }
+        }
+        Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        let values: usize = self.windows.iter().map(|window| window.values.capacity() * 16).sum();
+        values + self.windows.capacity() * size_of::<Window>()
+    }
+}
