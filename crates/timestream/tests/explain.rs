@@ -188,9 +188,7 @@ fn ways_lead_from_left_to_right_past_all_boxes() {
             let points: Vec<(i64, i64)> = numbers.chunks(2).map(|pair| (pair[0], pair[1])).collect();
             assert!(points.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{query}: {path}");
             let inside = |(x, y): &(i64, i64)| {
-                boxes.iter().any(|[left, top, w, h]| {
-                    left < x && *x < left + w && *top < *y && *y < top + h
-                })
+                boxes.iter().any(|[left, top, w, h]| left < x && *x < left + w && *top < *y && *y < top + h)
             };
             assert!(!points.iter().any(inside), "{query}: {path}");
             let (first, last) = (points[0], points[points.len() - 1]);
@@ -212,7 +210,8 @@ impl Catalog for Hostile {
             .map(|name| Field::new(*name, DataType::Utf8, true))
             .chain((0..200).map(|at| Field::new(format!("c{at}"), DataType::Utf8, true)))
             .collect();
-        (name == "m").then(|| Arc::new(StreamDef { name: NAME.to_owned(), source: 0, fields, key: "id".to_owned() }))
+        (name == "m")
+            .then(|| Arc::new(StreamDef { name: NAME.to_owned(), source: 0, fields, key: "id".to_owned() }))
     }
 
     fn stream_function(&self, _: &str, _: &str) -> Result<Arc<StreamDef>, String> {
@@ -234,7 +233,10 @@ fn names_are_escaped_cut_and_bounded() {
     for query in ["m", grouping] {
         let svg = planned(query, &Hostile).explain_svg();
         let elements = elements(&svg);
-        assert!(!svg.contains("<script") && !svg.contains('\u{202e}') && !svg.contains('\u{ffff}'), "{query}");
+        assert!(
+            !svg.contains("<script") && !svg.contains('\u{202e}') && !svg.contains('\u{ffff}'),
+            "{query}"
+        );
         assert!(elements.iter().any(|element| element.text.contains("</text><script>")), "{query}");
         let svg = elements.last().unwrap();
         assert!(svg.number("width") < 4000 && svg.number("height") < 4000, "{query}");

@@ -94,7 +94,8 @@ pub(super) struct Way {
 impl Line {
     fn new(style: Style, text: impl Into<String>) -> Self {
         let text = text.into();
-        let shown: String = text.chars().map(|character| if is_drawn(character) { character } else { '\u{fffd}' }).collect();
+        let shown: String =
+            text.chars().map(|character| if is_drawn(character) { character } else { '\u{fffd}' }).collect();
         if width(&shown) <= LONGEST {
             return Self { style, text: shown, whole: None };
         }
@@ -112,7 +113,8 @@ impl Line {
 
 /// Whether a character may stand in the picture: not what XML has no place for, nor what turns the text around it.
 fn is_drawn(character: char) -> bool {
-    let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    let turns =
+        matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
     !character.is_control() && !turns && !matches!(character, '\u{fffe}' | '\u{ffff}')
 }
 
@@ -156,7 +158,10 @@ impl Diagram {
         let scan = &plan.scans[at];
         let mut lines = vec![
             Line::new(Style::Title, &scan.stream.name),
-            Line::new(Style::Note, format!("scan {at} of source {}, {}", scan.stream.source, scan_keys(scan))),
+            Line::new(
+                Style::Note,
+                format!("scan {at} of source {}, {}", scan.stream.source, scan_keys(scan)),
+            ),
         ];
         let column = |column| format!("{}: {}", path(column), types::name(&column.data_type));
         some(&mut lines, Style::Plain, scan.columns.iter().map(column));
@@ -174,7 +179,11 @@ impl Diagram {
             Line::new(Style::Title, format!("by {}", region.grouping)),
             Line::new(
                 Style::Note,
-                format!("region {at}, {}, {steps} step{}", region_keys(region), if steps == 1 { "" } else { "s" }),
+                format!(
+                    "region {at}, {}, {steps} step{}",
+                    region_keys(region),
+                    if steps == 1 { "" } else { "s" }
+                ),
             ),
         ];
         let mut column = 1;
@@ -203,7 +212,10 @@ impl Diagram {
             self.ways.push(Way { carries, from, to: number, port, label, points: Vec::new() });
         }
         let states = words::states(plan, at);
-        lines.push(Line::new(Style::Note, if states.is_empty() { "holds no state" } else { "holds, for each key:" }));
+        lines.push(Line::new(
+            Style::Note,
+            if states.is_empty() { "holds no state" } else { "holds, for each key:" },
+        ));
         some(&mut lines, Style::State, states.into_iter());
         self.add(Kind::Region, lines, column);
     }
@@ -232,7 +244,8 @@ impl Diagram {
     fn place(&mut self) {
         let columns = self.boxes.iter().map(|of| of.column).max().map_or(0, |last| last + 1);
         let lanes = |column: usize| {
-            let passes = |way: &&Way| self.boxes[way.from].column < column && column < self.boxes[way.to].column;
+            let passes =
+                |way: &&Way| self.boxes[way.from].column < column && column < self.boxes[way.to].column;
             self.ways.iter().filter(passes).count()
         };
         let heights: Vec<usize> = (0..columns)

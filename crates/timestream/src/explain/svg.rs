@@ -85,7 +85,10 @@ fn draw_box(out: &mut String, of: &Boxed) {
             Style::State => " class=\"state\"",
         };
         let (x, y) = (x + INSET, y + INSET + at * LINE + FOOT);
-        let whole = line.whole.as_deref().map_or_else(String::new, |whole| format!("<title>{}</title>", escaped(whole)));
+        let whole = line
+            .whole
+            .as_deref()
+            .map_or_else(String::new, |whole| format!("<title>{}</title>", escaped(whole)));
         let _ = writeln!(out, "<text{class} x=\"{x}\" y=\"{y}\">{whole}{}</text>", escaped(&line.text));
     }
 }

@@ -135,7 +135,8 @@ impl Plan {
 }
 
 fn explain_scan(at: usize, scan: &Scan) -> String {
-    let mut out = format!("scan {at} of {} (source {}), {}\n", scan.stream.name, scan.stream.source, scan_keys(scan));
+    let mut out =
+        format!("scan {at} of {} (source {}), {}\n", scan.stream.name, scan.stream.source, scan_keys(scan));
     for column in &scan.columns {
         let _ = writeln!(out, "  {}: {}", path(column), types::name(&column.data_type));
     }
