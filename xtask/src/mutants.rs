@@ -316,8 +316,8 @@ impl Bench {
             fs::write(&path, text).map_err(|error| format!("{path}: {error}"))?;
             return Err(format!("mutant {log}: {tests} do not build: {path}"));
         }
-        let programs = messages().filter(|of| of["profile"]["test"] == true);
-        let program = programs.filter_map(|of| Some(PathBuf::from(of["executable"].as_str()?))).last();
+        let mut programs = messages().filter(|of| of["profile"]["test"] == true);
+        let program = programs.find_map(|of| Some(PathBuf::from(of["executable"].as_str()?)));
         program.ok_or_else(|| format!("{tests}: cargo names no program"))
     }
 }
