@@ -24,7 +24,7 @@ Commands:
   soak    the client over a relay with every fault, killed again and again: cargo xtask soak [EVENTS]; 2,000,000 by default
   fuzz    run a fuzz target: cargo xtask fuzz TARGET [SECONDS]; needs a nightly toolchain and cargo-fuzz
   mutants breaks the engine on purpose, in each way that a file of `mutants/` says, and expects the tests to catch it:
-          cargo xtask mutants [--list | --only NAME]; all of them take about half an hour
+          cargo xtask mutants [--list | --only NAME]; all of them take about a quarter of an hour
   bench   figures beside the peers': cargo xtask bench FRAMES.zst; SKYTIDE_PEERS names the folder of the peers' scripts,
           SKYTIDE_PYTHON an interpreter that has what they need
   bench-python  the same of the Python package: cargo xtask bench-python FRAMES.zst
