@@ -191,14 +191,20 @@ struct Bench {
     build: PathBuf,
     /// What building and testing said, a file a mutant.
     logs: PathBuf,
+    /// Two at a time would test each other's mutants.
+    _lock: File,
 }
 
 impl Bench {
     fn new() -> Result<Self, String> {
         let folder = target().join("mutants");
-        let bench =
-            Self { source: folder.join("source"), build: folder.join("build"), logs: folder.join("logs") };
-        fs::create_dir_all(&bench.logs).map_err(|error| format!("{}: {error}", bench.logs.display()))?;
+        let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+        let (source, build, logs) = (folder.join("source"), folder.join("build"), folder.join("logs"));
+        fs::create_dir_all(&logs).map_err(failed)?;
+        let lock = File::create(folder.join("lock")).map_err(failed)?;
+        lock.try_lock()
+            .map_err(|error| format!("{}: mutants are being tested: {error}", folder.display()))?;
+        let bench = Self { source, build, logs, _lock: lock };
         bench.copy()?;
         Ok(bench)
     }
