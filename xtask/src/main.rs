@@ -3,6 +3,7 @@
 mod bench;
 mod bench_events;
 mod bench_python;
+mod mutants;
 mod python;
 
 use std::env;
@@ -23,6 +24,8 @@ Commands:
   wheel   the Python package's wheel as it is shipped, into target/wheels
   soak    the client over a relay with every fault, killed again and again: cargo xtask soak [EVENTS]; 2,000,000 by default
   fuzz    run a fuzz target: cargo xtask fuzz TARGET [SECONDS]; needs a nightly toolchain and cargo-fuzz
+  mutants breaks the engine on purpose, in each way that a file of `mutants/` says, and expects the tests to catch it:
+          cargo xtask mutants [--list | --only NAME]; all of them take about a quarter of an hour
   bench   figures beside the peers': cargo xtask bench FRAMES.zst; SKYTIDE_PEERS names the folder of the peers' scripts,
           SKYTIDE_PYTHON an interpreter that has what they need
   bench-python  the same of the Python package: cargo xtask bench-python FRAMES.zst
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Some("wheel") => python::wheel(),
         Some("soak") => soak(args.next().as_deref()),
         Some("fuzz") => fuzz(args.next().as_deref(), args.next().as_deref()),
+        Some("mutants") => mutants::mutants(args.next().as_deref(), args.next().as_deref()),
         Some("bench") => bench::bench(args.next().as_deref()),
         Some("bench-events") => bench_events::bench(args.next().as_deref()),
         Some("bench-python") => bench_python::bench(args.next().as_deref()),

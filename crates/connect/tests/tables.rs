@@ -276,6 +276,19 @@ fn a_time_waits_while_another_table_may_still_have_it() {
 }
 
 #[test]
+fn what_a_table_says_after_it_was_no_longer_waited_for_is_late() {
+    let (m, n) = (table("m"), table("n"));
+    let silent = Offer::Table { name: "n".into(), table: n.clone(), idle: Some(Duration::ZERO) };
+    let (_, mut source) = open("m.x + n.x", vec![offer(&m), silent], Mode::Live);
+    m.push_rows(&[row(1, "A", 1), row(2, "A", 2), row(3, "A", 3)]).unwrap();
+    assert_eq!(look(&mut source), [vec![1, 2], vec![]]);
+    n.push_rows(&[row(2, "A", 20), row(3, "A", 30)]).unwrap();
+    m.push_rows(&[row(4, "A", 4)]).unwrap();
+    assert_eq!(look(&mut source), [[3], [3]]);
+    assert_eq!(source.status().dropped.get("late"), Some(&1));
+}
+
+#[test]
 fn stop_ends_a_silent_run_and_gives_what_is_held() {
     let (m, n) = (table("m"), table("n"));
     let (stop, running) = live("m.x.sum() + n.x.sum()", vec![offer(&m), offer(&n)], 10);

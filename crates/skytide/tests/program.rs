@@ -366,6 +366,19 @@ fn help_for_every_command() {
     assert!(explained.contains("record.langs[0]"), "{explained}");
 }
 
+#[test]
+fn a_plan_is_drawn_on_stdout_or_into_a_file() {
+    let drawn = out(&output(&["explain", MAIN, "--svg"]));
+    assert!(drawn.starts_with("<svg ") && drawn.contains("new key: record.langs[0]"), "{drawn}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.svg");
+    let ran = output(&["explain", MAIN, "--svg", file.to_str().unwrap()]);
+    assert!(ran.status.success() && out(&ran).is_empty(), "{}", err(&ran));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), drawn);
+    let ran = output(&["explain", MAIN, "--svg", "/no/such/folder/plan.svg"]);
+    assert!(ran.status.code() == Some(1) && err(&ran).contains("/no/such/folder/plan.svg"), "{}", err(&ran));
+}
+
 /// The folder of published vectors.
 fn vectors() -> String {
     std::env::var("SKYTIDE_VECTORS").expect("SKYTIDE_VECTORS names the folder of vectors")

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use skytide_timestream::plan::Results;
 use skytide_timestream::{compile, plan};
 
-/// Compiles, plans and explains, or renders the error.
+/// Compiles, plans, explains and draws, or renders the error.
 fn run(text: &str) -> Result<String, String> {
     match compile(text, &Network) {
         Ok(query) => {
@@ -24,6 +24,7 @@ fn run(text: &str) -> Result<String, String> {
                 region.feeds.iter().flat_map(|feed| &feed.columns).for_each(|reg| known(*reg));
                 region.feeds.iter().filter_map(|feed| feed.present).for_each(known);
             }
+            assert!(plan.explain_svg().ends_with("</svg>\n"));
             Ok(plan.explain())
         }
         Err(error) => {

@@ -46,7 +46,7 @@ pub(crate) enum Command {
     /// Check a query: its type and grouping, or what is wrong with it and where
     Check(CheckArgs),
     /// Show how a query would be computed: what is read, where keys change, what state is held
-    Explain(CheckArgs),
+    Explain(ExplainArgs),
     /// List the functions of the language, or explain one
     Functions(FunctionsArgs),
     /// Serve a simulated network to any client
@@ -113,6 +113,15 @@ pub(crate) struct QueryArgs {
     /// A lexicon file that describes records of your own; may be given several times
     #[arg(long = "lexicon", value_name = "FILE")]
     pub(crate) lexicons: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) check: CheckArgs,
+    /// Draw it, as SVG, into a file or on stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<Option<PathBuf>>,
 }
 
 #[derive(Debug, Clone, Args)]

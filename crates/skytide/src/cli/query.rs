@@ -11,7 +11,7 @@ use skytide_timestream::plan::{Plan, Results};
 use skytide_timestream::query::{Continuity, Query};
 use skytide_timestream::types;
 
-use super::args::{CheckArgs, QueryArgs, SocketArgs};
+use super::args::{CheckArgs, ExplainArgs, QueryArgs, SocketArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::input::offers;
 use super::sources::SourcesArgs;
@@ -98,7 +98,12 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 /// `skytide explain`.
-pub(crate) fn explain(args: &CheckArgs) -> Result<(), Failure> {
-    let compiled = checked(args)?;
-    super::print(&compiled.plan(Results::history()).explain())
+pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
+    let plan = checked(&args.check)?.plan(Results::history());
+    match &args.svg {
+        None => super::print(&plan.explain()),
+        Some(None) => super::print(&plan.explain_svg()),
+        Some(Some(path)) => std::fs::write(path, plan.explain_svg())
+            .map_err(|error| Failure::new(DATA, format!("--svg {}: {error}", path.display()))),
+    }
 }

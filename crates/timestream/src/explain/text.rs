@@ -2,16 +2,14 @@
 //!
 //! One line a step, so that two plans that differ differ in a line. Registers are named `region.step`.
 
-use std::fmt::{self, Display, Formatter, Write as _};
+use std::fmt::Write as _;
 
 use arrow_schema::DataType;
 
-use crate::plan::{
-    Comparison, Input, Moves, PathStep, Plan, Region, Results, Scan, ScanColumn, Step, StepOp,
-};
-use crate::query::{Aggregation, Own, Window};
-use crate::syntax::{Expr, ExprKind};
-use crate::{times, types};
+use super::{constants, literal, path, region_keys, results, scan_keys, test, ticks, window};
+use crate::plan::{Input, Moves, Plan, Region, Scan, Step, StepOp};
+use crate::query::{Aggregation, Own};
+use crate::types;
 
 impl Plan {
     /// The plan as lines of text, sources first.
@@ -30,10 +28,7 @@ impl Plan {
 
     fn explain_region(&self, at: usize) -> String {
         let region = &self.regions[at];
-        let keys = match &region.key_type {
-            Some(key_type) => format!("{} keys", types::name(key_type)),
-            None => "keys not read".to_owned(),
-        };
+        let keys = region_keys(region);
         let held = region.steps.iter().filter(|step| matches!(step.op, StepOp::Aggregate { .. })).count();
         let state = match held {
             0 => "no state".to_owned(),
@@ -46,15 +41,9 @@ impl Plan {
             let from = match input {
                 Input::Scan(scan) => format!("scan {scan}"),
                 Input::Feed { region, feed } => format!("feed {region}.{feed}"),
-                Input::Ticks(ticks) => match region.ticks.get(*ticks) {
+                Input::Ticks(at) => match region.ticks.get(*at) {
                     None => "?".to_owned(),
-                    Some(ticks) => {
-                        let windows = match ticks.intervals {
-                            1 => String::new(),
-                            many => format!(" for windows of {many}"),
-                        };
-                        format!("{} ticks{windows}{}", ticks.calendar.name(), rows(ticks.present))
-                    }
+                    Some(made) => format!("{}{}", ticks(made), rows(made.present)),
                 },
             };
             let _ = writeln!(out, "  input {number}: {from}");
@@ -102,7 +91,7 @@ impl Plan {
             StepOp::Own(Own::Key) => "key".to_owned(),
             StepOp::Own(part) => format!("{part:?} of the place"),
             StepOp::Time => "time".to_owned(),
-            StepOp::Literal(scalar) => Expr::new(ExprKind::Literal(scalar.clone()), 0..0).to_string(),
+            StepOp::Literal(scalar) => literal(scalar),
             StepOp::Call { function, args } => {
                 let args: Vec<_> = args.iter().map(|arg| format!("r{arg}")).collect();
                 format!("{}({})", function.name, args.join(", "))
@@ -126,24 +115,9 @@ impl Plan {
             StepOp::IsTrue(value) => format!("r{value} is true"),
             StepOp::Both(one, other) => format!("both r{one} and r{other}"),
             StepOp::Either(one, other) => format!("either r{one} or r{other}"),
-            StepOp::Aggregate {
-                aggregation: Aggregation { function, constants, window },
-                value,
-                present,
-                ends,
-            } => {
-                let constants: Vec<_> = constants
-                    .iter()
-                    .map(|scalar| Expr::new(ExprKind::Literal(scalar.clone()), 0..0).to_string())
-                    .collect();
-                let constants =
-                    if constants.is_empty() { String::new() } else { format!("({})", constants.join(", ")) };
-                let window = match window {
-                    Window::All => String::new(),
-                    Window::Since(_) | Window::Tumbling(_) => " since the last end".to_owned(),
-                    Window::Sliding(intervals, _) => format!(" over {intervals} intervals"),
-                    Window::Trailing(nanos) => format!(" over the last {}", times::duration_text(*nanos)),
-                };
+            StepOp::Aggregate { aggregation, value, present, ends } => {
+                let Aggregation { function, constants: given, window: over } = aggregation;
+                let (constants, window) = (constants(given), window(over));
                 let ends = ends.map_or_else(String::new, |ends| format!(", ends at r{ends}"));
                 let at = rows(*present);
                 format!("{}{constants} of r{value}{window}{at}{ends}, a state for each key", function.name)
@@ -152,18 +126,7 @@ impl Plan {
     }
 
     fn explain_output(&self) -> String {
-        let time = |name: &str, nanos: Option<i64>| {
-            nanos.map_or_else(String::new, |nanos| format!(" {name} {}", times::timestamp_text(nanos)))
-        };
-        let results = match self.output.results {
-            Results::History { since, until } => {
-                format!("history{}{}", time("since", since), time("until", until))
-            }
-            Results::Snapshot { changed_since, at } => {
-                format!("snapshot{}{}", time("changed since", changed_since), time("at", at))
-            }
-        };
-        let mut out = format!("answer: {results}{}\n", rows(self.output.present));
+        let mut out = format!("answer: {}{}\n", results(self), rows(self.output.present));
         for (name, reg) in &self.output.columns {
             let _ = writeln!(out, "  {name} = r{reg}");
         }
@@ -172,46 +135,17 @@ impl Plan {
 }
 
 fn explain_scan(at: usize, scan: &Scan) -> String {
-    let keys =
-        if scan.keyed { format!("with its key `{}`", scan.stream.key) } else { "without keys".to_owned() };
-    let mut out = format!("scan {at} of {} (source {}), {keys}\n", scan.stream.name, scan.stream.source);
+    let mut out =
+        format!("scan {at} of {} (source {}), {}\n", scan.stream.name, scan.stream.source, scan_keys(scan));
     for column in &scan.columns {
         let _ = writeln!(out, "  {}: {}", path(column), types::name(&column.data_type));
     }
-    for test in &scan.tests {
-        let column = scan.columns.get(test.column).map_or_else(|| "?".to_owned(), path);
-        let literal = Expr::new(ExprKind::Literal(test.literal.clone()), 0..0);
-        let _ = writeln!(out, "  only where {column} {} {literal}", test.comparison);
+    for made in &scan.tests {
+        let _ = writeln!(out, "  {}", test(scan, made));
     }
     out
 }
 
 fn rows(present: Option<usize>) -> String {
     present.map_or_else(String::new, |mask| format!(" at r{mask}"))
-}
-
-/// A path as it is written in a query.
-fn path(column: &ScanColumn) -> String {
-    let mut out = String::new();
-    for step in &column.path {
-        let _ = match step {
-            PathStep::Field(name) if out.is_empty() => write!(out, "{name}"),
-            PathStep::Field(name) => write!(out, ".{name}"),
-            PathStep::Index(index) => write!(out, "[{index}]"),
-        };
-    }
-    out
-}
-
-impl Display for Comparison {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Eq => "==",
-            Self::Ne => "!=",
-            Self::Lt => "<",
-            Self::Le => "<=",
-            Self::Gt => ">",
-            Self::Ge => ">=",
-        })
-    }
 }
