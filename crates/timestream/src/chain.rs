@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use crate::builder::Timestream;
 use crate::error::QueryError;
+use crate::query::Calendar;
 use crate::scalar::Scalar;
 use crate::syntax::{self, Arg, BinaryOp, Expr, ExprKind, Ident, Let, Program, UnaryOp};
 
@@ -52,6 +53,7 @@ enum Kind {
     Field(Chain, String),
     Call { function: String, args: Vec<(Option<String>, Chain)> },
     Record(Vec<(String, Chain)>),
+    Window { name: String, calendar: Option<Calendar>, args: Vec<Chain> },
     Text(Program),
 }
 
@@ -110,6 +112,12 @@ impl Chain {
     #[must_use]
     pub fn record(fields: Vec<(String, Self)>) -> Self {
         Self::new(Kind::Record(fields))
+    }
+
+    /// A window, as the argument `window` of an aggregation: `since(x > 20)`, or by a calendar `sliding.hourly(2)`.
+    #[must_use]
+    pub fn window(name: impl Into<String>, calendar: Option<Calendar>, args: Vec<Self>) -> Self {
+        Self::new(Kind::Window { name: name.into(), calendar, args })
     }
 
     /// The program that means it. `taken` are the names of the fields of all structs in it.
@@ -207,7 +215,7 @@ impl Chain {
                 program.lets.iter().for_each(|one| mentions(&one.value, found));
                 mentions(&program.body, found);
             }
-            Kind::Literal(_) | Kind::Field(..) | Kind::Record(_) => {}
+            Kind::Literal(_) | Kind::Field(..) | Kind::Record(_) | Kind::Window { .. } => {}
         }
     }
 
@@ -255,6 +263,7 @@ fn each(kind: &Kind, mut visit: impl FnMut(&Chain)) {
         Kind::Stream(_) | Kind::StreamOf { .. } | Kind::Literal(_) | Kind::Text(_) => {}
         Kind::Field(of, _) => visit(of),
         Kind::Call { args, .. } => args.iter().for_each(|(_, arg)| visit(arg)),
+        Kind::Window { args, .. } => args.iter().for_each(visit),
         Kind::Record(fields) => fields.iter().for_each(|(_, value)| visit(value)),
     }
 }
@@ -287,6 +296,15 @@ impl Printer<'_> {
             Kind::Record(fields) => expr(ExprKind::Record(
                 fields.iter().map(|(name, value)| (ident(name), self.print(value, receiver))).collect(),
             )),
+            Kind::Window { name, calendar, args } => {
+                let (receiver_name, function) = match calendar {
+                    None => (None, name.as_str()),
+                    Some(calendar) => (Some(Box::new(expr(ExprKind::Name(name.clone())))), calendar.name()),
+                };
+                let args = args.iter().map(|arg| Arg { name: None, value: self.print(arg, receiver) });
+                let args = args.collect();
+                expr(ExprKind::Call { receiver: receiver_name, function: ident(function), args })
+            }
             Kind::Text(program) => program.body.clone(),
         }
     }
@@ -404,6 +422,31 @@ mod tests {
         assert!(text.contains("let s2 = s1 + s1;"), "{text}");
         assert!(text.ends_with("b: m.with_key(x, \"x\")}"), "{text}");
         assert_eq!(both.mentions(), ["m"]);
+    }
+
+    #[test]
+    fn a_window_is_an_argument_by_name() {
+        let x = Chain::stream("m").field("x");
+        let over = |window: &Chain| {
+            Chain::call("sum", vec![(None, x.clone()), (Some("window".to_owned()), window.clone())])
+        };
+        let literal = |value: i64| Chain::literal(lit(value)).unwrap();
+        let big = call("gt", &[&x, &literal(20)]);
+        let since = Chain::window("since", None, vec![big.clone()]);
+        assert_eq!(text(&over(&since)), "m.x.sum(window=since(m.x > 20))");
+        let hourly = Chain::window("sliding", Some(Calendar::Hourly), vec![literal(2)]);
+        assert_eq!(text(&over(&hourly)), "m.x.sum(window=sliding.hourly(2))");
+        // A source that is called as a window is mentioned where it is used, not by the window.
+        assert_eq!(over(&hourly).mentions(), ["m"]);
+        // In a long text a window that is shared has a name.
+        let sliding = Chain::window("sliding", None, vec![literal(2), big]);
+        let mut both = over(&sliding);
+        for _ in 0..200 {
+            both = call("add", &[&both, &over(&sliding)]);
+        }
+        let text = text(&both);
+        assert!(text.starts_with("let s1 = sliding(2, m.x > 20);\n"), "{text}");
+        assert!(text.contains("m.x.sum(window=s1)"), "{text}");
     }
 
     #[test]

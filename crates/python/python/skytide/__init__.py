@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from skytide import results, sources
+from skytide import results, sources, windows
 from skytide._errors import QueryError
 from skytide._execution import Execution, ResultIterator
 from skytide._skytide import __version__
@@ -24,6 +24,7 @@ __all__ = [
     "results",
     "sources",
     "udf",
+    "windows",
 ]
 
 

@@ -14,6 +14,7 @@ use skytide_timestream::query::{Continuity, Query};
 use super::run::{Execution, RunArgs};
 use super::schema::DataType;
 use super::udf::Udf;
+use super::window::Window;
 use super::{errors, literal};
 
 /// A stream, or anything made of streams: an expression, what it reads, and what it means.
@@ -30,9 +31,10 @@ pub(super) struct Stream {
     query: Arc<Query>,
 }
 
-/// An argument: a stream, or a constant.
+/// An argument: a stream, a constant, or a window.
 pub(super) enum Argument<'py> {
     Stream(PyRef<'py, Stream>),
+    Window(PyRef<'py, Window>),
     Literal(Chain),
 }
 
@@ -43,23 +45,29 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Argument<'py> {
         if let Ok(stream) = value.extract::<PyRef<'py, Stream>>() {
             return Ok(Self::Stream(stream));
         }
+        if let Ok(window) = value.extract::<PyRef<'py, Window>>() {
+            return Ok(Self::Window(window));
+        }
         let literal = Chain::literal(literal::of(&value)?);
         literal.map(Self::Literal).ok_or_else(|| errors::value("a constant is nested too deeply"))
     }
 }
 
 impl Argument<'_> {
-    fn chain(&self) -> Chain {
+    pub(super) fn chain(&self) -> Chain {
         match self {
             Self::Stream(stream) => stream.chain.clone(),
+            Self::Window(window) => window.chain.clone(),
             Self::Literal(chain) => chain.clone(),
         }
     }
 
-    fn stream(&self) -> Option<&Stream> {
+    /// The streams that it is made of.
+    pub(super) fn streams(&self) -> &[Stream] {
         match self {
-            Self::Stream(stream) => Some(stream),
-            Self::Literal(_) => None,
+            Self::Stream(stream) => std::slice::from_ref(stream),
+            Self::Window(window) => &window.parts,
+            Self::Literal(_) => &[],
         }
     }
 }
@@ -138,7 +146,7 @@ impl Stream {
             Callee::Known(name) => (name.as_str(), None),
         };
         let chain = Chain::call(name, args.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
-        let parts = args.iter().filter_map(|(_, arg)| arg.stream());
+        let parts = args.iter().flat_map(|(_, arg)| arg.streams());
         Self::calling(set(own)?, chain, Vec::new(), parts)
     }
 
@@ -147,7 +155,7 @@ impl Stream {
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn record(fields: Vec<(String, Argument<'_>)>) -> PyResult<Self> {
         let chain = Chain::record(fields.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
-        Self::build(chain, Vec::new(), fields.iter().filter_map(|(_, arg)| arg.stream()))
+        Self::build(chain, Vec::new(), fields.iter().flat_map(|(_, arg)| arg.streams()))
     }
 
     /// A query written as text, over what these streams read; it can call these functions.

@@ -146,7 +146,7 @@ def test_errors_show_the_place_and_the_arguments(m: kd.Timestream) -> None:
     assert of_one.value.__notes__ == ["Arg[0]: Timestream[bool]"]
     with pytest.raises(ValueError, match="Incompatible argument types") as raised:
         m.col("ok").add(m.col("x"))
-    assert raised.value.__notes__ == ["Arg[0]: Timestream[bool]", "Arg[1]: Timestream[i64]"]
+    assert raised.value.__notes__ == ["Arg[0]: Timestream[bool]", "Arg[1]: Timestream[int64]"]
     other = kd.sources.PyDict(ROWS, time_column="t", key_column="text", time_unit="s")
     with pytest.raises(ValueError) as raised:
         m.col("x") + other.col("x")

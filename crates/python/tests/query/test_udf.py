@@ -82,7 +82,7 @@ def test_arguments_are_streams_or_constants(m: kd.Timestream) -> None:
     assert seen[1] == ["z"] * 4 and pd.Series(seen[0]).isna().all()
     with pytest.raises(ValueError, match="needs an argument: `y`") as raised:
         both(m.col("x"))
-    assert raised.value.__notes__ == ["Arg[0]: Timestream[i64]"]
+    assert raised.value.__notes__ == ["Arg[0]: Timestream[int64]"]
     with pytest.raises(TypeError, match="`both` needs i64, found utf8"):
         both(m.col("text"), 1)
     with pytest.raises(ValueError, match="needs a stream"):

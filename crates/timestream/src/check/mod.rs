@@ -176,7 +176,9 @@ impl<'a> Checker<'a> {
         let message = format!("no {fields}source is called `{name}`");
         let error = QueryError::unknown(span.clone(), message, name, known);
         if self.windows.contains_key(name) {
-            return Err(error.note(format!("`{name}` is a window: an aggregation takes it as `window={name}`")));
+            return Err(
+                error.note(format!("`{name}` is a window: an aggregation takes it as `window={name}`"))
+            );
         }
         Err(if self.function(name).is_some() {
             error.note(format!("`{name}` is a function: it is called with brackets, on what it is of"))
