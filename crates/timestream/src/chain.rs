@@ -5,16 +5,16 @@
 //! so that no field of what a method is called on stands in its way.
 //!
 //! ```
-//! use std::collections::BTreeSet;
+//! use std::collections::{BTreeMap, BTreeSet};
 //! use skytide_timestream::chain::Chain;
 //!
 //! let posts = Chain::stream("posts");
 //! let lang = posts.field("lang");
 //! let count = Chain::call("count", vec![(None, Chain::call("with_key", vec![(None, posts), (None, lang)]))]);
-//! assert_eq!(count.program(&BTreeSet::new()).to_string(), "posts.with_key(lang).count()");
+//! assert_eq!(count.program(&BTreeSet::new(), &BTreeMap::new()).to_string(), "posts.with_key(lang).count()");
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::builder::Timestream;
@@ -120,13 +120,14 @@ impl Chain {
         Self::new(Kind::Window { name: name.into(), calendar, args })
     }
 
-    /// The program that means it. `taken` are the names of the fields of all structs in it.
+    /// The program that means it. `taken` are the names of the fields of all structs in it, `renamed` what functions are called in it
+    /// that have another name in the chain.
     #[must_use]
-    pub fn program(&self, taken: &BTreeSet<String>) -> Program {
+    pub fn program(&self, taken: &BTreeSet<String>, renamed: &BTreeMap<String, String>) -> Program {
         let mut order = Vec::new();
         let mut uses = HashMap::new();
         self.visit(&mut uses, &mut order);
-        let mut printer = Printer { taken, lets: HashMap::new() };
+        let mut printer = Printer { taken, renamed, lets: HashMap::new() };
         let mut program =
             Program { lets: Vec::new(), body: Expr::new(ExprKind::Literal(Scalar::Null), 0..0) };
         let is_long = self.0.weight > LONG;
@@ -270,6 +271,7 @@ fn each(kind: &Kind, mut visit: impl FnMut(&Chain)) {
 
 struct Printer<'a> {
     taken: &'a BTreeSet<String>,
+    renamed: &'a BTreeMap<String, String>,
     lets: HashMap<*const Node, String>,
 }
 
@@ -316,6 +318,7 @@ impl Printer<'_> {
     }
 
     fn call(&self, function: &str, args: &[(Option<String>, Chain)], receiver: Option<&Chain>) -> Expr {
+        let function = self.renamed.get(function).map_or(function, String::as_str);
         let print = |chain: &Chain| Box::new(self.print(chain, receiver));
         match args {
             [(None, value)] => {
@@ -346,7 +349,7 @@ impl Printer<'_> {
             .collect();
         if let ("with_key", false, [_, (_, key)]) = (function, self.lets.is_empty(), args) {
             // Unless it is given, a grouping is called as its key is written, which a `let` must not change.
-            let plain = Printer { taken: self.taken, lets: HashMap::new() };
+            let plain = Printer { lets: HashMap::new(), ..*self };
             let name = if key.0.weight > LONG {
                 "a long key".to_owned()
             } else {
@@ -377,7 +380,8 @@ mod tests {
     }
 
     fn text(chain: &Chain) -> String {
-        let text = chain.program(&BTreeSet::from(["likes".to_owned()])).to_string();
+        let renamed = BTreeMap::from([("f#2".to_owned(), "f".to_owned())]);
+        let text = chain.program(&BTreeSet::from(["likes".to_owned()]), &renamed).to_string();
         assert!(parse(&text).is_ok(), "{text}");
         text
     }
@@ -392,6 +396,7 @@ mod tests {
         let key = Chain::stream("posts").field("record").field("langs");
         let key = call("index", &[&key, &Chain::literal(lit(0)).unwrap()]);
         assert_eq!(text(&call("with_key", &[&posts, &key])), "posts.with_key(record.langs[0])");
+        assert_eq!(text(&call("f#2", &[&words])), "posts.record.text.len().f()");
         assert_eq!(text(&call("not", &[&long])), "not posts.record.text.len() > 280");
         assert_eq!(
             text(&call("deletes", &[&Chain::stream_of("records", "a.b")])),

@@ -15,5 +15,5 @@ mod value;
 
 pub use source::TableSource;
 pub use table::{Bell, Definition, Origin, Table, TableCounts, TableError};
-pub use text::{csv_fields, json_rows, texts};
+pub use text::{csv_fields, json_fields, texts};
 pub use value::{Value, infer};

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, Union, overload
 
 from . import _skytide
+from ._errors import QueryError
 from ._execution import ResultIterator
 from ._functions import Functions
 from .results import History, Snapshot
@@ -85,6 +86,9 @@ class Timestream(Functions):
         given += [(name, arg) for name, arg in named.items() if arg is not None]
         try:
             native = [(name, _native(arg, input)) for name, arg in given]
+            if not any(isinstance(arg, _skytide.Stream) for _, arg in native):
+                name = function if isinstance(function, str) else function.name
+                raise ValueError(f"`{name}` needs a stream: at least one non-literal argument")
             return Timestream(_skytide.Stream.call(function, native))
         except (TypeError, ValueError) as error:
             raise _noted(error, [arg for _, arg in given]) from None
@@ -141,7 +145,10 @@ class Timestream(Functions):
         """
         try:
             return Timestream(self._stream.field(name))
-        except (TypeError, ValueError) as error:
+        except QueryError as error:
+            if self._stream.data_type.names is None:
+                found = f"Cannot access column {name!r} of non-record type '{self.data_type}'"
+                error = QueryError(found)
             raise _noted(error, [self, name]) from None
 
     def select(self, *args: str) -> Timestream:
