@@ -146,10 +146,10 @@ class Timestream(Functions):
         try:
             return Timestream(self._stream.field(name))
         except QueryError as error:
-            if self._stream.data_type.names is None:
-                found = f"Cannot access column {name!r} of non-record type '{self.data_type}'"
-                error = QueryError(found)
-            raise _noted(error, [self, name]) from None
+            if self._stream.data_type.names is not None:
+                raise _noted(error, [self, name]) from None
+            found = f"Cannot access column {name!r} of non-record type '{self.data_type}'"
+            raise _noted(QueryError(f"{found}\n{error}"), [self, name]) from None
 
     def select(self, *args: str) -> Timestream:
         """Return records of these fields alone."""

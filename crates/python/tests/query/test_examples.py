@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -70,26 +71,31 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def printed(program: str, url: str, total: int) -> dict[str, int]:
-    """Run an example until it has printed so many lines; give the last count of each language."""
+def lines(program: str, url: str, total: int) -> list[str]:
+    """Run an example until it has printed so many lines; return them."""
     process = subprocess.Popen(
         [sys.executable, str(EXAMPLES / program), url], stdout=subprocess.PIPE, text=True
     )
     watch = threading.Timer(LIMIT, process.kill)
     watch.start()
-    counts: dict[str, int] = {}
     try:
         assert process.stdout is not None
-        for line in itertools.islice(process.stdout, total):
-            found = LINE.fullmatch(line)
-            assert found, line
-            # Each post is one line, and none is missing in between.
-            assert int(found[2]) == counts.get(found[1], 0) + 1
-            counts[found[1]] = int(found[2])
+        return list(itertools.islice(process.stdout, total))
     finally:
         watch.cancel()
         process.kill()
         process.wait()
+
+
+def printed(program: str, url: str, total: int) -> dict[str, int]:
+    """Run an example until it has printed so many lines; give the last count of each language."""
+    counts: dict[str, int] = {}
+    for line in lines(program, url, total):
+        found = LINE.fullmatch(line)
+        assert found, line
+        # Each post is one line, and none is missing in between.
+        assert int(found[2]) == counts.get(found[1], 0) + 1
+        counts[found[1]] = int(found[2])
     return counts
 
 
@@ -101,6 +107,18 @@ def test_the_languages_of_bluesky(program: str, network: str, recording: Path) -
     total = sum(expected.values())
     assert total > FRAMES / 50 and len(expected) > 2
     assert printed(program, network, total) == expected
+
+
+def test_a_window_of_the_last_second(network: str, recording: Path) -> None:
+    posts = kd.sources.Firehose(recording).posts
+    languages = posts.with_key(posts.col("record").col("langs").index(0))
+    window = kd.windows.Trailing(timedelta(seconds=1))
+    until = kd.results.History(until=posts.to_rows()[-1]["_time"])
+    expected = languages.count(window=window).to_rows(until)
+    shown = [f"{row['_key']}: {row['result']} posts in the last second\n" for row in expected]
+    assert lines("lately.py", network, len(shown)) == shown
+    # Points have left the window again.
+    assert len(shown) > posts.count().to_arrow().num_rows
 
 
 def test_a_recording_is_read_once(recording: Path) -> None:
