@@ -91,6 +91,20 @@ def test_ticks_end_windows_of_the_calendar(m: kd.Timestream) -> None:
     assert [(row["_key"], row["result"]) for row in snapshot] == [("A", 4), ("B", 1)]
 
 
+def test_ticks_come_live_once_time_is_past_them() -> None:
+    m = kd.sources.PyDict(
+        schema={"t": "i64", "k": "utf8"}, time_column="t", key_column="k", time_unit="s"
+    )
+    counts = m.count(window=Tumbling.minutely()).run_iter("row", mode="live")
+    m.add_rows([{"t": 1, "k": "A"}, {"t": 59, "k": "A"}, {"t": 61, "k": "A"}])
+    seen = [next(counts)]
+    m.add_rows({"t": 181, "k": "A"})
+    seen += [next(counts), next(counts)]
+    # One for each window with a point, one for the empty one.
+    assert [(row["_time"].minute, row["result"]) for row in seen] == [(1, 2), (2, 1), (3, 0)]
+    counts.stop()
+
+
 def test_trailing_takes_a_timedelta(m: kd.Timestream) -> None:
     trailing = m.col("m").collect(max=None, window=Trailing(timedelta(seconds=2)))
     assert 'window=trailing("2s")' in str(trailing)
