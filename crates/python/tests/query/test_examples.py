@@ -71,31 +71,26 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def lines(program: str, url: str, total: int) -> list[str]:
-    """Run an example until it has printed so many lines; return them."""
+def printed(program: str, url: str, total: int) -> dict[str, int]:
+    """Run an example until it has printed so many lines; give the last count of each language."""
     process = subprocess.Popen(
         [sys.executable, str(EXAMPLES / program), url], stdout=subprocess.PIPE, text=True
     )
     watch = threading.Timer(LIMIT, process.kill)
     watch.start()
+    counts: dict[str, int] = {}
     try:
         assert process.stdout is not None
-        return list(itertools.islice(process.stdout, total))
+        for line in itertools.islice(process.stdout, total):
+            found = LINE.fullmatch(line)
+            assert found, line
+            # Each post is one line, and none is missing in between.
+            assert int(found[2]) == counts.get(found[1], 0) + 1
+            counts[found[1]] = int(found[2])
     finally:
         watch.cancel()
         process.kill()
         process.wait()
-
-
-def printed(program: str, url: str, total: int) -> dict[str, int]:
-    """Run an example until it has printed so many lines; give the last count of each language."""
-    counts: dict[str, int] = {}
-    for line in lines(program, url, total):
-        found = LINE.fullmatch(line)
-        assert found, line
-        # Each post is one line, and none is missing in between.
-        assert int(found[2]) == counts.get(found[1], 0) + 1
-        counts[found[1]] = int(found[2])
     return counts
 
 
@@ -107,18 +102,6 @@ def test_the_languages_of_bluesky(program: str, network: str, recording: Path) -
     total = sum(expected.values())
     assert total > FRAMES / 50 and len(expected) > 2
     assert printed(program, network, total) == expected
-
-
-def test_a_window_of_the_last_second(network: str, recording: Path) -> None:
-    posts = kd.sources.Firehose(recording).posts
-    languages = posts.with_key(posts.col("record").col("langs").index(0))
-    window = kd.windows.Trailing(timedelta(seconds=1))
-    until = kd.results.History(until=posts.to_rows()[-1]["_time"])
-    expected = languages.count(window=window).to_rows(until)
-    shown = [f"{row['_key']}: {row['result']} posts in the last second\n" for row in expected]
-    assert lines("lately.py", network, len(shown)) == shown
-    # Points have left the window again.
-    assert len(shown) > posts.count().to_arrow().num_rows
 
 
 def test_a_recording_is_read_once(recording: Path) -> None:
@@ -150,3 +133,22 @@ def test_an_address_without_a_server_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="127.0.0.1"):
         next(kd.sources.Firehose("ws://127.0.0.1:9").posts.run_iter("row", mode="live"))
     assert time.monotonic() - begun < LIMIT
+
+
+def test_the_posts_of_the_last_second(recording: Path) -> None:
+    posts = kd.sources.Firehose(recording).posts
+    language = posts.col("record").col("langs").index(0)
+    second = timedelta(seconds=1)
+    made = [(row["_time"], row["result"]) for row in language.to_rows()]
+    moved = [(at + second, 0, of) for at, of in made]
+    # At one time those that leave come before those that come.
+    rows = sorted(moved + [(at, 1, of) for at, of in made], key=lambda row: row[:2])
+    expected, come = [], 0
+    for now, is_new, of in rows:
+        come += is_new
+        count = sum(now - second < at and other == of for at, other in made[:come])
+        expected.append(f"{of}: {count} posts in the last second")
+    program = [sys.executable, str(EXAMPLES / "lately.py"), str(recording)]
+    done = subprocess.run(program, check=True, timeout=LIMIT, capture_output=True, text=True)
+    assert done.stdout.splitlines() == expected
+    assert len(expected) > FRAMES / 50
