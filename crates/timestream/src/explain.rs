@@ -6,9 +6,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use arrow_schema::DataType;
 
-use crate::plan::{
-    Comparison, Input, Moves, PathStep, Plan, Region, Results, Scan, ScanColumn, Step, StepOp,
-};
+use crate::plan::{Comparison, Input, Moves, PathStep, Plan, Region, Results, Scan, ScanColumn, Step, StepOp};
 use crate::query::{Aggregation, Own, Window};
 use crate::syntax::{Expr, ExprKind};
 use crate::{times, types};
@@ -124,12 +122,7 @@ impl Plan {
             StepOp::IsTrue(value) => format!("r{value} is true"),
             StepOp::Both(one, other) => format!("both r{one} and r{other}"),
             StepOp::Either(one, other) => format!("either r{one} or r{other}"),
-            StepOp::Aggregate {
-                aggregation: Aggregation { function, constants, window },
-                value,
-                present,
-                ends,
-            } => {
+            StepOp::Aggregate { aggregation: Aggregation { function, constants, window }, value, present, ends } => {
                 let constants: Vec<_> = constants
                     .iter()
                     .map(|scalar| Expr::new(ExprKind::Literal(scalar.clone()), 0..0).to_string())

@@ -89,8 +89,7 @@ impl<'a> Checker<'a> {
         {
             return self.window(bound, value);
         }
-        let (Some(name), ExprKind::Call { receiver, function, args }) = (window_name(expr), &expr.kind)
-        else {
+        let (Some(name), ExprKind::Call { receiver, function, args }) = (window_name(expr), &expr.kind) else {
             return Err(no_window(expr));
         };
         let by_calendar = receiver.as_ref().and_then(|_| calendar(&function.name));
@@ -171,13 +170,7 @@ impl<'a> Checker<'a> {
         let duration = types::duration();
         let by = self.graph.add_literal(Scalar::Duration(nanos), duration, &length.span)?;
         let data_type = self.graph.node(value).data_type.clone();
-        match self.graph.add_joined(
-            Op::ShiftBy,
-            vec![value, by],
-            data_type,
-            &length.span,
-            Some("trailing"),
-        )? {
+        match self.graph.add_joined(Op::ShiftBy, vec![value, by], data_type, &length.span, Some("trailing"))? {
             Value::Node(moved) => Ok((Window::Trailing(nanos), moved)),
             Value::Literal(_) => Err(no_points(length.span.clone(), "`trailing`")),
         }

@@ -16,8 +16,8 @@ use arrow_schema::DataType;
 use super::aggregate::{Aggregate, Batch};
 use super::array::fill;
 use super::error::EngineError;
-use super::queues::{Collect, Lag};
 use super::slots::{Keep, Slots};
+use super::queues::{Collect, Lag};
 use super::spread::Spread;
 use crate::scalar::Scalar;
 
@@ -129,9 +129,7 @@ pub fn last(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, Engine
 /// Values of the type cannot be kept, or the constant is none.
 pub fn lag(input: &DataType, constants: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     match constants {
-        [Scalar::Int(n)] if *n >= 0 => {
-            Ok(Box::new(Lag::new(input, usize::try_from(*n).unwrap_or(usize::MAX))?))
-        }
+        [Scalar::Int(n)] if *n >= 0 => Ok(Box::new(Lag::new(input, usize::try_from(*n).unwrap_or(usize::MAX))?)),
         other => Err(EngineError::mismatch("lag", "a whole number", format!("{other:?}"))),
     }
 }

@@ -18,9 +18,9 @@ use super::join::Joined;
 use super::mask::{Mask, is_true, mask};
 use super::region::RegionOperator;
 use super::user;
-use super::windows::{Since, Sliding, Trailing};
+use super::windows::{Sliding, Since, Trailing};
 use crate::functions::{Call, Column, EvalError, FunctionKind, Warnings, eval};
-use crate::plan::{Reg, Region, StepOp};
+use crate::plan::{Region, Reg, StepOp};
 use crate::query::{Aggregation, Own, Window};
 
 /// The state of an aggregation over its window.
@@ -48,11 +48,7 @@ impl RegionOperator {
     /// The value of each step at each row.
     ///
     /// Where there is state, `self.numbers` are the numbers of the rows' keys.
-    pub(super) fn compute(
-        &mut self,
-        joined: &Joined,
-        warnings: &Warnings,
-    ) -> Result<Vec<Column>, EngineError> {
+    pub(super) fn compute(&mut self, joined: &Joined, warnings: &Warnings) -> Result<Vec<Column>, EngineError> {
         let len = joined.places.len();
         let known = self.keys();
         let steps = &self.plan.regions[self.region].steps;

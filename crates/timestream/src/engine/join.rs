@@ -230,10 +230,10 @@ impl Joined {
         };
         Self {
             places: self.places.slice(start, len),
-            key: self.key.as_ref().map(|key| Keys {
-                values: key.values.slice(start, len),
-                hashes: key.hashes.slice(start, len),
-            }),
+            key: self
+                .key
+                .as_ref()
+                .map(|key| Keys { values: key.values.slice(start, len), hashes: key.hashes.slice(start, len) }),
             parts: self.parts.iter().map(part).collect(),
         }
     }

@@ -135,8 +135,7 @@ pub(super) fn pick_keys(batches: &[Rows], picks: &[(usize, usize)]) -> Result<Op
 /// Batches one after another.
 fn chain(batches: &[&Rows]) -> Result<Rows, EngineError> {
     let all: Vec<&Places> = batches.iter().map(|rows| &rows.places).collect();
-    let rows =
-        all.iter().enumerate().flat_map(|(batch, places)| (0..places.len()).map(move |row| (batch, row)));
+    let rows = all.iter().enumerate().flat_map(|(batch, places)| (0..places.len()).map(move |row| (batch, row)));
     let places = Places::pick(&all, rows);
     let key = match keys_of(batches.iter().copied())? {
         None => None,

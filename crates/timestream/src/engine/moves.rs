@@ -26,8 +26,7 @@ pub(super) fn back(
     [lane, origin_time, origin_lane, ordinal]: [ArrayRef; 4],
 ) -> Result<Rows, EngineError> {
     let wrong = |array: &ArrayRef| EngineError::mismatch("place", "numbers", array.data_type());
-    let short =
-        |array: &ArrayRef| array.as_primitive_opt::<UInt16Type>().ok_or_else(|| wrong(array)).cloned();
+    let short = |array: &ArrayRef| array.as_primitive_opt::<UInt16Type>().ok_or_else(|| wrong(array)).cloned();
     let lanes = short(&lane)?.values().clone();
     let ordinal = ordinal.as_primitive_opt::<UInt64Type>().ok_or_else(|| wrong(&ordinal))?.values().clone();
     let lane = if lanes.iter().all(|lane| Some(lane) == lanes.first()) && lanes.first() != Some(&MOVED) {

@@ -119,9 +119,9 @@ impl<M: Copy> Queues<M> {
     /// The queues of these numbers: their marks, and their values as lists.
     pub(super) fn save(&self, numbers: &[u32]) -> Result<(Vec<M>, ArrayRef), EngineError> {
         let queue = |number: &u32| self.queues.get(*number as usize);
-        let lengths =
-            OffsetBuffer::from_lengths(numbers.iter().map(|number| queue(number).map_or(0, VecDeque::len)));
-        let (marks, slots): (Vec<M>, Vec<u32>) = numbers.iter().filter_map(queue).flatten().copied().unzip();
+        let lengths = OffsetBuffer::from_lengths(numbers.iter().map(|number| queue(number).map_or(0, VecDeque::len)));
+        let (marks, slots): (Vec<M>, Vec<u32>) =
+            numbers.iter().filter_map(queue).flatten().copied().unzip();
         Ok((marks, list(self.slots.data_type(), lengths, self.values(&slots)?, None)?))
     }
 
@@ -134,8 +134,7 @@ impl<M: Copy> Queues<M> {
         values: &ListArray,
     ) -> Result<(), EngineError> {
         self.grow(known);
-        let (first, last) =
-            (values.value_offsets()[0] as usize, values.value_offsets()[values.len()] as usize);
+        let (first, last) = (values.value_offsets()[0] as usize, values.value_offsets()[values.len()] as usize);
         if last - first != marks.len() || values.len() != numbers.len() {
             return Err(EngineError::mismatch("queues", marks.len(), last - first));
         }
@@ -150,10 +149,7 @@ impl<M: Copy> Queues<M> {
 
     pub(super) fn memory(&self) -> usize {
         let queues: usize = self.queues.iter().map(|queue| queue.capacity() * size_of::<(M, u32)>()).sum();
-        self.slots.memory()
-            + queues
-            + self.queues.capacity() * size_of::<VecDeque<(M, u32)>>()
-            + self.free.capacity() * 4
+        self.slots.memory() + queues + self.queues.capacity() * size_of::<VecDeque<(M, u32)>>() + self.free.capacity() * 4
     }
 }
 

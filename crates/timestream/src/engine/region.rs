@@ -120,20 +120,8 @@ impl RegionOperator {
             })
         });
         let moving = moving.collect::<Result<_, EngineError>>()?;
-        let waiting =
-            if of.waits { of.inputs.iter().map(|_| Backlog::default()).collect() } else { Vec::new() };
-        Ok(Self {
-            region,
-            join,
-            literals,
-            aggregates,
-            index,
-            numbers: Vec::new(),
-            schedules,
-            moving,
-            waiting,
-            plan,
-        })
+        let waiting = if of.waits { of.inputs.iter().map(|_| Backlog::default()).collect() } else { Vec::new() };
+        Ok(Self { region, join, literals, aggregates, index, numbers: Vec::new(), schedules, moving, waiting, plan })
     }
 
     /// Whether time alone makes it give rows, so that it must be told of epochs without any.
@@ -241,9 +229,7 @@ impl RegionOperator {
             let rest = &places.time[at..];
             let end = at
                 + if lane > TICK {
-                    (0..rest.len())
-                        .take_while(|row| places.lane.at(at + row) == lane && rest[*row] == time)
-                        .count()
+                    (0..rest.len()).take_while(|row| places.lane.at(at + row) == lane && rest[*row] == time).count()
                 } else {
                     let before = rest.partition_point(|time| *time < last.0);
                     before
@@ -295,7 +281,8 @@ impl RegionOperator {
         let values = index.keys(&numbers)?;
         let by_key = SortOptions { descending: false, nulls_first: true };
         let order = sort_to_indices(&values, Some(by_key), None).map_err(EngineError::kernel("ticks"))?;
-        let values = arrow_select::take::take(&values, &order, None).map_err(EngineError::kernel("ticks"))?;
+        let values =
+            arrow_select::take::take(&values, &order, None).map_err(EngineError::kernel("ticks"))?;
         self.numbers = order.values().iter().map(|row| numbers[*row as usize]).collect();
         let len = self.numbers.len();
         let masks = fired.iter().map(|keys| {
@@ -381,8 +368,7 @@ impl RegionOperator {
     /// Number of points that are held until a condition is true of their key.
     #[must_use]
     pub fn held(&self) -> usize {
-        let held =
-            self.moving.iter().map(|moving| if let Moving::Until(until) = moving { until.len() } else { 0 });
+        let held = self.moving.iter().map(|moving| if let Moving::Until(until) = moving { until.len() } else { 0 });
         held.sum()
     }
 }

@@ -109,8 +109,7 @@ pub(super) fn to_rows(columns: Vec<(String, ArrayRef)>) -> Result<Rows, Snapshot
     let time = next()?.as_primitive_opt::<Int64Type>().ok_or(SnapshotError::Damaged)?.values().clone();
     let lanes = next()?.as_primitive_opt::<UInt16Type>().ok_or(SnapshotError::Damaged)?.values().clone();
     let origin_time = next()?.as_primitive_opt::<Int64Type>().ok_or(SnapshotError::Damaged)?.values().clone();
-    let origin_lane =
-        next()?.as_primitive_opt::<UInt16Type>().ok_or(SnapshotError::Damaged)?.values().clone();
+    let origin_lane = next()?.as_primitive_opt::<UInt16Type>().ok_or(SnapshotError::Damaged)?.values().clone();
     let ordinal = next()?.as_primitive_opt::<UInt64Type>().ok_or(SnapshotError::Damaged)?.values().clone();
     let lane = Lane::Moved { lanes, origin_time, origin_lane };
     Ok(Rows {

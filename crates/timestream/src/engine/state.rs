@@ -38,8 +38,7 @@ impl RegionOperator {
                     }
                 }
                 for (at, schedule) in self.schedules.iter().enumerate() {
-                    columns
-                        .push((format!("tick.{at}"), Arc::new(UInt32Array::from(schedule.save(&numbers)))));
+                    columns.push((format!("tick.{at}"), Arc::new(UInt32Array::from(schedule.save(&numbers)))));
                 }
                 let tables = shards.entry(shard).or_default();
                 tables.push((KEYS.to_owned(), columns));
@@ -131,8 +130,7 @@ impl RegionOperator {
             let left = left.ok_or_else(|| foreign("the ticks that are left", names.clone()))?.1;
             let left = left.as_primitive_opt::<UInt32Type>();
             let left = left.ok_or_else(|| foreign("numbers of ticks", names.clone()))?.values();
-            let next =
-                next.and_then(|next| next.as_primitive_opt::<Int64Type>()).filter(|next| at < next.len());
+            let next = next.and_then(|next| next.as_primitive_opt::<Int64Type>()).filter(|next| at < next.len());
             let next = next.filter(|next| next.is_valid(at)).map(|next| next.value(at));
             schedule.load(&numbers, known, left, next)?;
         }
@@ -148,11 +146,7 @@ fn foreign(expected: &str, found: String) -> SnapshotError {
 }
 
 /// Adds rows to the tables of their keys' shards.
-fn save_rows(
-    shards: &mut BTreeMap<u8, Vec<Table>>,
-    name: &str,
-    batches: Vec<Rows>,
-) -> Result<(), EngineError> {
+fn save_rows(shards: &mut BTreeMap<u8, Vec<Table>>, name: &str, batches: Vec<Rows>) -> Result<(), EngineError> {
     if batches.is_empty() {
         return Ok(());
     }

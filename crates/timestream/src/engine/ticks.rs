@@ -73,8 +73,7 @@ impl Schedule {
             *left -= 1;
             *left > 0
         });
-        self.next =
-            self.next.filter(|_| !self.active.is_empty()).and_then(|at| self.ticks.calendar.after(at));
+        self.next = self.next.filter(|_| !self.active.is_empty()).and_then(|at| self.ticks.calendar.after(at));
         if self.next.is_none() {
             self.active.drain(..).for_each(|key| self.left[key as usize] = 0);
         }

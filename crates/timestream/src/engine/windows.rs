@@ -210,10 +210,7 @@ pub(super) struct Sliding {
 
 impl Sliding {
     /// `rings`: as many as the window has intervals, all alike; `parts`: of how many arrays the state of one is made.
-    pub(super) fn new(
-        inner: impl Fn() -> Result<Box<dyn Aggregate>, EngineError>,
-        intervals: u32,
-    ) -> Result<Self, EngineError> {
+    pub(super) fn new(inner: impl Fn() -> Result<Box<dyn Aggregate>, EngineError>, intervals: u32) -> Result<Self, EngineError> {
         let rings: Vec<Since> =
             (0..intervals.max(1)).map(|_| Ok(Since::new(inner()?))).collect::<Result<_, EngineError>>()?;
         let parts = rings[0].save(&[])?.len();
@@ -383,8 +380,7 @@ impl Aggregate for Trailing {
         let lists = ListArray::from(lengths);
         // The times beside the values, in lists of the same lengths.
         let field = Arc::new(arrow_schema::Field::new("item", DataType::Int64, false));
-        let times =
-            ListArray::try_new(field, lists.offsets().clone(), Arc::new(Int64Array::from(times)), None);
+        let times = ListArray::try_new(field, lists.offsets().clone(), Arc::new(Int64Array::from(times)), None);
         let times = times.map_err(EngineError::kernel("trailing"))?;
         let mut state: Vec<ArrayRef> = vec![values, Arc::new(times)];
         state.extend(self.inner.save(&self.numbers.saved(keys))?);

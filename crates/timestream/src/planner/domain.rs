@@ -23,10 +23,7 @@ impl Domains {
             let (own, within) = match &node.op {
                 Op::Filter => (Domain::from([at]), Some(arguments())),
                 Op::Literal(_) => (Domain::new(), None),
-                Op::Aggregate(Aggregation {
-                    window: Window::Tumbling(ends) | Window::Sliding(_, ends),
-                    ..
-                }) => {
+                Op::Aggregate(Aggregation { window: Window::Tumbling(ends) | Window::Sliding(_, ends), .. }) => {
                     match ends {
                         // As a filter: the points at which the condition is true.
                         Ends::Predicate => (Domain::from([at]), Some(arguments())),

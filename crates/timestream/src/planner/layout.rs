@@ -59,13 +59,7 @@ impl Layout {
             let Some(grouping) = grouping else { continue };
             region_of.extend(part.iter().map(|place| (*place, regions.len())));
             let nodes = part.iter().map(|(_, node)| *node).collect();
-            regions.push(RegionOf {
-                grouping,
-                nodes,
-                inputs: Vec::new(),
-                feeds: Vec::new(),
-                ticks: Vec::new(),
-            });
+            regions.push(RegionOf { grouping, nodes, inputs: Vec::new(), feeds: Vec::new(), ticks: Vec::new() });
         }
         let mut scans = Vec::new();
         for ((_, node), region) in &region_of {
@@ -97,7 +91,10 @@ impl Layout {
 
 /// Whether an expression's points come from another region: under another key, at another time or place.
 pub(super) fn is_fed(op: &Op) -> bool {
-    matches!(op, Op::WithKey | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Ask { .. } | Op::Reply)
+    matches!(
+        op,
+        Op::WithKey | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Ask { .. } | Op::Reply
+    )
 }
 
 /// The level of each node.

@@ -44,8 +44,7 @@ struct Expanded {
 
 impl Expanded {
     fn add(&mut self, node: Node) -> NodeId {
-        let mut sources: BTreeSet<u16> =
-            node.args.iter().flat_map(|arg| &self.sources[*arg]).copied().collect();
+        let mut sources: BTreeSet<u16> = node.args.iter().flat_map(|arg| &self.sources[*arg]).copied().collect();
         if let Op::Stream(stream) = &node.op {
             sources.insert(stream.source);
         }
@@ -55,14 +54,7 @@ impl Expanded {
     }
 
     /// A node as discrete as `of`, with its span.
-    fn made(
-        &mut self,
-        of: &Node,
-        op: Op,
-        args: Vec<NodeId>,
-        data_type: DataType,
-        grouping: Option<Grouping>,
-    ) -> NodeId {
+    fn made(&mut self, of: &Node, op: Op, args: Vec<NodeId>, data_type: DataType, grouping: Option<Grouping>) -> NodeId {
         let continuity = match op {
             Op::Aggregate(_) => Continuity::Continuous,
             _ => Continuity::Discrete,
@@ -83,9 +75,9 @@ impl Expanded {
             Own::OriginTime => DataType::Int64,
             Own::Ordinal => DataType::UInt64,
         };
-        let parts = PARTS
-            .iter()
-            .map(|(_, own)| self.made(&lookup, Op::Own(*own), vec![key], type_of(*own), asking.clone()));
+        let parts = PARTS.iter().map(|(_, own)| {
+            self.made(&lookup, Op::Own(*own), vec![key], type_of(*own), asking.clone())
+        });
         let parts = parts.collect();
         let fields: Fields = PARTS.iter().map(|(name, own)| Field::new(*name, type_of(*own), true)).collect();
         let names = PARTS.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -106,9 +98,8 @@ impl Expanded {
     fn of_that_time(&mut self, lookup: &Node, value: NodeId, ask: NodeId, asked: Option<Grouping>) -> NodeId {
         let (Some(eq), Some(if_)) = (functions::find("eq"), functions::find("if_")) else { return value };
         let (moment, of) = (types::timestamp(), lookup.data_type.clone());
-        let point: Fields = [Field::new("value", of.clone(), true), Field::new("time", moment.clone(), true)]
-            .into_iter()
-            .collect();
+        let point: Fields =
+            [Field::new("value", of.clone(), true), Field::new("time", moment.clone(), true)].into_iter().collect();
         let point = DataType::Struct(point);
         let at = self.made(lookup, Op::Time, vec![value], moment.clone(), asked.clone());
         let names = vec!["value".to_owned(), "time".to_owned()];
@@ -128,8 +119,7 @@ impl Expanded {
         let newest_value = held(Op::Field("value".to_owned()), vec![newest], of.clone());
         let newest_time = held(Op::Field("time".to_owned()), vec![newest], moment.clone());
         let now = self.made(lookup, Op::Time, vec![ask], moment, asked.clone());
-        let is_now =
-            self.made(lookup, Op::Call(eq), vec![newest_time, now], DataType::Boolean, asked.clone());
+        let is_now = self.made(lookup, Op::Call(eq), vec![newest_time, now], DataType::Boolean, asked.clone());
         self.made(lookup, Op::Call(if_), vec![newest_value, is_now], of, asked)
     }
 }

@@ -58,8 +58,7 @@ impl<'a> Steps<'a> {
         let domain = self.planner.domains.of_nodes(&node.args);
         let columns = request.columns.iter().map(|path| self.within(value, path, &domain).reg).collect();
         let own_key = |steps: &mut Self| {
-            let key_type =
-                node.grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
+            let key_type = node.grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
             steps.shared(StepOp::Own(Own::Key), key_type)
         };
         let (key, moves) = match &node.op {
@@ -91,8 +90,7 @@ impl<'a> Steps<'a> {
     fn reply(&mut self, request: &Request, value: NodeId, ask: NodeId) -> Feed {
         let domain = self.planner.domains.of_node(ask).clone();
         let nodes = &self.planner.query.nodes;
-        let key_type =
-            nodes[ask].grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
+        let key_type = nodes[ask].grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
         let own = self.shared(StepOp::Own(Own::Key), key_type);
         let op = StepOp::Call { function: &functions::logic::IS_NOT_NULL, args: vec![own] };
         let known = self.shared(op, DataType::Boolean);
@@ -113,12 +111,14 @@ impl<'a> Steps<'a> {
             _ => false,
         });
         let moves = match nodes[ask].op {
-            Op::Ask { after } if after || asked_by_ticks => Moves::Back(Standing {
-                lane: part(self, "lane"),
-                origin_time: part(self, "origin_time"),
-                origin_lane: part(self, "origin_lane"),
-                ordinal: part(self, "ordinal"),
-            }),
+            Op::Ask { after } if after || asked_by_ticks => {
+                Moves::Back(Standing {
+                    lane: part(self, "lane"),
+                    origin_time: part(self, "origin_time"),
+                    origin_lane: part(self, "origin_lane"),
+                    ordinal: part(self, "ordinal"),
+                })
+            }
             _ => Moves::Stay,
         };
         Feed { present: self.mask(&domain), key, columns, moves }

@@ -15,9 +15,7 @@ fn counted(keys: usize) -> RegionOperator {
         let names: Vec<String> = (start..(start + 1024).min(keys)).map(|key| format!("{key:024}")).collect();
         let names: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
         let values = Arc::new(Int64Array::from(vec![1; names.len()]));
-        operator
-            .process(vec![vec![rows(&vec![0; names.len()], &names, vec![values])]], &Clock::START)
-            .unwrap();
+        operator.process(vec![vec![rows(&vec![0; names.len()], &names, vec![values])]], &Clock::START).unwrap();
     }
     operator
 }

@@ -8,9 +8,9 @@ use arrow_array::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::rows::Place;
 use crate::engine::keys::KeyIndex;
 use crate::engine::merge::settle;
-use crate::rows::Place;
 
 /// The numbers are those of the reference XXH3 over bytes written out by hand from the module's table.
 #[test]

@@ -272,12 +272,7 @@ fn snapshots_that_are_damaged_or_of_another_operator_are_refused() {
         RegionOperator::new(plan, 0).unwrap()
     };
     let mut count = make("count", Int64);
-    count
-        .process(
-            vec![vec![rows(&[0], &[Some("a")], vec![Arc::new(Int64Array::from(vec![1]))])]],
-            &Clock::START,
-        )
-        .unwrap();
+    count.process(vec![vec![rows(&[0], &[Some("a")], vec![Arc::new(Int64Array::from(vec![1]))])]], &Clock::START).unwrap();
     let (shard, bytes) = count.snapshot().unwrap().pop().unwrap();
     assert_eq!(count.keys(), 1);
     for cut in 0..bytes.len() {
