@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._timestream import Arg, Timestream
+    from ._timestream import Arg, Timestream, Window
 
 
 class Functions:
@@ -53,22 +53,41 @@ def name_of(function: dict[str, Any]) -> str:
     return next(name for name in names if not keyword.iskeyword(name))
 
 
-def written(param: str, optional: bool, repeated: bool) -> str:
-    """Return a parameter as a method has it."""
-    if repeated:
-        return f"*{param}: Arg"
-    return f"{param}: Arg = None" if optional else f"{param}: Arg"
+def written(function: dict[str, Any]) -> list[str]:
+    """Return a function's parameters as its method has them.
+
+    What follows an aggregation's value are constants, of which the first may be given without its name.
+    """
+    _self, *params = function["params"]
+    windowed: bool = function["windowed"]
+    of = "int" if windowed else "Arg"
+    maybe = "int | None" if windowed else "Arg"
+    lines = ["self"]
+    for at, (param, optional, repeated) in enumerate(params):
+        if windowed and at == 1:
+            lines.append("*")
+        if repeated:
+            lines.append(f"*{param}: {of}")
+        else:
+            lines.append(f"{param}: {maybe} = None" if optional else f"{param}: {of}")
+    if windowed:
+        lines += ["*"] if len(params) == 1 else []
+        lines.append("window: Window | None = None")
+    return lines
 
 
 def method(function: dict[str, Any]) -> str:
     """Return a function's method."""
     name = name_of(function)
     _self, *params = function["params"]
-    signature = ", ".join(["self", *(written(*param) for param in params)])
     given = [f"*{param}" if more else param for param, optional, more in params if not optional]
     named = [f"{param}={param}" for param, optional, _ in params if optional]
+    named += ["window=window"] if function["windowed"] else []
     call = ", ".join([f'"{function["name"]}"', "self", *given, "input=self", *named])
-    lines = [f"    def {name}({signature}) -> Timestream:"]
+    params_of_it = ", ".join(written(function))
+    lines = [f"    def {name}({params_of_it}) -> Timestream:"]
+    if len(lines[0]) > 100:
+        lines = [f"    def {name}(", f"        {params_of_it}", "    ) -> Timestream:"]
     lines += [f'        """{function["summary"]}', ""]
     lines += wrapped(function["details"], "        ")
     lines += ["", f"        ``{function['signature']}``", '        """']

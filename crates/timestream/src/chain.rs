@@ -5,20 +5,21 @@
 //! so that no field of what a method is called on stands in its way.
 //!
 //! ```
-//! use std::collections::BTreeSet;
+//! use std::collections::{BTreeMap, BTreeSet};
 //! use skytide_timestream::chain::Chain;
 //!
 //! let posts = Chain::stream("posts");
 //! let lang = posts.field("lang");
 //! let count = Chain::call("count", vec![(None, Chain::call("with_key", vec![(None, posts), (None, lang)]))]);
-//! assert_eq!(count.program(&BTreeSet::new()).to_string(), "posts.with_key(lang).count()");
+//! assert_eq!(count.program(&BTreeSet::new(), &BTreeMap::new()).to_string(), "posts.with_key(lang).count()");
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::builder::Timestream;
 use crate::error::QueryError;
+use crate::query::Calendar;
 use crate::scalar::Scalar;
 use crate::syntax::{self, Arg, BinaryOp, Expr, ExprKind, Ident, Let, Program, UnaryOp};
 
@@ -52,6 +53,7 @@ enum Kind {
     Field(Chain, String),
     Call { function: String, args: Vec<(Option<String>, Chain)> },
     Record(Vec<(String, Chain)>),
+    Window { name: String, calendar: Option<Calendar>, args: Vec<Chain> },
     Text(Program),
 }
 
@@ -112,13 +114,20 @@ impl Chain {
         Self::new(Kind::Record(fields))
     }
 
-    /// The program that means it. `taken` are the names of the fields of all structs in it.
+    /// A window, as the argument `window` of an aggregation: `since(x > 20)`, or by a calendar `sliding.hourly(2)`.
     #[must_use]
-    pub fn program(&self, taken: &BTreeSet<String>) -> Program {
+    pub fn window(name: impl Into<String>, calendar: Option<Calendar>, args: Vec<Self>) -> Self {
+        Self::new(Kind::Window { name: name.into(), calendar, args })
+    }
+
+    /// The program that means it. `taken` are the names of the fields of all structs in it, `renamed` what functions are called in it
+    /// that have another name in the chain.
+    #[must_use]
+    pub fn program(&self, taken: &BTreeSet<String>, renamed: &BTreeMap<String, String>) -> Program {
         let mut order = Vec::new();
         let mut uses = HashMap::new();
         self.visit(&mut uses, &mut order);
-        let mut printer = Printer { taken, lets: HashMap::new() };
+        let mut printer = Printer { taken, renamed, lets: HashMap::new() };
         let mut program =
             Program { lets: Vec::new(), body: Expr::new(ExprKind::Literal(Scalar::Null), 0..0) };
         let is_long = self.0.weight > LONG;
@@ -207,7 +216,7 @@ impl Chain {
                 program.lets.iter().for_each(|one| mentions(&one.value, found));
                 mentions(&program.body, found);
             }
-            Kind::Literal(_) | Kind::Field(..) | Kind::Record(_) => {}
+            Kind::Literal(_) | Kind::Field(..) | Kind::Record(_) | Kind::Window { .. } => {}
         }
     }
 
@@ -255,12 +264,14 @@ fn each(kind: &Kind, mut visit: impl FnMut(&Chain)) {
         Kind::Stream(_) | Kind::StreamOf { .. } | Kind::Literal(_) | Kind::Text(_) => {}
         Kind::Field(of, _) => visit(of),
         Kind::Call { args, .. } => args.iter().for_each(|(_, arg)| visit(arg)),
+        Kind::Window { args, .. } => args.iter().for_each(visit),
         Kind::Record(fields) => fields.iter().for_each(|(_, value)| visit(value)),
     }
 }
 
 struct Printer<'a> {
     taken: &'a BTreeSet<String>,
+    renamed: &'a BTreeMap<String, String>,
     lets: HashMap<*const Node, String>,
 }
 
@@ -287,6 +298,15 @@ impl Printer<'_> {
             Kind::Record(fields) => expr(ExprKind::Record(
                 fields.iter().map(|(name, value)| (ident(name), self.print(value, receiver))).collect(),
             )),
+            Kind::Window { name, calendar, args } => {
+                let (receiver_name, function) = match calendar {
+                    None => (None, name.as_str()),
+                    Some(calendar) => (Some(Box::new(expr(ExprKind::Name(name.clone())))), calendar.name()),
+                };
+                let args = args.iter().map(|arg| Arg { name: None, value: self.print(arg, receiver) });
+                let args = args.collect();
+                expr(ExprKind::Call { receiver: receiver_name, function: ident(function), args })
+            }
             Kind::Text(program) => program.body.clone(),
         }
     }
@@ -298,6 +318,7 @@ impl Printer<'_> {
     }
 
     fn call(&self, function: &str, args: &[(Option<String>, Chain)], receiver: Option<&Chain>) -> Expr {
+        let function = self.renamed.get(function).map_or(function, String::as_str);
         let print = |chain: &Chain| Box::new(self.print(chain, receiver));
         match args {
             [(None, value)] => {
@@ -328,7 +349,7 @@ impl Printer<'_> {
             .collect();
         if let ("with_key", false, [_, (_, key)]) = (function, self.lets.is_empty(), args) {
             // Unless it is given, a grouping is called as its key is written, which a `let` must not change.
-            let plain = Printer { taken: self.taken, lets: HashMap::new() };
+            let plain = Printer { lets: HashMap::new(), ..*self };
             let name = if key.0.weight > LONG {
                 "a long key".to_owned()
             } else {
@@ -359,7 +380,8 @@ mod tests {
     }
 
     fn text(chain: &Chain) -> String {
-        let text = chain.program(&BTreeSet::from(["likes".to_owned()])).to_string();
+        let renamed = BTreeMap::from([("f#2".to_owned(), "f".to_owned())]);
+        let text = chain.program(&BTreeSet::from(["likes".to_owned()]), &renamed).to_string();
         assert!(parse(&text).is_ok(), "{text}");
         text
     }
@@ -374,6 +396,7 @@ mod tests {
         let key = Chain::stream("posts").field("record").field("langs");
         let key = call("index", &[&key, &Chain::literal(lit(0)).unwrap()]);
         assert_eq!(text(&call("with_key", &[&posts, &key])), "posts.with_key(record.langs[0])");
+        assert_eq!(text(&call("f#2", &[&words])), "posts.record.text.len().f()");
         assert_eq!(text(&call("not", &[&long])), "not posts.record.text.len() > 280");
         assert_eq!(
             text(&call("deletes", &[&Chain::stream_of("records", "a.b")])),
@@ -404,6 +427,31 @@ mod tests {
         assert!(text.contains("let s2 = s1 + s1;"), "{text}");
         assert!(text.ends_with("b: m.with_key(x, \"x\")}"), "{text}");
         assert_eq!(both.mentions(), ["m"]);
+    }
+
+    #[test]
+    fn a_window_is_an_argument_by_name() {
+        let x = Chain::stream("m").field("x");
+        let over = |window: &Chain| {
+            Chain::call("sum", vec![(None, x.clone()), (Some("window".to_owned()), window.clone())])
+        };
+        let literal = |value: i64| Chain::literal(lit(value)).unwrap();
+        let big = call("gt", &[&x, &literal(20)]);
+        let since = Chain::window("since", None, vec![big.clone()]);
+        assert_eq!(text(&over(&since)), "m.x.sum(window=since(m.x > 20))");
+        let hourly = Chain::window("sliding", Some(Calendar::Hourly), vec![literal(2)]);
+        assert_eq!(text(&over(&hourly)), "m.x.sum(window=sliding.hourly(2))");
+        // A source that is called as a window is mentioned where it is used, not by the window.
+        assert_eq!(over(&hourly).mentions(), ["m"]);
+        // In a long text a window that is shared has a name.
+        let sliding = Chain::window("sliding", None, vec![literal(2), big]);
+        let mut both = over(&sliding);
+        for _ in 0..200 {
+            both = call("add", &[&both, &over(&sliding)]);
+        }
+        let text = text(&both);
+        assert!(text.starts_with("let s1 = sliding(2, m.x > 20);\n"), "{text}");
+        assert!(text.contains("m.x.sum(window=s1)"), "{text}");
     }
 
     #[test]

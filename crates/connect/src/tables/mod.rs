@@ -13,7 +13,7 @@ mod value;
 pub use crate::columns::ColumnError;
 pub use source::TableSource;
 pub use table::{Bell, Definition, Origin, Table, TableCounts, TableError};
-pub use text::{csv_fields, json_rows, texts};
+pub use text::{csv_fields, json_fields, texts};
 pub(crate) use text::{csv_format, csv_types};
 pub(crate) use value::Builder;
 pub use value::{Value, infer};

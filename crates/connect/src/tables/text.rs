@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_csv::ReaderBuilder;
@@ -10,10 +11,13 @@ use arrow_schema::{DataType, Field, Fields, Schema};
 use skytide_timestream::types;
 
 use super::table::{Table, TableError};
-use super::value::Value;
+use super::value::{Value, infer_json};
 
 /// Rows that are read of CSV at a time.
 const CSV_ROWS: usize = 8192;
+
+/// Words that are no value in CSV, as an empty cell is none.
+const NULLS: [&str; 2] = ["null", "NULL"];
 
 /// The format of CSV: a header, then a row a line; `\` escapes, an empty cell is null.
 pub(crate) fn csv_format() -> Format {
@@ -30,19 +34,56 @@ pub(crate) fn csv_types(fields: &Fields) -> Fields {
     fields.iter().map(|field| Field::new(field.name(), data_type(field), true)).collect()
 }
 
+/// The cells of CSV as text, null where there is no value.
+fn csv_cells(text: &str) -> Result<Vec<RecordBatch>, TableError> {
+    let names = csv_format().infer_schema(text.as_bytes(), Some(0))?.0;
+    let texts: Fields =
+        names.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
+    let reader = ReaderBuilder::new(Arc::new(Schema::new(texts)))
+        .with_format(csv_format())
+        .with_batch_size(CSV_ROWS)
+        .build(text.as_bytes())?;
+    let valued = |column: &ArrayRef| -> ArrayRef {
+        let cells = column.as_string::<i32>().iter();
+        Arc::new(cells.map(|cell| cell.filter(|cell| !NULLS.contains(cell))).collect::<StringArray>())
+    };
+    let batches = reader.map(|batch| {
+        let batch = batch?;
+        let columns = batch.columns().iter().map(valued).collect();
+        Ok(RecordBatch::try_new(batch.schema(), columns)?)
+    });
+    batches.collect()
+}
+
 /// The columns of CSV: names by its header, types as its cells look.
 ///
 /// # Errors
 /// It is no CSV.
 pub fn csv_fields(text: &str) -> Result<Fields, TableError> {
-    Ok(csv_types(&csv_format().infer_schema(text.as_bytes(), None)?.0.fields))
+    let mut cells = Vec::new();
+    let mut writer = arrow_csv::Writer::new(&mut cells);
+    let batches = csv_cells(text)?;
+    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    drop(writer);
+    let names = if batches.is_empty() { text.as_bytes() } else { &cells };
+    let format = if batches.is_empty() { csv_format() } else { Format::default().with_header(true) };
+    Ok(csv_types(&format.infer_schema(names, None)?.0.fields))
+}
+
+/// The columns of JSON, a row a line: of the types that hold all its values.
+///
+/// # Errors
+/// The first line that is no JSON object.
+pub fn json_fields(text: &str) -> Result<Fields, TableError> {
+    let rows = json_rows(text)?;
+    Ok(infer_json(&rows.iter().map(Value::of_json).collect::<Vec<_>>()))
 }
 
 /// The values of JSON, one a line; empty lines are left out.
 ///
 /// # Errors
 /// The first line that is no JSON object.
-pub fn json_rows(text: &str) -> Result<Vec<serde_json::Value>, TableError> {
+fn json_rows(text: &str) -> Result<Vec<serde_json::Value>, TableError> {
     let mut rows = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |reason: String| TableError::Line { line: at + 1, reason };
@@ -72,15 +113,7 @@ impl Table {
     /// # Errors
     /// It is no CSV: nothing of it is taken.
     pub fn push_csv(&self, text: &str) -> Result<(), TableError> {
-        let names = csv_format().infer_schema(text.as_bytes(), Some(0))?.0;
-        let texts: Fields =
-            names.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
-        let reader = ReaderBuilder::new(Arc::new(Schema::new(texts)))
-            .with_format(csv_format())
-            .with_batch_size(CSV_ROWS)
-            .build(text.as_bytes())?;
-        let batches = reader.collect::<Result<Vec<RecordBatch>, _>>()?;
-        batches.iter().try_for_each(|batch| self.push_batch(batch))
+        csv_cells(text)?.iter().try_for_each(|batch| self.push_batch(batch))
     }
 
     /// Adds the rows of JSON, one a line.

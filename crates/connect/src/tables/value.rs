@@ -117,6 +117,46 @@ pub fn infer<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
     }
 }
 
+/// The same of rows of JSON, which writes moments as text: where all texts of a field are moments, it is one of moments.
+pub(super) fn infer_json(rows: &[Value<'_>]) -> Fields {
+    let moments = |field: &FieldRef| {
+        let values = rows.iter().map(|row| row.field(field.name()));
+        Field::new(field.name(), with_moments(field.data_type(), &values.collect::<Vec<_>>(), 0), true)
+    };
+    infer(rows).iter().map(moments).collect()
+}
+
+/// A type in which texts that are all moments are moments; `values` are all there are of it.
+fn with_moments(data_type: &DataType, values: &[&Value<'_>], depth: usize) -> DataType {
+    match data_type {
+        _ if depth > MAX_DEPTH => data_type.clone(),
+        DataType::Utf8 => {
+            let mut given = values.iter().filter(|value| !matches!(value, Value::Null)).peekable();
+            let is_moment = |value: &Value<'_>| matches!(value, Value::Text(text) if times::parse_timestamp(text).is_some());
+            if given.peek().is_some() && given.all(|value| is_moment(value)) {
+                types::timestamp()
+            } else {
+                DataType::Utf8
+            }
+        }
+        DataType::List(item) => {
+            let items = values.iter().flat_map(|value| match value {
+                Value::List(items) => items.as_slice(),
+                _ => &[],
+            });
+            types::list(with_moments(item.data_type(), &items.collect::<Vec<_>>(), depth + 1))
+        }
+        DataType::Struct(fields) => {
+            let inside = fields.iter().map(|field| {
+                let values: Vec<_> = values.iter().map(|value| value.field(field.name())).collect();
+                Field::new(field.name(), with_moments(field.data_type(), &values, depth + 1), true)
+            });
+            DataType::Struct(inside.collect())
+        }
+        other => other.clone(),
+    }
+}
+
 /// The type that holds the values of both; the first one's where there is none.
 fn both(a: &DataType, b: &DataType) -> DataType {
     match (a, b) {
@@ -332,10 +372,8 @@ fn lost(some: u64, fits: bool) -> u64 {
 fn whole(value: &Value<'_>, data_type: &DataType) -> Option<i64> {
     let number = match value {
         Value::Int(value) => Some(*value),
-        // A float that is a whole number is one; what is beyond 2^53 is not exact any more.
-        Value::Float(value) if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 => {
-            Some(*value as i64)
-        }
+        // Cut off, as a cast does; what is beyond 2^53 is not exact any more.
+        Value::Float(value) if value.abs() <= 9_007_199_254_740_992.0 => Some(value.trunc() as i64),
         _ => None,
     };
     let range = |min: i64, max: i64| number.filter(|number| (min..=max).contains(number));
@@ -394,14 +432,17 @@ mod tests {
                 Value::Int(1),
                 Value::Int(300),
                 Value::Float(2.0),
-                Value::Float(2.5),
+                Value::Float(-2.9),
+                Value::Float(128.5),
+                Value::Float(f64::NAN),
                 Value::Null,
                 Value::Bool(true),
             ],
         );
         let ints = ints.as_primitive::<Int8Type>();
-        assert_eq!(ints.iter().collect::<Vec<_>>(), [Some(1), None, Some(2), None, None, None]);
-        assert_eq!(misfits, 3);
+        let expected = [Some(1), None, Some(2), Some(-2), None, None, None, None];
+        assert_eq!(ints.iter().collect::<Vec<_>>(), expected);
+        assert_eq!(misfits, 4);
 
         let (floats, misfits) = column(&DataType::Float32, &[Value::Int(1), Value::Text("x".into())]);
         assert_eq!(floats.as_primitive::<Float32Type>().iter().collect::<Vec<_>>(), [Some(1.0), None]);
@@ -458,5 +499,17 @@ mod tests {
             .map(|field| format!("{} {}", field.name(), types::name(field.data_type())))
             .collect();
         assert_eq!(named, ["a f64", "b utf8", "c list<f64>", "d struct<x: i64, y: utf8>", "e bool"]);
+    }
+
+    #[test]
+    fn moments_of_json_are_texts_that_all_are_moments() {
+        let rows = [
+            serde_json::json!({"a": "2026-07-04T12:00:00", "b": "2026-07-04", "c": {"at": ["2026-01-01T00:00:00Z"]}, "d": null}),
+            serde_json::json!({"a": null, "b": "soon", "c": null, "d": null}),
+        ];
+        let rows: Vec<_> = rows.iter().map(Value::of_json).collect();
+        let named: Vec<_> = infer_json(&rows).iter().map(|field| types::name(field.data_type())).collect();
+        assert_eq!(named, ["timestamp", "utf8", "struct<at: list<timestamp>>", "utf8"]);
+        assert_eq!(*infer(&rows)[0].data_type(), DataType::Utf8);
     }
 }

@@ -3,8 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from skytide import results, sources
-from skytide._errors import QueryError
+from skytide import results, sources, windows
+from skytide._errors import ColumnError, QueryError
 from skytide._execution import Execution, ResultIterator
 from skytide._skytide import __version__
 from skytide._timestream import Arg, LiteralValue, Timestream, query, record
@@ -12,6 +12,7 @@ from skytide.udf import udf
 
 __all__ = [
     "Arg",
+    "ColumnError",
     "Execution",
     "LiteralValue",
     "QueryError",
@@ -24,6 +25,7 @@ __all__ = [
     "results",
     "sources",
     "udf",
+    "windows",
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._timestream import Arg, Timestream
+    from ._timestream import Arg, Timestream, Window
 
 
 class Functions:
@@ -39,6 +39,18 @@ class Functions:
         """
         return self._call("with_key", self, key, input=self, grouping=grouping)
 
+    def lookup(self, key: Arg) -> Timestream:
+        """Another stream's value, of the key that an expression gives.
+
+        Called on the stream that is looked up; the points and the grouping are those of the key's
+        expression. The value is as of the point; where the two are of different sources, as of the
+        end of its nanosecond. A value that does not hold between its points answers at that very
+        time only. Null for a null key and for one that has had no point.
+
+        ``lookup<T: any, K: any>(value: T, key: K) -> T``
+        """
+        return self._call("lookup", self, key, input=self)
+
     def hash(self) -> Timestream:
         """A number made of the value, the same for equal values, for ever.
 
@@ -48,25 +60,25 @@ class Functions:
         """
         return self._call("hash", self, input=self)
 
-    def count(self) -> Timestream:
+    def count(self, window: Window | None = None) -> Timestream:
         """How many values that are not null the key has had so far.
 
         Never null from the key's first point on. Of a whole stream it counts the points.
 
         ``count<T: any>(values: T) -> i64``
         """
-        return self._call("count", self, input=self)
+        return self._call("count", self, input=self, window=window)
 
-    def count_if(self) -> Timestream:
+    def count_if(self, window: Window | None = None) -> Timestream:
         """At how many points the condition was true so far.
 
         Never null from the key's first point on.
 
         ``count_if(condition: bool) -> i64``
         """
-        return self._call("count_if", self, input=self)
+        return self._call("count_if", self, input=self, window=window)
 
-    def sum(self) -> Timestream:
+    def sum(self, window: Window | None = None) -> Timestream:
         """The sum of the key's values so far.
 
         Null before the first value. Signed numbers are summed as i64, unsigned as u64, floats as
@@ -74,36 +86,36 @@ class Functions:
 
         ``sum<N: wide>(values: N) -> N``
         """
-        return self._call("sum", self, input=self)
+        return self._call("sum", self, input=self, window=window)
 
-    def min(self) -> Timestream:
+    def min(self, window: Window | None = None) -> Timestream:
         """The least of the key's values so far.
 
         Null before the first value. Text is compared by its bytes in UTF-8.
 
         ``min<T: ordered>(values: T) -> T``
         """
-        return self._call("min", self, input=self)
+        return self._call("min", self, input=self, window=window)
 
-    def max(self) -> Timestream:
+    def max(self, window: Window | None = None) -> Timestream:
         """The greatest of the key's values so far.
 
         Null before the first value. Text is compared by its bytes in UTF-8.
 
         ``max<T: ordered>(values: T) -> T``
         """
-        return self._call("max", self, input=self)
+        return self._call("max", self, input=self, window=window)
 
-    def mean(self) -> Timestream:
+    def mean(self, window: Window | None = None) -> Timestream:
         """The mean of the key's values so far.
 
         Null before the first value. Values are summed as f64 in the order of the points.
 
         ``mean<N: number>(values: N) -> f64``
         """
-        return self._call("mean", self, input=self)
+        return self._call("mean", self, input=self, window=window)
 
-    def variance(self) -> Timestream:
+    def variance(self, window: Window | None = None) -> Timestream:
         """The population variance of the key's values so far.
 
         The mean square of the distances from the mean. Null below two values. By Welford's method
@@ -111,27 +123,27 @@ class Functions:
 
         ``variance<N: number>(values: N) -> f64``
         """
-        return self._call("variance", self, input=self)
+        return self._call("variance", self, input=self, window=window)
 
-    def stddev(self) -> Timestream:
+    def stddev(self, window: Window | None = None) -> Timestream:
         """The population standard deviation of the key's values so far.
 
         The square root of the variance. Null below two values.
 
         ``stddev<N: number>(values: N) -> f64``
         """
-        return self._call("stddev", self, input=self)
+        return self._call("stddev", self, input=self, window=window)
 
-    def first(self) -> Timestream:
+    def first(self, window: Window | None = None) -> Timestream:
         """The key's first value that was not null.
 
         Null before the first value. Of a whole stream it is the struct of its columns.
 
         ``first<T: any>(values: T) -> T``
         """
-        return self._call("first", self, input=self)
+        return self._call("first", self, input=self, window=window)
 
-    def last(self) -> Timestream:
+    def last(self, window: Window | None = None) -> Timestream:
         """The key's newest value that was not null.
 
         Null before the first value. It holds between points: beside another stream it is the
@@ -139,7 +151,29 @@ class Functions:
 
         ``last<T: any>(values: T) -> T``
         """
-        return self._call("last", self, input=self)
+        return self._call("last", self, input=self, window=window)
+
+    def lag(self, n: int, *, window: Window | None = None) -> Timestream:
+        """The key's n-th value that was not null before its newest.
+
+        `n` is a constant; 0 is the newest. Null before there are that many.
+
+        ``lag<T: any>(values: T, n: i64) -> T``
+        """
+        return self._call("lag", self, n, input=self, window=window)
+
+    def collect(
+        self, max: int | None = None, *, min: int | None = None, window: Window | None = None
+    ) -> Timestream:
+        """The key's values that were not null, as a list.
+
+        `max` and `min` are constants: of more than `max` the newest are kept; the list is null
+        while it has less than `min` values. Without values it is empty. A list without `max` grows
+        for ever.
+
+        ``collect<T: any>(values: T, max: i64?, min: i64?) -> list<T>``
+        """
+        return self._call("collect", self, input=self, max=max, min=min, window=window)
 
     def add(self, y: Arg) -> Timestream:
         """The sum of two numbers, or a moment so much later.
@@ -516,6 +550,44 @@ class Functions:
         ``time<T: any>(stream: T) -> timestamp``
         """
         return self._call("time", self, input=self)
+
+    def shift_by(self, duration: Arg) -> Timestream:
+        """The points, later by a length of time.
+
+        A moved point stands before the events of its new time. A point that would move back, or by
+        null, is left out and counted. A point moved by zero stays what it is.
+
+        ``shift_by<T: any>(stream: T, duration: duration) -> T``
+        """
+        return self._call("shift_by", self, duration, input=self)
+
+    def shift_to(self, time: Arg) -> Timestream:
+        """The points at another, later time.
+
+        As `shift_by`: a point that would move back, or to null, is left out and counted.
+
+        ``shift_to<T: any>(stream: T, time: timestamp) -> T``
+        """
+        return self._call("shift_to", self, time, input=self)
+
+    def shift_until(self, predicate: Arg) -> Timestream:
+        """The points at the time at which a condition is next true of their key.
+
+        A point at which it is true stays what it is; those held since the time before stand before
+        the events of that time. Points that are still held at the end are left out and counted.
+
+        ``shift_until<T: any>(stream: T, predicate: bool) -> T``
+        """
+        return self._call("shift_until", self, predicate, input=self)
+
+    def seconds_since_previous(self, n: Arg = None) -> Timestream:
+        """The whole seconds since the key's point before, or since the n-th before.
+
+        Null where there is no such point. `n` is a constant; 1 where it is left out.
+
+        ``seconds_since_previous<T: any>(stream: T, n: i64?) -> i64``
+        """
+        return self._call("seconds_since_previous", self, input=self, n=n)
 
     def seconds_since(self, since: Arg) -> Timestream:
         """The whole seconds from one moment to another.

@@ -37,6 +37,7 @@ __all__ = [
     "SubscribeReposMessage",
     "Table",
     "Udf",
+    "Window",
     "__version__",
     "functions",
     "parse_message",
@@ -545,6 +546,12 @@ class Stream:
         row_limit: int | None = None,
         max_batch_size: int | None = None,
     ) -> Execution: ...
+
+@final
+class Window:
+    """Over which of a key's points an aggregation goes."""
+
+    def __new__(cls, name: str, args: Sequence[object], calendar: str | None = None) -> Window: ...
 
 @final
 class Udf:

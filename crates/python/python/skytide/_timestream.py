@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, Union, overload
 
 from . import _skytide
+from ._errors import QueryError
 from ._execution import ResultIterator
 from ._functions import Functions
 from .results import History, Snapshot
@@ -31,8 +32,18 @@ Arg: TypeAlias = Union["Timestream", Callable[["Timestream"], "Timestream"], Lit
 Results: TypeAlias = History | Snapshot
 
 
+class Window:
+    """Over which of a key's points an aggregation goes: those of :mod:`skytide.windows`."""
+
+    def _made(self, input: Timestream) -> _skytide.Window:
+        """Return it for what is aggregated."""
+        raise NotImplementedError
+
+
 def _native(arg: object, input: object) -> object:
     """Return what the native side takes for an argument."""
+    if isinstance(arg, Window) and isinstance(input, Timestream):
+        return arg._made(input)
     if callable(arg) and not isinstance(arg, Timestream):
         if input is None:
             raise ValueError("a callable argument needs a Timestream that it is applied to")
@@ -44,7 +55,9 @@ def _noted(error: Exception, args: list[object]) -> Exception:
     """Add to an error what each argument is."""
     for at, arg in enumerate(args):
         if isinstance(arg, Timestream):
-            error.add_note(f"Arg[{at}]: Timestream[{arg._stream.data_type}]")
+            error.add_note(f"Arg[{at}]: Timestream[{arg.data_type}]")
+        elif isinstance(arg, Window):
+            error.add_note(f"Arg[{at}]: {arg!r}")
         elif callable(arg):
             error.add_note(f"Arg[{at}]: a function")
         else:
@@ -69,17 +82,16 @@ class Timestream(Functions):
         function: str | _skytide.Udf, *args: object, input: object = None, **named: object
     ) -> Timestream:
         """Apply a function of the engine or of the program's own; arguments by name that are None are left out."""
-        placed = list(args)
+        given: list[tuple[str | None, object]] = [(None, arg) for arg in args]
+        given += [(name, arg) for name, arg in named.items() if arg is not None]
         try:
-            native: list[tuple[str | None, object]] = [
-                (None, _native(arg, input)) for arg in placed
-            ]
-            native += [
-                (name, _native(arg, input)) for name, arg in named.items() if arg is not None
-            ]
+            native = [(name, _native(arg, input)) for name, arg in given]
+            if not any(isinstance(arg, _skytide.Stream) for _, arg in native):
+                name = function if isinstance(function, str) else function.name
+                raise ValueError(f"`{name}` needs a stream: at least one non-literal argument")
             return Timestream(_skytide.Stream.call(function, native))
         except (TypeError, ValueError) as error:
-            raise _noted(error, placed + list(named.values())) from None
+            raise _noted(error, [arg for _, arg in given]) from None
 
     @property
     def data_type(self) -> pa.DataType:
@@ -133,8 +145,11 @@ class Timestream(Functions):
         """
         try:
             return Timestream(self._stream.field(name))
-        except (TypeError, ValueError) as error:
-            raise _noted(error, [self, name]) from None
+        except QueryError as error:
+            if self._stream.data_type.names is not None:
+                raise _noted(error, [self, name]) from None
+            found = f"Cannot access column {name!r} of non-record type '{self.data_type}'"
+            raise _noted(QueryError(f"{found}\n{error}"), [self, name]) from None
 
     def select(self, *args: str) -> Timestream:
         """Return records of these fields alone."""

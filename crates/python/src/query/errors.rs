@@ -6,21 +6,36 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use skytide_connect::tables::{ColumnError, TableError};
 use skytide_timestream::QueryError;
 
 use super::udf::PythonError;
 
+/// An exception of the package's own.
+fn own(known: &PyOnceLock<Py<PyAny>>, class: &str, text: &str) -> PyErr {
+    Python::attach(|py| {
+        let class = known.get_or_try_init(py, || {
+            let module = py.import("skytide._errors")?;
+            module.getattr(class).map(Bound::unbind)
+        });
+        let made = class.and_then(|class| class.bind(py).call1((text,)));
+        made.map_or_else(|error| error, PyErr::from_value)
+    })
+}
+
 /// The exception of a query that means nothing: its text is the error with the place in the query under carets.
 pub(super) fn query(error: &QueryError, text: &str) -> PyErr {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    Python::attach(|py| {
-        let class = CLASS.get_or_try_init(py, || {
-            let module = py.import("skytide._errors")?;
-            module.getattr("QueryError").map(Bound::unbind)
-        });
-        let made = class.and_then(|class| class.bind(py).call1((error.render(text).trim_end(),)));
-        made.map_or_else(|error| error, PyErr::from_value)
-    })
+    own(&CLASS, "QueryError", error.render(text).trim_end())
+}
+
+/// A table that cannot be.
+pub(super) fn table(error: TableError) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    match error {
+        TableError::Column(ColumnError::NoColumn { .. }) => own(&CLASS, "ColumnError", &error.to_string()),
+        error => value(error),
+    }
 }
 
 /// What a program gave cannot be taken.

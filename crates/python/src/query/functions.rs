@@ -5,7 +5,7 @@ use pyo3::types::{PyDict, PyList};
 use skytide_timestream::functions as registry;
 use skytide_timestream::functions::signature;
 
-/// Every function of the engine: name, aliases, operator, signature, summary, details, family and parameters.
+/// Every function of the engine: name, aliases, operator, signature, summary, details, family, parameters, whether it takes a window.
 #[pyfunction]
 pub(super) fn functions(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     let all = PyList::empty(py);
@@ -18,6 +18,7 @@ pub(super) fn functions(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
         about.set_item("summary", function.summary)?;
         about.set_item("details", function.details)?;
         about.set_item("family", format!("{:?}", function.family))?;
+        about.set_item("windowed", function.is_aggregation())?;
         let known = registry::signature_of(function);
         let params: Vec<(&str, bool, bool)> = known
             .into_iter()

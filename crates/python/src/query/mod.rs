@@ -13,6 +13,7 @@ mod schema;
 mod stream;
 mod table;
 mod udf;
+mod window;
 
 use pyo3::prelude::*;
 
@@ -27,6 +28,7 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<schema::Schema>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<table::Table>()?;
+    module.add_class::<window::Window>()?;
     udf::add(module)?;
     module.add_function(wrap_pyfunction!(functions::functions, module)?)
 }

@@ -1,19 +1,21 @@
 //! A stream of a query, checked as it is built.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_schema::DataType as ArrowType;
 use pyo3::prelude::*;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_timestream::chain::Chain;
-use skytide_timestream::functions::user::{UserDefined, UserFunctions};
+use skytide_timestream::functions;
+use skytide_timestream::functions::user::UserFunctions;
 use skytide_timestream::plan::Results;
 use skytide_timestream::query::{Continuity, Query};
 
 use super::run::{Execution, RunArgs};
 use super::schema::DataType;
-use super::udf::Udf;
+use super::udf::{Function, Udf};
+use super::window::Window;
 use super::{errors, literal};
 
 /// A stream, or anything made of streams: an expression, what it reads, and what it means.
@@ -24,15 +26,16 @@ pub(super) struct Stream {
     /// What it reads, in the order in which it names it.
     offers: Vec<Offer>,
     /// Functions of Python's that it calls.
-    functions: UserFunctions,
+    functions: Functions,
     /// Names of the fields of all structs in it.
     taken: Arc<BTreeSet<String>>,
     query: Arc<Query>,
 }
 
-/// An argument: a stream, or a constant.
+/// An argument: a stream, a constant, or a window.
 pub(super) enum Argument<'py> {
     Stream(PyRef<'py, Stream>),
+    Window(PyRef<'py, Window>),
     Literal(Chain),
 }
 
@@ -43,23 +46,29 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Argument<'py> {
         if let Ok(stream) = value.extract::<PyRef<'py, Stream>>() {
             return Ok(Self::Stream(stream));
         }
+        if let Ok(window) = value.extract::<PyRef<'py, Window>>() {
+            return Ok(Self::Window(window));
+        }
         let literal = Chain::literal(literal::of(&value)?);
         literal.map(Self::Literal).ok_or_else(|| errors::value("a constant is nested too deeply"))
     }
 }
 
 impl Argument<'_> {
-    fn chain(&self) -> Chain {
+    pub(super) fn chain(&self) -> Chain {
         match self {
             Self::Stream(stream) => stream.chain.clone(),
+            Self::Window(window) => window.chain.clone(),
             Self::Literal(chain) => chain.clone(),
         }
     }
 
-    fn stream(&self) -> Option<&Stream> {
+    /// The streams that it is made of.
+    pub(super) fn streams(&self) -> &[Stream] {
         match self {
-            Self::Stream(stream) => Some(stream),
-            Self::Literal(_) => None,
+            Self::Stream(stream) => std::slice::from_ref(stream),
+            Self::Window(window) => &window.parts,
+            Self::Literal(_) => &[],
         }
     }
 }
@@ -71,13 +80,46 @@ pub(super) enum Callee<'py> {
     Known(String),
 }
 
-/// Functions, each under a name of its own.
-fn set(functions: impl IntoIterator<Item = Arc<UserDefined>>) -> PyResult<UserFunctions> {
-    let mut all = UserFunctions::default();
-    for function in functions {
-        all.add(function).map_err(errors::value)?;
+/// Functions of Python's.
+#[derive(Clone, Default)]
+struct Functions {
+    /// Those that texts call by their names.
+    named: UserFunctions,
+    /// Those that chains hold, which are given names when the chain is written.
+    held: Vec<Arc<Function>>,
+}
+
+impl Functions {
+    /// Adds those of a part.
+    fn join(&mut self, part: &Self) -> PyResult<()> {
+        for function in part.named.all() {
+            self.named.add(Arc::clone(function)).map_err(errors::value)?;
+        }
+        for function in &part.held {
+            if !self.held.iter().any(|known| known.id == function.id) {
+                self.held.push(Arc::clone(function));
+            }
+        }
+        Ok(())
     }
-    Ok(all)
+
+    /// All of them, each with a name of its own, and the names of those that chains hold.
+    fn written(&self) -> PyResult<(UserFunctions, BTreeMap<String, String>)> {
+        let (mut all, mut names) = (self.named.clone(), BTreeMap::new());
+        for function in &self.held {
+            let plain = function.named.name();
+            let is_free = |name: &str| match all.find(name) {
+                Some(known) => Arc::ptr_eq(known, &function.named),
+                None => functions::find(name).is_none(),
+            };
+            let others = (2..).map(|number| format!("{plain}_{number}"));
+            let name = std::iter::once(plain.to_owned()).chain(others).find(|name| is_free(name));
+            let name = name.unwrap_or_default();
+            all.add(function.called(&name)?).map_err(errors::value)?;
+            names.insert(function.id.clone(), name);
+        }
+        Ok((all, names))
+    }
 }
 
 impl Stream {
@@ -87,21 +129,19 @@ impl Stream {
         offers: Vec<Offer>,
         parts: impl IntoIterator<Item = &'a Self>,
     ) -> PyResult<Self> {
-        Self::calling(UserFunctions::default(), chain, offers, parts)
+        Self::calling(Functions::default(), chain, offers, parts)
     }
 
     /// The same where these functions can be called.
     fn calling<'a>(
-        mut functions: UserFunctions,
+        mut functions: Functions,
         chain: Chain,
         offers: Vec<Offer>,
         parts: impl IntoIterator<Item = &'a Self>,
     ) -> PyResult<Self> {
         let (mut all, mut taken) = (offers, BTreeSet::new());
         for part in parts {
-            for function in part.functions.all() {
-                functions.add(Arc::clone(function)).map_err(errors::value)?;
-            }
+            functions.join(&part.functions)?;
             taken.extend(part.taken.iter().cloned());
             for offer in &part.offers {
                 if !all.iter().any(|known| known.is(offer)) {
@@ -110,9 +150,10 @@ impl Stream {
             }
         }
         let offers = Sources::in_order(all, &chain.mentions()).map_err(errors::value)?;
-        let text = chain.program(&taken).to_string();
+        let (callable, names) = functions.written()?;
+        let text = chain.program(&taken, &names).to_string();
         let catalog = Sources::new(offers.clone());
-        let query = skytide_timestream::compile(&text, &functions.over(&catalog))
+        let query = skytide_timestream::compile(&text, &callable.over(&catalog))
             .map_err(|error| errors::query(&error, &text))?;
         for node in &query.nodes {
             if let ArrowType::Struct(fields) = &node.data_type {
@@ -133,13 +174,17 @@ impl Stream {
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn call(function: Callee<'_>, args: Vec<(Option<String>, Argument<'_>)>) -> PyResult<Self> {
-        let (name, own) = match &function {
-            Callee::Own(udf) => (udf.0.name(), Some(Arc::clone(&udf.0))),
-            Callee::Known(name) => (name.as_str(), None),
+        let mut functions = Functions::default();
+        let name = match &function {
+            Callee::Own(udf) => {
+                functions.held.push(Arc::clone(&udf.0));
+                udf.0.id.as_str()
+            }
+            Callee::Known(name) => name.as_str(),
         };
         let chain = Chain::call(name, args.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
-        let parts = args.iter().filter_map(|(_, arg)| arg.stream());
-        Self::calling(set(own)?, chain, Vec::new(), parts)
+        let parts = args.iter().flat_map(|(_, arg)| arg.streams());
+        Self::calling(functions, chain, Vec::new(), parts)
     }
 
     /// A record of these fields, one of which is a stream.
@@ -147,7 +192,7 @@ impl Stream {
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn record(fields: Vec<(String, Argument<'_>)>) -> PyResult<Self> {
         let chain = Chain::record(fields.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
-        Self::build(chain, Vec::new(), fields.iter().filter_map(|(_, arg)| arg.stream()))
+        Self::build(chain, Vec::new(), fields.iter().flat_map(|(_, arg)| arg.streams()))
     }
 
     /// A query written as text, over what these streams read; it can call these functions.
@@ -155,8 +200,13 @@ impl Stream {
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     #[pyo3(signature = (text, sources, udfs=Vec::new()))]
     fn text(text: &str, sources: Vec<PyRef<'_, Self>>, udfs: Vec<PyRef<'_, Udf>>) -> PyResult<Self> {
-        let of_sources = sources.iter().flat_map(|stream| stream.functions.all().map(Arc::clone));
-        let functions = set(udfs.iter().map(|udf| Arc::clone(&udf.0)).chain(of_sources))?;
+        let mut functions = Functions::default();
+        for udf in &udfs {
+            functions.named.add(Arc::clone(&udf.0.named)).map_err(errors::value)?;
+        }
+        for stream in &sources {
+            functions.join(&stream.functions)?;
+        }
         let chain = Chain::text(text).map_err(|error| errors::query(&error, text))?;
         let mut offers: Vec<Offer> = Vec::new();
         for offer in sources.iter().flat_map(|stream| &stream.offers) {
@@ -168,7 +218,7 @@ impl Stream {
         let offers = Sources::in_order(offers, &chain.mentions()).map_err(errors::value)?;
         let catalog = Sources::new(offers.clone());
         // For its place in the text as it was written.
-        skytide_timestream::compile(text, &functions.over(&catalog))
+        skytide_timestream::compile(text, &functions.written()?.0.over(&catalog))
             .map_err(|error| errors::query(&error, text))?;
         Self::calling(functions, chain, offers, streams)
     }

@@ -12,7 +12,7 @@ use skytide_connect::sources::Offer;
 use skytide_connect::tables::{self, Definition, Value, infer};
 use skytide_timestream::chain::Chain;
 
-use super::errors::value;
+use super::errors::{self, value};
 use super::rows;
 use super::schema::{self, Schema};
 use super::stream::Stream;
@@ -63,7 +63,7 @@ impl Table {
             lateness: seconds(lateness)?,
         };
         let origin = beside.map(|other| other.table.origin().clone()).unwrap_or_default();
-        let table = tables::Table::of(definition, origin).map_err(value)?;
+        let table = tables::Table::of(definition, origin).map_err(errors::table)?;
         Ok(Self { table, idle: idle_timeout.map(seconds).transpose()? })
     }
 
@@ -164,9 +164,7 @@ impl Table {
     /// The schema that JSON, a row a line, seems to have.
     #[staticmethod]
     fn schema_of_json(text: &str) -> PyResult<Schema> {
-        let rows = tables::json_rows(text).map_err(value)?;
-        let rows: Vec<Value<'_>> = rows.iter().map(Value::of_json).collect();
-        Ok(schema::schema(infer(&rows)))
+        Ok(schema::schema(tables::json_fields(text).map_err(value)?))
     }
 
     /// The schema of anything that offers `__arrow_c_stream__` or `__arrow_c_schema__`.

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,33 +24,64 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A function of Python's that queries can call.
 #[pyclass(frozen, module = "skytide._skytide")]
-pub(super) struct Udf(pub(super) Arc<UserDefined>);
+pub(super) struct Udf(pub(super) Arc<Function>);
+
+/// The same, as expressions hold it. Of two of one name in one expression the second is called by another: a function that is
+/// defined again is another one.
+pub(super) struct Function {
+    /// What chains call it, which no other function is called.
+    pub(super) id: String,
+    /// By the name of its signature.
+    pub(super) named: Arc<UserDefined>,
+    /// Its signature without the name.
+    signature: String,
+    function: Py<PyAny>,
+}
+
+/// Number of the next function.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl Function {
+    /// By a name.
+    pub(super) fn called(&self, name: &str) -> PyResult<Arc<UserDefined>> {
+        if name == self.named.name() {
+            return Ok(Arc::clone(&self.named));
+        }
+        Python::attach(|py| defined(name, &self.signature, self.function.clone_ref(py)))
+    }
+}
+
+fn defined(name: &str, signature: &str, function: Py<PyAny>) -> PyResult<Arc<UserDefined>> {
+    let function = OfPython { signature: format!("{name}{signature}"), function };
+    UserDefined::new(function).map(Arc::new).map_err(errors::value)
+}
 
 #[pymethods]
 impl Udf {
     /// `function` is called with pyarrow's type of the result and an array for each parameter, and gives an array: pyarrow's, or what
     /// has `__arrow_c_array__`. A name that the engine has itself gets a `_` at its end.
     #[new]
-    fn new(signature: &str, function: Py<PyAny>) -> PyResult<Self> {
+    fn new(py: Python<'_>, signature: &str, function: Py<PyAny>) -> PyResult<Self> {
         let (name, rest) = signature.split_at(signature.find(['<', '(']).unwrap_or(signature.len()));
         let mut name = name.trim().to_owned();
         while functions::find(&name).is_some() {
             name.push('_');
         }
-        let function = OfPython { signature: format!("{name}{rest}"), function };
-        Ok(Self(Arc::new(UserDefined::new(function).map_err(errors::value)?)))
+        let named = defined(&name, rest, function.clone_ref(py))?;
+        let id = format!("{name}#{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        Ok(Self(Arc::new(Function { id, named, signature: rest.to_owned(), function })))
     }
 
     /// Its name in queries.
     #[getter]
     fn name(&self) -> &str {
-        self.0.name()
+        self.0.named.name()
     }
 
     /// What it takes and gives.
     #[getter]
     fn signature(&self) -> &str {
-        self.0.text()
+        self.0.named.text()
     }
 }
 

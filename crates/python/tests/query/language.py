@@ -191,9 +191,20 @@ def plain(of: pa.DataType) -> pa.DataType:
     return of
 
 
-def read(path: Path) -> list[Case]:
-    """Read a test file."""
-    lines = path.read_text().splitlines()
+def shown(book: str) -> str:
+    """Return a book with nothing but the tests in it: blocks that are set in and begin as those of a test file."""
+    blocks = book.split("\n\n")
+    kept = [one.startswith(("    events ", "    query\n", "    query ")) for one in blocks]
+    # Lines keep their numbers.
+    empty = ["\n" * one.count("\n") for one in blocks]
+    return "\n\n".join(
+        one if keep else none for one, keep, none in zip(blocks, kept, empty, strict=True)
+    )
+
+
+def read(path: Path, text: str | None = None) -> list[Case]:
+    """Read a test file, or a text of it."""
+    lines = (path.read_text() if text is None else text).splitlines()
     cases: list[Case] = []
     tables: list[Table] = []
     asked, at = False, 0

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,22 @@ def test_an_address_without_a_server_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="127.0.0.1"):
         next(kd.sources.Firehose("ws://127.0.0.1:9").posts.run_iter("row", mode="live"))
     assert time.monotonic() - begun < LIMIT
+
+
+def test_the_posts_of_the_last_second(recording: Path) -> None:
+    posts = kd.sources.Firehose(recording).posts
+    language = posts.col("record").col("langs").index(0)
+    second = timedelta(seconds=1)
+    made = [(row["_time"], row["result"]) for row in language.to_rows()]
+    moved = [(at + second, 0, of) for at, of in made]
+    # At one time those that leave come before those that come.
+    rows = sorted(moved + [(at, 1, of) for at, of in made], key=lambda row: row[:2])
+    expected, come = [], 0
+    for now, is_new, of in rows:
+        come += is_new
+        count = sum(now - second < at and other == of for at, other in made[:come])
+        expected.append(f"{of}: {count} posts in the last second")
+    program = [sys.executable, str(EXAMPLES / "lately.py"), str(recording)]
+    done = subprocess.run(program, check=True, timeout=LIMIT, capture_output=True, text=True)
+    assert done.stdout.splitlines() == expected
+    assert len(expected) > FRAMES / 50

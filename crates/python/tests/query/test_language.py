@@ -8,10 +8,14 @@ import pyarrow as pa
 import pytest
 from skytide import _skytide
 
-from .language import Case, comparable, nanos_of, pieces, plain, read, value_of
+from .language import Case, comparable, nanos_of, pieces, plain, read, shown, value_of
 
-FILES = sorted((Path(__file__).parents[4] / "tests" / "language").glob("*.test"))
+ROOT = Path(__file__).parents[4]
+FILES = sorted((ROOT / "tests" / "language").glob("*.test"))
+#: What the book shows is true.
+BOOK = ROOT / "docs" / "queries.md"
 CASES = [case for file in FILES for case in read(file)]
+SHOWN = read(BOOK, shown(BOOK.read_text()))
 
 
 def streams(case: Case) -> list[_skytide.Stream]:
@@ -44,9 +48,10 @@ def test_there_are_cases() -> None:
     assert len(FILES) >= 6
     assert len(CASES) >= 100
     assert sum(case.error is not None for case in CASES) >= 8
+    assert len(SHOWN) >= 6
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.file}:{case.line}")
+@pytest.mark.parametrize("case", CASES + SHOWN, ids=lambda case: f"{case.file}:{case.line}")
 def test_language(case: Case) -> None:
     given = streams(case)
     if case.error is not None:

@@ -113,11 +113,35 @@ def test_what_does_not_fit_is_null_and_counted() -> None:
         kd.sources.JsonlString(JSON, **KEYS).add_string("{}\nno")
 
 
+def test_values_are_taken_as_kaskada_and_pandas_take_them() -> None:
+    schema = {"t": "i64", "k": "utf8", "x": "i8"}
+    floats = kd.sources.PyDict(schema=schema, time_column="t", key_column="k")
+    floats.add_rows([{"t": at, "k": "A", "x": x} for at, x in enumerate([2.9, -2.9, 300.5])])
+    assert [row["x"] for row in floats.to_rows()] == [2, -2, None]
+    assert floats.counts["misfits"] == 1
+
+    csv = kd.sources.CsvString("t,k,x,s\n1,A,null,null\n2,A,1.5,NULL\n3,B,,x\n", **KEYS)
+    assert [(row["x"], row["s"]) for row in csv.to_rows()] == [
+        (None, None),
+        (1.5, None),
+        (None, "x"),
+    ]
+    assert csv.counts["misfits"] == 0
+
+    text = '{"t": "2026-07-04T12:00:00", "k": "A", "at": {"day": "2026-07-04"}, "s": "soon"}'
+    moments = kd.sources.JsonlString(text, time_column="t", key_column="k")
+    fields = dict(moments.schema.fields)
+    assert fields["t"] == "timestamp" and fields["s"] == "utf8"
+    assert fields["at"] == "struct<day: timestamp>"
+    assert moments.to_rows()[0]["at"]["day"] == datetime(2026, 7, 4, tzinfo=UTC)
+
+
 def test_definitions_that_cannot_be_are_refused() -> None:
     schema = {"t": "i64", "k": "utf8", "x": ["f64"]}
     make = kd.sources.PyDict
-    with pytest.raises(ValueError, match='no column "ts" for the time'):
+    with pytest.raises(kd.ColumnError, match='^there is no column "ts" for the time'):
         make(schema=schema, time_column="ts", key_column="k")
+    assert issubclass(kd.ColumnError, ValueError) and issubclass(kd.ColumnError, KeyError)
     with pytest.raises(ValueError, match="cannot be the time: it is list<f64>"):
         make(schema=schema, time_column="x", key_column="k")
     with pytest.raises(ValueError, match="no time unit"):

@@ -94,6 +94,14 @@ def test_aggregations_records_and_keys(m: kd.Timestream) -> None:
     assert m.pipe((lambda n, of: of.col(n).count(), "of"), "x").is_continuous is True
 
 
+def test_a_field_of_a_list_is_a_list(m: kd.Timestream) -> None:
+    assert [len(texts) for texts in results(m.collect(2).col("text"))] == [1, 1, 2, 2]  # type: ignore[arg-type]
+    assert results(m.collect(3).col("x"))[3] == [1, None, 5]
+    assert m.collect().col("langs").data_type == pa.list_(pa.list_(pa.string()))
+    with pytest.raises(ValueError, match="did you mean `text`?"):
+        m.collect().col("txt")
+
+
 def test_types_are_pyarrows(m: kd.Timestream) -> None:
     assert m.col("x").data_type == pa.int64()
     assert m.col("langs").data_type == pa.list_(pa.string())
@@ -139,14 +147,18 @@ def test_errors_show_the_place_and_the_arguments(m: kd.Timestream) -> None:
         m.col("txt")
     assert "^^^" in str(raised.value)
     assert "did you mean `text`?" in str(raised.value)
-    with pytest.raises(TypeError, match="Cannot access column"):
+    with pytest.raises(TypeError, match="column 'y' of non-record type 'int64'") as of_one:
         m.col("x").col("y")
+    assert "^" in str(of_one.value)
+    assert of_one.value.__notes__ == ["Arg[0]: Timestream[int64]", "Arg[1]: Literal 'y' (str)"]
+    with pytest.raises(ValueError, match="`add` needs a stream: at least one non-literal argument"):
+        kd.Timestream._call("add", 1, 2)
     with pytest.raises(TypeError, match="Incompatible argument types") as of_one:
         m.col("ok").sum()
     assert of_one.value.__notes__ == ["Arg[0]: Timestream[bool]"]
     with pytest.raises(ValueError, match="Incompatible argument types") as raised:
         m.col("ok").add(m.col("x"))
-    assert raised.value.__notes__ == ["Arg[0]: Timestream[bool]", "Arg[1]: Timestream[i64]"]
+    assert raised.value.__notes__ == ["Arg[0]: Timestream[bool]", "Arg[1]: Timestream[int64]"]
     other = kd.sources.PyDict(ROWS, time_column="t", key_column="text", time_unit="s")
     with pytest.raises(ValueError) as raised:
         m.col("x") + other.col("x")

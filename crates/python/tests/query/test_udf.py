@@ -82,7 +82,7 @@ def test_arguments_are_streams_or_constants(m: kd.Timestream) -> None:
     assert seen[1] == ["z"] * 4 and pd.Series(seen[0]).isna().all()
     with pytest.raises(ValueError, match="needs an argument: `y`") as raised:
         both(m.col("x"))
-    assert raised.value.__notes__ == ["Arg[0]: Timestream[i64]"]
+    assert raised.value.__notes__ == ["Arg[0]: Timestream[int64]"]
     with pytest.raises(TypeError, match="`both` needs i64, found utf8"):
         both(m.col("text"), 1)
     with pytest.raises(ValueError, match="needs a stream"):
@@ -137,11 +137,18 @@ def test_two_functions_of_one_name_are_not_mixed_up(m: kd.Timestream) -> None:
     two = kd.udf("f(x: i64) -> i64")(lambda x: x + 2)
     x = m.col("x")
     assert results(one(x)) == [2, 21, None, 6] and results(two(x)) == [3, 22, None, 7]
-    with pytest.raises(ValueError, match="two functions are called `f`"):
-        one(x) + two(x)
-    with pytest.raises(ValueError, match="two functions are called `f`"):
-        one(two(x))
+    both = one(x) + two(x)
+    assert results(both) == [5, 43, None, 13]
+    assert str(both).endswith(".x.f() + " + str(x) + ".f_2()")
+    assert results(one(two(x)) * 2) == [8, 46, None, 16]
     assert results(one(one(x))) == [3, 22, None, 7]
+    # A text calls one by its own name.
+    text = kd.query("m.x.f()", m=m, f=two)
+    assert results(text) == [3, 22, None, 7]
+    assert results(text - one(x)) == [1, 1, None, 1]
+    assert results(one(x) - kd.query("m.x.f()", m=m, f=one)) == [0, 0, None, 0]
+    with pytest.raises(ValueError, match="two functions are called `f`"):
+        text + kd.query("m.x.f()", m=m, f=one)
 
 
 def test_texts_call_functions(m: kd.Timestream) -> None:

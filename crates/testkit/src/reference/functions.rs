@@ -123,6 +123,9 @@ pub(super) fn call(
             let inside = |at: &usize| (start..end).contains(&(*at as i128));
             Val::Text((0..characters.len()).filter(inside).map(|at| characters[at]).collect())
         }
+        ("col", [Val::List(items), Val::Text(name)]) => {
+            Val::List(items.iter().map(|item| item.field(name)).collect())
+        }
         ("length", [Val::Text(text)]) => Val::Int(text.chars().count() as i128),
         ("length", [Val::List(items)]) => Val::Int(items.len() as i128),
         ("flatten", [Val::List(lists)]) => {
@@ -134,7 +137,9 @@ pub(super) fn call(
             }
             Val::List(all)
         }
-        ("substring", [Val::Null, _, _]) | ("length" | "flatten", [Val::Null]) => Val::Null,
+        ("col", [Val::Null, _]) | ("substring", [Val::Null, _, _]) | ("length" | "flatten", [Val::Null]) => {
+            Val::Null
+        }
         // 2.5: a null list is an empty one.
         ("union", lists) => {
             let mut all: Vec<Val> = Vec::new();

@@ -196,6 +196,20 @@ impl<'a> Checker<'a> {
                 return Err(QueryError::new(at.clone(), message));
             }
         };
+        if let DataType::List(item) = &data_type
+            && let DataType::Struct(fields) = item.data_type()
+        {
+            let known = || fields.iter().map(|field| field.name().clone()).collect();
+            let (_, field) = fields.find(name).ok_or_else(|| {
+                let message =
+                    format!("Illegal field reference: the structs of this list have no field `{name}`");
+                QueryError::unknown(at.clone(), message, name, known())
+            })?;
+            let result = types::list(field.data_type().clone());
+            let name = self.graph.add_literal(Scalar::Text(name.to_owned()), DataType::Utf8, at)?;
+            let op = Op::Call(&functions::lists::FIELDS);
+            return self.graph.add_joined(op, vec![node, name], result, span, None);
+        }
         if !matches!(data_type, DataType::Struct(_)) {
             let found = types::name(&data_type);
             let error = QueryError::new(

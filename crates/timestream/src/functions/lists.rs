@@ -21,6 +21,18 @@ pub(crate) static INDEX: Function = Function {
     kind: FunctionKind::Scalar(eval::index),
 };
 
+/// `col` of a list of structs: checking means it by a dot and a name, as of a struct. The name is one of the items' fields.
+pub(crate) static FIELDS: Function = Function {
+    name: "col",
+    operator: Some("."),
+    signature: "col<T: any>(list: list<T>, name: utf8) -> any",
+    summary: "A field of each struct in a list.",
+    details: "Null where the struct is null.",
+    examples: &[],
+    kind: FunctionKind::Scalar(eval::fields),
+    ..LIST
+};
+
 const LIST: Function = Function {
     name: "",
     aliases: &[],

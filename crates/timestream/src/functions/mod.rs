@@ -174,6 +174,14 @@ pub struct EvalError {
     pub source: arrow_schema::ArrowError,
 }
 
+impl Function {
+    /// Whether it goes over a key's points, and so takes a window; what follows its value are constants.
+    #[must_use]
+    pub fn is_aggregation(&self) -> bool {
+        matches!(self.kind, FunctionKind::Aggregate(_))
+    }
+}
+
 impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.signature)

@@ -63,7 +63,6 @@ mod tests {
     use arrow_schema::DataType;
 
     use super::*;
-    use crate::functions::FunctionKind;
     use crate::functions::signature::Type;
     use crate::syntax::{BinaryOp, UnaryOp};
 
@@ -92,7 +91,7 @@ mod tests {
             assert!(function.summary.ends_with('.') && !function.summary.contains('\n'), "summary of {name}");
             assert!(!function.details.is_empty(), "details of {name}");
             assert!(!function.examples.is_empty(), "examples of {name}");
-            if matches!(function.kind, FunctionKind::Aggregate(_)) {
+            if function.is_aggregation() {
                 // What follows the value are constants.
                 let constants = signature.params.iter().skip(1);
                 let mut whole = constants.map(|param| param.takes == Type::Exactly(DataType::Int64));

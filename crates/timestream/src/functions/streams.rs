@@ -68,7 +68,8 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         operator: Some("."),
         signature: "col<T: any>(value: T, name: utf8) -> any",
         summary: "A field of a struct, or a column of a stream.",
-        details: "The same as a dot and the name; null where the struct is null. The name is a text in quotes.",
+        details: "The same as a dot and the name; null where the struct is null. The name is a text in quotes. Of a list of structs \
+                  it is the list of that field.",
         examples: &[Example {
             query: "events.col(\"x\")",
             events: "time, key: utf8, x: i64\n00:00:01, A, 1",

@@ -11,9 +11,10 @@ use arrow_schema::DataType;
 
 use super::domain::Domain;
 use super::{Path, Planner, Request};
+use crate::functions::user::UserDefined;
 use crate::functions::{self, Function};
 use crate::plan::{Feed, Input, Moves, PathStep, Reg, Standing, Step, StepOp, Ticks};
-use crate::query::{Aggregation, Calendar, Continuity, Ends, NodeId, Op, Own, Window};
+use crate::query::{Aggregation, Calendar, Continuity, Ends, Node, NodeId, Op, Own, Window};
 use crate::scalar::Scalar;
 use crate::types;
 
@@ -246,6 +247,16 @@ impl<'a> Steps<'a> {
         value
     }
 
+    /// The values of arguments at the points of their user. Planning calls itself here, so it is a loop: the calls of an iterator would
+    /// take stack at each level.
+    fn arguments(&mut self, args: &[NodeId], domain: &Domain) -> Vec<Value> {
+        let mut values = Vec::with_capacity(args.len());
+        for arg in args {
+            values.push(self.within(*arg, &[], domain));
+        }
+        values
+    }
+
     fn compute(&mut self, id: NodeId, path: &[PathStep]) -> Value {
         let planner = self.planner;
         let node = &planner.query.nodes[id];
@@ -267,7 +278,7 @@ impl<'a> Steps<'a> {
             Op::Call(function) => match planner.constant_index(id) {
                 Some(index) => self.value(node.args[0], &prepend(PathStep::Index(index), path)),
                 None => {
-                    let args: Vec<_> = node.args.iter().map(|arg| self.within(*arg, &[], domain)).collect();
+                    let args = self.arguments(&node.args, domain);
                     let op = StepOp::Call { function, args: args.iter().map(|arg| arg.reg).collect() };
                     let quiet = function.strict && self.any_quiet(id, &args);
                     let value = Value { reg: self.push(op, node.data_type.clone()), quiet };
@@ -275,16 +286,7 @@ impl<'a> Steps<'a> {
                 }
             },
             Op::User(function) => {
-                let args = node.args.iter().map(|arg| self.within(*arg, &[], domain).reg).collect();
-                // It is asked for nothing but values of its points: what it says to other rows could end the query.
-                let present = match node.continuity {
-                    Continuity::Constant => None,
-                    Continuity::Discrete => self.mask(domain),
-                    Continuity::Continuous => self.mask(domain).map(|mask| self.begun(mask)),
-                };
-                let op = StepOp::User { function: Arc::clone(function), args, present };
-                let quiet = node.continuity != Continuity::Constant;
-                let value = Value { reg: self.push(op, node.data_type.clone()), quiet };
+                let value = self.user(function, node, domain);
                 self.inside(value, &node.data_type, path)
             }
             Op::Cast => {
@@ -300,7 +302,7 @@ impl<'a> Steps<'a> {
                     let value = self.within(node.args[at], rest, domain);
                     return Value { quiet: self.is_quiet(id, node.args[at], value), ..value };
                 }
-                let args = node.args.iter().map(|arg| self.within(*arg, &[], domain).reg).collect();
+                let args = self.arguments(&node.args, domain).iter().map(|arg| arg.reg).collect();
                 Value { reg: self.push(StepOp::Record(args), node.data_type.clone()), quiet: false }
             }
             Op::Own(own) => {
@@ -320,6 +322,20 @@ impl<'a> Steps<'a> {
                 self.inside(Value { reg: literal, quiet: false }, &node.data_type, path)
             }
         }
+    }
+
+    /// A call of a program's own function, apart from the rest so that the stack of that is small.
+    fn user(&mut self, function: &Arc<UserDefined>, node: &Node, domain: &Domain) -> Value {
+        let args = self.arguments(&node.args, domain).iter().map(|arg| arg.reg).collect();
+        // It is asked for nothing but values of its points: what it says to other rows could end the query.
+        let present = match node.continuity {
+            Continuity::Constant => None,
+            Continuity::Discrete => self.mask(domain),
+            Continuity::Continuous => self.mask(domain).map(|mask| self.begun(mask)),
+        };
+        let op = StepOp::User { function: Arc::clone(function), args, present };
+        let quiet = node.continuity != Continuity::Constant;
+        Value { reg: self.push(op, node.data_type.clone()), quiet }
     }
 
     /// Whether an argument that is null outside its own points is so outside those of its user: not if it goes on where its

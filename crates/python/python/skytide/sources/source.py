@@ -78,7 +78,8 @@ class Source(Timestream):
             beside: A table whose source this one is a stream of too: points of both stand in the order in which they were pushed.
 
         Raises:
-            ValueError: A column is named that there is not, or cannot be what it is to be.
+            ColumnError: A column is named that there is not: a ValueError and a KeyError.
+            ValueError: A column cannot be what it is to be.
             TypeError: The schema is none.
         """
         self._table = _skytide.Table(

@@ -1,14 +1,15 @@
-//! `length`, `flatten` and `union`: lists of any items, which are moved by their places, never looked into but to tell equal
+//! `length`, `flatten`, `union`, and `col` of a list: lists of any items, which are moved by their places, never looked into but to tell equal
 //! ones apart.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, Int64Array, ListArray, UInt64Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray, UInt64Array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType};
 use arrow_select::concat::concat;
+use arrow_select::nullif::nullif;
 use arrow_select::take::take;
 
 use super::super::{Call, Column, EvalError};
@@ -30,6 +31,31 @@ pub fn length(call: &Call<'_>) -> Result<Column, EvalError> {
         Ok(Arc::new(Int64Array::try_new(lengths.into(), lists.nulls().cloned())?) as ArrayRef)
     };
     named("length", run())
+}
+
+/// `col` of a list: a field of each of its structs, null where the struct is.
+///
+/// # Errors
+/// The first argument is no list of structs, or these have no field of the name that the second is.
+pub fn fields(call: &Call<'_>) -> Result<Column, EvalError> {
+    let run = || {
+        let lists = call.array(0)?;
+        let lists = list(&lists)?;
+        let structs = lists.values().as_struct_opt().ok_or_else(|| refused(lists.values().data_type()))?;
+        let (Column::Array(name) | Column::Constant(name)) = call.arg(1)?;
+        let name = name.as_string_opt::<i32>().filter(|name| !name.is_empty()).map(|name| name.value(0));
+        let of = name.and_then(|name| structs.column_by_name(name));
+        let of = of.ok_or_else(|| refused(structs.data_type()))?;
+        let items = match structs.nulls() {
+            None => Arc::clone(of),
+            Some(nulls) => nullif(of, &BooleanArray::new(!nulls.inner(), None))?,
+        };
+        let DataType::List(item) = call.data_type else { return Err(refused(call.data_type)) };
+        let offsets = lists.offsets().clone();
+        Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, items, lists.nulls().cloned())?)
+            as ArrayRef)
+    };
+    named("col", run())
 }
 
 /// `flatten`: the items of the lists in a list, one after the other; a null among those lists has none.

@@ -20,7 +20,7 @@ pub use bounds::{clamp, greatest, least};
 pub use calendar::{day, hour, minute, month, seconds_since, weekday, year};
 pub use cast::{cast, literal};
 pub use compare::{eq, ge, gt, le, lt, ne};
-pub use lists::{flatten, length, union};
+pub use lists::{fields, flatten, length, union};
 pub use logic::{and, coalesce, else_, if_, is_not_null, is_null, not, null_if, or};
 pub use rounding::{ceil, exp, floor, powf, round, sqrt};
 pub use text::{hash, index, len, lower, substring, upper};
