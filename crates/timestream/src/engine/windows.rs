@@ -141,10 +141,13 @@ impl Since {
                 *window = Window::Open;
             }
         }
-        if !again.is_empty() {
-            self.inner.reset(&again)?;
-        }
+        self.begin_again(&again)?;
         self.inner.fold(batch)
+    }
+
+    /// Begins new windows of these numbers, whose last rows have been shown.
+    fn begin_again(&mut self, numbers: &[u32]) -> Result<(), EngineError> {
+        if numbers.is_empty() { Ok(()) } else { self.inner.reset(numbers) }
     }
 }
 
@@ -186,9 +189,7 @@ impl Aggregate for Since {
                 shown.push(key);
             }
         }
-        if !again.is_empty() {
-            self.inner.reset(&again)?;
-        }
+        self.begin_again(&again)?;
         let known = self.numbers.used as usize;
         let values = self.inner.fold(&Batch { keys: &self.rows, known, ends: None, ..*batch })?;
         self.numbers.done(&mut *self.inner)?;
