@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -457,6 +458,32 @@ class Timestream(Functions):
         )
         again = None if live else lambda: self._run(results, row_limit=row_limit).collect()
         return ResultIterator(execution, converters[kind], again)
+
+    def write(
+        self,
+        destination: str | os.PathLike[str],
+        *,
+        mode: Literal["once", "live"] = "once",
+        results: Results | None = None,
+        row_limit: int | None = None,
+    ) -> int:
+        """Write the answer to a file; return the number of rows.
+
+        Args:
+            destination: Its path, which ends in ``.parquet``, ``.arrow``, ``.csv`` or ``.jsonl``. A Parquet or Arrow
+                file has its name once it is whole; what fails before leaves none.
+            mode: ``"once"`` over what is there, ``"live"`` also over what comes, up to ``row_limit``.
+            results: Which points; every one unless given.
+            row_limit: How many rows at most.
+
+        Raises:
+            ValueError: The name tells no form.
+            RuntimeError: The query failed, or the file cannot be written.
+        """
+        if mode not in ("once", "live"):
+            raise ValueError(f"no mode {mode!r}: 'once' and 'live' are")
+        execution = self._run(results, live=mode == "live", row_limit=row_limit)
+        return execution.write(destination)
 
     def explain(self) -> str:
         """Return how it is computed: what is read, what is held, a step a line."""

@@ -1,7 +1,9 @@
 //! A query being run: a thread computes, Python reads; neither waits for the other longer than it must.
 
 use std::collections::VecDeque;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -9,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 use arrow_schema::{ArrowError, SchemaRef};
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use pyo3_arrow::ffi::to_schema_pycapsule;
+use skytide_connect::files::Format;
 use skytide_connect::run::{RunOptions, Stop, run};
-use skytide_connect::sink::{Sink, SinkError};
+use skytide_connect::sink::{Csv, FileFormat, FileSink, Ndjson, Sink, SinkError};
 use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Sources;
 use skytide_timestream::engine::{Mode, answer_schema};
@@ -30,6 +33,26 @@ use super::schema::Schema;
 const WAITING: usize = 64;
 /// So often a waiting reader looks for Ctrl-C.
 const GLANCE: Duration = Duration::from_millis(20);
+
+/// What writes a file of the form that its name tells.
+fn to_file(path: &Path, schema: &SchemaRef) -> PyResult<Box<dyn Sink + Send>> {
+    let grows = || Ok::<_, PyErr>(BufWriter::new(File::create(path)?));
+    Ok(match Format::of_name(path) {
+        Some(Format::Parquet) => {
+            Box::new(FileSink::file(path, FileFormat::Parquet, schema).map_err(errors::runtime)?)
+        }
+        Some(Format::Arrow) => {
+            Box::new(FileSink::file(path, FileFormat::Arrow, schema).map_err(errors::runtime)?)
+        }
+        Some(Format::Csv) => Box::new(Csv::new(grows()?, Arc::clone(schema))),
+        Some(Format::JsonLines) => Box::new(Ndjson::new(grows()?)),
+        Some(Format::Tsv) | None => {
+            let name = path.display();
+            let message = format!("{name}: the name tells no form: .parquet, .arrow, .csv and .jsonl do");
+            return Err(PyValueError::new_err(message));
+        }
+    })
+}
 
 /// How a query is to be run.
 pub(super) struct RunArgs {
@@ -251,6 +274,19 @@ impl Execution {
         }
         state.wake = Some(wake);
         true
+    }
+
+    /// Writes it to a file, to its end; gives the number of rows. What the file is is told by its name. A Parquet or Arrow file has its name
+    /// once it is whole.
+    fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
+        let mut sink = to_file(&path, &self.schema)?;
+        let mut rows = 0;
+        while let Some(batch) = self.wait(py)? {
+            rows += batch.num_rows();
+            py.detach(|| sink.write(&batch)).map_err(errors::runtime)?;
+        }
+        py.detach(|| sink.finish()).map_err(errors::runtime)?;
+        Ok(rows)
     }
 
     /// Ends it. What is complete can still be read. It does not wait for anything.

@@ -83,3 +83,32 @@ def test_columns_may_be_told_before_there_is_a_file(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(ROWS[:3]), tmp_path / "rows.parquet")
     source.add_file(tmp_path / "rows.parquet")
     assert [row["result"] for row in count.to_rows()] == [1, 1, 2]
+
+
+def test_answers_are_written_in_the_form_that_a_name_tells(tmp_path: Path) -> None:
+    source = kd.sources.PyDict(ROWS[:100], time_column="t", key_column="k", time_unit="s")
+    count = source.count()
+    for name in ("counts.parquet", "counts.arrow", "counts.csv", "counts.jsonl"):
+        assert count.write(tmp_path / name) == 100
+        again = kd.sources.Files(tmp_path / name, time_column="_time", key_column="_key")
+        assert [row["result"] for row in again.col("result").run_iter("row")] == [
+            at // 2 + 1 for at in range(100)
+        ], name
+    assert count.write(str(tmp_path / "few.parquet"), row_limit=3) == 3
+    assert pq.read_table(tmp_path / "few.parquet").num_rows == 3
+    assert count.write(tmp_path / "last.parquet", results=kd.results.Snapshot()) == 2
+    with pytest.raises(ValueError, match=r"counts\.txt: the name tells no form"):
+        count.write(tmp_path / "counts.txt")
+
+
+def test_what_fails_leaves_no_file(tmp_path: Path) -> None:
+    @kd.udf("fails<N: number>(x: N) -> N", arrow=True)
+    def fails(x: pa.Array) -> pa.Array:
+        raise ArithmeticError("no")
+
+    source = kd.sources.PyDict(ROWS[:100], time_column="t", key_column="k", time_unit="s")
+    with pytest.raises(RuntimeError, match="fails"):
+        fails(source.col("x")).write(tmp_path / "never.parquet")
+    with pytest.raises(RuntimeError, match="nowhere"):
+        source.count().write(tmp_path / "nowhere" / "counts.parquet")
+    assert list(tmp_path.iterdir()) == []
