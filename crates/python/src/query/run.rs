@@ -278,6 +278,7 @@ impl Execution {
 
     /// Writes it to a file, to its end; gives the number of rows. What the file is is told by its name. A Parquet or Arrow file has its name
     /// once it is whole.
+    #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
         let mut sink = to_file(&path, &self.schema)?;
         let mut rows = 0;
