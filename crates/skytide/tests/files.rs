@@ -349,3 +349,13 @@ fn recordings_then_the_socket_are_one_stream_without_a_seam() {
     assert!(recorded.len() > 50 && recorded.len() < 300);
     assert_eq!(recorded, live[..recorded.len()]);
 }
+
+#[test]
+fn an_answer_is_not_written_over_what_is_read() {
+    let folder = Folder::new();
+    let path = folder.put("events.csv", EVENTS);
+    let args = ["run", "events.n.sum()", "--from", &path, "--time", "ts", "--key", "did", "-o", &path];
+    let said = fails(&args, 2);
+    assert!(said.contains("written over what is read"), "{said}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), EVENTS);
+}

@@ -32,6 +32,14 @@ pub(crate) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, Arr
                     let to = DataType::Timestamp(TimeUnit::Nanosecond, None);
                     cast_with_options(&arrow_array::make_array(data), &to, &options)?
                 }
+                // Milliseconds by another name, whose cast does not see what is beyond nanoseconds.
+                DataType::Date64 => {
+                    let plain = DataType::Timestamp(TimeUnit::Millisecond, None);
+                    let data = values.to_data().into_builder().data_type(plain).build()?;
+                    let options = CastOptions { safe: true, ..CastOptions::default() };
+                    let to = DataType::Timestamp(TimeUnit::Nanosecond, None);
+                    cast_with_options(&arrow_array::make_array(data), &to, &options)?
+                }
                 _ => to(&DataType::Timestamp(TimeUnit::Nanosecond, None))?,
             };
             let bits = moments.to_data().into_builder().data_type(DataType::Int64).build()?;

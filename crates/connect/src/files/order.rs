@@ -19,13 +19,14 @@ pub(super) fn segments(units: &[Unit], is_strict: bool) -> Vec<Segment> {
             Range::Unknown => return vec![(0..units.len()).collect()],
             // It is read to count its rows.
             Range::Empty => empty.push(vec![number]),
-            Range::Within(first, last) => timed.push((first, last, number)),
+            Range::Within(first, last) => timed.push((first, number, last)),
         }
     }
+    // Of those that begin at one time the first of the files first: a later one may end where an earlier one begins.
     timed.sort_unstable();
     let mut segments: Vec<Segment> = empty;
     let mut open: Option<(i64, Segment)> = None;
-    for (first, last, number) in timed {
+    for (first, number, last) in timed {
         open = Some(match open.take() {
             None => (last, vec![number]),
             Some((until, mut units)) => {
@@ -54,6 +55,14 @@ mod tests {
     fn of(ranges: &[Range], is_strict: bool) -> Vec<Segment> {
         let unit = |range: &Range| Unit { file: 0, at: 0, range: *range, bytes: 0 };
         segments(&ranges.iter().map(unit).collect::<Vec<_>>(), is_strict)
+    }
+
+    #[test]
+    fn units_of_a_single_time_stand_where_their_number_says() {
+        use Range::Within;
+        // Rows of time 5 stand in all three, the first unit's first.
+        assert_eq!(of(&[Within(5, 7), Within(0, 5), Within(5, 5)], false), [vec![0, 1, 2]]);
+        assert_eq!(of(&[Within(0, 5), Within(5, 5), Within(5, 7)], false), [vec![0], vec![1], vec![2]]);
     }
 
     #[test]

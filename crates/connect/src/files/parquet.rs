@@ -24,7 +24,6 @@ const BATCH_BYTES: usize = 16 << 20;
 /// A Parquet file, its end read.
 pub(super) struct ParquetFile {
     path: PathBuf,
-    file: File,
     metadata: ArrowReaderMetadata,
 }
 
@@ -51,7 +50,7 @@ impl ParquetFile {
             Ok(loaded) => loaded.map_err(|error| damaged(&error))?,
             Err(_) => return Err(damaged(&"its end cannot be read")),
         };
-        Ok(Self { path: path.to_owned(), file, metadata })
+        Ok(Self { path: path.to_owned(), metadata })
     }
 
     /// Its columns, as they are.
@@ -103,7 +102,8 @@ impl ParquetFile {
     /// Reads what is wanted of a row group.
     pub(super) fn read(&self, group: usize, wanted: &Projection, rows: usize) -> Result<Batches, FileError> {
         let (path, place) = (self.path.clone(), place(group));
-        let file = self.file.try_clone().map_err(FileError::io(&self.path))?;
+        // Opened anew: copies of a handle share their place in the file, and two queries may read it at once.
+        let file = File::open(&self.path).map_err(FileError::io(&self.path))?;
         let leaves = self.leaves(wanted);
         let rows = rows.min(self.rows_at_once(group, &leaves));
         let mask = ProjectionMask::leaves(self.metadata.parquet_schema(), leaves);

@@ -110,7 +110,14 @@ impl Reading {
             Some(open) => open,
             None => self.open.insert(parts.read(&units[number], &self.wanted, ROWS)?),
         };
-        match open.next().transpose()? {
+        // A batch without rows is none: that a unit has begun is told by its first row.
+        let next = loop {
+            match open.next().transpose()? {
+                Some(read) if read.batch.num_rows() == 0 => {}
+                next => break next,
+            }
+        };
+        match next {
             Some(read) => {
                 let row = self.rows;
                 self.rows += read.batch.num_rows();

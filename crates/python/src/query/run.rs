@@ -239,11 +239,13 @@ impl Execution {
     fn wait(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
         loop {
             let waited = py.detach(|| self.line.next(Instant::now() + GLANCE));
+            // Also while batches are always there: those who read on and on give Python no turn of their own.
+            py.check_signals().inspect_err(|_| self.line.stop())?;
             match waited {
                 Waited::Batch(batch) => return Ok(Some(batch)),
                 Waited::End => return Ok(None),
                 Waited::Failed(error) => return Err(error.into()),
-                Waited::Nothing => py.check_signals().inspect_err(|_| self.line.stop())?,
+                Waited::Nothing => {}
             }
         }
     }
@@ -280,14 +282,18 @@ impl Execution {
     /// once it is whole.
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
-        let mut sink = to_file(&path, &self.schema)?;
-        let mut rows = 0;
-        while let Some(batch) = self.wait(py)? {
-            rows += batch.num_rows();
-            py.detach(|| sink.write(&batch)).map_err(errors::runtime)?;
-        }
-        py.detach(|| sink.finish()).map_err(errors::runtime)?;
-        Ok(rows)
+        let write = || {
+            let mut sink = to_file(&path, &self.schema)?;
+            let mut rows = 0;
+            while let Some(batch) = self.wait(py)? {
+                rows += batch.num_rows();
+                py.detach(|| sink.write(&batch)).map_err(errors::runtime)?;
+            }
+            py.detach(|| sink.finish()).map_err(errors::runtime)?;
+            Ok(rows)
+        };
+        // Nobody reads on where the file failed.
+        write().inspect_err(|_| self.line.stop())
     }
 
     /// Ends it. What is complete can still be read. It does not wait for anything.

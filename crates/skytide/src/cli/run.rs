@@ -6,11 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use skytide_connect::run::{Outcome, RunOptions};
+use skytide_connect::sources::Offer;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Results;
 
 use super::args::{ModeArg, ResultsArg, RunArgs};
-use super::failure::Failure;
+use super::failure::{Failure, USAGE};
 use super::input;
 use super::interrupt::Interrupt;
 use super::query::Compiled;
@@ -38,6 +39,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         ResultsArg::Snapshot => Results::snapshot(),
     }));
 
+    refuse_own_input(args, &compiled.offers)?;
+
     let interrupt = Interrupt::listen()?;
     // The simulated networks live as long as the run.
     let (offers, _relays) = input::started(&args.sources, &compiled.offers, &plan)?;
@@ -56,6 +59,24 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let outcome = skytide_connect::run::run(plan, &mut source, sink.as_mut(), &options, watch)?;
     finish(&status.borrow(), &outcome);
     interrupt.end()
+}
+
+/// Text grows under its name from the start: written over a file that is read, it would be all that is left of it.
+fn refuse_own_input(args: &RunArgs, offers: &[Offer]) -> Result<(), Failure> {
+    let Some(output) = args.output.as_deref().and_then(|output| output.canonicalize().ok()) else {
+        return Ok(());
+    };
+    let reads = |offer: &Offer| match offer {
+        Offer::Files(files) => {
+            files.definition().paths.iter().any(|path| path.canonicalize().is_ok_and(|path| path == output))
+        }
+        Offer::Table { .. } | Offer::Network(_) => false,
+    };
+    if offers.iter().any(reads) {
+        let message = format!("{}: the answer would be written over what is read", output.display());
+        return Err(Failure::new(USAGE, message).hint("give another file with -o"));
+    }
+    Ok(())
 }
 
 /// The last line, with what the operators could not compute or place.

@@ -17,6 +17,9 @@ use crate::rows::{Keys, Places, Rows, numbers};
 /// Keys ascending, null first.
 const BY_KEY: SortOptions = SortOptions { descending: false, nulls_first: true };
 
+/// Most batches that are merged at once.
+const FAN: usize = 8;
+
 /// Batches that are each in order, as one batch in order. A single one is handed on as it is; none give no rows and no columns.
 ///
 /// # Errors
@@ -38,6 +41,18 @@ pub fn merge(batches: Vec<Rows>) -> Result<Rows, EngineError> {
     if one_after_another {
         let batches: Vec<&Rows> = order.iter().map(|batch| &batches[*batch]).collect();
         return chain(&batches);
+    }
+    // Each batch is compared with each: of many, neighbours are merged first, which keeps what is equal in its order.
+    if batches.len() > FAN {
+        let mut batches = batches.into_iter();
+        let mut merged = Vec::new();
+        loop {
+            let some: Vec<Rows> = batches.by_ref().take(FAN).collect();
+            if some.is_empty() {
+                return merge(merged);
+            }
+            merged.push(merge(some)?);
+        }
     }
     let mut heads = Heads::new(&batches)?;
     let mut picks = Vec::with_capacity(batches.iter().map(Rows::len).sum());

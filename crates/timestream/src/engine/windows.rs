@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray, UInt32Array};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
+use arrow_select::concat::concat;
 use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 
@@ -311,6 +312,10 @@ impl Aggregate for Sliding {
         if state.len() != 1 + self.parts * self.rings.len() {
             return Err(EngineError::mismatch("sliding", 1 + self.parts * self.rings.len(), state.len()));
         }
+        let rings = self.rings.len();
+        if let Some(wrong) = ends.values().iter().find(|ends| **ends as usize >= rings) {
+            return Err(EngineError::mismatch("sliding", rings, wrong));
+        }
         fill(&mut self.ends, known, 0);
         for (row, key) in keys.iter().enumerate() {
             self.ends[*key as usize] = ends.value(row);
@@ -339,6 +344,9 @@ impl Trailing {
     }
 }
 
+/// So many rows are folded at once where windows are folded anew, and one window more.
+const REFOLDED: usize = 65_536;
+
 /// Rows for the inner aggregation: more than there are, where windows are folded anew.
 #[derive(Default)]
 struct Refold {
@@ -346,6 +354,8 @@ struct Refold {
     slots: Vec<u32>,
     is_point: Vec<bool>,
     times: Vec<i64>,
+    /// Which of them are the rows there are.
+    shown: Vec<u32>,
 }
 
 impl Refold {
@@ -354,6 +364,30 @@ impl Refold {
         self.slots.push(slot);
         self.is_point.push(is_point);
         self.times.push(time);
+    }
+}
+
+impl Trailing {
+    /// Folds what was gathered, and gives the values of the rows among it.
+    fn refold(&mut self, refold: &mut Refold, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        let Refold { numbers, slots, is_point, times, shown } = std::mem::take(refold);
+        let values = Column::Array(self.queues.values(&slots)?);
+        let present = BooleanBuffer::from(is_point);
+        let values = self.inner.fold(&Batch {
+            keys: &numbers,
+            known: self.numbers.used as usize,
+            values: &values,
+            present: batch.present.map(|_| &present),
+            ends: None,
+            times: &times,
+            warnings: batch.warnings,
+        })?;
+        self.numbers.done(&mut *self.inner)?;
+        self.queues.done();
+        if shown.len() == numbers.len() {
+            return Ok(values);
+        }
+        take(&values, &UInt32Array::from(shown), None).map_err(EngineError::kernel("trailing"))
     }
 }
 
@@ -368,7 +402,7 @@ impl Aggregate for Trailing {
         let valid = batch.valid();
         let mut new = self.queues.keep(&batch.array()?, valid.as_ref())?.into_iter();
         let mut refold = Refold::default();
-        let mut shown = Vec::with_capacity(batch.keys.len());
+        let mut folded = Vec::new();
         for (row, key) in batch.keys.iter().enumerate() {
             let time = batch.times[row];
             let mut number = self.numbers.get(*key as usize)?;
@@ -387,25 +421,14 @@ impl Aggregate for Trailing {
                 self.queues.push(*key, time, slot);
             }
             refold.push(number, slot, is_point, time);
-            shown.push(refold.numbers.len() as u32 - 1);
+            refold.shown.push(refold.numbers.len() as u32 - 1);
+            if refold.numbers.len() >= REFOLDED {
+                folded.push(self.refold(&mut refold, batch)?);
+            }
         }
-        let values = Column::Array(self.queues.values(&refold.slots)?);
-        let present = BooleanBuffer::from(refold.is_point);
-        let values = self.inner.fold(&Batch {
-            keys: &refold.numbers,
-            known: self.numbers.used as usize,
-            values: &values,
-            present: batch.present.map(|_| &present),
-            ends: None,
-            times: &refold.times,
-            warnings: batch.warnings,
-        })?;
-        self.numbers.done(&mut *self.inner)?;
-        self.queues.done();
-        if shown.len() == refold.numbers.len() {
-            return Ok(values);
-        }
-        take(&values, &UInt32Array::from(shown), None).map_err(EngineError::kernel("trailing"))
+        folded.push(self.refold(&mut refold, batch)?);
+        let folded: Vec<&dyn Array> = folded.iter().map(AsRef::as_ref).collect();
+        concat(&folded).map_err(EngineError::kernel("trailing"))
     }
 
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
