@@ -18,6 +18,8 @@ pub(super) struct Pieces {
     text: Piece,
     pub(super) truth: Piece,
     list: Piece,
+    /// Whether operations may add points: ticks, moved points, answers to questions.
+    adds: bool,
 }
 
 fn one_of(texts: &[&'static str]) -> Piece {
@@ -45,12 +47,24 @@ impl Pieces {
             text: of(&["$.t", "$.t", "$.tags[0]", "$.tags[1]", "$.id"]),
             truth: of(&["$.ok"]),
             list: of(&["$.tags"]),
+            adds: true,
         }
+    }
+
+    /// What adds no points from here on. Points that were added and then get another key are a known limit of the engine: ticks
+    /// and moved points are told apart by their keys.
+    fn still(self) -> Self {
+        Self { adds: false, ..self }
+    }
+
+    /// What may add points from here on.
+    fn stirred(self) -> Self {
+        Self { adds: true, ..self }
     }
 
     /// Any of them.
     fn any(&self) -> Piece {
-        let Self { int, float, text, truth, list } = self.clone();
+        let Self { int, float, text, truth, list, .. } = self.clone();
         prop_oneof![2 => int, 2 => float, 2 => text, 2 => truth, 1 => list].boxed()
     }
 
@@ -58,6 +72,16 @@ impl Pieces {
     pub(super) fn window(&self) -> Piece {
         let calendar = || select(vec!["minutely()", "minutely()", "hourly()", "daily()", "yearly()"]);
         let intervals = || 1..4_u32;
+        if !self.adds {
+            return prop_oneof![
+                7 => Just(String::new()),
+                1 => self.truth.clone().prop_map(|ends| format!("window=since({ends})")),
+                1 => self.truth.clone().prop_map(|ends| format!("window=tumbling({ends})")),
+                1 => (intervals(), self.truth.clone())
+                    .prop_map(|(n, ends)| format!("window=sliding({n}, {ends})")),
+            ]
+            .boxed();
+        }
         prop_oneof![
             7 => Just(String::new()),
             1 => self.truth.clone().prop_map(|ends| format!("window=since({ends})")),
@@ -84,9 +108,12 @@ impl Pieces {
 
     /// At other times, and of other keys.
     fn moved(&self, of: &Piece) -> Piece {
+        if !self.adds {
+            return self.chosen(of);
+        }
         let any = self.any();
         let by = prop_oneof![
-            select(vec!["0s", "20s", "30s", "30s", "1m", "1h"]).prop_map(|length| format!("\"{length}\"")),
+            select(vec!["20s", "30s", "30s", "1m", "1h"]).prop_map(|length| format!("\"{length}\"")),
             any.clone().prop_map(|of| format!("({of}.time() - {of}.time().lag(1))")),
         ]
         .boxed();
@@ -134,7 +161,7 @@ impl Pieces {
     pub(super) fn deeper(&self) -> Self {
         const KEEPS: [&str; 3] = ["first(", "last(", "lag(1"];
         const FOLDS: [&str; 5] = ["min(", "max(", "first(", "last(", "lag(1"];
-        let Self { int, float, text, truth, list } = self;
+        let Self { int, float, text, truth, list, adds } = self;
         let any = self.any();
         let literal = one_of(&["0", "1", "-2", "3", "9223372036854775807"]);
         let sign = || select(vec!["+", "-", "*", "/", "%"]);
@@ -227,6 +254,7 @@ impl Pieces {
                 two(list, list, |of, other| format!("{of}.union({other})")),
             ]
             .boxed(),
+            adds: *adds,
         }
     }
 
@@ -251,6 +279,7 @@ impl Pieces {
             text: under(&self.text),
             truth: under(&self.truth),
             list: under(&self.list),
+            adds: self.adds,
         }
     }
 
@@ -268,9 +297,9 @@ impl Pieces {
 pub(super) fn query() -> Piece {
     let columns = || Pieces::columns(&["m", "n", "o"]);
     let own = columns().nested();
-    let shallow = columns().deeper();
-    let once = shallow.rekeyed("g").deeper().deeper();
-    let twice = shallow.rekeyed("g").deeper().rekeyed("h").deeper();
+    let shallow = columns().still().deeper();
+    let once = shallow.rekeyed("g").stirred().deeper().deeper();
+    let twice = shallow.rekeyed("g").deeper().rekeyed("h").stirred().deeper();
     prop_oneof![3 => own.query(), 2 => once.query(), 1 => twice.query()].boxed()
 }
 
