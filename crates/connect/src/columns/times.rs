@@ -18,30 +18,23 @@ pub(crate) fn is_time(data_type: &DataType) -> bool {
 /// in a query. Null where there is none, or none that fits 64 bits.
 pub(crate) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, ArrowError> {
     let data_type = values.data_type();
-    let to =
-        |to: &DataType| cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() });
+    let cast = |values: &ArrayRef, to: &DataType| {
+        cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() })
+    };
+    let to = |to: &DataType| cast(values, to);
     let per = nanos_of(unit);
     Ok(match data_type {
         DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
-            let moments = match data_type {
-                // A moment is the same count in whatever zone: no zone is asked for, none is looked up.
-                DataType::Timestamp(unit, Some(_)) => {
-                    let plain = DataType::Timestamp(*unit, None);
-                    let data = values.to_data().into_builder().data_type(plain).build()?;
-                    let options = CastOptions { safe: true, ..CastOptions::default() };
-                    let to = DataType::Timestamp(TimeUnit::Nanosecond, None);
-                    cast_with_options(&arrow_array::make_array(data), &to, &options)?
-                }
-                // Milliseconds by another name, whose cast does not see what is beyond nanoseconds.
-                DataType::Date64 => {
-                    let plain = DataType::Timestamp(TimeUnit::Millisecond, None);
-                    let data = values.to_data().into_builder().data_type(plain).build()?;
-                    let options = CastOptions { safe: true, ..CastOptions::default() };
-                    let to = DataType::Timestamp(TimeUnit::Nanosecond, None);
-                    cast_with_options(&arrow_array::make_array(data), &to, &options)?
-                }
-                _ => to(&DataType::Timestamp(TimeUnit::Nanosecond, None))?,
+            // The same counts by another name, before they are cast. A moment is the same in whatever zone: none is looked up. And the
+            // cast of a date in milliseconds does not see what is beyond nanoseconds.
+            let plain = match data_type {
+                DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, None),
+                DataType::Date64 => DataType::Timestamp(TimeUnit::Millisecond, None),
+                other => other.clone(),
             };
+            let data = values.to_data().into_builder().data_type(plain).build()?;
+            let to = DataType::Timestamp(TimeUnit::Nanosecond, None);
+            let moments = cast(&arrow_array::make_array(data), &to)?;
             let bits = moments.to_data().into_builder().data_type(DataType::Int64).build()?;
             arrow_array::make_array(bits).as_primitive::<Int64Type>().clone()
         }
@@ -89,7 +82,7 @@ pub(crate) const fn nanos_of(unit: TimeUnit) -> i64 {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{Float64Array, StringArray, TimestampMillisecondArray, UInt64Array};
+    use arrow_array::{Date64Array, Float64Array, StringArray, TimestampMillisecondArray, UInt64Array};
 
     use super::*;
 
@@ -115,6 +108,9 @@ mod tests {
         let moments =
             TimestampMillisecondArray::from(vec![Some(2), Some(i64::MAX)]).with_timezone("Europe/Berlin");
         assert_eq!(read(Arc::new(moments), TimeUnit::Second), [Some(2_000_000), None]);
+        // The last day of 9999 is beyond 64 bits of nanoseconds.
+        let days = Date64Array::from(vec![Some(86_400_000), Some(253_402_214_400_000)]);
+        assert_eq!(read(Arc::new(days), TimeUnit::Second), [Some(86_400 * second), None]);
         assert_eq!(
             read(Arc::new(StringArray::from(vec!["1970-01-01T00:00:01Z", "soon"])), TimeUnit::Second),
             [Some(second), None]
