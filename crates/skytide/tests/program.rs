@@ -367,6 +367,14 @@ fn help_for_every_command() {
 }
 
 #[test]
+fn pushed_rows_are_measured_until_their_rows_are_out() {
+    let measured = lines(&output(&["bench", "live", "--rate", "500", "--seconds", "1"]));
+    assert_eq!(measured.len(), 1, "{measured:?}");
+    assert_eq!((&measured[0]["events"], &measured[0]["rows"]), (&500.into(), &500.into()));
+    assert!(measured[0]["row_ms"]["p99"].as_f64().is_some_and(|ms| ms > 0.0), "{measured:?}");
+}
+
+#[test]
 fn a_plan_is_drawn_on_stdout_or_into_a_file() {
     let drawn = out(&output(&["explain", MAIN, "--svg"]));
     assert!(drawn.starts_with("<svg ") && drawn.contains("new key: record.langs[0]"), "{drawn}");

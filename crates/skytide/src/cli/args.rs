@@ -277,6 +277,8 @@ pub(crate) enum Bench {
     Read(ReadInput),
     /// Frames to the answer, over a loopback WebSocket; beside it a raw TCP read of the same bytes, and latencies
     Wire(WireInput),
+    /// Rows pushed one at a time to the rows of their answer: latencies, beside a loopback echo
+    Live(LiveInput),
 }
 
 #[derive(Debug, Args)]
@@ -331,6 +333,16 @@ pub(crate) struct WireInput {
     #[arg(long, default_value_t = 2000)]
     pub(crate) rate: u32,
     /// Seconds the latencies are measured for
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LiveInput {
+    /// Events a second
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) rate: u32,
+    /// Seconds it is measured for
     #[arg(long, default_value_t = 10)]
     pub(crate) seconds: u32,
 }

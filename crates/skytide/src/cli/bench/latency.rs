@@ -44,11 +44,11 @@ pub(super) fn latency(prepared: &Prepared<'_>, rate: u32, length: Duration) -> R
     }))
 }
 
-fn ms(samples: &mut [f64], part: f64) -> f64 {
+pub(super) fn ms(samples: &mut [f64], part: f64) -> f64 {
     (quantile(samples, part) * 1e6).round() / 1e3
 }
 
-fn warmed(mut samples: Vec<f64>) -> Vec<f64> {
+pub(super) fn warmed(mut samples: Vec<f64>) -> Vec<f64> {
     let skipped = (samples.len() as f64 * WARM_UP) as usize;
     samples.drain(..skipped);
     samples
@@ -131,7 +131,7 @@ impl Sink for Arrivals {
 }
 
 /// Seconds that a frame's bytes take to an echo on loopback and back, at the same pace.
-fn echoes(frames: &[Bytes], rate: u32, length: Duration) -> std::io::Result<Vec<f64>> {
+pub(super) fn echoes(frames: &[Bytes], rate: u32, length: Duration) -> std::io::Result<Vec<f64>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut stream = TcpStream::connect(listener.local_addr()?)?;
     let (mut peer, _) = listener.accept()?;

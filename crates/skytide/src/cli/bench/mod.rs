@@ -5,6 +5,7 @@
 mod clock;
 mod files;
 mod latency;
+mod live;
 mod read;
 mod wire;
 
@@ -38,6 +39,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
         Bench::Query(input) => query(&Prepared::new(input)?),
         Bench::Files(input) => files::files(input),
         Bench::Read(input) => read::read(input),
+        Bench::Live(input) => live::live(input),
         Bench::Wire(wire) => {
             let prepared = Prepared::new(&wire.input)?;
             wire::throughput(&prepared)?;
