@@ -48,8 +48,24 @@ impl Sink for Rows {
     }
 }
 
-/// Runs a query over a stream `m` of files.
+/// Runs a query over a stream `m` of files: they are read here, and by threads ahead of the query, which answers the same.
 fn answer(query: &str, definition: Definition) -> Result<(Vec<Row>, Status), RunError> {
+    let ahead = answer_by(query, Definition { readers: 3, ..definition.clone() });
+    let here = answer_by(query, definition);
+    match (&here, &ahead) {
+        (Ok((here, of_here)), Ok((ahead, of_ahead))) => {
+            assert_eq!(here, ahead);
+            // Each reader has a part of the memory.
+            let spilled = of_ahead.spilled.max(of_here.spilled);
+            assert_eq!(Status { spilled, ..of_here.clone() }, Status { spilled, ..of_ahead.clone() });
+        }
+        (Err(here), Err(ahead)) => assert_eq!(here.to_string(), ahead.to_string()),
+        _ => panic!("{here:?} but ahead {ahead:?}"),
+    }
+    here
+}
+
+fn answer_by(query: &str, definition: Definition) -> Result<(Vec<Row>, Status), RunError> {
     let files = Files::open(definition).map_err(SourceError::from)?;
     let sources = Sources::new(vec![Offer::Files(Arc::new(files))]);
     let query = skytide_timestream::compile(query, &sources).unwrap_or_else(|error| panic!("{error}"));

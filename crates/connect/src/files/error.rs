@@ -84,6 +84,23 @@ pub enum FileError {
         /// Where in it.
         place: String,
     },
+    /// The system gives no thread to read on.
+    #[error("{name}: no thread can be started to read it: {source}; ask for fewer")]
+    Thread {
+        /// What a query calls the files.
+        name: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A reading thread went without telling its end.
+    #[error(
+        "{name}: the thread that reads it failed, and its rows are not all here: a defect of this program, please report it"
+    )]
+    Lost {
+        /// What a query calls the files.
+        name: String,
+    },
     /// What does not fit into memory cannot be kept aside.
     #[error("{}: cannot keep rows there while they are sorted: {source}", .folder.display())]
     Spill {

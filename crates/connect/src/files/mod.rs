@@ -5,6 +5,7 @@
 //! asks for and gives rows in order of time: sorted files as they are read, others sorted within a limit of memory.
 //! Where a row stands among those of its time is told by the subsort column, else by the order of the files and of their rows.
 
+mod ahead;
 mod csv;
 mod error;
 mod format;
@@ -14,6 +15,7 @@ mod order;
 mod parquet;
 mod pattern;
 mod projection;
+mod segment;
 mod set;
 mod shape;
 mod sort;

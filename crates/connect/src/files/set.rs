@@ -43,6 +43,8 @@ pub struct Definition {
     pub memory: usize,
     /// The folder for those.
     pub spill: PathBuf,
+    /// How many threads read pieces of the files ahead of a query; 0 leaves all reading to the query's own.
+    pub readers: usize,
     /// The columns, where there may be no file yet; those of the files unless given.
     pub fields: Option<Fields>,
 }
@@ -66,6 +68,7 @@ impl Definition {
             grouping: None,
             unit: TimeUnit::Nanosecond,
             memory: MEMORY,
+            readers: 0,
             fields: None,
         }
     }

@@ -1,9 +1,8 @@
 //! Files as a source of a query: rows in order of time, read a batch at a time.
 //!
-//! A segment ([`order`](super::order)) is first looked at: its times alone are read. In order, it is streamed: the other columns are
-//! read beside the times that are already there. Out of order, all of it goes through the [`Sorter`]. Text has no
-//! columns that could be read alone: what fits is read once and sorted in memory (which finds it in order and leaves it so), only what
-//! does not is looked at before. Each call does a piece of this, so that whoever runs the query can stop at any time.
+//! Segments ([`order`](super::order)) stand one after another, and each is read by a [`SegmentReader`]: on the query's own thread, where
+//! each call does a piece of it, so that whoever runs the query can stop at any time; or several on threads of their own, ahead of
+//! the query, where it is told to use more than one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,12 +13,12 @@ use skytide_runtime::Epoch;
 use skytide_timestream::plan::Scan;
 
 use super::FileError;
+use super::ahead::{Ahead, Found};
 use super::order::{Segment, segments};
 use super::projection::Projection;
-use super::set::{Definition, Files, Parts};
-use super::shape::{Shape, Times, first_number};
-use super::sort::{ROWS, Sorted, Sorter};
-use super::unit::{Batches, Unit};
+use super::segment::{Counts, Reading, SegmentReader};
+use super::set::{Definition, Files};
+use super::shape::Shape;
 use crate::columns::Chunk;
 use crate::source::{Next, Progress, Source, SourceError, Status};
 
@@ -28,114 +27,29 @@ use crate::source::{Next, Progress, Source, SourceError, Status};
 /// Rows without a time are dropped and counted; values that do not fit their column are null and counted. The watermark of an
 /// epoch is its newest time: nothing is late.
 pub struct FileSource {
-    files: Arc<Files>,
-    parts: Parts,
+    reading: Reading,
     scans: Vec<Scan>,
-    shape: Shape,
     /// Place of the key among the wanted columns.
     key: Option<usize>,
-    units: Vec<Unit>,
+    /// Those that nobody reads yet.
     segments: VecDeque<Segment>,
-    /// The first unit of the segment that is at hand.
-    first: usize,
-    state: State,
+    /// The first unit of each segment that is at hand, and who reads it.
+    open: VecDeque<(usize, Reader)>,
     /// The place of the last row that was given out.
     last: Option<(i64, u64)>,
     status: Status,
 }
 
-enum State {
-    /// The next segment is to be begun.
-    Between,
-    Looking(Look),
-    Streaming(Streaming),
-    Sorting(Box<Sorting>),
-    Giving(Sorted),
-}
-
-/// A segment whose times are being read.
-struct Look {
-    segment: Segment,
-    reading: Reading,
-    last: Option<(i64, u64)>,
-    /// The times so far, by unit; none where they are more than may be kept.
-    kept: Option<VecDeque<Vec<Times>>>,
-    bytes: usize,
-}
-
-/// A segment that stands in order.
-struct Streaming {
-    reading: Reading,
-    /// The times of its units from the one being read on, if they were kept.
-    kept: Option<VecDeque<Times>>,
-}
-
-/// A segment that is being sorted.
-struct Sorting {
-    reading: Reading,
-    sorter: Sorter,
-}
-
-/// The units of a segment, read one after another.
-struct Reading {
-    units: VecDeque<usize>,
-    wanted: Projection,
-    open: Option<Batches>,
-    /// Rows of the first unit that were read.
-    rows: usize,
-}
-
-/// What [`Reading`] gives.
-enum Piece {
-    /// Rows of the first unit; they begin at this row of it.
-    Batch(super::unit::Read, usize),
-    /// The unit is read, and had so many rows.
-    Unit(usize, usize),
-    End,
-}
-
-impl Reading {
-    fn new(segment: &Segment, wanted: &Projection) -> Self {
-        Self { units: segment.iter().copied().collect(), wanted: wanted.clone(), open: None, rows: 0 }
-    }
-
-    /// The unit that is being read.
-    fn unit(&self) -> usize {
-        self.units.front().copied().unwrap_or(0)
-    }
-
-    fn next(&mut self, parts: &Parts, units: &[Unit]) -> Result<Piece, FileError> {
-        let Some(number) = self.units.front().copied() else { return Ok(Piece::End) };
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => self.open.insert(parts.read(&units[number], &self.wanted, ROWS)?),
-        };
-        // A batch without rows is none: that a unit has begun is told by its first row.
-        let next = loop {
-            match open.next().transpose()? {
-                Some(read) if read.batch.num_rows() == 0 => {}
-                next => break next,
-            }
-        };
-        match next {
-            Some(read) => {
-                let row = self.rows;
-                self.rows += read.batch.num_rows();
-                Ok(Piece::Batch(read, row))
-            }
-            None => {
-                self.open = None;
-                self.units.pop_front();
-                Ok(Piece::Unit(number, std::mem::take(&mut self.rows)))
-            }
-        }
-    }
+/// Who reads a segment.
+enum Reader {
+    Here(Box<SegmentReader>),
+    Ahead(Ahead),
 }
 
 impl FileSource {
     /// Reads `scans`, which are of these files.
     pub(super) fn new(files: Arc<Files>, scans: Vec<Scan>) -> Self {
-        let Definition { time, key, subsort, unit, .. } = files.definition();
+        let Definition { time, key, subsort, unit, memory, readers, .. } = files.definition();
         let wanted = Projection::of(&scans, files.fields(), key);
         let key = wanted.fields.find(key).map(|(at, _)| at);
         let shape = Shape::new(wanted, files.fields(), time, subsort.as_deref(), *unit);
@@ -144,194 +58,65 @@ impl FileSource {
         let segments = segments(&units, subsort.is_some()).into();
         let total = units.iter().map(|unit| unit.bytes).sum();
         let status = Status { progress: Some(Progress { done: 0, total }), ..Status::default() };
-        Self {
-            files,
-            parts,
-            scans,
-            shape,
-            key,
-            units,
-            segments,
-            first: 0,
-            state: State::Between,
-            last: None,
-            status,
-        }
+        let memory = memory / readers.max(&1);
+        let reading = Reading { parts, shape, units: units.into(), memory, files };
+        Self { reading, scans, key, segments, open: VecDeque::new(), last: None, status }
     }
 
-    /// Does a piece of the work; gives rows if that made some. False when everything is done.
-    fn step(&mut self) -> Result<Option<Option<Chunk>>, FileError> {
-        match std::mem::replace(&mut self.state, State::Between) {
-            State::Between => match self.segments.pop_front() {
-                None => return Ok(None),
-                Some(segment) => {
-                    self.first = segment.first().copied().unwrap_or(0);
-                    self.state = self.begin(segment);
-                }
+    /// Sets readers to the next segments, as many as may be read at once.
+    fn begin(&mut self) -> Result<(), FileError> {
+        let readers = self.reading.files.definition().readers;
+        while self.open.len() < readers.max(1)
+            && let Some(segment) = self.segments.pop_front()
+        {
+            let first = segment.first().copied().unwrap_or(0);
+            let reader = SegmentReader::new(self.reading.clone(), segment);
+            let reader = if readers == 0 {
+                Reader::Here(Box::new(reader))
+            } else {
+                Reader::Ahead(Ahead::start(reader, self.reading.files.definition())?)
+            };
+            self.open.push_back((first, reader));
+        }
+        Ok(())
+    }
+
+    /// Does a piece of the work, or waits for it; gives rows if that made some. None when everything is done.
+    fn step(&mut self, wait: Duration) -> Result<Option<Option<Chunk>>, FileError> {
+        self.begin()?;
+        let Some((_, reader)) = self.open.front_mut() else { return Ok(None) };
+        let (found, counts) = match reader {
+            Reader::Here(reader) => (reader.step()?, reader.counts()),
+            Reader::Ahead(ahead) => match ahead.next(wait)? {
+                Found::Nothing => return Ok(Some(None)),
+                Found::Rows(chunk, counts) => (Some(Some(chunk)), counts),
+                Found::End(counts) => (None, counts),
             },
-            State::Looking(look) => self.look(look)?,
-            State::Streaming(streaming) => return self.stream(streaming).map(Some),
-            State::Sorting(sorting) => self.sort(sorting)?,
-            State::Giving(mut sorted) => {
-                let given = sorted.next(ROWS).map_err(|error| self.spill_error(error))?;
-                if given.is_some() {
-                    self.state = State::Giving(sorted);
-                }
-                return Ok(Some(given));
-            }
-        }
-        Ok(Some(None))
-    }
-
-    fn begin(&self, segment: Segment) -> State {
-        let memory = self.files.definition().memory;
-        let bytes: u64 = segment.iter().map(|unit| self.units[*unit].bytes).sum();
-        let is_cheap = segment.iter().all(|unit| self.parts.has_columns(&self.units[*unit]));
-        // As columns, text takes about as much as it does in the file.
-        if !is_cheap && bytes < memory as u64 / 4 {
-            return self.begin_sorting(&segment);
-        }
-        let reading = Reading::new(&segment, &self.shape.times);
-        State::Looking(Look { segment, reading, last: None, kept: Some(VecDeque::new()), bytes: 0 })
-    }
-
-    fn begin_sorting(&self, segment: &Segment) -> State {
-        let Definition { memory, spill, .. } = self.files.definition();
-        let sorter = Sorter::new(&self.shape.wanted.fields, *memory, spill);
-        State::Sorting(Box::new(Sorting { reading: Reading::new(segment, &self.shape.timed), sorter }))
-    }
-
-    /// Reads times on, and decides when they are read or found out of order.
-    fn look(&mut self, mut look: Look) -> Result<(), FileError> {
-        let unit = look.reading.unit();
-        match look.reading.next(&self.parts, &self.units)? {
-            Piece::Batch(read, row) => {
-                let times = self.shape.times(&read.batch, first_number(unit) + row as u64);
-                let times = times.map_err(|error| self.damaged(unit, &error))?;
-                let Some(last) = times.rise(look.last) else {
-                    self.state = self.begin_sorting(&look.segment);
-                    return Ok(());
-                };
-                look.last = last;
-                look.bytes += times.len() * 16;
-                if look.bytes > self.files.definition().memory / 4 {
-                    look.kept = None;
-                }
-                if let Some(kept) = &mut look.kept {
-                    match kept.back_mut().filter(|_| row > 0) {
-                        Some(unit) => unit.push(times),
-                        None => kept.push_back(vec![times]),
-                    }
-                }
-                self.state = State::Looking(look);
-            }
-            Piece::Unit(_, rows) => {
-                if rows == 0
-                    && let Some(kept) = &mut look.kept
-                {
-                    kept.push_back(Vec::new());
-                }
-                self.state = State::Looking(look);
-            }
-            Piece::End => {
-                let kept = look.kept.map(|units| units.iter().map(|unit| Times::joined(unit)).collect());
-                let wanted = if kept.is_some() { &self.shape.wanted } else { &self.shape.timed };
-                let reading = Reading::new(&look.segment, wanted);
-                self.state = State::Streaming(Streaming { reading, kept });
-            }
-        }
-        Ok(())
-    }
-
-    /// The next rows of a segment that stands in order.
-    fn stream(&mut self, mut streaming: Streaming) -> Result<Option<Chunk>, FileError> {
-        let unit = streaming.reading.unit();
-        let piece = streaming.reading.next(&self.parts, &self.units)?;
-        let made = match piece {
-            Piece::End => return Ok(None),
-            Piece::Unit(unit, rows) => {
-                self.count_unit(unit);
-                // As many times as there were rows, or they are not theirs.
-                let times = streaming.kept.as_mut().and_then(VecDeque::pop_front);
-                if times.is_some_and(|times| times.len() != rows) {
-                    return Err(self.disorder(unit));
-                }
-                None
-            }
-            Piece::Batch(read, row) => {
-                let len = read.batch.num_rows();
-                let times = match streaming.kept.as_ref().and_then(VecDeque::front) {
-                    Some(times) if row + len <= times.len() => Ok(times.slice(row, len)),
-                    Some(_) => return Err(self.disorder(unit)),
-                    None => self.shape.times(&read.batch, first_number(unit) + row as u64),
-                };
-                let times = times.map_err(|error| self.damaged(unit, &error))?;
-                let chunk = self.chunk(unit, &read, &times)?;
-                // Times that were kept are the ones that were looked at.
-                if streaming.kept.is_none() && !chunk.is_rising() {
-                    return Err(self.disorder(unit));
-                }
-                Some(chunk)
-            }
         };
-        self.state = State::Streaming(streaming);
-        Ok(made)
-    }
-
-    /// Does a piece of the sorting.
-    fn sort(&mut self, mut sorting: Box<Sorting>) -> Result<(), FileError> {
-        let before = sorting.sorter.spilled();
-        let is_done = self.sort_on(&mut sorting)?;
-        self.status.spilled += sorting.sorter.spilled() - before;
-        self.state = if is_done { State::Giving(sorting.sorter.finish()) } else { State::Sorting(sorting) };
-        Ok(())
-    }
-
-    /// Reads on what is to be sorted, if nothing else is to be done first; tells whether all of it is there.
-    fn sort_on(&mut self, sorting: &mut Sorting) -> Result<bool, FileError> {
-        if sorting.sorter.work().map_err(|error| self.spill_error(error))? {
-            return Ok(false);
+        self.count(&counts);
+        if found.is_none() {
+            self.open.pop_front();
         }
-        let unit = sorting.reading.unit();
-        match sorting.reading.next(&self.parts, &self.units)? {
-            Piece::Batch(read, row) => {
-                let times = self.shape.times(&read.batch, first_number(unit) + row as u64);
-                let times = times.map_err(|error| self.damaged(unit, &error))?;
-                let chunk = self.chunk(unit, &read, &times)?;
-                sorting.sorter.push(chunk).map_err(|error| self.spill_error(error))?;
-            }
-            Piece::Unit(unit, _) => self.count_unit(unit),
-            Piece::End => {
-                return sorting.sorter.flush().map(|rest| !rest).map_err(|error| self.spill_error(error));
-            }
-        }
-        Ok(false)
+        Ok(Some(found.flatten()))
     }
 
-    /// The rows of a batch that have a time; the others are counted.
-    fn chunk(&mut self, unit: usize, read: &super::unit::Read, times: &Times) -> Result<Chunk, FileError> {
-        let made = self.shape.chunk(&read.batch, times);
-        let (chunk, untimed, misfits) = made.map_err(|error| self.damaged(unit, &error))?;
-        self.status.read += read.batch.num_rows() as u64;
-        for (reason, count) in [("without a time", untimed), ("misfitting values", misfits + read.misfits)] {
+    fn count(&mut self, counts: &Counts) {
+        self.status.read += counts.rows;
+        self.status.bytes += counts.bytes;
+        self.status.spilled += counts.spilled;
+        if let Some(progress) = &mut self.status.progress {
+            progress.done += counts.bytes;
+        }
+        for (reason, count) in [("without a time", counts.untimed), ("misfitting values", counts.misfits)] {
             if count > 0 {
                 *self.status.dropped.entry(reason).or_default() += count;
             }
-        }
-        Ok(chunk)
-    }
-
-    fn count_unit(&mut self, unit: usize) {
-        let bytes = self.units[unit].bytes;
-        self.status.bytes += bytes;
-        if let Some(progress) = &mut self.status.progress {
-            progress.done += bytes;
         }
     }
 
     /// Rows in order as an epoch.
     fn epoch(&mut self, chunk: &Chunk) -> Result<Next, SourceError> {
-        let fields = &self.shape.wanted.fields;
+        let fields = &self.reading.shape.wanted.fields;
         let scans = self
             .scans
             .iter()
@@ -342,32 +127,19 @@ impl FileSource {
         self.status.points += chunk.len() as u64;
         Ok(Next::Epoch(Epoch { scans, watermark: newest.unwrap_or(i64::MIN) }))
     }
-
-    fn damaged(&self, unit: usize, error: &ArrowError) -> FileError {
-        let (path, place) = self.parts.place(&self.units[unit]);
-        FileError::damaged(path, place, error)
-    }
-
-    fn disorder(&self, unit: usize) -> FileError {
-        let (path, place) = self.parts.place(&self.units[unit]);
-        FileError::Disorder { path: path.to_owned(), place }
-    }
-
-    fn spill_error(&self, source: ArrowError) -> FileError {
-        FileError::Spill { folder: self.files.definition().spill.clone(), source }
-    }
 }
 
 impl Source for FileSource {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
         let begun = Instant::now();
         loop {
-            match self.step()? {
+            match self.step(wait.saturating_sub(begun.elapsed()))? {
                 None => return Ok(Next::End),
                 Some(Some(chunk)) if chunk.len() > 0 => {
                     // The statistics of a file are what its writer says.
                     if self.last.is_some_and(|last| chunk.place(0) < last) {
-                        return Err(self.disorder(self.first).into());
+                        let first = self.open.front().map_or(0, |(first, _)| *first);
+                        return Err(self.reading.disorder(first).into());
                     }
                     self.last = Some(chunk.place(chunk.len() - 1));
                     return self.epoch(&chunk);

@@ -49,6 +49,7 @@ impl Files {
             grouping: grouping_name,
             unit: time_unit_of(time_unit)?,
             memory,
+            readers: 0,
             spill,
             fields: schema.map(schema::fields).transpose()?,
         };

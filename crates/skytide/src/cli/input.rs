@@ -68,7 +68,8 @@ pub(crate) fn offers(
     let mut passed = 0;
     for source in &sources.sources {
         if let Location::Rows(pattern) = &source.location {
-            let files = Files::open(definition(pattern, &source.settings, sources.memory)?);
+            let definition = definition(pattern, &source.settings, sources)?;
+            let files = Files::open(definition);
             offers.push(Offer::Files(Arc::new(files.map_err(SourceError::from)?)));
             continue;
         }
@@ -135,7 +136,7 @@ pub(crate) fn started(
 }
 
 /// What files are read as.
-fn definition(pattern: &Path, settings: &Settings, memory: usize) -> Result<Definition, Failure> {
+fn definition(pattern: &Path, settings: &Settings, sources: &SourcesArgs) -> Result<Definition, Failure> {
     let paths = matching(pattern).map_err(SourceError::from)?;
     let (Some(time), Some(key)) = (&settings.time, &settings.key) else {
         let columns = Files::columns(&paths[0]).map_err(SourceError::from)?;
@@ -162,7 +163,8 @@ fn definition(pattern: &Path, settings: &Settings, memory: usize) -> Result<Defi
             Some(UnitArg::Ms) => TimeUnit::Millisecond,
             Some(UnitArg::S) => TimeUnit::Second,
         },
-        memory,
+        memory: sources.memory,
+        readers: sources.readers,
         spill: std::env::temp_dir(),
         ..definition
     })

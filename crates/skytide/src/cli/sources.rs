@@ -18,6 +18,8 @@ pub(crate) struct SourcesArgs {
     pub(crate) sources: Vec<SourceArgs>,
     /// Bytes of memory for files that must be sorted.
     pub(crate) memory: usize,
+    /// Threads that read files ahead of the query.
+    pub(crate) readers: usize,
 }
 
 /// A source, and what is said of it.
@@ -74,6 +76,9 @@ struct Given {
     /// Memory for files that must be sorted: 64MiB, 1GiB; what is more is kept on disk meanwhile
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256MiB")]
     memory: u64,
+    /// Threads that read files ahead of the query, which then takes several processors; 0 reads on the query's own
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = readers)]
+    readers: usize,
 }
 
 /// Something on the command line.
@@ -91,7 +96,7 @@ impl Default for SourcesArgs {
     /// The simulated network.
     fn default() -> Self {
         let source = SourceArgs { location: Location::default(), settings: Settings::default() };
-        Self { sources: vec![source], memory: MEMORY }
+        Self { sources: vec![source], memory: MEMORY, readers: 0 }
     }
 }
 
@@ -102,7 +107,7 @@ impl SourcesArgs {
     }
 
     /// Gives each source what is said of it.
-    fn of(words: impl IntoIterator<Item = Word>, memory: u64) -> Result<Self, String> {
+    fn of(words: impl IntoIterator<Item = Word>, memory: u64, readers: usize) -> Result<Self, String> {
         let mut sources: Vec<SourceArgs> = Vec::new();
         let (mut open, mut settings) = (Vec::new(), Settings::default());
         for word in words {
@@ -125,7 +130,15 @@ impl SourcesArgs {
             open.push(Location::default());
         }
         sources.extend(close(&mut open, &mut settings)?);
-        Ok(Self { sources, memory: usize::try_from(memory).unwrap_or(usize::MAX) })
+        Ok(Self { sources, memory: usize::try_from(memory).unwrap_or(usize::MAX), readers })
+    }
+}
+
+/// A number of reading threads: no more than anything has processors.
+fn readers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(readers @ 0..=64) => Ok(readers),
+        _ => Err(format!("{text:?} is no number of reading threads from 0 to 64")),
     }
 }
 
@@ -197,7 +210,7 @@ impl FromArgMatches for SourcesArgs {
         words.extend(unit.into_iter().zip(given.time_unit.into_iter().map(Word::Unit)));
         words.extend(grouping.into_iter().zip(given.grouping.into_iter().map(Word::Grouping)));
         words.sort_by_key(|(place, _)| *place);
-        Self::of(words.into_iter().map(|(_, word)| word), given.memory)
+        Self::of(words.into_iter().map(|(_, word)| word), given.memory, given.readers)
             .map_err(|message| clap::Error::raw(ErrorKind::ArgumentConflict, format!("{message}\n")))
     }
 
