@@ -182,6 +182,51 @@ fn folders_are_rolled_by_time_and_by_size() {
 }
 
 #[test]
+fn two_runs_into_one_folder_leave_each_other_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let schema = rows(0, 0).schema();
+        FileSink::folder(folder.path(), FileFormat::Parquet, &schema, Roll::default()).unwrap()
+    };
+    let (mut one, mut other) = (open(), open());
+    one.write(&rows(0, 1)).unwrap();
+    other.write(&rows(1, 3)).unwrap();
+    other.finish().unwrap();
+    one.finish().unwrap();
+    let parts = ["part-00000000.parquet", "part-00000001.parquet"];
+    assert_eq!(names(folder.path()), parts);
+    let rows = parts.map(|name| read(&folder.path().join(name))[0].num_rows());
+    assert_eq!(rows, [2, 1], "the first to finish has the first name");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_one_and_a_pipe_is_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("rows.parquet"), folder.path().join("link.parquet"));
+    std::fs::write(&file, "what was there").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let write = |path: &std::path::Path| {
+        let mut sink = FileSink::file(path, FileFormat::Parquet, &rows(0, 0).schema()).unwrap();
+        sink.write(&rows(0, 3)).unwrap();
+        sink.finish().unwrap();
+    };
+    write(&link);
+    assert!(link.is_symlink());
+    assert_eq!(read(&file)[0].num_rows(), 3);
+
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read(pipe).unwrap()
+    });
+    write(&pipe);
+    assert_eq!(reader.join().unwrap(), std::fs::read(&file).unwrap());
+    assert_eq!(names(folder.path()).len(), 3);
+}
+
+#[test]
 fn what_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().to_owned(), folder.path().join("no/such.parquet"), "/".into()] {

@@ -116,12 +116,11 @@ impl FileSink {
     /// Writes rows of one stretch of time.
     fn put(&mut self, batch: &RecordBatch, stretch: Option<i64>) -> Result<(), SinkError> {
         if let Place::Folder { folder, next, .. } = &mut self.place {
-            if self.open.as_ref().is_some_and(|open| open.stretch != stretch) {
-                self.open.take().map_or(Ok(()), Open::finish)?;
+            if let Some(open) = self.open.take_if(|open| open.stretch != stretch) {
+                open.finish_new(|| numbered(folder, next, self.format))?;
             }
             if self.open.is_none() {
-                let path = folder.join(format!("part-{next:08}.{}", self.format.ending()));
-                *next += 1;
+                let path = numbered(folder, next, self.format);
                 let open = Open::new(&path, self.format, &self.schema)?;
                 self.open = Some(Open { stretch, ..open });
             }
@@ -131,10 +130,26 @@ impl FileSink {
         if let Place::Folder { roll: Roll { bytes: Some(bytes), .. }, .. } = self.place
             && open.bytes() >= bytes
         {
-            self.open.take().map_or(Ok(()), Open::finish)?;
+            self.close()?;
         }
         Ok(())
     }
+
+    /// Finishes the file that is open.
+    fn close(&mut self) -> Result<(), SinkError> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        match &mut self.place {
+            Place::File => open.finish(),
+            Place::Folder { folder, next, .. } => open.finish_new(|| numbered(folder, next, self.format)),
+        }
+    }
+}
+
+/// The name of a folder's next file.
+fn numbered(folder: &Path, next: &mut u64, format: FileFormat) -> PathBuf {
+    let path = folder.join(format!("part-{next:08}.{}", format.ending()));
+    *next += 1;
+    path
 }
 
 /// The number in a file's name.
@@ -160,7 +175,7 @@ impl Sink for FileSink {
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
-        self.open.take().map_or(Ok(()), Open::finish)
+        self.close()
     }
 }
 
@@ -205,13 +220,24 @@ impl Open {
     }
 
     fn finish(self) -> Result<(), SinkError> {
+        let path = self.path.clone();
+        self.ended()?.finish().map_err(|error| SinkError::file(&path, &error))
+    }
+
+    /// As [`Self::finish`], under another of `names` where another run has taken its own.
+    fn finish_new(self, names: impl FnMut() -> PathBuf) -> Result<(), SinkError> {
+        let path = self.path.clone();
+        self.ended()?.finish_new(names).map_err(|error| SinkError::file(&path, &error))
+    }
+
+    /// Writes what the format has at its end.
+    fn ended(self) -> Result<Whole, SinkError> {
         let failed = |error: &dyn std::error::Error| SinkError::file(&self.path, error);
-        let file = match self.writer {
-            Writer::Parquet(writer) => writer.into_inner().map_err(|error| failed(&error))?,
+        match self.writer {
+            Writer::Parquet(writer) => writer.into_inner().map_err(|error| failed(&error)),
             Writer::Arrow(mut writer) => {
-                writer.finish().and_then(|()| writer.into_inner()).map_err(|error| failed(&error))?
+                writer.finish().and_then(|()| writer.into_inner()).map_err(|error| failed(&error))
             }
-        };
-        file.finish().map_err(|error| failed(&error))
+        }
     }
 }

@@ -1,15 +1,22 @@
 //! A file that has its name only when it is whole.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
 /// A file being written beside the one that it will be: `.NAME.RANDOM.part` in the same folder. Dropped, it is removed.
+///
+/// What is there already and is no file, as a device or a named pipe, is written to as it is.
 pub(super) struct Whole {
-    file: BufWriter<NamedTempFile>,
-    path: PathBuf,
+    to: To,
     bytes: u64,
+}
+
+enum To {
+    Beside { file: BufWriter<NamedTempFile>, path: PathBuf },
+    Itself(BufWriter<File>),
 }
 
 impl Whole {
@@ -22,14 +29,20 @@ impl Whole {
         if path.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
+        // A link stays one: what it leads to is written.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            let file = File::options().write(true).open(&path)?;
+            return Ok(Self { to: To::Itself(BufWriter::new(file)), bytes: 0 });
+        }
         let prefix = format!(".{}.", name.to_string_lossy());
         let mut builder = Builder::new();
         builder.prefix(&prefix).suffix(".part");
         // As any other file that is made: who may read it is the user's to say.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = BufWriter::new(builder.tempfile_in(folder(path))?);
-        Ok(Self { file, path: path.to_owned(), bytes: 0 })
+        let file = BufWriter::new(builder.tempfile_in(folder(&path))?);
+        Ok(Self { to: To::Beside { file, path }, bytes: 0 })
     }
 
     /// Bytes written.
@@ -39,25 +52,64 @@ impl Whole {
 
     /// Everything is written: it is brought to the disk, then given its name. What had the name is gone.
     pub(super) fn finish(self) -> io::Result<()> {
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path).map_err(|error| error.error)?;
-        // The name, too, is to be there after a crash. Only some systems open folders.
-        #[cfg(unix)]
-        std::fs::File::open(folder(&self.path))?.sync_all()?;
-        Ok(())
+        match self.to {
+            To::Itself(mut file) => file.flush(),
+            To::Beside { file, path } => {
+                let file = synced(file)?;
+                file.persist(&path).map_err(|error| error.error)?;
+                settled(&path)
+            }
+        }
     }
+
+    /// As [`Self::finish`], but where something has the name by then, it gets the first of `names` that nothing has.
+    pub(super) fn finish_new(self, mut names: impl FnMut() -> PathBuf) -> io::Result<()> {
+        let (file, mut path) = match self.to {
+            To::Itself(_) => return self.finish(),
+            To::Beside { file, path } => (file, path),
+        };
+        let mut file = synced(file)?;
+        loop {
+            match file.persist_noclobber(&path) {
+                Ok(_) => return settled(&path),
+                Err(taken) if taken.error.kind() == io::ErrorKind::AlreadyExists => {
+                    (file, path) = (taken.file, names());
+                }
+                Err(error) => return Err(error.error),
+            }
+        }
+    }
+}
+
+/// Brings what was written to the disk.
+fn synced(file: BufWriter<NamedTempFile>) -> io::Result<NamedTempFile> {
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Brings the name of a file to the disk: it, too, is to be there after a crash. Only some systems open folders.
+fn settled(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(folder(path))?.sync_all()?;
+    Ok(())
 }
 
 impl Write for Whole {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = match &mut self.to {
+            To::Beside { file, .. } => file.write(bytes)?,
+            To::Itself(file) => file.write(bytes)?,
+        };
         self.bytes += written as u64;
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        match &mut self.to {
+            To::Beside { file, .. } => file.flush(),
+            To::Itself(file) => file.flush(),
+        }
     }
 }
 
