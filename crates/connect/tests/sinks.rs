@@ -45,6 +45,16 @@ fn json_lines_write_nulls_out() {
 }
 
 #[test]
+fn moments_of_named_zones_are_written_in_utc() {
+    let moments = TimestampNanosecondArray::from(vec![Some(1_700_000_000_000_000_000), None]);
+    let zoned = |zone: &str| Arc::new(moments.clone().with_timezone(zone)) as ArrayRef;
+    let columns = [("berlin", zoned("Europe/Berlin")), ("fixed", zoned("+02:00"))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let written = text(|out| Csv::new(out, batch.schema()).write(&batch).unwrap());
+    assert_eq!(written, "berlin,fixed\n2023-11-14T22:13:20Z,2023-11-15T00:13:20+02:00\n,\n",);
+}
+
+#[test]
 fn csv_has_one_header_and_lists_as_json() {
     let text = text(|bytes| {
         let mut sink = Csv::new(bytes, batch().schema());

@@ -6,11 +6,11 @@ use arrow_array::RecordBatch;
 use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema};
 
-/// The batch with the zone of each timestamp given as an offset: writing a zone by its name, as the engine's `UTC`, would need a
-/// table of all zones.
+/// The batch with the moments of named zones, as the engine's `UTC` or a file's `Europe/Berlin`, given in UTC: writing them by the
+/// clocks of such a zone would need a table of all zones. Those of a zone that is an offset keep it.
 ///
 /// # Errors
-/// None for timestamps in UTC; a zone that is not to be had for others.
+/// Columns that are not of their types.
 pub fn printable(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = batch.schema();
     let mut fields: Vec<FieldRef> = Vec::with_capacity(batch.num_columns());
@@ -30,14 +30,14 @@ pub fn printable(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-/// The type with UTC as an offset; none if there is no UTC in it.
+/// The type with UTC as an offset for named zones; none if there are none in it.
 fn offset(data_type: &DataType) -> Option<DataType> {
     let renamed = |field: &FieldRef| {
         let data_type = offset(field.data_type())?;
         Some(Arc::new(Field::clone(field).with_data_type(data_type)))
     };
     match data_type {
-        DataType::Timestamp(unit, Some(zone)) if &**zone == "UTC" => {
+        DataType::Timestamp(unit, Some(zone)) if !zone.starts_with(['+', '-']) => {
             Some(DataType::Timestamp(*unit, Some("+00:00".into())))
         }
         DataType::List(item) => renamed(item).map(DataType::List),
