@@ -187,7 +187,7 @@ fn wanted(scan: &Scan, catalog: &FirehoseCatalog) -> Result<WantedStream, Source
 
 /// The points of a stream as the engine takes them.
 fn rows(columns: StreamColumns, lane: u16) -> Rows {
-    let places = Places { time: columns.time.into(), lane: Lane::One(lane), ordinal: columns.ordinal.into() };
+    let places = Places::new(columns.time.into(), Lane::One(lane), columns.ordinal.into());
     let key = columns.key.map(|values| Keys { hashes: hash(values.as_ref()), values });
     Rows { places, key, columns: columns.columns }
 }

@@ -73,6 +73,9 @@ pub enum JobError {
     /// A function of the program that asks failed. Fatal.
     #[error(transparent)]
     Function(#[from] CallError),
+    /// Events of several sources could not be paired: a defect of a source. Fatal.
+    #[error("pairs of events: {0}")]
+    Pairs(#[source] EngineError),
     /// The answer's rows could not be made: a defect of ours. Fatal.
     #[error("the answer: {0}")]
     Answer(#[source] EngineError),

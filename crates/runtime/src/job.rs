@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use skytide_timestream::engine::{Clock, End, Mode, ResultOperator, SHARDS};
+use skytide_timestream::engine::{Clock, End, Mode, ResultOperator, SHARDS, pair};
 use skytide_timestream::plan::{Plan, Results};
 use skytide_timestream::rows::{Place, Rows};
 use timely::CommunicationConfig;
@@ -163,12 +163,13 @@ impl Job {
     pub fn push(&mut self, epoch: Epoch) -> Result<(), JobError> {
         self.pulse.check()?;
         self.check(&epoch)?;
-        let Epoch { scans, watermark } = epoch;
+        let Epoch { mut scans, watermark } = epoch;
         let filled = scans.iter().flatten().filter(|rows| !rows.is_empty());
         let last = filled.map(|rows| rows.places.at(rows.len() - 1));
         self.last = last.chain(self.last).max();
         let told = Some(watermark).filter(|watermark| !matches!(*watermark, i64::MIN | i64::MAX));
         self.newest = told.max(self.last.map(|last| last.time)).max(self.newest);
+        pair(&self.plan, &mut scans).map_err(JobError::Pairs)?;
         self.enter(&scans, Clock { watermark: self.watermark(), end: None });
         let limit = self.options.epochs_in_flight.max(1) as u64;
         while self.unfinished() > limit {

@@ -14,7 +14,7 @@ use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, Field, Schema};
 use skytide_timestream::engine::{Clock, End};
-use skytide_timestream::rows::{Keys, Lane, Places, Rows};
+use skytide_timestream::rows::{Apart, Keys, Lane, Places, Rows};
 use timely::bytes::arc::Bytes;
 use timely::dataflow::channels::ContainerBytes;
 
@@ -69,7 +69,9 @@ fn encode(parcel: &Parcel, pieces: &[Piece]) -> Result<Vec<u8>, ArrowError> {
             Lane::Moved { .. } => ORIGINS,
         };
         let stream = encode_rows(rows)?;
-        for number in [*input as u64, lane, u64::from(rows.key.is_some())] {
+        let has = [rows.key.is_some(), rows.places.apart.is_some(), rows.places.made_for.is_some()];
+        let has = has.iter().rev().fold(0, |bits, has| bits << 1 | u64::from(*has));
+        for number in [*input as u64, lane, has] {
             bytes.extend(number.to_le_bytes());
         }
         part(&mut bytes, &stream);
@@ -107,9 +109,10 @@ fn part(bytes: &mut Vec<u8>, part: &[u8]) {
     bytes.resize(bytes.len().next_multiple_of(8), 0);
 }
 
-/// Times, ordinals, lanes and origins if each row has one, key and its hashes if there is one, then the columns.
+/// Times, ordinals, lanes and origins if each row has one, where rows stand apart and for which keys ticks were made if any do and
+/// were, key and its hashes if there is one, then the columns.
 fn encode_rows(rows: &Rows) -> Result<Vec<u8>, ArrowError> {
-    let Places { time, lane, ordinal } = &rows.places;
+    let Places { time, lane, ordinal, apart, made_for } = &rows.places;
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::new(time.clone(), None)),
         Arc::new(UInt64Array::new(ordinal.clone(), None)),
@@ -123,6 +126,11 @@ fn encode_rows(rows: &Rows) -> Result<Vec<u8>, ArrowError> {
             columns.push(Arc::new(UInt16Array::new(origin_lane.clone(), None)));
         }
     }
+    if let Some(Apart { lane, ordinal }) = apart {
+        columns.push(Arc::new(UInt16Array::new(lane.clone(), None)));
+        columns.push(Arc::new(UInt64Array::new(ordinal.clone(), None)));
+    }
+    columns.extend(made_for.iter().map(|keys| Arc::new(keys.clone()) as ArrayRef));
     if let Some(Keys { values, hashes }) = &rows.key {
         columns.push(Arc::new(UInt64Array::new(hashes.clone(), None)));
         columns.push(Arc::clone(values));
@@ -155,8 +163,9 @@ fn decode(bytes: &[u8]) -> Result<Parcel, String> {
         for _ in 0..count {
             let input = reader.index()?;
             let lane = reader.number()?;
-            let keyed = reader.number()? != 0;
-            let rows = decode_rows(reader.part()?, lane, keyed).map_err(|error| error.to_string())?;
+            let has = reader.number()?;
+            let has = [0, 1, 2].map(|bit| has >> bit & 1 != 0);
+            let rows = decode_rows(reader.part()?, lane, has).map_err(|error| error.to_string())?;
             pieces.push(Piece { input, rows });
         }
         Contents::Pieces(pieces)
@@ -164,7 +173,12 @@ fn decode(bytes: &[u8]) -> Result<Parcel, String> {
     Ok(Parcel { weight, sender, clock, contents, ..Parcel::default() })
 }
 
-fn decode_rows(stream: &[u8], lane: u64, keyed: bool) -> Result<Rows, ArrowError> {
+/// `has` says whether there are keys, places apart, keys that ticks were made for.
+fn decode_rows(
+    stream: &[u8],
+    lane: u64,
+    [keyed, has_apart, has_made_for]: [bool; 3],
+) -> Result<Rows, ArrowError> {
     let short = || ArrowError::IpcError("a column is missing".to_owned());
     let batch = StreamReader::try_new(stream, None)?.next().ok_or_else(short)??;
     let mut columns = batch.columns().iter().cloned();
@@ -183,13 +197,23 @@ fn decode_rows(stream: &[u8], lane: u64, keyed: bool) -> Result<Rows, ArrowError
         }
         one => Lane::One(u16::try_from(one).map_err(|_| short())?),
     };
+    let apart = if has_apart {
+        let lane = next()?.as_primitive_opt::<UInt16Type>().ok_or_else(short)?.values().clone();
+        let ordinal = next()?.as_primitive_opt::<UInt64Type>().ok_or_else(short)?.values().clone();
+        Some(Apart { lane, ordinal })
+    } else {
+        None
+    };
+    let made_for =
+        if has_made_for { Some(next()?.as_binary_opt().ok_or_else(short)?.clone()) } else { None };
     let key = if keyed {
         let hashes = next()?.as_primitive_opt::<UInt64Type>().ok_or_else(short)?.values().clone();
         Some(Keys { values: next()?, hashes })
     } else {
         None
     };
-    Ok(Rows { places: Places { time, lane, ordinal }, key, columns: columns.collect() })
+    let places = Places { time, lane, ordinal, apart, made_for };
+    Ok(Rows { places, key, columns: columns.collect() })
 }
 
 /// What is left of a parcel's bytes.
@@ -228,6 +252,8 @@ mod tests {
         keyed.places.lane = Lane::Each((0..).take(keyed.len()).collect());
         let mut bare = rows(&scan(1, false), &numbered).unwrap().slice(3, 5);
         bare.columns.clear();
+        bare.places.apart = Some(Apart { lane: vec![1; 5].into(), ordinal: (5..10).collect() });
+        bare.places.made_for = Some([Some("A"), None, None, Some("ä"), Some("")].into_iter().collect());
         Parcel::new(
             7,
             2,

@@ -82,11 +82,11 @@ fn make_rows(kind: Kind, len: usize, first: u64, state: &mut u64) -> Rows {
     let texts: ArrayRef = Arc::new(StringArray::from(texts));
     let numbers: Vec<f64> = (0..len).map(|_| (next(state) % 1_000_000) as f64 / 1e6).collect();
     Rows {
-        places: Places {
-            time: (first..first + len as u64).map(|time| time as i64).collect(),
-            lane: Lane::One(1),
-            ordinal: (first..first + len as u64).collect(),
-        },
+        places: Places::new(
+            (first..first + len as u64).map(|time| time as i64).collect(),
+            Lane::One(1),
+            (first..first + len as u64).collect(),
+        ),
         key: Some(Keys { hashes: hash(&texts), values: Arc::clone(&texts) }),
         columns: vec![texts, Arc::new(Float64Array::from(numbers))],
     }
@@ -157,7 +157,7 @@ fn make_plan(regions: Vec<Region>, present: Option<Reg>, output: Reg, results: R
     let columns = columns.iter().map(column).collect();
     Arc::new(Plan {
         query: Arc::new(Query { text: String::new(), nodes: Vec::new(), root: 0 }),
-        scans: vec![Scan { stream: Arc::new(stream), keyed: true, columns, tests: Vec::new() }],
+        scans: vec![Scan { stream: Arc::new(stream), keyed: true, pairs: None, columns, tests: Vec::new() }],
         regions,
         output: Output { present, columns: vec![("result".into(), output)], results },
     })
@@ -189,7 +189,7 @@ fn aggregate(name: &str, value: Reg, data_type: DataType) -> Outcome<Step> {
 }
 
 fn counted() -> Arc<Plan> {
-    let feed = Feed { present: None, key: 0, columns: vec![0], moves: Moves::Stay };
+    let feed = Feed { present: None, key: 0, columns: vec![0], moves: Moves::Stay, apart: None };
     let first = make_region(Input::Scan(0), vec![column(0, DataType::Utf8)], vec![feed]);
     let mut steps = vec![column(0, DataType::Utf8)];
     steps.extend(aggregate("count", 0, DataType::Int64));

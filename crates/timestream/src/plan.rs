@@ -42,6 +42,8 @@ pub struct Scan {
     pub stream: Arc<StreamDef>,
     /// Whether the key of its points is asked for.
     pub keyed: bool,
+    /// The group of scans whose events pair, of several sources (SEMANTICS 1.5); none where they pair with nothing.
+    pub pairs: Option<usize>,
     /// The wanted columns.
     pub columns: Vec<ScanColumn>,
     /// Tests that every wanted point passes. A source may drop points that fail one; the plan does not rely on it.
@@ -122,10 +124,8 @@ pub struct Ticks {
     pub calendar: Calendar,
     /// Number of intervals of a window.
     pub intervals: u32,
-    /// Which rows are the points that windows hold; none: all.
+    /// Which rows are the points that windows hold; none: all. Its steps stand before the one that tells the points of these ticks.
     pub present: Option<Reg>,
-    /// Places of further ticks, before these in [`Region::ticks`], that are such points.
-    pub of: Vec<usize>,
 }
 
 /// Where rows of a region come from.
@@ -155,12 +155,14 @@ pub struct Feed {
     pub columns: Vec<Reg>,
     /// Where they stand there.
     pub moves: Moves,
+    /// Where each stands apart from what it pairs with; none where nothing pairs.
+    pub apart: Option<Standing>,
 }
 
 /// Where the rows of a feed stand in the receiving region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moves {
-    /// Where they stood.
+    /// Where they stood, apart from what they paired with: they are under another key.
     Stay,
     /// Later by the duration in this register. Those that would move back, or by null, are dropped and counted.
     By(Reg),
@@ -168,24 +170,29 @@ pub enum Moves {
     To(Reg),
     /// At the time of the key's next row, among these, at which this mask holds.
     Until(Reg),
-    /// After all other points of their time: ticks, or all of them.
+    /// Under another key, and after all other points of their time: ticks, or all of them.
     After {
         /// Whether all of them do; else ticks alone.
         all: bool,
     },
     /// Where these registers say.
-    Back(Standing),
+    Back {
+        /// Lane and ordinal.
+        standing: Standing,
+        /// The origin's time, i64.
+        origin_time: Reg,
+        /// The origin's lane, u16.
+        origin_lane: Reg,
+        /// The key that a tick was made for, bytes.
+        made_for: Reg,
+    },
 }
 
-/// The registers of a place other than its time.
+/// The registers of where a point stands among those of its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     /// The lane, u16.
     pub lane: Reg,
-    /// The origin's time, i64.
-    pub origin_time: Reg,
-    /// The origin's lane, u16.
-    pub origin_lane: Reg,
     /// The ordinal, u64.
     pub ordinal: Reg,
 }
@@ -213,6 +220,13 @@ pub enum StepOp {
     Present(usize),
     /// The row's key, or a part of its place.
     Own(Own),
+    /// Lane or ordinal of where the first of these points stands that are at the row, each apart from what it pairs with.
+    Apart {
+        /// Which of the two.
+        part: Own,
+        /// Inputs, and at which of their points (none: all).
+        of: Vec<(usize, Option<Reg>)>,
+    },
     /// The row's time.
     Time,
     /// A constant.

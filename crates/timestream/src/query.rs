@@ -133,6 +133,12 @@ pub enum Own {
     OriginLane,
     /// Its ordinal.
     Ordinal,
+    /// The key that a tick under another key was made for.
+    MadeFor,
+    /// The lane of where it stands apart from what it pairs with.
+    ApartLane,
+    /// The ordinal of where it stands apart from what it pairs with.
+    ApartOrdinal,
 }
 
 /// An aggregation and over which of a key's points it goes.

@@ -1,10 +1,11 @@
 //! Points of a stream as columns: the batch that operators take and give.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BinaryArray, PrimitiveArray, UInt32Array};
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::ArrowError;
 use arrow_select::take::take;
@@ -12,7 +13,11 @@ use arrow_select::take::take;
 use crate::engine::EngineError;
 
 /// Where each point stands in the order of SEMANTICS 1.2: by time, then lane, then for moved points by their origin, then
-/// ordinal. Rows are in this order; of rows at one place, the order is that of their keys.
+/// ordinal, then for ticks under another key by the one that they were made for. Rows are in this order; of rows at one place,
+/// the order is that of their keys.
+///
+/// It is also what a point is: points of one key at one place are one point (1.5), whichever ways they came. So events of several
+/// sources that pair are given one place where they enter, that of the first of them, and say beside it where they stand apart.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// UTC nanoseconds.
@@ -20,15 +25,44 @@ pub struct Places {
     /// What kind of point it is and, for events, of which source.
     pub lane: Lane,
     /// The ordinal at the source (firehose: order of release, then the op's index in its commit); of a moved point that of its
-    /// origin; of a tick [`OWN_TICK`] or, under another key, its turn.
+    /// origin; of a tick [`OWN_TICK`], less one for each other key that it was given.
     pub ordinal: ScalarBuffer<u64>,
+    /// Where points stand apart from those they pair with; none where that is their place.
+    pub apart: Option<Apart>,
+    /// Of ticks under another key, also where they were moved: for which key they were made, as bytes in the order of keys; null for
+    /// others. None where there are none.
+    pub made_for: Option<BinaryArray>,
+}
+
+/// Where points stand that are of one event each, not of a pair: as under another key (SEMANTICS 1.5).
+#[derive(Debug, Clone)]
+pub struct Apart {
+    /// The lane, of a moved point that of its origin.
+    pub lane: ScalarBuffer<u16>,
+    /// The ordinal.
+    pub ordinal: ScalarBuffer<u64>,
+}
+
+impl Apart {
+    /// The same done to both columns.
+    fn map(&self, through: &Through<'_>) -> Result<Self, EngineError> {
+        Ok(Self {
+            lane: numbers::<UInt16Type>(&self.lane, through)?,
+            ordinal: numbers::<UInt64Type>(&self.ordinal, through)?,
+        })
+    }
+
+    /// The rows from `start` on, `len` of them.
+    pub(crate) fn slice(&self, start: usize, len: usize) -> Self {
+        Self { lane: self.lane.slice(start, len), ordinal: self.ordinal.slice(start, len) }
+    }
 }
 
 /// The lane of moved points.
 pub const MOVED: u16 = 0;
 /// The lane of ticks.
 pub const TICK: u16 = u16::MAX - 1;
-/// The ordinal of a tick under the key that it was made for: after those that came under it by `with_key`.
+/// The ordinal of a tick under the key that it was made for: after those that came under a key by `with_key`, which have less.
 pub const OWN_TICK: u64 = u64::MAX;
 /// The lane of points that stand after all others of their time: those that look up another source's values.
 pub const AFTER: u16 = u16::MAX;
@@ -51,7 +85,7 @@ pub enum Lane {
     },
 }
 
-/// What a point is ordered by. Two points of one key at the same place are one point.
+/// What a point is ordered by, but for the keys that ticks were made for. Two points of one key at the same place are one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// UTC nanoseconds.
@@ -70,6 +104,21 @@ impl Place {
     pub fn moved_to(self, time: i64) -> Self {
         let origin = if self.lane == MOVED { self.origin } else { (self.time, self.lane) };
         Self { time, lane: MOVED, origin, ordinal: self.ordinal }
+    }
+
+    /// Lane and ordinal of the event or tick that it is, also where that was moved.
+    #[must_use]
+    pub fn standing(self) -> (u16, u64) {
+        (if self.lane == MOVED { self.origin.1 } else { self.lane }, self.ordinal)
+    }
+
+    /// The place of another event or tick of the same time, moved as this one is.
+    #[must_use]
+    pub fn as_of(self, (lane, ordinal): (u16, u64)) -> Self {
+        match self.lane {
+            MOVED => Self { origin: (self.origin.0, lane), ordinal, ..self },
+            _ => Self { lane, ordinal, ..self },
+        }
     }
 }
 
@@ -123,10 +172,16 @@ pub(crate) fn numbers<T: ArrowPrimitiveType>(
 }
 
 impl Places {
+    /// Places of points that pair with nothing, none of them a tick under another key: as sources give them.
+    #[must_use]
+    pub const fn new(time: ScalarBuffer<i64>, lane: Lane, ordinal: ScalarBuffer<u64>) -> Self {
+        Self { time, lane, ordinal, apart: None, made_for: None }
+    }
+
     /// No places.
     #[must_use]
     pub fn none() -> Self {
-        Self { time: vec![].into(), lane: Lane::One(MOVED), ordinal: vec![].into() }
+        Self::new(vec![].into(), Lane::One(MOVED), vec![].into())
     }
 
     /// Number of rows.
@@ -168,7 +223,37 @@ impl Places {
                 },
             },
             ordinal: self.ordinal.slice(start, len),
+            apart: self.apart.as_ref().map(|apart| apart.slice(start, len)),
+            made_for: self.made_for.as_ref().map(|keys| keys.slice(start, len)),
         }
+    }
+
+    /// For which key a tick under another key was made; empty for others.
+    #[inline]
+    pub(crate) fn made_for(&self, row: usize) -> &[u8] {
+        match &self.made_for {
+            Some(keys) if keys.is_valid(row) => keys.value(row),
+            _ => &[],
+        }
+    }
+
+    /// How a row stands to one of other places.
+    #[inline]
+    pub(crate) fn order(&self, row: usize, other: &Self, at: usize) -> Ordering {
+        self.at(row).cmp(&other.at(at)).then_with(|| self.made_for(row).cmp(other.made_for(at)))
+    }
+
+    /// Lane and ordinal at which a row stands apart from what it pairs with.
+    pub(crate) fn apart(&self, row: usize) -> (u16, u64) {
+        match &self.apart {
+            Some(apart) => (apart.lane[row], apart.ordinal[row]),
+            None => self.at(row).standing(),
+        }
+    }
+
+    /// The same points at other places.
+    pub(crate) fn standing_at(&self, places: &[Place]) -> Self {
+        Self { apart: self.apart.clone(), made_for: self.made_for.clone(), ..Self::of(places) }
     }
 
     /// The same done to all columns of the places.
@@ -177,6 +262,11 @@ impl Places {
             time: numbers::<Int64Type>(&self.time, through)?,
             lane: self.lane.map(through)?,
             ordinal: numbers::<UInt64Type>(&self.ordinal, through)?,
+            apart: self.apart.as_ref().map(|apart| apart.map(through)).transpose()?,
+            made_for: match &self.made_for {
+                Some(keys) => through(&(Arc::new(keys.clone()) as ArrayRef))?.as_binary_opt().cloned(),
+                None => None,
+            },
         })
     }
 
@@ -197,10 +287,20 @@ impl Places {
         } else {
             Lane::Each(lanes())
         };
+        let apart = batches.iter().any(|places| places.apart.is_some()).then(|| {
+            let apart = || picks.clone().map(|(batch, row)| batches[batch].apart(row));
+            Apart { lane: apart().map(|(lane, _)| lane).collect(), ordinal: apart().map(|(_, at)| at).collect() }
+        });
+        let made_for = batches.iter().any(|places| places.made_for.is_some()).then(|| {
+            let keys = picks.clone().map(|(batch, row)| batches[batch].made_for(row));
+            keys.map(|key| (!key.is_empty()).then_some(key)).collect()
+        });
         Self {
             time: picks.clone().map(|(batch, row)| batches[batch].time[row]).collect(),
             lane,
             ordinal: picks.clone().map(|(batch, row)| batches[batch].ordinal[row]).collect(),
+            apart,
+            made_for,
         }
     }
 
@@ -217,11 +317,8 @@ impl Places {
         } else {
             Lane::Each(lanes())
         };
-        Self {
-            time: places.iter().map(|place| place.time).collect(),
-            lane,
-            ordinal: places.iter().map(|place| place.ordinal).collect(),
-        }
+        let time = places.iter().map(|place| place.time).collect();
+        Self::new(time, lane, places.iter().map(|place| place.ordinal).collect())
     }
 }
 

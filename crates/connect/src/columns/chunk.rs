@@ -77,7 +77,7 @@ impl Chunk {
             .and_then(|key| self.columns.get(key))
             .map(|values| Keys { hashes: hash(values.as_ref()), values: Arc::clone(values) });
         let places =
-            Places { time: self.time.clone(), lane: Lane::One(1 + source), ordinal: self.ordinal.clone() };
+            Places::new(self.time.clone(), Lane::One(1 + source), self.ordinal.clone());
         Ok(Rows { places, key, columns })
     }
 

@@ -78,7 +78,7 @@ pub(crate) fn scan(source: u16, keyed: bool) -> Scan {
     let column =
         |name: &str, data_type| ScanColumn { path: vec![PathStep::Field(name.to_owned())], data_type };
     let columns = vec![column("text", DataType::Utf8), column("number", DataType::Int64)];
-    Scan { stream: stream(source), keyed, columns, tests: Vec::new() }
+    Scan { stream: stream(source), keyed, pairs: None, columns, tests: Vec::new() }
 }
 
 pub(crate) const TEXT: DataType = DataType::Utf8;
@@ -113,7 +113,7 @@ pub(crate) fn region(
 }
 
 pub(crate) fn feed(key: usize, columns: Vec<usize>) -> Feed {
-    Feed { present: None, key, columns, moves: Moves::Stay }
+    Feed { present: None, key, columns, moves: Moves::Stay, apart: None }
 }
 
 pub(crate) const fn from(region: usize) -> Input {
@@ -250,11 +250,11 @@ pub(crate) fn rows(scan: &Scan, events: &[(u64, &Event)]) -> Option<Rows> {
     if mine.is_empty() {
         return None;
     }
-    let places = Places {
-        time: mine.iter().map(|(_, event)| event.time).collect(),
-        lane: Lane::One(1 + scan.stream.source),
-        ordinal: mine.iter().map(|(ordinal, _)| *ordinal).collect(),
-    };
+    let places = Places::new(
+        mine.iter().map(|(_, event)| event.time).collect(),
+        Lane::One(1 + scan.stream.source),
+        mine.iter().map(|(ordinal, _)| *ordinal).collect(),
+    );
     let key = scan.keyed.then(|| {
         let values: ArrayRef =
             Arc::new(mine.iter().map(|(_, event)| event.key.clone()).collect::<StringArray>());

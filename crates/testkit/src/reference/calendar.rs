@@ -60,7 +60,13 @@ fn month_and_day(day: i128) -> (usize, i128) {
 
 /// The ticks of points: a key has one at the end of each interval while one of the last so many holds a point, and one more;
 /// none after the end of the run.
-pub(super) fn ticks(points: &[Point], calendar: Calendar, intervals: u32, last: Option<i64>) -> Vec<Point> {
+pub(super) fn ticks(
+    points: &[Point],
+    grouping: &str,
+    calendar: Calendar,
+    intervals: u32,
+    last: Option<i64>,
+) -> Vec<Point> {
     let mut ends: BTreeMap<Val, BTreeSet<i64>> = BTreeMap::new();
     for point in points {
         let Some(first) = end_of_interval(calendar, point.place.time) else { continue };
@@ -69,8 +75,8 @@ pub(super) fn ticks(points: &[Point], calendar: Calendar, intervals: u32, last: 
         ends.extend(all.take_while(|end| last.is_some_and(|last| *end <= last)));
     }
     let tick = |key: &Val, time: i64| Point {
-        place: Place::tick(time, key.clone()),
-        own: Place::tick(time, key.clone()),
+        place: Place::tick(time, grouping, key.clone()),
+        own: Place::tick(time, grouping, key.clone()),
         is_of_source: false,
         copy: 0,
         key: key.clone(),

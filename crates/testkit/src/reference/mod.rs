@@ -107,23 +107,33 @@ pub fn columns(data_type: &DataType) -> Vec<(String, DataType)> {
 /// Of each event, by source and ordinal: where the first of the events stands that it is paired with.
 type Pairs = BTreeMap<(u16, u64), Place>;
 
-/// The pairs of all events. What is looked up is joined with its question alone: its streams pair among themselves.
+/// The pairs of all events: of streams that are joined under their own key, each with all that it is joined with, by whatever joins.
 fn all_pairs(query: &Query, events: &Events) -> Pairs {
-    let looked_up = query.nodes.iter().filter(|node| matches!(node.op, Op::Lookup)).map(|node| node.args[0]);
+    // By node the streams whose events its points are, under their own key.
+    let mut streams: Vec<BTreeSet<usize>> = Vec::new();
+    let mut groups: Vec<BTreeSet<usize>> = Vec::new();
+    for (at, node) in query.nodes.iter().enumerate() {
+        let of: BTreeSet<usize> = match &node.op {
+            Op::Stream(_) => BTreeSet::from([at]),
+            Op::WithKey | Op::Ticks { .. } => BTreeSet::new(),
+            Op::Lookup => streams[node.args[1]].clone(),
+            _ => node.args.iter().flat_map(|arg| streams[*arg].clone()).collect(),
+        };
+        if !of.is_empty() {
+            let (joined, apart): (Vec<_>, Vec<_>) =
+                groups.into_iter().partition(|group| !group.is_disjoint(&of));
+            groups = apart;
+            groups.push(joined.into_iter().flatten().chain(of.iter().copied()).collect());
+        }
+        streams.push(of);
+    }
     let mut all = Pairs::new();
-    for root in std::iter::once(query.root).chain(looked_up) {
-        let mut named: Vec<&StreamDef> = Vec::new();
-        let mut open = vec![root];
-        while let Some(node) = open.pop() {
-            match &query.nodes[node].op {
-                Op::Stream(def) => named.push(def),
-                Op::Lookup => open.push(query.nodes[node].args[1]),
-                _ => open.extend(&query.nodes[node].args),
-            }
-        }
-        for (event, place) in pairs(&named, events) {
-            all.entry(event).or_insert(place);
-        }
+    for group in groups {
+        let named = group.iter().filter_map(|node| match &query.nodes[*node].op {
+            Op::Stream(def) => Some(def.as_ref()),
+            _ => None,
+        });
+        all.extend(pairs(&named.collect::<Vec<_>>(), events));
     }
     all
 }
@@ -219,7 +229,8 @@ impl Run<'_> {
                 windows::Fold { aggregation, out, calendar }.points(&args, warnings)?
             }
             Op::Ticks { calendar, intervals } => {
-                calendar::ticks(args[0].points(), *calendar, *intervals, self.last)
+                let grouping = node.grouping.as_ref().map_or("", |grouping| &grouping.name);
+                calendar::ticks(args[0].points(), grouping, *calendar, *intervals, self.last)
             }
             Op::ShiftBy => moves::shifted(&args, warnings, |time, by| match by {
                 Val::Duration(by) => time.checked_add(*by),

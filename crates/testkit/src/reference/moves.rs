@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Warnings;
-use super::points::{Joined, Point, Stream, anew, in_order, join};
+use super::points::{Joined, Point, Stream, anew, join};
 use crate::value::Val;
 
 /// 6.1: the points of both arguments, each moved to the time that is told by its own and the second's value there. None: there is
@@ -63,22 +63,15 @@ pub(super) fn looked_up(of: &Stream, by: &Stream, is_same_source: bool) -> Vec<P
     let value = |at: &Point| {
         // A null key that is looked up is none, though a stream may have points of the null key.
         let points = known.get(&at.value).filter(|_| !at.value.is_null())?;
-        // A tick asks after all of its time, too, whichever keys the others are of.
+        // A tick asks after all of its time, too, whichever keys the others are of. What is paired asks where its own event stands.
         let is_before = |point: &&&Point| match is_same_source && !at.place.is_tick() {
-            true => point.place <= at.place,
+            true => point.place <= at.own,
             false => point.place.time <= at.place.time,
         };
         let newest = points.iter().rfind(is_before)?;
         // A discrete stream has a value only at the very time.
         (holds || newest.place.time == at.place.time).then(|| newest.value.clone())
     };
-    // What has been at another source's stream pairs no more, as after a re-keying.
-    let place = |at: &Point| if is_same_source { at.place.clone() } else { at.own.clone() };
-    let answered = by.points().iter().map(|at| Point {
-        value: value(at).unwrap_or(Val::Null),
-        place: place(at),
-        is_of_source: at.is_of_source && is_same_source,
-        ..at.clone()
-    });
-    in_order(answered.collect())
+    let points = by.points().iter();
+    points.map(|at| Point { value: value(at).unwrap_or(Val::Null), ..at.clone() }).collect()
 }

@@ -21,9 +21,9 @@ pub(super) enum Turn {
     Moved(Box<Place>),
     /// An event, by source and ordinal.
     Event { source: u16, ordinal: u64 },
-    /// A tick, by the key that it was made for. One that was given another key since stands, as it did there, before those that
-    /// are made under the new one: of all points of its time a key's own tick is the last.
-    Tick { rekeyed: Reverse<u32>, key: Val },
+    /// A tick, by the key that it was made for, of which grouping. One that was given another key since stands, as it did there, before
+    /// those that are made under the new one: of all points of its time a key's own tick is the last.
+    Tick { rekeyed: Reverse<u32>, grouping: String, key: Val },
 }
 
 impl Place {
@@ -33,8 +33,8 @@ impl Place {
     }
 
     /// The place of a key's tick.
-    pub(super) const fn tick(time: i64, key: Val) -> Self {
-        Self { time, turn: Turn::Tick { rekeyed: Reverse(0), key } }
+    pub(super) fn tick(time: i64, grouping: &str, key: Val) -> Self {
+        Self { time, turn: Turn::Tick { rekeyed: Reverse(0), grouping: grouping.to_owned(), key } }
     }
 
     /// Whether it is that of a tick, which is not moved.
@@ -56,7 +56,11 @@ impl Place {
         let turn = match &self.turn {
             Turn::Moved(origin) => Turn::Moved(Box::new(origin.rekeyed())),
             Turn::Event { .. } => self.turn.clone(),
-            Turn::Tick { rekeyed, key } => Turn::Tick { rekeyed: Reverse(rekeyed.0 + 1), key: key.clone() },
+            Turn::Tick { rekeyed, grouping, key } => Turn::Tick {
+                rekeyed: Reverse(rekeyed.0 + 1),
+                grouping: grouping.clone(),
+                key: key.clone(),
+            },
         };
         Self { time: self.time, turn }
     }

@@ -171,11 +171,11 @@ pub(super) fn at_path(value: &Val, path: &[PathStep]) -> Val {
 
 /// Events as the rows of a scan.
 fn rows(scan: &Scan, events: &[&Event]) -> Result<Rows, WayError> {
-    let places = Places {
-        time: events.iter().map(|event| event.time).collect(),
-        lane: Lane::One(1 + scan.stream.source),
-        ordinal: events.iter().map(|event| event.ordinal).collect(),
-    };
+    let places = Places::new(
+        events.iter().map(|event| event.time).collect(),
+        Lane::One(1 + scan.stream.source),
+        events.iter().map(|event| event.ordinal).collect(),
+    );
     let columns = scan.columns.iter().map(|column| {
         let values: Vec<Val> = events.iter().map(|event| at_path(&event.value, &column.path)).collect();
         array(&values, &column.data_type)

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::UInt64Type;
+use arrow_array::types::{UInt16Type, UInt64Type};
 use arrow_array::{ArrayRef, BooleanArray};
-use arrow_buffer::{BooleanBuffer, ScalarBuffer};
+use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
 
 use super::array::one_a_row;
@@ -12,11 +12,12 @@ use super::error::EngineError;
 use super::join::Joined;
 use super::mask::{Mask, mask};
 use super::merge::settle;
-use super::moves::{after, back};
+use super::moves::{after, back, ordered, plain};
+use super::rekey::rekeyed;
 use crate::functions::Column;
 use crate::plan::{Feed, Moves, Reg, Region, Standing, StepOp};
 use crate::query::Own;
-use crate::rows::{Keys, Places, Rows, numbers};
+use crate::rows::{Apart, Keys, Places, Rows, numbers};
 
 /// Rows that a mask chooses.
 pub(super) struct Chosen<'a> {
@@ -109,39 +110,43 @@ pub(super) enum Fed {
     Until(Rows, ArrayRef),
 }
 
-/// What a feed hands on of a batch. Where the rows are ticks and get other keys, their ordinals become their turns, from `turns` on,
-/// since ticks of one time are told apart by their keys.
+/// What a feed hands on of a batch.
 pub(super) fn feed_rows(
     joined: &Joined,
     registers: &[Column],
     region: &Region,
     feed: &Feed,
-    turns: Option<u64>,
 ) -> Result<Fed, EngineError> {
     let chosen = Chosen::new(joined, registers, feed.present)?;
     let values = chosen.column(feed.key)?;
     let own_key = matches!(region.steps[feed.key].op, StepOp::Own(Own::Key));
+    let known = chosen.key()?;
     // The same key as before keeps its hashes.
-    let hashes = match chosen.key()? {
-        Some(key) if own_key => key.hashes,
+    let hashes = match &known {
+        Some(key) if own_key => key.hashes.clone(),
         _ => super::hash(&values),
     };
     let mut places = chosen.places()?;
-    if let Some(first) = turns.filter(|_| !own_key && !matches!(feed.moves, Moves::Back(_))) {
-        let turns: ScalarBuffer<u64> = (first..first + joined.places.len() as u64).collect();
-        places.ordinal = numbers::<UInt64Type>(&turns, &|array| chosen.filtered(array))?;
+    if let Some(Standing { lane, ordinal }) = feed.apart {
+        let (lane, ordinal) = (chosen.column(lane)?, chosen.column(ordinal)?);
+        places.apart = Some(Apart { lane: plain::<UInt16Type>(&lane)?, ordinal: plain::<UInt64Type>(&ordinal)? });
+    }
+    if matches!(feed.moves, Moves::Stay | Moves::After { .. }) {
+        places = rekeyed(places, known.as_ref(), &region.grouping);
     }
     let rows = Rows { places, key: Some(Keys { values, hashes }), columns: chosen.columns(&feed.columns)? };
     Ok(match feed.moves {
+        Moves::Stay if feed.apart.is_some() => Fed::There(ordered(rows)?),
         Moves::Stay => Fed::There(settle(rows)?),
         Moves::By(duration) => Fed::By(rows, chosen.column(duration)?),
         Moves::To(time) => Fed::To(rows, chosen.column(time)?),
         Moves::Until(mask) => Fed::Until(rows, chosen.column(mask)?),
-        Moves::After { all } => Fed::There(settle(after(rows, all)?)?),
-        Moves::Back(Standing { lane, origin_time, origin_lane, ordinal }) => {
-            let [lane, origin_time, origin_lane, ordinal] =
-                [lane, origin_time, origin_lane, ordinal].map(|reg| chosen.column(reg));
-            Fed::There(back(rows, [lane?, origin_time?, origin_lane?, ordinal?])?)
+        Moves::After { all } => Fed::There(after(rows, all)?),
+        Moves::Back { standing, origin_time, origin_lane, made_for } => {
+            let Standing { lane, ordinal } = standing;
+            let [lane, origin_time, origin_lane, ordinal, made_for] =
+                [lane, origin_time, origin_lane, ordinal, made_for].map(|reg| chosen.column(reg));
+            Fed::There(back(rows, [lane?, origin_time?, origin_lane?, ordinal?, made_for?])?)
         }
     })
 }

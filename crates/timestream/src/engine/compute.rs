@@ -16,11 +16,11 @@ use super::array::{one_a_row, retyped};
 use super::error::EngineError;
 use super::join::Joined;
 use super::mask::{Mask, is_true, mask};
-use super::region::RegionOperator;
+use super::region::{Boundary, RegionOperator};
 use super::user;
 use super::windows::{Since, Sliding, Trailing};
 use crate::functions::{Call, Column, EvalError, FunctionKind, Warnings, eval};
-use crate::plan::{Reg, Region, StepOp};
+use crate::plan::{Input, Reg, Region, StepOp};
 use crate::query::{Aggregation, Own, Window};
 
 /// The state of an aggregation over its window.
@@ -53,23 +53,43 @@ pub(super) fn state(
 impl RegionOperator {
     /// The value of each step at each row.
     ///
-    /// Where there is state, `self.numbers` are the numbers of the rows' keys.
+    /// Where there is state, `self.numbers` are the numbers of the rows' keys. `ticks` are given where the rows are a boundary's.
     pub(super) fn compute(
         &mut self,
         joined: &Joined,
+        ticks: Option<&Boundary>,
         warnings: &Warnings,
     ) -> Result<Vec<Column>, EngineError> {
         let len = joined.places.len();
         let known = self.keys();
-        let steps = &self.plan.regions[self.region].steps;
+        let region = &self.plan.regions[self.region];
+        let steps = &region.steps;
         let mut registers: Vec<Column> = Vec::with_capacity(steps.len());
         for (at, step) in steps.iter().enumerate() {
             let value = match &step.op {
                 StepOp::Column { input, column } => {
                     Column::Array(joined.column(*input, *column, &step.data_type)?)
                 }
-                StepOp::Present(input) => joined.present(*input)?.into_column(),
+                StepOp::Present(input) => match (ticks, region.inputs.get(*input)) {
+                    (Some(ticks), Some(Input::Ticks(at))) => {
+                        ticks.points(*at, region.ticks[*at].present, &registers, len)?
+                    }
+                    _ => joined.present(*input)?,
+                }
+                .into_column(),
                 StepOp::Own(own) => own_part(joined, *own, len)?,
+                StepOp::Apart { part, of } => {
+                    let of = of.iter().map(|(input, present)| {
+                        Ok((*input, present.map_or(Ok(Mask::All), |reg| mask(&registers[reg]))?))
+                    });
+                    let standing = joined.apart(&of.collect::<Result<Vec<_>, EngineError>>()?)?.into_iter();
+                    Column::Array(match part {
+                        Own::ApartLane => {
+                            Arc::new(UInt16Array::from_iter_values(standing.map(|(lane, _)| lane)))
+                        }
+                        _ => Arc::new(UInt64Array::from_iter_values(standing.map(|(_, ordinal)| ordinal))),
+                    })
+                }
                 StepOp::Time => {
                     let times = Int64Array::new(joined.places.time.clone(), None);
                     Column::Array(retyped(times, &step.data_type).map_err(EngineError::kernel("time"))?)
@@ -185,6 +205,13 @@ fn own_part(joined: &Joined, own: Own, len: usize) -> Result<Column, EngineError
         Own::OriginTime => Arc::new(Int64Array::from_iter_values((0..len).map(|row| origin(row).0))),
         Own::OriginLane => Arc::new(UInt16Array::from_iter_values((0..len).map(|row| origin(row).1))),
         Own::Ordinal => Arc::new(UInt64Array::new(places.ordinal.clone(), None)),
+        Own::MadeFor => match &places.made_for {
+            Some(keys) => Arc::new(keys.clone()),
+            None => new_null_array(&DataType::Binary, len),
+        },
+        Own::ApartLane | Own::ApartOrdinal => {
+            return Err(EngineError::mismatch("place", "the inputs that it is of", "none"));
+        }
     }))
 }
 

@@ -11,16 +11,13 @@ use arrow_select::take::take;
 use super::error::EngineError;
 use super::mask::Mask;
 use super::merge::{Heads, merge, pick_keys, pick_places};
-use super::pair::pair;
 use crate::plan::{Input, Plan, Reg};
-use crate::rows::{Keys, Lane, Places, Rows};
+use crate::rows::{Apart, Keys, Lane, Places, Rows};
 
 /// Joins the inputs of a region.
 pub(super) struct Join {
     /// What each input's batches hold.
     inputs: Vec<Shape>,
-    /// The source of each input that is a scan.
-    sources: Vec<Option<u16>>,
     /// Whether anything depends on the keys.
     keyed: bool,
 }
@@ -43,6 +40,8 @@ pub(super) struct Joined {
 struct Part {
     columns: Vec<ArrayRef>,
     rows: Share,
+    /// Where the input's points stand apart from those they pair with.
+    apart: Option<Apart>,
 }
 
 /// Which rows are an input's.
@@ -62,26 +61,22 @@ impl Join {
             .get(region)
             .ok_or_else(|| EngineError::mismatch("region", plan.regions.len(), region))?;
         let inputs = of.inputs.iter().map(|input| shape(plan, region, *input)).collect::<Result<_, _>>()?;
-        let source = |input: &Input| match *input {
-            Input::Scan(scan) => Some(plan.scans.get(scan)?.stream.source),
-            Input::Feed { .. } | Input::Ticks(_) => None,
-        };
-        Ok(Self { inputs, sources: of.inputs.iter().map(source).collect(), keyed: of.key_type.is_some() })
+        Ok(Self { inputs, keyed: of.key_type.is_some() })
     }
 
-    /// The union of the inputs' points: the same point of two inputs (equal place and key) is one row, as are paired events of
-    /// several sources.
+    /// The union of the inputs' points: the same point of two inputs (equal place and key) is one row.
     pub(super) fn rows(&self, inputs: Vec<Vec<Rows>>) -> Result<Joined, EngineError> {
         if inputs.len() != self.inputs.len() {
             return Err(EngineError::mismatch("inputs", self.inputs.len(), inputs.len()));
         }
-        let mut batches = Vec::with_capacity(inputs.len());
+        let (mut batches, mut aparts) = (Vec::with_capacity(inputs.len()), Vec::with_capacity(inputs.len()));
         for (shape, input) in self.inputs.iter().zip(inputs) {
             let mut rows = if input.is_empty() { shape.empty() } else { merge(input)? };
             shape.expect(&rows)?;
             if !self.keyed {
                 rows.key = None;
             }
+            aparts.push(rows.places.apart.take());
             batches.push(rows);
         }
         let filled: Vec<usize> = (0..batches.len()).filter(|input| !batches[*input].is_empty()).collect();
@@ -92,18 +87,19 @@ impl Join {
             };
             let (places, key) = (rows.places.clone(), rows.key.clone());
             let share = |input| if input == all { Share::All } else { Share::Nothing };
-            let part = |(input, rows): (usize, Rows)| Part { columns: rows.columns, rows: share(input) };
-            return Ok(Joined { places, key, parts: batches.into_iter().enumerate().map(part).collect() });
+            let parts = batches.into_iter().zip(aparts).enumerate();
+            let parts = parts.map(|(input, (rows, apart))| Part { columns: rows.columns, rows: share(input), apart });
+            return Ok(Joined { places, key, parts: parts.collect() });
         }
-        pair(&self.sources, &mut batches)?;
         // Streams made of one stream have the same points, as a value and what it looks up: nothing is to be merged.
         if let [first, others @ ..] = &filled[..]
             && others.iter().all(|other| is_same(&batches[*first], &batches[*other]))
         {
             let (places, key) = (batches[*first].places.clone(), batches[*first].key.clone());
             let share = |rows: &Rows| if rows.is_empty() { Share::Nothing } else { Share::All };
-            let part = |rows: Rows| Part { rows: share(&rows), columns: rows.columns };
-            return Ok(Joined { places, key, parts: batches.into_iter().map(part).collect() });
+            let parts = batches.into_iter().zip(aparts);
+            let parts = parts.map(|(rows, apart)| Part { rows: share(&rows), columns: rows.columns, apart });
+            return Ok(Joined { places, key, parts: parts.collect() });
         }
         let mut heads = Heads::new(&batches)?;
         let mut picks: Vec<(usize, usize)> = Vec::new();
@@ -119,15 +115,15 @@ impl Join {
             }
         }
         let (places, key) = (pick_places(&batches, &picks), pick_keys(&batches, &picks)?);
-        let share = |(rows, share): (Rows, Vec<Option<u32>>)| {
+        let share = |((rows, share), apart): ((Rows, Vec<Option<u32>>), Option<Apart>)| {
             let rows_of = match rows.len() {
                 0 => Share::Nothing,
                 len if len == picks.len() => Share::All,
                 _ => Share::Some(share.into()),
             };
-            Part { columns: rows.columns, rows: rows_of }
+            Part { columns: rows.columns, rows: rows_of, apart }
         };
-        let parts = batches.into_iter().zip(shares).map(share).collect();
+        let parts = batches.into_iter().zip(shares).zip(aparts).map(share).collect();
         Ok(Joined { places, key, parts })
     }
 }
@@ -147,31 +143,42 @@ fn is_same(a: &Rows, b: &Rows) -> bool {
             (0..a.len()).all(|row| (one.at(row), one.origin(row)) == (other.at(row), other.origin(row)))
         }
     };
-    a.places.time == b.places.time && a.places.ordinal == b.places.ordinal && same_lanes() && same_key
+    let same_made_for = || match (&a.places.made_for, &b.places.made_for) {
+        (None, None) => true,
+        _ => (0..a.len()).all(|row| a.places.made_for(row) == b.places.made_for(row)),
+    };
+    a.places.time == b.places.time
+        && a.places.ordinal == b.places.ordinal
+        && same_lanes()
+        && same_made_for()
+        && same_key
 }
 
 impl Join {
-    /// Rows that the region makes itself: each is of the inputs whose share it is in; those have no columns.
-    pub(super) fn made<'m>(
-        &self,
-        places: Places,
-        key: Keys,
-        shares: impl Iterator<Item = &'m Mask>,
-    ) -> Joined {
-        let len = u32::try_from(places.len()).unwrap_or(u32::MAX);
-        let part = |(shape, share): (&Shape, &Mask)| Part {
-            columns: shape.columns.iter().map(new_empty_array).collect(),
-            rows: match share {
-                Mask::All => Share::All,
-                Mask::Nothing => Share::Nothing,
-                Mask::Some(mask) => {
-                    let rows = (0..len).zip(mask).map(|(row, is_of)| is_of.then_some(row));
-                    Share::Some(rows.collect::<Vec<_>>().into())
-                }
-            },
+    /// The rows of a boundary's ticks, some of which were fed to the region as well: `fed` names the row of `joined` that each is.
+    /// As ticks of the region itself they have no columns.
+    pub(super) fn ticks(&self, places: Places, key: Keys, joined: &Joined, fed: &[Option<usize>]) -> Joined {
+        let part = |(shape, part): (&Shape, &Part)| {
+            let rows: UInt32Array = fed.iter().map(|row| part.row((*row)?)).collect();
+            let none = rows.null_count() == rows.len();
+            let columns = part.columns.iter().zip(&shape.columns);
+            let columns = columns.map(|(column, of)| if none { new_empty_array(of) } else { Arc::clone(column) });
+            let rows = if none { Share::Nothing } else { Share::Some(rows) };
+            Part { columns: columns.collect(), rows, apart: part.apart.clone() }
         };
-        let parts = self.inputs.iter().zip(shares).map(part).collect();
+        let parts = self.inputs.iter().zip(&joined.parts).map(part).collect();
         Joined { places, key: Some(key), parts }
+    }
+}
+
+impl Part {
+    /// The input's row that is a row of the region.
+    fn row(&self, row: usize) -> Option<u32> {
+        match &self.rows {
+            Share::All => u32::try_from(row).ok(),
+            Share::Nothing => None,
+            Share::Some(rows) => rows.is_valid(row).then(|| rows.value(row)),
+        }
     }
 }
 
@@ -232,6 +239,8 @@ impl Shape {
                 lengths.extend([lanes.len(), origin_time.len(), origin_lane.len()]);
             }
         }
+        lengths.extend(rows.places.apart.iter().flat_map(|apart| [apart.lane.len(), apart.ordinal.len()]));
+        lengths.extend(rows.places.made_for.as_ref().map(Array::len));
         match lengths.iter().find(|length| **length != len) {
             Some(length) => Err(EngineError::mismatch("rows", len, length)),
             None => Ok(()),
@@ -246,13 +255,14 @@ impl Joined {
             Share::All => Part {
                 columns: part.columns.iter().map(|column| column.slice(start, len)).collect(),
                 rows: Share::All,
+                apart: part.apart.as_ref().map(|apart| apart.slice(start, len)),
             },
-            Share::Nothing => Part { columns: part.columns.clone(), rows: Share::Nothing },
+            Share::Nothing => Part { columns: part.columns.clone(), rows: Share::Nothing, apart: None },
             // Rows that are named by their place in the input.
             Share::Some(rows) => {
                 let rows = rows.slice(start, len);
                 let rows = if rows.null_count() == len { Share::Nothing } else { Share::Some(rows) };
-                Part { columns: part.columns.clone(), rows }
+                Part { columns: part.columns.clone(), rows, apart: part.apart.clone() }
             }
         };
         Self {
@@ -294,6 +304,28 @@ impl Joined {
                 None => Mask::All,
             },
         })
+    }
+
+    /// By row: lane and ordinal of where the first of these inputs' points stands that are at the row where their mask holds, each
+    /// apart from what it pairs with; where there is none, of the row's place.
+    pub(super) fn apart(&self, of: &[(usize, Mask)]) -> Result<Vec<(u16, u64)>, EngineError> {
+        let mut parts = Vec::with_capacity(of.len());
+        for (input, mask) in of {
+            parts.push((self.part(*input)?, mask));
+        }
+        let of_row = |row: usize| {
+            let standing = |part: &Part| {
+                let at = part.row(row)? as usize;
+                Some(match &part.apart {
+                    Some(apart) => (apart.lane[at], apart.ordinal[at]),
+                    None => self.places.at(row).standing(),
+                })
+            };
+            let there = parts.iter().filter(|(_, mask)| mask.holds(row));
+            let first = there.filter_map(|(part, _)| standing(part)).min();
+            first.unwrap_or_else(|| self.places.at(row).standing())
+        };
+        Ok((0..self.places.len()).map(of_row).collect())
     }
 
     fn part(&self, input: usize) -> Result<&Part, EngineError> {

@@ -21,6 +21,15 @@ impl Mask {
         if holds { Self::All } else { Self::Nothing }
     }
 
+    /// Whether it holds at a row.
+    pub(super) fn holds(&self, row: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Nothing => false,
+            Self::Some(mask) => mask.value(row),
+        }
+    }
+
     pub(super) fn into_column(self) -> Column {
         let constant = |holds| Column::Constant(Arc::new(BooleanArray::from(vec![holds])));
         match self {

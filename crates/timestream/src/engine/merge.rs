@@ -97,7 +97,7 @@ impl<'a> Heads<'a> {
     /// How the heads of two batches, neither of them at its end, stand to each other.
     fn order(&self, a: usize, b: usize) -> Ordering {
         let (row_a, row_b) = (self.at[a], self.at[b]);
-        let by_place = self.batches[a].places.at(row_a).cmp(&self.batches[b].places.at(row_b));
+        let by_place = self.batches[a].places.order(row_a, &self.batches[b].places, row_b);
         by_place.then_with(|| match &self.keys[a * self.batches.len() + b] {
             Some(by_key) => by_key(row_a, row_b),
             None => Ordering::Equal,
@@ -207,8 +207,10 @@ pub(super) fn in_order(rows: &Rows) -> Result<Rows, EngineError> {
     let len = u32::try_from(rows.len())
         .map_err(|_| EngineError::mismatch("merge", "a batch of 32 bits", rows.len()))?;
     let mut order: Vec<u32> = (0..len).collect();
-    let place = |row: u32| rows.places.at(row as usize);
-    order.sort_by(|a, b| place(*a).cmp(&place(*b)).then_with(|| by_key(*a as usize, *b as usize)));
+    order.sort_by(|a, b| {
+        let (a, b) = (*a as usize, *b as usize);
+        rows.places.order(a, &rows.places, b).then_with(|| by_key(a, b))
+    });
     reorder(rows, &order.into())
 }
 

@@ -23,6 +23,7 @@ mod pair;
 mod queues;
 mod recent;
 mod region;
+mod rekey;
 mod results;
 mod slots;
 mod snapshot;
@@ -38,6 +39,7 @@ pub use error::{EngineError, SnapshotError};
 pub(crate) use hash::identity;
 pub use hash::{SHARDS, hash, shard};
 pub use merge::merge;
+pub use pair::pair;
 pub use region::{Emitted, RegionOperator};
 pub use results::{Mode, ResultOperator, answer_batch, answer_schema};
 

@@ -2,8 +2,8 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
-use arrow_array::{Array, ArrayRef};
-use arrow_buffer::BooleanBuffer;
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
+use arrow_buffer::{BooleanBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 use super::array::{carried, fill};
@@ -18,38 +18,43 @@ use crate::rows::{AFTER, Lane, MOVED, Place, Places, Rows, TICK};
 pub(super) fn after(mut rows: Rows, all: bool) -> Result<Rows, EngineError> {
     if all {
         rows.places.lane = Lane::One(AFTER);
-        return Ok(rows);
-    }
-    if (0..rows.len()).all(|row| rows.places.lane.at(row) != TICK) {
-        return Ok(rows);
+        return ordered(rows);
     }
     let places = (0..rows.len()).map(|row| match rows.places.at(row) {
-        Place { lane: TICK, time, ordinal, .. } => Place { time, lane: AFTER, origin: (0, 0), ordinal },
+        place @ Place { lane: TICK, .. } => Place { lane: AFTER, ..place },
         place => place,
     });
-    rows.places = Places::of(&places.collect::<Vec<_>>());
+    if (0..rows.len()).any(|row| rows.places.lane.at(row) == TICK) {
+        rows.places = rows.places.standing_at(&places.collect::<Vec<_>>());
+    }
     ordered(rows)
 }
 
-/// Rows where these columns say that they stood.
+/// Rows where these columns say that they stood: lane, the origin's time and lane, ordinal, for which key a tick was made.
 pub(super) fn back(
     mut rows: Rows,
-    [lane, origin_time, origin_lane, ordinal]: [ArrayRef; 4],
+    [lane, origin_time, origin_lane, ordinal, made_for]: [ArrayRef; 5],
 ) -> Result<Rows, EngineError> {
-    let wrong = |array: &ArrayRef| EngineError::mismatch("place", "numbers", array.data_type());
-    let short =
-        |array: &ArrayRef| array.as_primitive_opt::<UInt16Type>().ok_or_else(|| wrong(array)).cloned();
-    let lanes = short(&lane)?.values().clone();
-    let ordinal = ordinal.as_primitive_opt::<UInt64Type>().ok_or_else(|| wrong(&ordinal))?.values().clone();
+    let wrong = |array: &ArrayRef| EngineError::mismatch("place", "another type", array.data_type());
+    let lanes = plain::<UInt16Type>(&lane)?;
     let lane = if lanes.iter().all(|lane| Some(lane) == lanes.first()) && lanes.first() != Some(&MOVED) {
         Lane::One(lanes.first().copied().unwrap_or(MOVED))
     } else {
-        let origin_time =
-            origin_time.as_primitive_opt::<Int64Type>().ok_or_else(|| wrong(&origin_time))?.values().clone();
-        Lane::Moved { lanes, origin_time, origin_lane: short(&origin_lane)?.values().clone() }
+        let (origin_time, origin_lane) = (plain::<Int64Type>(&origin_time)?, plain::<UInt16Type>(&origin_lane)?);
+        Lane::Moved { lanes, origin_time, origin_lane }
     };
-    rows.places = Places { time: rows.places.time, lane, ordinal };
+    let made_for = made_for.as_binary_opt().ok_or_else(|| wrong(&made_for))?.clone();
+    let made_for = Some(made_for).filter(|keys| keys.null_count() < keys.len());
+    let apart = rows.places.apart.take();
+    rows.places =
+        Places { time: rows.places.time, lane, ordinal: plain::<UInt64Type>(&ordinal)?, apart, made_for };
     in_order(&rows)
+}
+
+/// A column of plain numbers without nulls.
+pub(super) fn plain<T: ArrowPrimitiveType>(column: &ArrayRef) -> Result<ScalarBuffer<T::Native>, EngineError> {
+    let wrong = || EngineError::mismatch("place", T::DATA_TYPE, column.data_type());
+    Ok(column.as_primitive_opt::<T>().ok_or_else(wrong)?.values().clone())
 }
 
 /// Rows on their way to times that are known when they come.
@@ -89,7 +94,7 @@ impl Shift {
         }
         if !go.is_empty() {
             let mut rows = of(go)?;
-            rows.places = Places::of(&moved);
+            rows.places = rows.places.standing_at(&moved);
             self.held.push(ordered(rows)?)?;
         }
         Ok(dropped)
@@ -116,7 +121,7 @@ impl Shift {
 }
 
 /// Rows in order, whether they are already or not.
-fn ordered(rows: Rows) -> Result<Rows, EngineError> {
+pub(super) fn ordered(rows: Rows) -> Result<Rows, EngineError> {
     if (1..rows.len()).all(|row| rows.places.at(row - 1) < rows.places.at(row)) {
         return Ok(rows);
     }
@@ -128,7 +133,10 @@ pub(super) struct Until {
     keys: KeyIndex,
     /// By key: the rows that are held, in order, by batch and row.
     held: Vec<Vec<(usize, usize)>>,
+    /// Batches of which rows are held, and some whose rows are gone.
     batches: Vec<Rows>,
+    /// Number of rows of the batches.
+    stored: usize,
     /// Number of rows held.
     rows: usize,
     numbers: Vec<u32>,
@@ -140,6 +148,7 @@ impl Until {
             keys: KeyIndex::new(key_type)?,
             held: Vec::new(),
             batches: Vec::new(),
+            stored: 0,
             rows: 0,
             numbers: Vec::new(),
         })
@@ -155,6 +164,7 @@ impl Until {
         self.keys.number(key, &mut self.numbers)?;
         fill(&mut self.held, self.keys.len(), Vec::new());
         self.batches.push(rows.clone());
+        self.stored += rows.len();
         let batch = self.batches.len() - 1;
         let (mut picks, mut places) = (Vec::new(), Vec::<Place>::new());
         for (row, number) in self.numbers.iter().enumerate() {
@@ -175,22 +185,34 @@ impl Until {
         let gone = if picks.is_empty() {
             rows.slice(0, 0)
         } else {
-            let mut gone = pick(&self.batches, &picks)?;
-            gone.places = Places::of(&places);
+            let mut gone = self.pick(&mut picks)?;
+            gone.places = gone.places.standing_at(&places);
             ordered(gone)?
         };
         self.tidy()?;
         Ok(gone)
     }
 
-    /// Drops batches of which little is held.
+    /// Rows of the batches. Only those that have any of them are looked at: there are many.
+    fn pick(&self, picks: &mut [(usize, usize)]) -> Result<Rows, EngineError> {
+        let mut named: Vec<usize> = picks.iter().map(|(batch, _)| *batch).collect();
+        named.sort_unstable();
+        named.dedup();
+        for (batch, _) in picks.iter_mut() {
+            *batch = named.binary_search(batch).unwrap_or_default();
+        }
+        let batches: Vec<Rows> = named.into_iter().map(|batch| self.batches[batch].clone()).collect();
+        pick(&batches, picks)
+    }
+
+    /// Drops batches of which little is held: as much work as there were rows since the last time.
     fn tidy(&mut self) -> Result<(), EngineError> {
         if self.rows == 0 {
             self.batches.clear();
+            self.stored = 0;
             return Ok(());
         }
-        let stored: usize = self.batches.iter().map(Rows::len).sum();
-        if stored <= 2 * self.rows + 1024 && self.batches.len() <= self.rows.max(64) {
+        if self.stored <= 2 * self.rows + 1024 && self.batches.len() <= self.rows.max(64) {
             return Ok(());
         }
         let mut picks = Vec::with_capacity(self.rows);
@@ -201,6 +223,7 @@ impl Until {
             }
         }
         self.batches = vec![pick(&self.batches, &picks)?];
+        self.stored = self.rows;
         Ok(())
     }
 

@@ -1,72 +1,93 @@
 //! Events of several sources that are one point: the k-th of a source at a time and key with the k-th of another (SEMANTICS 1.5).
 //!
-//! The later source's event takes the place of the earlier one's, so that from here on "the same place and key" is all that
-//! says whether two points are one. All events of a time must be here together, as they are where sources are
-//! merged by their watermarks. They are counted among the rows at hand, so a source must not leave out points of such a region.
+//! They are counted where they enter, before any operator: the later source's event takes the place of the earlier one's, and
+//! keeps beside it where it stands apart. So from here on "the same place and key" is all that says whether two points are one. All
+//! events of a time must be here together, as they are where sources are merged by their watermarks, and a source must not
+//! leave out points that pair.
 
 use std::collections::HashMap;
 
 use super::error::EngineError;
 use super::keys::KeyIndex;
 use super::merge::in_order;
-use crate::rows::{Place, Places, Rows};
+use crate::plan::Plan;
+use crate::rows::{Apart, Place, Rows};
 
-/// An event: where it stands, and in which batch and row.
+/// An event: where it stands, and in which scan and row.
 type Event = (Place, usize, usize);
 
-/// Gives paired events one place. `sources` names the source of each batch that comes from one.
-pub(super) fn pair(sources: &[Option<u16>], batches: &mut [Rows]) -> Result<(), EngineError> {
-    let mut named = sources.iter().flatten();
-    let first = named.next();
-    if named.all(|source| Some(source) == first) {
+/// Gives the events of an epoch that pair one place, by scan of the plan.
+///
+/// # Errors
+/// Rows that pair have no keys, or keys of another type than those they pair with.
+pub fn pair(plan: &Plan, scans: &mut [Option<Rows>]) -> Result<(), EngineError> {
+    let mut groups: Vec<usize> = plan.scans.iter().filter_map(|scan| scan.pairs).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    for group in groups {
+        let of_group = plan.scans.iter().zip(scans.iter_mut()).filter(|(scan, _)| scan.pairs == Some(group));
+        let filled = of_group.filter_map(|(_, rows)| rows.as_mut().filter(|rows| !rows.is_empty()));
+        pair_group(&mut filled.collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+/// The same of scans that all pair.
+fn pair_group(scans: &mut [&mut Rows]) -> Result<(), EngineError> {
+    let lane = |rows: &Rows| rows.places.lane.at(0);
+    if scans.windows(2).all(|two| lane(two[0]) == lane(two[1])) {
         return Ok(());
     }
     let mut events: Vec<Event> = Vec::new();
-    for (batch, rows) in batches.iter().enumerate().filter(|(batch, _)| sources[*batch].is_some()) {
-        events.extend((0..rows.len()).map(|row| (rows.places.at(row), batch, row)));
+    for (scan, rows) in scans.iter().enumerate() {
+        events.extend((0..rows.len()).map(|row| (rows.places.at(row), scan, row)));
     }
-    // Batches are in order already, which this sort makes use of.
+    // Scans are in order already, which this sort makes use of.
     events.sort();
     let of_several = |group: &&[Event]| group.iter().any(|event| event.0.lane != group[0].0.lane);
     let groups: Vec<&[Event]> = events.chunk_by(|a, b| a.0.time == b.0.time).filter(of_several).collect();
-    let Some(key) = batches.iter().filter_map(|rows| rows.key.as_ref()).next().filter(|_| !groups.is_empty())
-    else {
+    if groups.is_empty() {
         return Ok(());
-    };
-    let mut index = KeyIndex::new(key.values.data_type())?;
-    let mut numbers = vec![Vec::new(); batches.len()];
-    for (rows, numbers) in batches.iter().zip(&mut numbers) {
-        if let Some(key) = &rows.key {
-            index.number(key, numbers)?;
-        }
     }
-    let mut moved: Vec<Vec<(usize, Place)>> = vec![Vec::new(); batches.len()];
+    let mut index: Option<KeyIndex> = None;
+    let mut numbers = vec![Vec::new(); scans.len()];
+    for (rows, numbers) in scans.iter().zip(&mut numbers) {
+        let key = rows.key.as_ref().ok_or_else(|| EngineError::mismatch("pairs", "keys", "none"))?;
+        let index = match &mut index {
+            Some(index) => index,
+            none => none.insert(KeyIndex::new(key.values.data_type())?),
+        };
+        index.number(key, numbers)?;
+    }
+    let mut moved: Vec<Vec<(usize, Place)>> = vec![Vec::new(); scans.len()];
     for group in groups {
         // By source and key the place of the last event and how many there were; by key and turn the pair's place.
         let mut turns: HashMap<(u16, u32), (Place, u64)> = HashMap::new();
         let mut pairs = HashMap::new();
-        for &(place, batch, row) in group {
-            let Some(&key) = numbers[batch].get(row) else { continue };
+        for &(place, scan, row) in group {
+            let Some(&key) = numbers[scan].get(row) else { continue };
             let (last, turn) = turns.entry((place.lane, key)).or_insert((place, 0));
             if *last != place {
                 (*last, *turn) = (place, *turn + 1);
             }
             let pair = *pairs.entry((key, *turn)).or_insert(place);
             if pair != place {
-                moved[batch].push((row, pair));
+                moved[scan].push((row, pair));
             }
         }
     }
-    for (rows, moved) in batches.iter_mut().zip(moved) {
+    for (rows, moved) in scans.iter_mut().zip(moved) {
         if moved.is_empty() {
             continue;
         }
         let mut places: Vec<Place> = (0..rows.len()).map(|row| rows.places.at(row)).collect();
+        let lane = places.iter().map(|place| place.lane).collect();
+        rows.places.apart = Some(Apart { lane, ordinal: rows.places.ordinal.clone() });
         for (row, place) in moved {
             places[row] = place;
         }
-        rows.places = Places::of(&places);
-        *rows = in_order(rows)?;
+        rows.places = rows.places.standing_at(&places);
+        **rows = in_order(rows)?;
     }
     Ok(())
 }

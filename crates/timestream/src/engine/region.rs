@@ -5,6 +5,7 @@
 //! schedules of ticks, and by rows that wait. Ticks stand between the rows of an epoch: rows up to a boundary are computed first,
 //! then the ticks there, which are known by then.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -25,8 +26,8 @@ use super::merge::merge;
 use super::moves::{self, Shift, Until};
 use super::ticks::Schedule;
 use crate::functions::{Column, Warnings, eval};
-use crate::plan::{Input, Moves, Plan, Reg, StepOp};
-use crate::rows::{AFTER, Keys, Lane, OWN_TICK, Places, Rows, TICK};
+use crate::plan::{Moves, Plan, Reg, StepOp};
+use crate::rows::{Keys, Lane, OWN_TICK, Places, Rows, TICK};
 
 /// Computes a region of a plan.
 pub struct RegionOperator {
@@ -72,6 +73,44 @@ pub struct Emitted {
     pub moved_back: u64,
 }
 
+/// The ticks of a boundary that are due by the rows before it, by tick input.
+///
+/// Whether there are others depends on its rows: a tick is a point that another calendar's windows may hold, which may then have
+/// one there too. So the points of ticks are told while the rows are computed, each when what its windows hold is known.
+pub(super) struct Boundary {
+    due: Vec<Mask>,
+    /// Whether it is a boundary of the ticks' own calendar.
+    own: Vec<bool>,
+}
+
+impl Boundary {
+    /// At which rows there is a tick of an input whose windows hold what the mask in `present` says.
+    pub(super) fn points(
+        &self,
+        at: usize,
+        present: Option<Reg>,
+        registers: &[Column],
+        len: usize,
+    ) -> Result<Mask, EngineError> {
+        let missing = || EngineError::mismatch("ticks", "what their windows hold, before them", "none");
+        if !self.own.get(at).is_some_and(|own| *own) {
+            return Ok(Mask::Nothing);
+        }
+        let held = match present {
+            Some(reg) => mask(registers.get(reg).ok_or_else(missing)?)?,
+            None => Mask::All,
+        };
+        let due = self.due.get(at).ok_or_else(missing)?;
+        Ok(match (due, held) {
+            (Mask::All, _) | (_, Mask::All) => Mask::All,
+            (Mask::Nothing, Mask::Nothing) => Mask::Nothing,
+            (due, held) => {
+                Mask::Some(BooleanBuffer::collect_bool(len, |row| due.holds(row) || held.holds(row)))
+            }
+        })
+    }
+}
+
 /// What the batches of an epoch give, one after the other.
 struct Outputs {
     feeds: Vec<Vec<Fed>>,
@@ -114,7 +153,7 @@ impl RegionOperator {
         };
         let moving = of.feeds.iter().map(|feed| {
             Ok(match feed.moves {
-                Moves::Stay | Moves::After { .. } | Moves::Back(_) => Moving::No,
+                Moves::Stay | Moves::After { .. } | Moves::Back { .. } => Moving::No,
                 Moves::By(_) | Moves::To(_) => Moving::To(Shift::default()),
                 Moves::Until(_) => Moving::Until(Box::new(Until::new(&of.steps[feed.key].data_type)?)),
             })
@@ -159,7 +198,7 @@ impl RegionOperator {
         };
         if self.schedules.is_empty() {
             self.number(&joined)?;
-            self.run(&joined, false, &warnings, &mut outputs)?;
+            self.run(&joined, None, &warnings, &mut outputs)?;
         } else {
             self.run_between_ticks(&joined, clock, &warnings, &mut outputs)?;
         }
@@ -186,20 +225,18 @@ impl RegionOperator {
         Ok(())
     }
 
-    /// Computes rows whose keys are numbered, and takes what goes out. Ticks have turns under another key, after those that were
-    /// ticks of earlier regions.
+    /// Computes rows whose keys are numbered, and takes what goes out.
     fn run(
         &mut self,
         joined: &Joined,
-        are_ticks: bool,
+        ticks: Option<&Boundary>,
         warnings: &Warnings,
         outputs: &mut Outputs,
     ) -> Result<Vec<Column>, EngineError> {
-        let registers = self.compute(joined, warnings)?;
+        let registers = self.compute(joined, ticks, warnings)?;
         let region = &self.plan.regions[self.region];
         for (feed, fed) in region.feeds.iter().zip(&mut outputs.feeds) {
-            let turns = are_ticks.then_some((self.region as u64) << 32);
-            fed.push(feed_rows(joined, &registers, region, feed, turns)?);
+            fed.push(feed_rows(joined, &registers, region, feed)?);
         }
         if self.region + 1 == self.plan.regions.len() {
             let output = &self.plan.output;
@@ -223,108 +260,125 @@ impl RegionOperator {
         outputs: &mut Outputs,
     ) -> Result<(), EngineError> {
         let places = &joined.places;
+        let stands = |row: usize| (places.time[row], places.lane.at(row), places.ordinal[row]);
         let mut at = 0;
         loop {
-            let row = (at < places.len()).then(|| (places.time[at], places.lane.at(at)));
+            let row = (at < places.len()).then(|| stands(at));
             while let Some(next) = self.schedules.iter().filter_map(Schedule::next).min() {
                 // At the end, rows that were moved may be later than the last tick there is.
                 let is_due = match row {
-                    Some(row) => (next, TICK) < row && (clock.end.is_none() || clock.ticks(next)),
+                    Some(row) => {
+                        (next, TICK, OWN_TICK) < row && (clock.end.is_none() || clock.ticks(next))
+                    }
                     None => clock.ticks(next),
                 };
                 if !is_due {
                     break;
                 }
-                self.tick(next, warnings, outputs)?;
+                self.tick(next, &joined.slice(at, 0), warnings, outputs)?;
             }
-            let Some((time, lane)) = row else { break };
+            let Some((time, lane, ordinal)) = row else { break };
+            let rest = at..places.len();
+            // Ticks that were fed stand where those stand that are made here, and some of them are the same.
+            if (lane, ordinal) == (TICK, OWN_TICK) {
+                let ticks = rest.take_while(|row| stands(*row) == (time, TICK, OWN_TICK)).count();
+                self.tick(time, &joined.slice(at, ticks), warnings, outputs)?;
+                at += ticks;
+                continue;
+            }
             // What stands after the ticks of its time is in the next interval, but no point that a window holds is there.
-            let boundary = self.schedules.iter().filter_map(|schedule| schedule.boundary(time)).min();
-            let last = boundary.map_or((i64::MAX, AFTER), |boundary| (boundary, TICK));
-            let rest = &places.time[at..];
-            let end = at
-                + if lane > TICK {
-                    (0..rest.len())
-                        .take_while(|row| places.lane.at(at + row) == lane && rest[*row] == time)
-                        .count()
-                } else {
-                    let before = rest.partition_point(|time| *time < last.0);
-                    before
-                        + (before..rest.len())
-                            .take_while(|row| (rest[*row], places.lane.at(at + row)) <= last)
-                            .count()
-                };
+            let end = if lane > TICK {
+                at + rest.take_while(|row| places.lane.at(*row) == lane && places.time[*row] == time).count()
+            } else {
+                let boundary = self.schedules.iter().filter_map(|schedule| schedule.boundary(time)).min();
+                let last = boundary.unwrap_or(i64::MAX);
+                let before = at + places.time[at..].partition_point(|time| *time < last);
+                let is_fed = |row: &usize| places.lane.at(*row) == TICK && places.ordinal[*row] == OWN_TICK;
+                let end = (before..places.len())
+                    .find(|row| stands(*row) >= (last, TICK, OWN_TICK))
+                    .unwrap_or(places.len());
+                // Ticks of other calendars may be before.
+                (at..before).find(is_fed).unwrap_or(end)
+            };
             let part = if at == 0 && end == places.len() { None } else { Some(joined.slice(at, end - at)) };
             let part = part.as_ref().unwrap_or(joined);
             self.number(part)?;
-            let registers = self.run(part, false, warnings, outputs)?;
-            let known = self.keys();
-            for schedule in &mut self.schedules {
-                let boundary = schedule.boundary(time);
-                let present = schedule.ticks().present.map_or(Ok(Mask::All), |reg| mask(&registers[reg]))?;
-                match present {
-                    Mask::All => schedule.note(boundary, known, &self.numbers, None),
-                    Mask::Some(present) => schedule.note(boundary, known, &self.numbers, Some(&present)),
-                    Mask::Nothing => {}
-                }
-            }
+            let registers = self.run(part, None, warnings, outputs)?;
+            self.note(time, &registers)?;
             at = end;
         }
         Ok(())
     }
 
-    /// Computes the ticks of a boundary, by key.
-    fn tick(&mut self, time: i64, warnings: &Warnings, outputs: &mut Outputs) -> Result<(), EngineError> {
+    /// Notes the points that windows hold among rows of an interval, whose keys are numbered.
+    fn note(&mut self, time: i64, registers: &[Column]) -> Result<(), EngineError> {
         let known = self.keys();
-        // By key: which schedules fire.
-        let mut fired: Vec<Vec<u32>> = Vec::with_capacity(self.schedules.len());
-        for at in 0..self.schedules.len() {
-            let schedule = &mut self.schedules[at];
-            for of in schedule.ticks().of.clone() {
-                let keys = fired.get(of).map(Vec::as_slice).unwrap_or_default();
-                schedule.note(schedule.boundary(time), known, keys, None);
+        for schedule in &mut self.schedules {
+            let boundary = schedule.boundary(time);
+            let present = schedule.ticks().present.map_or(Ok(Mask::All), |reg| mask(&registers[reg]))?;
+            match present {
+                Mask::All => schedule.note(boundary, known, &self.numbers, None),
+                Mask::Some(present) => schedule.note(boundary, known, &self.numbers, Some(&present)),
+                Mask::Nothing => {}
             }
-            fired.push(if schedule.next() == Some(time) { schedule.fire() } else { Vec::new() });
+        }
+        Ok(())
+    }
+
+    /// Computes the ticks of a time, by key: those that are due, and those that were fed.
+    fn tick(
+        &mut self,
+        time: i64,
+        fed: &Joined,
+        warnings: &Warnings,
+        outputs: &mut Outputs,
+    ) -> Result<(), EngineError> {
+        self.number(fed)?;
+        let mut numbers = std::mem::take(&mut self.numbers);
+        let len = numbers.len();
+        let due = |schedule: &Schedule| match schedule.next() == Some(time) {
+            true => schedule.due().to_vec(),
+            false => Vec::new(),
+        };
+        let due: Vec<Vec<u32>> = self.schedules.iter().map(due).collect();
+        numbers.extend(due.iter().flatten());
+        if len > 0 || due.iter().filter(|keys| !keys.is_empty()).count() > 1 {
+            let mut seen: HashSet<u32> = HashSet::with_capacity(numbers.len());
+            let mut row = 0;
+            numbers.retain(|number| {
+                row += 1;
+                seen.insert(*number) || row <= len
+            });
         }
         let Some(index) = &self.index else { return Err(EngineError::mismatch("ticks", "keys", "none")) };
-        let mut numbers: Vec<u32> = fired.concat();
-        if fired.iter().filter(|keys| !keys.is_empty()).count() > 1 {
-            numbers.sort_unstable();
-            numbers.dedup();
-        }
-        if numbers.is_empty() {
-            return Ok(());
-        }
         let values = index.keys(&numbers)?;
         let by_key = SortOptions { descending: false, nulls_first: true };
         let order = sort_to_indices(&values, Some(by_key), None).map_err(EngineError::kernel("ticks"))?;
         let values = arrow_select::take::take(&values, &order, None).map_err(EngineError::kernel("ticks"))?;
         self.numbers = order.values().iter().map(|row| numbers[*row as usize]).collect();
-        let len = self.numbers.len();
-        let masks = fired.iter().map(|keys| {
-            if keys.len() == len {
-                return Mask::All;
-            }
+        let fed_rows = order.values().iter().map(|row| Some(*row as usize).filter(|row| *row < len));
+        let fed_rows: Vec<Option<usize>> = fed_rows.collect();
+        let len = numbers.len();
+        let due = due.iter().map(|keys| {
             if keys.is_empty() {
                 return Mask::Nothing;
             }
-            let keys: std::collections::HashSet<u32> = keys.iter().copied().collect();
+            if keys.len() == len {
+                return Mask::All;
+            }
+            let keys: HashSet<u32> = keys.iter().copied().collect();
             Mask::Some(BooleanBuffer::collect_bool(len, |row| keys.contains(&self.numbers[row])))
         });
-        let masks: Vec<Mask> = masks.collect();
+        let own = self.schedules.iter().map(|schedule| schedule.boundary(time) == Some(time));
+        let boundary = Boundary { due: due.collect(), own: own.collect() };
         let key = Keys { hashes: super::hash(&values), values };
-        let places = Places {
-            time: vec![time; len].into(),
-            lane: Lane::One(TICK),
-            ordinal: vec![OWN_TICK; len].into(),
-        };
-        let inputs = &self.plan.regions[self.region].inputs;
-        let shares = inputs.iter().map(|input| match input {
-            Input::Ticks(ticks) => masks.get(*ticks).unwrap_or(&Mask::Nothing),
-            Input::Scan(_) | Input::Feed { .. } => &Mask::Nothing,
-        });
-        let joined = self.join.made(places, key, shares);
-        self.run(&joined, true, warnings, outputs)?;
+        let places = Places::new(vec![time; len].into(), Lane::One(TICK), vec![OWN_TICK; len].into());
+        let joined = self.join.ticks(places, key, fed, &fed_rows);
+        let registers = self.run(&joined, Some(&boundary), warnings, outputs)?;
+        self.note(time, &registers)?;
+        for schedule in self.schedules.iter_mut().filter(|schedule| schedule.next() == Some(time)) {
+            schedule.fire();
+        }
         Ok(())
     }
 

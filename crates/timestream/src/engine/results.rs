@@ -148,11 +148,8 @@ impl ResultOperator {
         let values = held.keys.keys(&numbers)?;
         let columns = held.columns.iter().map(|column| column.take(&numbers)).collect::<Result<_, _>>()?;
         let time = at.unwrap_or(newest).saturating_add(1);
-        let places = Places {
-            time: vec![time; numbers.len()].into(),
-            lane: Lane::One(AFTER),
-            ordinal: vec![0; numbers.len()].into(),
-        };
+        let len = numbers.len();
+        let places = Places::new(vec![time; len].into(), Lane::One(AFTER), vec![0; len].into());
         Ok(Some(Rows { places, key: Some(Keys { hashes: super::hash(&values), values }), columns }))
     }
 
@@ -199,8 +196,7 @@ impl ResultOperator {
         if hashes.iter().any(|hash| super::shard(*hash) != shard) || values_of.len() != held.columns.len() {
             return Err(foreign(&format!("{} columns of shard {shard}", held.columns.len()), names));
         }
-        let places =
-            Places { time: times.values().clone(), lane: Lane::One(0), ordinal: vec![0; times.len()].into() };
+        let places = Places::new(times.values().clone(), Lane::One(0), vec![0; times.len()].into());
         let columns = values_of.iter().map(|(_, column)| Arc::clone(column)).collect();
         Ok(held.put(&Rows { places, key: Some(Keys { values: Arc::clone(values), hashes }), columns })?)
     }

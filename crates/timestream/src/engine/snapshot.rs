@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, UInt16Array, UInt64Array};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, Int64Array, RecordBatch, UInt16Array, UInt64Array,
+};
+use arrow_buffer::ScalarBuffer;
 use arrow_ipc::MetadataVersion;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
@@ -17,10 +20,10 @@ use arrow_schema::{ArrowError, Field, Schema};
 use super::error::{EngineError, SnapshotError};
 use super::hash::hash_bytes;
 use super::{SHARDS, shard};
-use crate::rows::{Keys, Lane, Places, Rows};
+use crate::rows::{Apart, Keys, Lane, Places, Rows};
 
 /// The format that is written and read.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// A part of a shard's state: its name, and columns of one length with theirs.
 pub(super) type Table = (String, Vec<(String, ArrayRef)>);
@@ -78,20 +81,34 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Vec<Table>, SnapshotError> {
 }
 
 /// Columns in which a place is kept, before those of the rows.
-const PLACE: [&str; 6] = ["key", "time", "lane", "origin_time", "origin_lane", "ordinal"];
+const PLACE: [&str; 9] = [
+    "key",
+    "time",
+    "lane",
+    "origin_time",
+    "origin_lane",
+    "ordinal",
+    "apart_lane",
+    "apart_ordinal",
+    "made_for",
+];
 
 /// Rows as columns.
 pub(super) fn of_rows(rows: &Rows) -> Result<Vec<(String, ArrayRef)>, EngineError> {
     let places = &rows.places;
     let key = rows.key.as_ref().ok_or_else(|| EngineError::mismatch("snapshot", "keys", "none"))?;
     let all = 0..rows.len();
-    let parts: [ArrayRef; 6] = [
+    let made_for = all.clone().map(|row| Some(places.made_for(row)).filter(|key| !key.is_empty()));
+    let parts: [ArrayRef; 9] = [
         Arc::clone(&key.values),
         Arc::new(Int64Array::new(places.time.clone(), None)),
         Arc::new(UInt16Array::from_iter_values(all.clone().map(|row| places.lane.at(row)))),
         Arc::new(Int64Array::from_iter_values(all.clone().map(|row| places.lane.origin(row).0))),
-        Arc::new(UInt16Array::from_iter_values(all.map(|row| places.lane.origin(row).1))),
+        Arc::new(UInt16Array::from_iter_values(all.clone().map(|row| places.lane.origin(row).1))),
         Arc::new(UInt64Array::new(places.ordinal.clone(), None)),
+        Arc::new(UInt16Array::from_iter_values(all.clone().map(|row| places.apart(row).0))),
+        Arc::new(UInt64Array::from_iter_values(all.map(|row| places.apart(row).1))),
+        Arc::new(made_for.collect::<BinaryArray>()),
     ];
     let named = PLACE.iter().map(|name| (*name).to_owned()).zip(parts);
     let columns = rows.columns.iter().enumerate();
@@ -106,18 +123,29 @@ pub(super) fn to_rows(columns: Vec<(String, ArrayRef)>) -> Result<Rows, Snapshot
     let mut columns = columns.into_iter().map(|(_, column)| column);
     let mut next = || columns.next().ok_or(SnapshotError::Damaged);
     let values = next()?;
-    let time = next()?.as_primitive_opt::<Int64Type>().ok_or(SnapshotError::Damaged)?.values().clone();
-    let lanes = next()?.as_primitive_opt::<UInt16Type>().ok_or(SnapshotError::Damaged)?.values().clone();
-    let origin_time = next()?.as_primitive_opt::<Int64Type>().ok_or(SnapshotError::Damaged)?.values().clone();
-    let origin_lane =
-        next()?.as_primitive_opt::<UInt16Type>().ok_or(SnapshotError::Damaged)?.values().clone();
-    let ordinal = next()?.as_primitive_opt::<UInt64Type>().ok_or(SnapshotError::Damaged)?.values().clone();
-    let lane = Lane::Moved { lanes, origin_time, origin_lane };
+    let time = plain::<Int64Type>(&next()?)?;
+    let lanes = plain::<UInt16Type>(&next()?)?;
+    let lane = Lane::Moved { lanes, origin_time: plain::<Int64Type>(&next()?)?, origin_lane: plain::<UInt16Type>(&next()?)? };
+    let ordinal = plain::<UInt64Type>(&next()?)?;
+    let apart = Apart { lane: plain::<UInt16Type>(&next()?)?, ordinal: plain::<UInt64Type>(&next()?)? };
+    let made_for = next()?.as_binary_opt().ok_or(SnapshotError::Damaged)?.clone();
     Ok(Rows {
-        places: Places { time, lane, ordinal },
+        places: Places {
+            time,
+            lane,
+            ordinal,
+            apart: Some(apart),
+            made_for: Some(made_for).filter(|keys| keys.null_count() < keys.len()),
+        },
         key: Some(Keys { hashes: super::hash(&values), values }),
         columns: columns.collect(),
     })
+}
+
+/// A column of plain numbers.
+fn plain<T: ArrowPrimitiveType>(column: &ArrayRef) -> Result<ScalarBuffer<T::Native>, SnapshotError> {
+    let column = column.as_primitive_opt::<T>().ok_or(SnapshotError::Damaged)?;
+    Ok(column.values().clone())
 }
 
 /// The numbers of the keys of each virtual shard that has any.

@@ -30,6 +30,11 @@ impl Schedule {
         self.next
     }
 
+    /// The keys that have a tick at the next boundary by what was noted up to now, in any order.
+    pub(super) fn due(&self) -> &[u32] {
+        &self.active
+    }
+
     /// The boundary of the interval that holds a time.
     pub(super) fn boundary(&self, time: i64) -> Option<i64> {
         self.ticks.calendar.at_or_after(time)
@@ -65,9 +70,8 @@ impl Schedule {
         }
     }
 
-    /// The keys that have a tick at the next boundary, in any order.
-    pub(super) fn fire(&mut self) -> Vec<u32> {
-        let now = self.active.clone();
+    /// Goes on to the boundary after the next, whose ticks are made: those of the keys that are due.
+    pub(super) fn fire(&mut self) {
         self.active.retain(|key| {
             let left = &mut self.left[*key as usize];
             *left -= 1;
@@ -78,7 +82,6 @@ impl Schedule {
         if self.next.is_none() {
             self.active.drain(..).for_each(|key| self.left[key as usize] = 0);
         }
-        now
     }
 
     /// How many ticks are left to these keys.

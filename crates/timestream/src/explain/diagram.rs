@@ -355,6 +355,6 @@ fn fed(plan: &Plan, from: usize, feed: usize, grouping: &str) -> (Carries, Strin
             (Carries::Rekeyed, format!("ticks after all of their time, new key: {key}"))
         }
         Moves::After { all: true } => (Carries::Rekeyed, format!("after all of its time, new key: {key}")),
-        Moves::Back(_) => (Carries::Rekeyed, format!("back where it stood, by {grouping}")),
+        Moves::Back { .. } => (Carries::Rekeyed, format!("back where it stood, by {grouping}")),
     }
 }

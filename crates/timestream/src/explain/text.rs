@@ -66,7 +66,7 @@ impl Plan {
                 Moves::Until(mask) => format!(", held until r{mask}"),
                 Moves::After { all: true } => ", after all of their time".to_owned(),
                 Moves::After { all: false } => ", ticks after all of their time".to_owned(),
-                Moves::Back(_) => ", back to where they stood".to_owned(),
+                Moves::Back { .. } => ", back to where they stood".to_owned(),
             };
             let _ = writeln!(
                 out,
@@ -90,6 +90,10 @@ impl Plan {
             StepOp::Present(input) => format!("point of input {input}"),
             StepOp::Own(Own::Key) => "key".to_owned(),
             StepOp::Own(part) => format!("{part:?} of the place"),
+            StepOp::Apart { part, of } => {
+                let input = |(input, present): &(usize, Option<usize>)| format!("input {input}{}", rows(*present));
+                format!("{part:?} of {}", of.iter().map(input).collect::<Vec<_>>().join(", "))
+            }
             StepOp::Time => "time".to_owned(),
             StepOp::Literal(scalar) => literal(scalar),
             StepOp::Call { function, args } => {

@@ -39,7 +39,7 @@ pub(super) fn states(plan: &Plan, at: usize) -> Vec<String> {
             Moves::By(duration) => states.push(format!("points moved by {}", value(plan, at, duration))),
             Moves::To(time) => states.push(format!("points moved to {}", value(plan, at, time))),
             Moves::Until(mask) => states.push(format!("points until {}", value(plan, at, mask))),
-            Moves::Stay | Moves::After { .. } | Moves::Back(_) => {}
+            Moves::Stay | Moves::After { .. } | Moves::Back { .. } => {}
         }
     }
     if region.waits {
@@ -100,7 +100,7 @@ impl Words<'_> {
             },
             StepOp::Present(_) => self.push("points"),
             StepOp::Own(Own::Key) => self.push(KEY),
-            StepOp::Own(_) => self.push("place"),
+            StepOp::Own(_) | StepOp::Apart { .. } => self.push("place"),
             StepOp::Time => self.push("time"),
             StepOp::Literal(scalar) => self.push(&literal(scalar)),
             StepOp::Call { function, args } => {

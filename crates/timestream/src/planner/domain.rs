@@ -67,12 +67,6 @@ impl Domains {
         self.within[filter].as_ref()
     }
 
-    /// Whether points of a node are in a domain, or may be left in it by filters.
-    pub(super) fn reaches(&self, domain: &Domain, node: NodeId) -> bool {
-        domain.contains(&node)
-            || domain.iter().any(|part| self.within(*part).is_some_and(|within| self.reaches(within, node)))
-    }
-
     /// The points of all nodes together.
     pub(super) fn of_nodes(&self, nodes: &[NodeId]) -> Domain {
         self.union(nodes.iter().map(|node| &self.domains[*node]))

@@ -13,12 +13,15 @@ use crate::query::{Aggregation, Continuity, Grouping, Node, NodeId, Op, Own, Que
 use crate::types;
 
 /// The parts of a question, in the order of its fields.
-const PARTS: [(&str, Own); 5] = [
+const PARTS: [(&str, Own); 8] = [
     ("key", Own::Key),
     ("lane", Own::Lane),
     ("origin_time", Own::OriginTime),
     ("origin_lane", Own::OriginLane),
     ("ordinal", Own::Ordinal),
+    ("made_for", Own::MadeFor),
+    ("apart_lane", Own::ApartLane),
+    ("apart_ordinal", Own::ApartOrdinal),
 ];
 
 /// The query with questions and replies for lookups.
@@ -79,9 +82,10 @@ impl Expanded {
         let key_type = asking.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
         let type_of = |own: Own| match own {
             Own::Key => key_type.clone(),
-            Own::Lane | Own::OriginLane => DataType::UInt16,
+            Own::Lane | Own::OriginLane | Own::ApartLane => DataType::UInt16,
             Own::OriginTime => DataType::Int64,
-            Own::Ordinal => DataType::UInt64,
+            Own::Ordinal | Own::ApartOrdinal => DataType::UInt64,
+            Own::MadeFor => DataType::Binary,
         };
         let parts = PARTS
             .iter()

@@ -2,12 +2,13 @@
 //!
 //! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has its value, as a set of streams and filters. [`layout`]: which
 //! expressions share a region. [`region`]: the steps of each region, from the answer back to the sources, so that what is
-//! computed, handed on and read is what something later asked for, and nothing else. Then [`pushdown`] finds the tests that
+//! computed, handed on and read is what something later asked for, and nothing else. [`pairs`]: whose events pair. Then [`pushdown`] finds the tests that
 //! all uses of a scan make, for its source to make them first.
 
 mod domain;
 mod layout;
 mod lookup;
+mod pairs;
 mod pushdown;
 mod region;
 
@@ -23,6 +24,7 @@ use crate::query::{NodeId, Op, Own, Query};
 use crate::types;
 use domain::Domains;
 use layout::{InputOf, Layout};
+use pairs::Pairs;
 use region::Steps;
 
 /// Plans a query whose points are shown as `results` says.
@@ -32,8 +34,12 @@ use region::Steps;
 #[must_use]
 pub fn plan(query: Arc<Query>, results: Results) -> Plan {
     let expanded = lookup::expand(&query);
-    let planner =
-        Planner { query: &expanded, domains: Domains::of(&expanded), layout: Layout::of(&expanded) };
+    let planner = Planner {
+        query: &expanded,
+        domains: Domains::of(&expanded),
+        layout: Layout::of(&expanded),
+        pairs: Pairs::of(&expanded),
+    };
     let (scans, regions, columns, present) = planner.build();
     Plan { query, scans, regions, output: Output { present, columns, results } }
 }
@@ -58,6 +64,7 @@ struct Planner<'a> {
     query: &'a Query,
     domains: Domains,
     layout: Layout,
+    pairs: Pairs,
 }
 
 /// What a later region asks of a region.
@@ -75,6 +82,7 @@ impl Planner<'_> {
         let scan = |stream: &Arc<StreamDef>| Scan {
             stream: stream.clone(),
             keyed: false,
+            pairs: None,
             columns: Vec::new(),
             tests: Vec::new(),
         };
@@ -90,8 +98,9 @@ impl Planner<'_> {
         for at in (0..self.layout.regions.len()).rev() {
             let asked = std::mem::take(&mut requests[at]);
             let mut steps = Steps::new(self, at);
-            let feeds = asked.iter().map(|request| steps.feed(request)).collect();
+            // What the windows of ticks hold is told before the ticks are.
             let ticks = self.layout.regions[at].ticks.iter().map(|node| steps.ticks(*node)).collect();
+            let feeds = asked.iter().map(|request| steps.feed(request)).collect();
             if at == answer {
                 columns = steps.answer(self.query.root);
                 present = steps.mask(self.domains.of_node(self.query.root));
@@ -113,7 +122,8 @@ impl Planner<'_> {
         regions.reverse();
         wait(&mut regions);
         for (scan, of) in scans.iter_mut().zip(&self.layout.scans) {
-            scan.keyed = regions[of.region].key_type.is_some();
+            scan.pairs = self.pairs.group(of.node);
+            scan.keyed = regions[of.region].key_type.is_some() || scan.pairs.is_some();
             pushdown::tests(self, of.node, of.region, scan);
         }
         (scans, regions, columns, present)
@@ -131,7 +141,9 @@ impl Planner<'_> {
         let stateful =
             steps.iter().any(|step| matches!(step.op, StepOp::Aggregate { .. } | StepOp::Own(Own::Key)));
         let grouping = &layout.grouping;
-        let keyed = answers || stateful || !ticks.is_empty() || self.merges_by_key(&layout.inputs);
+        // Under another key a tick is still known by its own.
+        let named = !feeds.is_empty() && self.layout.may_hold_ticks(at);
+        let keyed = answers || stateful || named || self.merges_by_key(&layout.inputs);
         Region {
             grouping: grouping.name.clone(),
             key_type: keyed.then(|| grouping.key_type.clone()),

@@ -18,10 +18,9 @@ type Conditions = BTreeSet<NodeId>;
 
 /// Adds the tests to a scan, which reads `stream` for `region`.
 ///
-/// None where the region reads several sources: their events pair by their turn among all of one time and key (SEMANTICS 1.5).
+/// None where events of several sources pair, by their turn among all of one time and key (SEMANTICS 1.5).
 pub(super) fn tests(planner: &Planner<'_>, stream: NodeId, region: usize, scan: &mut Scan) {
-    let mut sources = planner.layout.scans.iter().filter(|of| of.region == region).map(|of| of.stream.source);
-    if sources.any(|source| source != scan.stream.source) {
+    if scan.pairs.is_some() {
         return;
     }
     for condition in demanded(planner, stream, region) {

@@ -4,7 +4,7 @@
 //! uses it, it is made null there: a discrete value outside its points, a continuous one before its first (SEMANTICS 1.4).
 //! Most values are null there anyway ([`Value::quiet`]), as columns of an input and what strict functions make of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow_schema::DataType;
@@ -57,6 +57,11 @@ impl<'a> Steps<'a> {
             return self.reply(request, value, second);
         }
         let domain = self.planner.domains.of_nodes(&node.args);
+        let pairs = node.args.iter().any(|arg| self.planner.pairs.may_pair(*arg));
+        let apart = pairs.then(|| Standing {
+            lane: self.apart(Own::ApartLane, &domain),
+            ordinal: self.apart(Own::ApartOrdinal, &domain),
+        });
         let columns = request.columns.iter().map(|path| self.within(value, path, &domain).reg).collect();
         let own_key = |steps: &mut Self| {
             let key_type =
@@ -87,7 +92,41 @@ impl<'a> Steps<'a> {
             }
             _ => (self.within(second, &[], &domain).reg, Moves::Stay),
         };
-        Feed { present: self.mask(&domain), key, columns, moves }
+        Feed { present: self.mask(&domain), key, columns, moves, apart }
+    }
+
+    /// Lane or ordinal of where the points of a domain stand, each apart from what it pairs with: of all that are at a row, the first.
+    fn apart(&mut self, part: Own, domain: &Domain) -> Reg {
+        let inputs: Vec<NodeId> =
+            self.planner.layout.regions[self.region].inputs.iter().map(|input| input.node).collect();
+        // At which points each part is in the domain; none: at all. Filters stand after what they choose from.
+        let mut open: BTreeMap<NodeId, Option<Reg>> = domain.iter().map(|part| (*part, None)).collect();
+        let mut of = Vec::new();
+        while let Some((node, present)) = open.pop_last() {
+            if let Some(input) = inputs.iter().position(|input| *input == node) {
+                of.push((input, present));
+                continue;
+            }
+            let chosen = self.filter_mask(node);
+            let chosen = match present {
+                Some(present) => self.shared(StepOp::Both(present, chosen), DataType::Boolean),
+                None => chosen,
+            };
+            for part in self.planner.domains.within(node).into_iter().flatten() {
+                let known = open.get(part).copied();
+                let present = match known {
+                    None => Some(chosen),
+                    Some(None) => None,
+                    Some(Some(known)) => {
+                        Some(self.shared(StepOp::Either(known, chosen), DataType::Boolean))
+                    }
+                };
+                open.insert(*part, present);
+            }
+        }
+        of.sort_unstable();
+        let data_type = if part == Own::ApartLane { DataType::UInt16 } else { DataType::UInt64 };
+        self.shared(StepOp::Apart { part, of }, data_type)
     }
 
     /// The value at questions, back under the key and at the place of the asking point. Nothing is known of the null key.
@@ -112,16 +151,21 @@ impl<'a> Steps<'a> {
             Input::Feed { region, .. } => input.node == ask && self.planner.layout.may_hold_ticks(region),
             Input::Scan(_) | Input::Ticks(_) => false,
         });
+        let pairs = self.planner.pairs.may_pair(request.node);
         let moves = match nodes[ask].op {
-            Op::Ask { after } if after || asked_by_ticks => Moves::Back(Standing {
-                lane: part(self, "lane"),
+            Op::Ask { after } if after || asked_by_ticks || pairs => Moves::Back {
+                standing: Standing { lane: part(self, "lane"), ordinal: part(self, "ordinal") },
                 origin_time: part(self, "origin_time"),
                 origin_lane: part(self, "origin_lane"),
-                ordinal: part(self, "ordinal"),
-            }),
+                made_for: part(self, "made_for"),
+            },
             _ => Moves::Stay,
         };
-        Feed { present: self.mask(&domain), key, columns, moves }
+        let apart = pairs.then(|| Standing {
+            lane: part(self, "apart_lane"),
+            ordinal: part(self, "apart_ordinal"),
+        });
+        Feed { present: self.mask(&domain), key, columns, moves, apart }
     }
 
     /// The ticks of an input.
@@ -132,10 +176,7 @@ impl<'a> Steps<'a> {
             _ => (Calendar::Minutely, 1),
         };
         let domain = self.planner.domains.of_node(of.args[0]);
-        let made = &self.planner.layout.regions[self.region].ticks;
-        let of = made.iter().enumerate().filter(|(_, ticks)| self.planner.domains.reaches(domain, **ticks));
-        let of = of.map(|(at, _)| at).collect();
-        Ticks { calendar, intervals, present: self.mask(domain), of }
+        Ticks { calendar, intervals, present: self.mask(domain) }
     }
 
     /// Names and registers of the answer's fields: the record's, or one named `result`.
@@ -304,6 +345,9 @@ impl<'a> Steps<'a> {
                 }
                 let args = self.arguments(&node.args, domain).iter().map(|arg| arg.reg).collect();
                 Value { reg: self.push(StepOp::Record(args), node.data_type.clone()), quiet: false }
+            }
+            Op::Own(part @ (Own::ApartLane | Own::ApartOrdinal)) => {
+                Value { reg: self.apart(*part, domain), quiet: false }
             }
             Op::Own(own) => {
                 Value { reg: self.shared(StepOp::Own(*own), node.data_type.clone()), quiet: false }

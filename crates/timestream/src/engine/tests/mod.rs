@@ -32,6 +32,7 @@ fn scan(columns: &[(&str, DataType)]) -> Scan {
     Scan {
         stream: Arc::new(StreamDef { name: "events".into(), source: 0, fields, key: "key".into() }),
         keyed: true,
+        pairs: None,
         columns: columns.iter().map(column).collect(),
         tests: Vec::new(),
     }
@@ -82,11 +83,7 @@ fn plan(
 fn rows(times: &[i64], keys: &[Option<&str>], columns: Vec<ArrayRef>) -> Rows {
     let values: ArrayRef = Arc::new(StringArray::from(keys.to_vec()));
     Rows {
-        places: Places {
-            time: times.to_vec().into(),
-            lane: Lane::One(1),
-            ordinal: (0..times.len() as u64).collect(),
-        },
+        places: Places::new(times.to_vec().into(), Lane::One(1), (0..times.len() as u64).collect()),
         key: Some(Keys { hashes: hash(&values), values }),
         columns,
     }

@@ -4,7 +4,8 @@ use arrow_array::{BooleanArray, Float64Array, Int64Array, StructArray, UInt64Arr
 use arrow_schema::DataType::{Boolean, Float64, Int64, UInt64, Utf8};
 
 use super::*;
-use crate::engine::{EngineError, SnapshotError};
+use crate::engine::{EngineError, SnapshotError, pair};
+use crate::plan::Scan;
 use crate::scalar::Scalar;
 
 /// Runs a plan of one scan over rows in one epoch.
@@ -140,11 +141,11 @@ fn joined_inputs_share_rows_by_place_and_key() {
 #[test]
 fn points_that_share_a_place_go_by_their_new_key() {
     // Each event stands under two keys, then each of the two points under the other's key: their order turns around.
-    let swapped = |key, column| Feed { present: None, key, columns: vec![column], moves: Moves::Stay };
+    let swapped = |key, column| Feed { present: None, key, columns: vec![column], moves: Moves::Stay, apart: None };
     let columns = || vec![column(0, 0, Utf8), column(0, 1, Utf8)];
     let first = region(&[Input::Scan(0)], columns(), vec![swapped(0, 1), swapped(1, 0)]);
     let steps = vec![column(0, 0, Utf8), column(1, 0, Utf8), call("else_", &[0, 1], Utf8)];
-    let feed = Feed { present: None, key: 2, columns: vec![2], moves: Moves::Stay };
+    let feed = Feed { present: None, key: 2, columns: vec![2], moves: Moves::Stay, apart: None };
     let inputs = [Input::Feed { region: 0, feed: 0 }, Input::Feed { region: 0, feed: 1 }];
     let second = region(&inputs, steps, vec![feed]);
     let third = region(&[Input::Feed { region: 1, feed: 0 }], vec![column(0, 0, Utf8)], vec![]);
@@ -165,9 +166,11 @@ fn points_that_share_a_place_go_by_their_new_key() {
 fn events_of_two_sources_pair_by_time_key_and_turn() {
     let mut other = scan(&[("y", Int64)]);
     other.stream = Arc::new(StreamDef { source: 1, ..(*other.stream).clone() });
+    other.pairs = Some(0);
+    let one = Scan { pairs: Some(0), ..scan(&[("x", Int64)]) };
     let steps = vec![column(0, 0, Int64), column(1, 0, Int64), aggregate("sum", 0, None, Int64)];
     let regions = vec![region(&[Input::Scan(0), Input::Scan(1)], steps, vec![])];
-    let plan = plan(vec![scan(&[("x", Int64)]), other], regions, None, &[0, 1, 2], Results::history());
+    let plan = plan(vec![one, other], regions, None, &[0, 1, 2], Results::history());
     let x = rows(
         &[0, 0, 0, 1],
         &["a", "a", "b", "c"].map(Some),
@@ -180,6 +183,9 @@ fn events_of_two_sources_pair_by_time_key_and_turn() {
     );
     let y = Rows { places: Places { lane: Lane::One(2), ..y.places.clone() }, ..y };
     let mut run = Run::new(&plan, Mode::Once, 1);
+    let mut paired = [Some(x), Some(y)];
+    pair(&plan, &mut paired).unwrap();
+    let [x, y] = paired.map(Option::unwrap);
     run.epoch(&[x.clone(), y.clone()]);
     let expected =
         ["0 a 1 20 1", "0 a 2 null 3", "0 b 3 10 3", "0 b null 30 3", "1 c 4 null 4", "2 c null 40 4"];
@@ -225,7 +231,7 @@ fn records_fields_keys_times_and_constants() {
 
 #[test]
 fn a_feed_of_one_input_copies_nothing() {
-    let feed = Feed { present: None, key: 0, columns: vec![0], moves: Moves::Stay };
+    let feed = Feed { present: None, key: 0, columns: vec![0], moves: Moves::Stay, apart: None };
     let first = region(&[Input::Scan(0)], vec![column(0, 0, Utf8)], vec![feed]);
     let second = region(&[Input::Feed { region: 0, feed: 0 }], vec![column(0, 0, Utf8)], vec![]);
     let plan = plan(vec![scan(&[("lang", Utf8)])], vec![first, second], None, &[0], Results::history());

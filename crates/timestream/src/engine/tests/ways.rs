@@ -103,8 +103,8 @@ fn wide_plan(results: Results) -> Arc<Plan> {
             call("add", &[0, 7], Int64),
         ],
         vec![
-            Feed { present: Some(6), key: 2, columns: vec![0, 1, 2, 5, 9], moves: Moves::Stay },
-            Feed { present: None, key: 2, columns: vec![7, 8, 3], moves: Moves::Stay },
+            Feed { present: Some(6), key: 2, columns: vec![0, 1, 2, 5, 9], moves: Moves::Stay, apart: None },
+            Feed { present: None, key: 2, columns: vec![7, 8, 3], moves: Moves::Stay, apart: None },
         ],
     );
     let mut steps = vec![
