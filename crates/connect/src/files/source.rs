@@ -17,7 +17,7 @@ use super::FileError;
 use super::order::{Segment, segments};
 use super::projection::Projection;
 use super::set::{Definition, Files, Parts};
-use super::shape::{Shape, Times, first_number};
+use super::shape::{Made, Shape, Times, first_number};
 use super::sort::{ROWS, Sorted, Sorter};
 use super::unit::{Batches, Unit};
 use crate::columns::Chunk;
@@ -39,9 +39,19 @@ pub struct FileSource {
     /// The first unit of the segment that is at hand.
     first: usize,
     state: State,
-    /// The place of the last row that was given out.
-    last: Option<(i64, u64)>,
+    /// The place up to which all rows were given out.
+    last: Option<Place>,
     status: Status,
+}
+
+/// What a row is ordered by.
+type Place = (i64, u64);
+
+/// Rows that are given out.
+struct Given {
+    chunk: Chunk,
+    /// The place of the last row there was, also of those that nobody wants.
+    until: Option<Place>,
 }
 
 enum State {
@@ -50,14 +60,15 @@ enum State {
     Looking(Look),
     Streaming(Streaming),
     Sorting(Box<Sorting>),
-    Giving(Sorted),
+    /// The rows in order, and the newest time of all that were read.
+    Giving(Sorted, Option<i64>),
 }
 
 /// A segment whose times are being read.
 struct Look {
     segment: Segment,
     reading: Reading,
-    last: Option<(i64, u64)>,
+    last: Option<Place>,
     /// The times so far, by unit; none where they are more than may be kept.
     kept: Option<VecDeque<Vec<Times>>>,
     bytes: usize,
@@ -74,6 +85,7 @@ struct Streaming {
 struct Sorting {
     reading: Reading,
     sorter: Sorter,
+    newest: Option<i64>,
 }
 
 /// The units of a segment, read one after another.
@@ -136,9 +148,8 @@ impl FileSource {
     /// Reads `scans`, which are of these files.
     pub(super) fn new(files: Arc<Files>, scans: Vec<Scan>) -> Self {
         let Definition { time, key, subsort, unit, .. } = files.definition();
-        let wanted = Projection::of(&scans, files.fields(), key);
-        let key = wanted.fields.find(key).map(|(at, _)| at);
-        let shape = Shape::new(wanted, files.fields(), time, subsort.as_deref(), *unit);
+        let shape = Shape::new(&scans, files.fields(), key, time, subsort.as_deref(), *unit);
+        let key = shape.wanted.fields.find(key).map(|(at, _)| at);
         let parts = files.parts();
         let units = parts.units(time, *unit);
         let segments = segments(&units, subsort.is_some()).into();
@@ -160,7 +171,7 @@ impl FileSource {
     }
 
     /// Does a piece of the work; gives rows if that made some. False when everything is done.
-    fn step(&mut self) -> Result<Option<Option<Chunk>>, FileError> {
+    fn step(&mut self) -> Result<Option<Option<Given>>, FileError> {
         match std::mem::replace(&mut self.state, State::Between) {
             State::Between => match self.segments.pop_front() {
                 None => return Ok(None),
@@ -172,12 +183,20 @@ impl FileSource {
             State::Looking(look) => self.look(look)?,
             State::Streaming(streaming) => return self.stream(streaming).map(Some),
             State::Sorting(sorting) => self.sort(sorting)?,
-            State::Giving(mut sorted) => {
+            State::Giving(mut sorted, newest) => {
                 let given = sorted.next(ROWS).map_err(|error| self.spill_error(error))?;
-                if given.is_some() {
-                    self.state = State::Giving(sorted);
+                let Some(chunk) = given.filter(|chunk| chunk.len() > 0) else {
+                    // Nobody may have wanted the newest rows.
+                    let until = self.last.max(newest.map(|newest| (newest, 0)));
+                    return Ok(Some(Some(Given { chunk: self.shape.nothing(), until })));
+                };
+                // The statistics of a file are what its writer says.
+                if self.last.is_some_and(|last| chunk.place(0) < last) {
+                    return Err(self.disorder(self.first));
                 }
-                return Ok(Some(given));
+                self.state = State::Giving(sorted, newest);
+                let until = Some(chunk.place(chunk.len() - 1));
+                return Ok(Some(Some(Given { chunk, until })));
             }
         }
         Ok(Some(None))
@@ -198,7 +217,8 @@ impl FileSource {
     fn begin_sorting(&self, segment: &Segment) -> State {
         let Definition { memory, spill, .. } = self.files.definition();
         let sorter = Sorter::new(&self.shape.wanted.fields, *memory, spill);
-        State::Sorting(Box::new(Sorting { reading: Reading::new(segment, &self.shape.timed), sorter }))
+        let reading = Reading::new(segment, &self.shape.timed);
+        State::Sorting(Box::new(Sorting { reading, sorter, newest: None }))
     }
 
     /// Reads times on, and decides when they are read or found out of order.
@@ -244,7 +264,7 @@ impl FileSource {
     }
 
     /// The next rows of a segment that stands in order.
-    fn stream(&mut self, mut streaming: Streaming) -> Result<Option<Chunk>, FileError> {
+    fn stream(&mut self, mut streaming: Streaming) -> Result<Option<Given>, FileError> {
         let unit = streaming.reading.unit();
         let piece = streaming.reading.next(&self.parts, &self.units)?;
         let made = match piece {
@@ -266,12 +286,9 @@ impl FileSource {
                     None => self.shape.times(&read.batch, first_number(unit) + row as u64),
                 };
                 let times = times.map_err(|error| self.damaged(unit, &error))?;
-                let chunk = self.chunk(unit, &read, &times)?;
-                // Times that were kept are the ones that were looked at.
-                if streaming.kept.is_none() && !chunk.is_rising() {
-                    return Err(self.disorder(unit));
-                }
-                Some(chunk)
+                // The statistics of a file are what its writer says.
+                let Some(until) = times.rise(self.last) else { return Err(self.disorder(unit)) };
+                Some(Given { chunk: self.chunk(unit, &read, &times)?, until })
             }
         };
         self.state = State::Streaming(streaming);
@@ -283,7 +300,11 @@ impl FileSource {
         let before = sorting.sorter.spilled();
         let is_done = self.sort_on(&mut sorting)?;
         self.status.spilled += sorting.sorter.spilled() - before;
-        self.state = if is_done { State::Giving(sorting.sorter.finish()) } else { State::Sorting(sorting) };
+        self.state = if is_done {
+            State::Giving(sorting.sorter.finish(), sorting.newest)
+        } else {
+            State::Sorting(sorting)
+        };
         Ok(())
     }
 
@@ -297,6 +318,7 @@ impl FileSource {
             Piece::Batch(read, row) => {
                 let times = self.shape.times(&read.batch, first_number(unit) + row as u64);
                 let times = times.map_err(|error| self.damaged(unit, &error))?;
+                sorting.newest = sorting.newest.max(times.newest());
                 let chunk = self.chunk(unit, &read, &times)?;
                 sorting.sorter.push(chunk).map_err(|error| self.spill_error(error))?;
             }
@@ -308,10 +330,10 @@ impl FileSource {
         Ok(false)
     }
 
-    /// The rows of a batch that have a time; the others are counted.
+    /// The rows of a batch that have a time and are wanted; those without a time are counted.
     fn chunk(&mut self, unit: usize, read: &super::unit::Read, times: &Times) -> Result<Chunk, FileError> {
         let made = self.shape.chunk(&read.batch, times);
-        let (chunk, untimed, misfits) = made.map_err(|error| self.damaged(unit, &error))?;
+        let Made { chunk, untimed, misfits } = made.map_err(|error| self.damaged(unit, &error))?;
         self.status.read += read.batch.num_rows() as u64;
         for (reason, count) in [("without a time", untimed), ("misfitting values", misfits + read.misfits)] {
             if count > 0 {
@@ -329,18 +351,18 @@ impl FileSource {
         }
     }
 
-    /// Rows in order as an epoch.
-    fn epoch(&mut self, chunk: &Chunk) -> Result<Next, SourceError> {
+    /// Rows in order as an epoch, of which `newest` is the newest time.
+    fn epoch(&mut self, chunk: &Chunk, newest: i64) -> Result<Next, SourceError> {
         let fields = &self.shape.wanted.fields;
+        let rows = |scan: &Scan| chunk.rows(scan, fields, self.key, scan.stream.source);
         let scans = self
             .scans
             .iter()
-            .map(|scan| Ok(Some(chunk.rows(scan, fields, self.key, scan.stream.source)?)))
+            .map(|scan| (chunk.len() > 0).then(|| rows(scan)).transpose())
             .collect::<Result<_, ArrowError>>()?;
-        let newest = chunk.time.last().copied();
-        self.status.newest = self.status.newest.max(newest);
+        self.status.newest = self.status.newest.max(Some(newest));
         self.status.points += chunk.len() as u64;
-        Ok(Next::Epoch(Epoch { scans, watermark: newest.unwrap_or(i64::MIN) }))
+        Ok(Next::Epoch(Epoch { scans, watermark: newest }))
     }
 
     fn damaged(&self, unit: usize, error: &ArrowError) -> FileError {
@@ -364,13 +386,9 @@ impl Source for FileSource {
         loop {
             match self.step()? {
                 None => return Ok(Next::End),
-                Some(Some(chunk)) if chunk.len() > 0 => {
-                    // The statistics of a file are what its writer says.
-                    if self.last.is_some_and(|last| chunk.place(0) < last) {
-                        return Err(self.disorder(self.first).into());
-                    }
-                    self.last = Some(chunk.place(chunk.len() - 1));
-                    return self.epoch(&chunk);
+                Some(Some(Given { chunk, until: Some(until) })) if Some(until) != self.last || chunk.len() > 0 => {
+                    self.last = Some(until);
+                    return self.epoch(&chunk, until.0);
                 }
                 Some(_) => {}
             }
