@@ -147,6 +147,7 @@ fn make_plan(regions: Vec<Region>, present: Option<Reg>, output: Reg, results: R
     let column = |(name, data_type): &(&str, DataType)| ScanColumn {
         path: vec![PathStep::Field((*name).to_owned())],
         data_type: data_type.clone(),
+        measured: false,
     };
     let stream = StreamDef {
         name: "events".into(),

@@ -57,6 +57,17 @@ pub struct ScanColumn {
     pub path: Vec<PathStep>,
     /// Type of the value.
     pub data_type: DataType,
+    /// Of a text: whether nothing but its length, in characters, is asked for. A source may give other texts as long, null where
+    /// it is null; the plan does not rely on it.
+    pub measured: bool,
+}
+
+impl ScanColumn {
+    /// Whether it is a column of the stream, or inside it.
+    #[must_use]
+    pub fn is_of(&self, column: &str) -> bool {
+        matches!(self.path.first(), Some(PathStep::Field(name)) if name == column)
+    }
 }
 
 /// A step into a value.

@@ -6,9 +6,10 @@ mod common;
 
 use std::sync::Arc;
 
+use arrow_schema::DataType;
 use common::Network;
 use insta::assert_snapshot;
-use skytide_timestream::plan::{Plan, Results};
+use skytide_timestream::plan::{Plan, Results, ScanColumn};
 use skytide_timestream::{compile, plan};
 
 fn planned(text: &str) -> Plan {
@@ -127,6 +128,33 @@ fn only_conditions_that_every_use_demands_are_tests() {
         let plan = planned(text);
         let found: usize = plan.scans.iter().map(|scan| scan.tests.len()).sum();
         assert_eq!(found, tests, "{text}\n{}", plan.explain());
+    }
+}
+
+#[test]
+fn a_text_is_measured_where_nothing_else_is_asked_of_it() {
+    for (text, measured) in [
+        ("posts.record.text.len()", true),
+        ("posts.record.text.len().sum()", true),
+        ("posts.record.text.length()", true),
+        ("posts.record.text.is_not_null()", true),
+        ("posts.filter(record.text.len() > 3).count()", true),
+        ("{ a: posts.record.text.len(), b: posts.record.text.is_null() }", true),
+        ("posts.record.text.len().else_(0)", true),
+        ("posts.record.text", false),
+        ("posts.record.text.lower().len()", false),
+        ("{ a: posts.record.text.len(), b: posts.record.text }", false),
+        ("{ a: posts.record.text.len(), b: posts.record.text.last() }", false),
+        ("posts.filter(record.text == \"x\").record.text.len()", false),
+        ("posts.with_key(record.text).record.text.len()", false),
+        ("posts.record.text.filter(posts.record.text.len() > 3)", false),
+        ("posts.with_key(seq).record.text.len()", false),
+        ("posts.record.text.count()", false),
+    ] {
+        let plan = planned(text);
+        let is_text = |column: &&ScanColumn| column.is_of("record") && column.data_type == DataType::Utf8;
+        let found: Vec<_> = plan.scans[0].columns.iter().filter(is_text).map(|of| of.measured).collect();
+        assert_eq!(found, [measured], "{text}\n{}", plan.explain());
     }
 }
 

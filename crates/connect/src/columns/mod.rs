@@ -2,11 +2,15 @@
 
 mod chunk;
 mod fit;
+mod lengths;
 mod path;
 mod roles;
+mod sieve;
 pub(crate) mod times;
 
 pub(crate) use chunk::{Chunk, is_rising};
 pub(crate) use fit::{fitted, ordinals, plain};
+pub(crate) use lengths::Blanks;
 pub use roles::ColumnError;
 pub(crate) use roles::Roles;
+pub(crate) use sieve::Sieve;

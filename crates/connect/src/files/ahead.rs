@@ -7,9 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::FileError;
-use super::segment::{Counts, SegmentReader};
+use super::segment::{Counts, Given, SegmentReader};
 use super::set::Definition;
-use crate::columns::Chunk;
 
 /// Batches that are ready before the query asks for them: about a row group, so that the next one is decoded while this one is
 /// answered.
@@ -28,7 +27,7 @@ pub(super) enum Found {
     /// Nothing for now.
     Nothing,
     /// Rows, and what was met on the way to them.
-    Rows(Chunk, Counts),
+    Rows(Given, Counts),
     /// Everything is read.
     End(Counts),
 }
@@ -71,7 +70,7 @@ fn read(mut reader: SegmentReader, give: &SyncSender<Result<Found, FileError>>, 
         let found = match reader.step() {
             Ok(None) => Ok(Found::End(reader.counts())),
             Ok(Some(None)) => continue,
-            Ok(Some(Some(chunk))) => Ok(Found::Rows(chunk, reader.counts())),
+            Ok(Some(Some(given))) => Ok(Found::Rows(given, reader.counts())),
             Err(error) => Err(error),
         };
         let is_last = !matches!(found, Ok(Found::Rows(..)));

@@ -105,10 +105,11 @@ impl ParquetFile {
         // Opened anew: copies of a handle share their place in the file, and two queries may read it at once.
         let file = File::open(&self.path).map_err(FileError::io(&self.path))?;
         let leaves = self.leaves(wanted);
+        let metadata = self.viewing(&wanted.viewed);
         let rows = rows.min(self.rows_at_once(group, &leaves));
         let mask = ProjectionMask::leaves(self.metadata.parquet_schema(), leaves);
         let reader: ParquetRecordBatchReader =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
                 .with_row_groups(vec![group])
                 .with_projection(mask)
                 .with_batch_size(rows)
@@ -120,6 +121,22 @@ impl ParquetFile {
             Err(error) => Err(FileError::damaged(&path, &place, error)),
         });
         Ok(guarded(batches, move || FileError::damaged(&path_too, &place_too, "it cannot be decoded")))
+    }
+
+    /// What the library is to read by, with these columns of text as views.
+    fn viewing(&self, viewed: &[String]) -> ArrowReaderMetadata {
+        if viewed.is_empty() {
+            return self.metadata.clone();
+        }
+        let field = |field: &Arc<Field>| match viewed.contains(field.name()) {
+            true => Arc::new(Field::clone(field).with_data_type(DataType::Utf8View)),
+            false => Arc::clone(field),
+        };
+        let fields: Vec<Arc<Field>> = self.fields().iter().map(field).collect();
+        let schema = Schema::new_with_metadata(fields, self.metadata.schema().metadata().clone());
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+        let viewing = ArrowReaderMetadata::try_new(Arc::clone(self.metadata.metadata()), options);
+        viewing.unwrap_or_else(|_| self.metadata.clone())
     }
 
     /// How many rows of a group are a batch of bounded size, as far as the file says how large they are.

@@ -15,6 +15,8 @@ pub(super) struct Projection {
     pub(super) fields: Fields,
     /// The ways to all that is wanted.
     ways: Vec<Way>,
+    /// Columns of text that are best given as views of what is read: little of them is kept.
+    pub(super) viewed: Vec<String>,
 }
 
 impl Projection {
@@ -39,14 +41,21 @@ impl Projection {
         ways.sort();
         ways.dedup();
         let starts: Vec<&[String]> = ways.iter().map(Vec::as_slice).collect();
-        Self { fields: pruned(columns, &starts), ways }
+        Self { fields: pruned(columns, &starts), ways, viewed: Vec::new() }
+    }
+
+    /// With those of its columns of text as views of which this holds.
+    pub(super) fn viewing(mut self, is_viewed: impl Fn(&str) -> bool) -> Self {
+        let texts = self.fields.iter().filter(|field| field.data_type() == &DataType::Utf8);
+        self.viewed = texts.map(|field| field.name().clone()).filter(|name| is_viewed(name)).collect();
+        self
     }
 
     /// With one more column, whole.
     pub(super) fn and(&self, name: &str, columns: &Fields) -> Self {
         let mut ways = self.ways.clone();
         ways.push(vec![name.to_owned()]);
-        Self::new(ways, columns)
+        Self { viewed: self.viewed.clone(), ..Self::new(ways, columns) }
     }
 
     /// Whether what stands at the end of this way is wanted, or a part of it.

@@ -14,7 +14,7 @@ use super::FileError;
 use super::order::Segment;
 use super::projection::Projection;
 use super::set::{Definition, Files, Parts};
-use super::shape::{Shape, Times, first_number};
+use super::shape::{Made, Shape, Times, first_number};
 use super::sort::{ROWS, Sorted, Sorter};
 use super::unit::{Batches, Read, Unit};
 use crate::columns::Chunk;
@@ -45,10 +45,22 @@ pub(super) struct Counts {
     pub(super) spilled: u64,
 }
 
+/// What a row is ordered by.
+pub(super) type Place = (i64, u64);
+
+/// Rows that are given out.
+pub(super) struct Given {
+    pub(super) chunk: Chunk,
+    /// The place of the last row there was, also of those that nobody wants.
+    pub(super) until: Option<Place>,
+}
+
 /// Reads one segment.
 pub(super) struct SegmentReader {
     common: Reading,
     state: State,
+    /// The place up to which all rows were given out.
+    last: Option<Place>,
     counts: Counts,
 }
 
@@ -58,14 +70,15 @@ enum State {
     Looking(Look),
     Streaming(Streaming),
     Sorting(Box<Sorting>),
-    Giving(Sorted),
+    /// The rows in order, and the newest time of all that were read.
+    Giving(Sorted, Option<i64>),
 }
 
 /// A segment whose times are being read.
 struct Look {
     segment: Segment,
     reading: Units,
-    last: Option<(i64, u64)>,
+    last: Option<Place>,
     /// The times so far, by unit; none where they are more than may be kept.
     kept: Option<VecDeque<Vec<Times>>>,
     bytes: usize,
@@ -82,6 +95,7 @@ struct Streaming {
 struct Sorting {
     reading: Units,
     sorter: Sorter,
+    newest: Option<i64>,
 }
 
 /// The units of a segment, read one after another.
@@ -143,7 +157,7 @@ impl Units {
 impl SegmentReader {
     pub(super) fn new(common: Reading, segment: Segment) -> Self {
         let state = begin(&common, segment);
-        Self { common, state, counts: Counts::default() }
+        Self { common, state, last: None, counts: Counts::default() }
     }
 
     /// What was met since this was last called.
@@ -152,18 +166,22 @@ impl SegmentReader {
     }
 
     /// Does a piece of the work; gives rows if that made some. None when everything is done.
-    pub(super) fn step(&mut self) -> Result<Option<Option<Chunk>>, FileError> {
+    pub(super) fn step(&mut self) -> Result<Option<Option<Given>>, FileError> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Done => return Ok(None),
             State::Looking(look) => self.look(look)?,
             State::Streaming(streaming) => return self.stream(streaming).map(Some),
             State::Sorting(sorting) => self.sort(sorting)?,
-            State::Giving(mut sorted) => {
+            State::Giving(mut sorted, newest) => {
                 let given = sorted.next(ROWS).map_err(|error| self.spill_error(error))?;
-                if given.is_some() {
-                    self.state = State::Giving(sorted);
-                }
-                return Ok(Some(given));
+                let Some(chunk) = given.filter(|chunk| chunk.len() > 0) else {
+                    // Nobody may have wanted the newest rows.
+                    let until = self.last.max(newest.map(|newest| (newest, 0)));
+                    return Ok(Some(Some(Given { chunk: self.common.shape.nothing(), until })));
+                };
+                self.state = State::Giving(sorted, newest);
+                self.last = Some(chunk.place(chunk.len() - 1));
+                return Ok(Some(Some(Given { chunk, until: self.last })));
             }
         }
         Ok(Some(None))
@@ -213,7 +231,7 @@ impl SegmentReader {
     }
 
     /// The next rows of a segment that stands in order.
-    fn stream(&mut self, mut streaming: Streaming) -> Result<Option<Chunk>, FileError> {
+    fn stream(&mut self, mut streaming: Streaming) -> Result<Option<Given>, FileError> {
         let unit = streaming.reading.unit();
         let piece = streaming.reading.next(&self.common.parts, &self.common.units)?;
         let made = match piece {
@@ -235,12 +253,10 @@ impl SegmentReader {
                     None => self.common.shape.times(&read.batch, first_number(unit) + row as u64),
                 };
                 let times = times.map_err(|error| self.damaged(unit, &error))?;
-                let chunk = self.chunk(unit, &read, &times)?;
-                // Times that were kept are the ones that were looked at.
-                if streaming.kept.is_none() && !chunk.is_rising() {
-                    return Err(self.disorder(unit));
-                }
-                Some(chunk)
+                // The statistics of a file are what its writer says.
+                let Some(until) = times.rise(self.last) else { return Err(self.disorder(unit)) };
+                self.last = until;
+                Some(Given { chunk: self.chunk(unit, &read, &times)?, until })
             }
         };
         self.state = State::Streaming(streaming);
@@ -252,7 +268,11 @@ impl SegmentReader {
         let before = sorting.sorter.spilled();
         let is_done = self.sort_on(&mut sorting)?;
         self.counts.spilled += sorting.sorter.spilled() - before;
-        self.state = if is_done { State::Giving(sorting.sorter.finish()) } else { State::Sorting(sorting) };
+        self.state = if is_done {
+            State::Giving(sorting.sorter.finish(), sorting.newest)
+        } else {
+            State::Sorting(sorting)
+        };
         Ok(())
     }
 
@@ -266,6 +286,7 @@ impl SegmentReader {
             Piece::Batch(read, row) => {
                 let times = self.common.shape.times(&read.batch, first_number(unit) + row as u64);
                 let times = times.map_err(|error| self.damaged(unit, &error))?;
+                sorting.newest = sorting.newest.max(times.newest());
                 let chunk = self.chunk(unit, &read, &times)?;
                 sorting.sorter.push(chunk).map_err(|error| self.spill_error(error))?;
             }
@@ -277,10 +298,10 @@ impl SegmentReader {
         Ok(false)
     }
 
-    /// The rows of a batch that have a time; the others are counted.
+    /// The rows of a batch that have a time and are wanted; those without a time are counted.
     fn chunk(&mut self, unit: usize, read: &Read, times: &Times) -> Result<Chunk, FileError> {
         let made = self.common.shape.chunk(&read.batch, times);
-        let (chunk, untimed, misfits) = made.map_err(|error| self.damaged(unit, &error))?;
+        let Made { chunk, untimed, misfits } = made.map_err(|error| self.damaged(unit, &error))?;
         self.counts.rows += read.batch.num_rows() as u64;
         self.counts.untimed += untimed;
         self.counts.misfits += misfits + read.misfits;
@@ -315,7 +336,8 @@ fn begin(common: &Reading, segment: Segment) -> State {
 fn begin_sorting(common: &Reading, segment: &Segment) -> State {
     let Definition { spill, .. } = common.files.definition();
     let sorter = Sorter::new(&common.shape.wanted.fields, common.memory, spill);
-    State::Sorting(Box::new(Sorting { reading: Units::new(segment, &common.shape.timed), sorter }))
+    let reading = Units::new(segment, &common.shape.timed);
+    State::Sorting(Box::new(Sorting { reading, sorter, newest: None }))
 }
 
 impl Reading {

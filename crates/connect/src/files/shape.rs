@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, UInt32Array, new_null_array};
-use arrow_buffer::{NullBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, Fields, TimeUnit};
+use arrow_array::cast::AsArray;
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_empty_array, new_null_array,
+};
+use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow_schema::{ArrowError, DataType, Field, Fields, TimeUnit};
+use arrow_select::filter::FilterBuilder;
+use skytide_timestream::plan::Scan;
 
 use super::projection::Projection;
-use crate::columns::{Chunk, fitted, is_rising, ordinals, plain, times};
+use crate::columns::{Blanks, Chunk, Sieve, fitted, is_rising, ordinals, plain, times};
 
 /// Rows a unit may have before their numbers meet those of the next one.
 const ROWS_BITS: u32 = 40;
@@ -24,6 +29,21 @@ pub(super) struct Shape {
     time: String,
     subsort: Option<String>,
     unit: TimeUnit,
+    /// Which rows are handed on; all where there is none.
+    sieve: Option<Sieve>,
+    /// Of which of the wanted columns only lengths are asked for.
+    measured: Vec<bool>,
+    blanks: Blanks,
+}
+
+/// What a batch became.
+pub(super) struct Made {
+    /// The rows that have a time and are wanted.
+    pub(super) chunk: Chunk,
+    /// How many rows have no time.
+    pub(super) untimed: u64,
+    /// How many values fit no column.
+    pub(super) misfits: u64,
 }
 
 /// When rows are, and which of one time is first.
@@ -48,6 +68,13 @@ impl Ordinals {
         match self {
             Self::From(first) => Self::From(first + start as u64),
             Self::Each(each) => Self::Each(each.slice(start, len)),
+        }
+    }
+
+    fn at(&self, row: usize) -> u64 {
+        match self {
+            Self::From(first) => first + row as u64,
+            Self::Each(each) => each[row],
         }
     }
 
@@ -100,6 +127,14 @@ impl Times {
         Some((0..).zip(valid.iter()).filter(|(_, valid)| *valid).map(|(row, _)| row).collect())
     }
 
+    /// The newest of them.
+    pub(super) fn newest(&self) -> Option<i64> {
+        match self.timed() {
+            None => self.time.iter().copied().max(),
+            Some(rows) => rows.values().iter().map(|row| self.time[*row as usize]).max(),
+        }
+    }
+
     /// The place of the last row, if all rows that have a time stand in order, and after `last`; none if they do not.
     #[expect(clippy::option_option, reason = "no place and no order are two things")]
     pub(super) fn rise(&self, last: Option<(i64, u64)>) -> Option<Option<(i64, u64)>> {
@@ -128,20 +163,32 @@ impl Times {
 }
 
 impl Shape {
-    /// What `wanted` of these columns needs, with rows ordered by `time` (numbers in `unit`) and `subsort`.
+    /// What `scans` want of these columns, with rows ordered by `time` (numbers in `unit`) and `subsort`; `key` is the column of
+    /// their keys.
     pub(super) fn new(
-        wanted: Projection,
+        scans: &[Scan],
         columns: &Fields,
+        key: &str,
         time: &str,
         subsort: Option<&str>,
         unit: TimeUnit,
     ) -> Self {
+        let wanted = Projection::of(scans, columns, key);
+        let sieve = Sieve::of(scans, columns);
+        let is_measured = |name: &str| {
+            let is_key = scans.iter().any(|scan| scan.keyed) && name == key;
+            let mut uses = scans.iter().flat_map(|scan| &scan.columns).filter(|column| column.is_of(name));
+            !is_key && uses.all(|column| column.measured && column.path.len() == 1)
+        };
+        let wanted = wanted.viewing(|name| sieve.is_some() || is_measured(name));
+        let measured = wanted.fields.iter().map(|field| is_measured(field.name())).collect();
         let mut timed = wanted.and(time, columns);
         if let Some(subsort) = subsort {
             timed = timed.and(subsort, columns);
         }
         let times = Projection::whole(std::iter::once(time).chain(subsort), columns);
-        Self { wanted, timed, times, time: time.to_owned(), subsort: subsort.map(str::to_owned), unit }
+        let (time, subsort) = (time.to_owned(), subsort.map(str::to_owned));
+        Self { wanted, timed, times, time, subsort, unit, sieve, measured, blanks: Blanks::new() }
     }
 
     /// The times of a batch whose first row has this number.
@@ -149,7 +196,7 @@ impl Shape {
         let missing = |name: &str| ArrowError::SchemaError(format!("there is no column {name:?}"));
         let column = |name: &str| batch.column_by_name(name).ok_or_else(|| missing(name));
         let values = column(&self.time)?;
-        let to = plain(&arrow_schema::Field::new("", values.data_type().clone(), true));
+        let to = plain(&Field::new("", values.data_type().clone(), true));
         let times: Int64Array = times::nanos(&fitted(values, to.data_type())?.0, self.unit)?;
         let ordinal = match &self.subsort {
             None => Ordinals::From(first),
@@ -159,28 +206,76 @@ impl Shape {
         Ok(Times { time: times.values().clone(), valid, ordinal })
     }
 
-    /// The rows of a batch that have a time, with the wanted columns; how many have none; how many values fit no column.
-    pub(super) fn chunk(&self, batch: &RecordBatch, times: &Times) -> Result<(Chunk, u64, u64), ArrowError> {
+    /// The rows of a batch that have a time and are wanted, with the wanted columns.
+    pub(super) fn chunk(&mut self, batch: &RecordBatch, times: &Times) -> Result<Made, ArrowError> {
         let mut misfits = 0;
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.wanted.fields.len());
+        let mut columns: Vec<Option<ArrayRef>> = Vec::with_capacity(self.wanted.fields.len());
         for field in &self.wanted.fields {
-            match batch.column_by_name(field.name()) {
-                None => columns.push(new_null_array(field.data_type(), batch.num_rows())),
-                Some(values) => {
-                    let (column, lost) = fitted(values, field.data_type())?;
-                    misfits += lost;
-                    columns.push(column);
+            let mut column = batch.column_by_name(field.name()).cloned();
+            // What is tested must be what it is tested as; text is tested in any form.
+            if let (Some(values), Some(sieve)) = (&mut column, &self.sieve)
+                && sieve.tests(field.name())
+                && !matches!(values.data_type(), DataType::Utf8View)
+            {
+                let (fits, lost) = fitted(values, field.data_type())?;
+                misfits += lost;
+                *values = fits;
+            }
+            columns.push(column);
+        }
+        let kept = self.kept(times, &columns)?;
+        let untimed = times.valid.as_ref().map_or(0, NullBuffer::null_count) as u64;
+        let (time, ordinal) = match &kept {
+            None => (times.time.clone(), times.ordinal.of(times.len())),
+            Some(kept) => {
+                let kept = BooleanArray::new(kept.clone(), None);
+                let filter = FilterBuilder::new(&kept).optimize().build();
+                for column in columns.iter_mut().flatten() {
+                    *column = filter.filter(column)?;
                 }
+                let rows = || kept.values().set_indices();
+                let time = rows().map(|row| times.time[row]).collect();
+                (time, rows().map(|row| times.ordinal.at(row)).collect())
             }
+        };
+        let mut made = Vec::with_capacity(columns.len());
+        for ((column, field), measured) in columns.iter().zip(&self.wanted.fields).zip(&self.measured) {
+            made.push(match column {
+                None => new_null_array(field.data_type(), time.len()),
+                Some(values) => match values.as_string_view_opt().filter(|_| *measured) {
+                    Some(texts) => self.blanks.of(texts)?,
+                    None => {
+                        let (fits, lost) = fitted(values, field.data_type())?;
+                        misfits += lost;
+                        fits
+                    }
+                },
+            });
         }
-        let chunk = Chunk { time: times.time.clone(), ordinal: times.ordinal.of(times.len()), columns };
-        match times.timed() {
-            None => Ok((chunk, 0, misfits)),
-            Some(rows) => {
-                let untimed = (times.len() - rows.len()) as u64;
-                Ok((chunk.select(rows.values())?, untimed, misfits))
+        Ok(Made { chunk: Chunk { time, ordinal, columns: made }, untimed, misfits })
+    }
+
+    /// No rows, with the wanted columns.
+    pub(super) fn nothing(&self) -> Chunk {
+        let columns = self.wanted.fields.iter().map(|field| new_empty_array(field.data_type())).collect();
+        Chunk { time: vec![].into(), ordinal: vec![].into(), columns }
+    }
+
+    /// The rows that have a time and are wanted; none if all are.
+    fn kept(&self, times: &Times, columns: &[Option<ArrayRef>]) -> Result<Option<BooleanBuffer>, ArrowError> {
+        let timed = times.valid.as_ref().map(|valid| valid.inner().clone());
+        let wanted = match &self.sieve {
+            None => None,
+            Some(sieve) => {
+                let at = |of: &Field| self.wanted.fields.find(of.name()).map(|(at, _)| at);
+                Some(sieve.wanted(times.len(), |of| columns.get(at(of)?)?.clone())?)
             }
-        }
+        };
+        let kept = match (timed, wanted) {
+            (Some(timed), Some(wanted)) => Some(&timed & &wanted),
+            (timed, wanted) => timed.or(wanted),
+        };
+        Ok(kept.filter(|kept| kept.count_set_bits() < times.len()))
     }
 }
 

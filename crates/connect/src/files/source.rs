@@ -15,8 +15,7 @@ use skytide_timestream::plan::Scan;
 use super::FileError;
 use super::ahead::{Ahead, Found};
 use super::order::{Segment, segments};
-use super::projection::Projection;
-use super::segment::{Counts, Reading, SegmentReader};
+use super::segment::{Counts, Given, Place, Reading, SegmentReader};
 use super::set::{Definition, Files};
 use super::shape::Shape;
 use crate::columns::Chunk;
@@ -35,8 +34,8 @@ pub struct FileSource {
     segments: VecDeque<Segment>,
     /// The first unit of each segment that is at hand, and who reads it.
     open: VecDeque<(usize, Reader)>,
-    /// The place of the last row that was given out.
-    last: Option<(i64, u64)>,
+    /// The place up to which all rows were given out.
+    last: Option<Place>,
     status: Status,
 }
 
@@ -50,9 +49,8 @@ impl FileSource {
     /// Reads `scans`, which are of these files.
     pub(super) fn new(files: Arc<Files>, scans: Vec<Scan>) -> Self {
         let Definition { time, key, subsort, unit, memory, readers, .. } = files.definition();
-        let wanted = Projection::of(&scans, files.fields(), key);
-        let key = wanted.fields.find(key).map(|(at, _)| at);
-        let shape = Shape::new(wanted, files.fields(), time, subsort.as_deref(), *unit);
+        let shape = Shape::new(&scans, files.fields(), key, time, subsort.as_deref(), *unit);
+        let key = shape.wanted.fields.find(key).map(|(at, _)| at);
         let parts = files.parts();
         let units = parts.units(time, *unit);
         let segments = segments(&units, subsort.is_some()).into();
@@ -82,14 +80,14 @@ impl FileSource {
     }
 
     /// Does a piece of the work, or waits for it; gives rows if that made some. None when everything is done.
-    fn step(&mut self, wait: Duration) -> Result<Option<Option<Chunk>>, FileError> {
+    fn step(&mut self, wait: Duration) -> Result<Option<Option<Given>>, FileError> {
         self.begin()?;
         let Some((_, reader)) = self.open.front_mut() else { return Ok(None) };
         let (found, counts) = match reader {
             Reader::Here(reader) => (reader.step()?, reader.counts()),
             Reader::Ahead(ahead) => match ahead.next(wait)? {
                 Found::Nothing => return Ok(Some(None)),
-                Found::Rows(chunk, counts) => (Some(Some(chunk)), counts),
+                Found::Rows(given, counts) => (Some(Some(given)), counts),
                 Found::End(counts) => (None, counts),
             },
         };
@@ -114,18 +112,18 @@ impl FileSource {
         }
     }
 
-    /// Rows in order as an epoch.
-    fn epoch(&mut self, chunk: &Chunk) -> Result<Next, SourceError> {
+    /// Rows in order as an epoch, of which `newest` is the newest time.
+    fn epoch(&mut self, chunk: &Chunk, newest: i64) -> Result<Next, SourceError> {
         let fields = &self.reading.shape.wanted.fields;
+        let rows = |scan: &Scan| chunk.rows(scan, fields, self.key, scan.stream.source);
         let scans = self
             .scans
             .iter()
-            .map(|scan| Ok(Some(chunk.rows(scan, fields, self.key, scan.stream.source)?)))
+            .map(|scan| (chunk.len() > 0).then(|| rows(scan)).transpose())
             .collect::<Result<_, ArrowError>>()?;
-        let newest = chunk.time.last().copied();
-        self.status.newest = self.status.newest.max(newest);
+        self.status.newest = self.status.newest.max(Some(newest));
         self.status.points += chunk.len() as u64;
-        Ok(Next::Epoch(Epoch { scans, watermark: newest.unwrap_or(i64::MIN) }))
+        Ok(Next::Epoch(Epoch { scans, watermark: newest }))
     }
 }
 
@@ -135,16 +133,21 @@ impl Source for FileSource {
         loop {
             match self.step(wait.saturating_sub(begun.elapsed()))? {
                 None => return Ok(Next::End),
-                Some(Some(chunk)) if chunk.len() > 0 => {
+                Some(Some(Given { chunk, until })) => {
                     // The statistics of a file are what its writer says.
-                    if self.last.is_some_and(|last| chunk.place(0) < last) {
+                    if chunk.len() > 0 && self.last.is_some_and(|last| chunk.place(0) < last) {
                         let first = self.open.front().map_or(0, |(first, _)| *first);
                         return Err(self.reading.disorder(first).into());
                     }
-                    self.last = Some(chunk.place(chunk.len() - 1));
-                    return self.epoch(&chunk);
+                    let before = self.last;
+                    self.last = before.max(until);
+                    if let Some((newest, _)) = self.last
+                        && (self.last > before || chunk.len() > 0)
+                    {
+                        return self.epoch(&chunk, newest);
+                    }
                 }
-                Some(_) => {}
+                Some(None) => {}
             }
             if begun.elapsed() >= wait {
                 return Ok(Next::Idle);

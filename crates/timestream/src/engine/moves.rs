@@ -40,7 +40,8 @@ pub(super) fn back(
     let lane = if lanes.iter().all(|lane| Some(lane) == lanes.first()) && lanes.first() != Some(&MOVED) {
         Lane::One(lanes.first().copied().unwrap_or(MOVED))
     } else {
-        let (origin_time, origin_lane) = (plain::<Int64Type>(&origin_time)?, plain::<UInt16Type>(&origin_lane)?);
+        let (origin_time, origin_lane) =
+            (plain::<Int64Type>(&origin_time)?, plain::<UInt16Type>(&origin_lane)?);
         Lane::Moved { lanes, origin_time, origin_lane }
     };
     let made_for = made_for.as_binary_opt().ok_or_else(|| wrong(&made_for))?.clone();
@@ -52,7 +53,9 @@ pub(super) fn back(
 }
 
 /// A column of plain numbers without nulls.
-pub(super) fn plain<T: ArrowPrimitiveType>(column: &ArrayRef) -> Result<ScalarBuffer<T::Native>, EngineError> {
+pub(super) fn plain<T: ArrowPrimitiveType>(
+    column: &ArrayRef,
+) -> Result<ScalarBuffer<T::Native>, EngineError> {
     let wrong = || EngineError::mismatch("place", T::DATA_TYPE, column.data_type());
     Ok(column.as_primitive_opt::<T>().ok_or_else(wrong)?.values().clone())
 }

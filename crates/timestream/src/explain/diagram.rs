@@ -4,9 +4,8 @@
 //! past columns has a lane of its own in each, so that no way crosses a box. Everything is whole units and follows from the plan
 //! alone: the same plan gives the same picture.
 
-use super::{path, region_keys, results, scan_keys, test, ticks, words};
+use super::{read, region_keys, results, scan_keys, test, ticks, words};
 use crate::plan::{Input, Moves, Plan};
-use crate::types;
 
 /// Width of a character of the fixed-width type that is drawn, and height of a line.
 const CHARACTER: usize = 8;
@@ -163,8 +162,7 @@ impl Diagram {
                 format!("scan {at} of source {}, {}", scan.stream.source, scan_keys(scan)),
             ),
         ];
-        let column = |column| format!("{}: {}", path(column), types::name(&column.data_type));
-        some(&mut lines, Style::Plain, scan.columns.iter().map(column));
+        some(&mut lines, Style::Plain, scan.columns.iter().map(read));
         if scan.columns.is_empty() {
             lines.push(Line::new(Style::Plain, "no columns"));
         }

@@ -28,6 +28,12 @@ fn path(column: &ScanColumn) -> String {
     out
 }
 
+/// What is read of a column, and as what.
+fn read(column: &ScanColumn) -> String {
+    let part = if column.measured { ", its length alone" } else { "" };
+    format!("{}: {}{part}", path(column), types::name(&column.data_type))
+}
+
 /// A constant as it is written in a query.
 fn literal(scalar: &Scalar) -> String {
     Expr::new(ExprKind::Literal(scalar.clone()), 0..0).to_string()

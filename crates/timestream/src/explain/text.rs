@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use arrow_schema::DataType;
 
-use super::{constants, literal, path, region_keys, results, scan_keys, test, ticks, window};
+use super::{constants, literal, path, read, region_keys, results, scan_keys, test, ticks, window};
 use crate::plan::{Input, Moves, Plan, Region, Scan, Step, StepOp};
 use crate::query::{Aggregation, Own};
 use crate::types;
@@ -91,7 +91,8 @@ impl Plan {
             StepOp::Own(Own::Key) => "key".to_owned(),
             StepOp::Own(part) => format!("{part:?} of the place"),
             StepOp::Apart { part, of } => {
-                let input = |(input, present): &(usize, Option<usize>)| format!("input {input}{}", rows(*present));
+                let input =
+                    |(input, present): &(usize, Option<usize>)| format!("input {input}{}", rows(*present));
                 format!("{part:?} of {}", of.iter().map(input).collect::<Vec<_>>().join(", "))
             }
             StepOp::Time => "time".to_owned(),
@@ -142,7 +143,7 @@ fn explain_scan(at: usize, scan: &Scan) -> String {
     let mut out =
         format!("scan {at} of {} (source {}), {}\n", scan.stream.name, scan.stream.source, scan_keys(scan));
     for column in &scan.columns {
-        let _ = writeln!(out, "  {}: {}", path(column), types::name(&column.data_type));
+        let _ = writeln!(out, "  {}", read(column));
     }
     for made in &scan.tests {
         let _ = writeln!(out, "  {}", test(scan, made));

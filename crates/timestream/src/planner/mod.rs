@@ -3,11 +3,12 @@
 //! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has its value, as a set of streams and filters. [`layout`]: which
 //! expressions share a region. [`region`]: the steps of each region, from the answer back to the sources, so that what is
 //! computed, handed on and read is what something later asked for, and nothing else. [`pairs`]: whose events pair. Then [`pushdown`] finds the tests that
-//! all uses of a scan make, for its source to make them first.
+//! all uses of a scan make, for its source to make them first, and [`measured`] the texts of which only the length is asked for.
 
 mod domain;
 mod layout;
 mod lookup;
+mod measured;
 mod pairs;
 mod pushdown;
 mod region;
@@ -40,8 +41,10 @@ pub fn plan(query: Arc<Query>, results: Results) -> Plan {
         layout: Layout::of(&expanded),
         pairs: Pairs::of(&expanded),
     };
-    let (scans, regions, columns, present) = planner.build();
-    Plan { query, scans, regions, output: Output { present, columns, results } }
+    let (mut scans, regions, columns, present) = planner.build();
+    let output = Output { present, columns, results };
+    measured::mark(&mut scans, &regions, &output);
+    Plan { query, scans, regions, output }
 }
 
 /// Regions wait to which points come that were moved until a condition was true, and all that those feed.
@@ -109,8 +112,11 @@ impl Planner<'_> {
             for (input, paths) in self.layout.regions[at].inputs.iter().zip(wanted) {
                 match input.from {
                     Input::Scan(scan) => {
-                        let column =
-                            |path: Path| ScanColumn { data_type: self.type_inside(input.node, &path), path };
+                        let column = |path: Path| ScanColumn {
+                            data_type: self.type_inside(input.node, &path),
+                            path,
+                            measured: false,
+                        };
                         scans[scan].columns = paths.into_iter().map(column).collect();
                     }
                     Input::Feed { region, feed } => requests[region][feed].columns = paths,

@@ -34,7 +34,7 @@ pub(super) fn files(input: &FilesInput) -> Result<(), Failure> {
         let mut source = sources.open(&plan, Mode::Once, &Arc::default())?;
         let plan = Arc::clone(&plan);
         let outcome = skytide_connect::run::run(plan, &mut source, &mut Discard, &options, |_, _| {})?;
-        (rows, events) = (outcome.rows, outcome.source.points);
+        (rows, events) = (outcome.rows, outcome.source.read);
         if run > 0 {
             cpu.push(clock.seconds());
             wall.push(start.elapsed().as_secs_f64());
