@@ -4,6 +4,7 @@
 //! of the source, and by how far the query has gone without it. So what is late depends on what came and in which order, never on
 //! batches. What becomes of it is the source's [`Late`]; points that are kept go to the query's [`Side`].
 
+use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,6 @@ use skytide_timestream::catalog::StreamDef;
 use skytide_timestream::plan::{PathStep, Scan, ScanColumn};
 use skytide_timestream::rows::Rows;
 
-use crate::sink::SinkError;
 use crate::source::{SourceError, Status};
 
 /// What becomes of the points of a source that are late.
@@ -51,18 +51,21 @@ impl Late {
 #[derive(Clone)]
 pub struct Side(Arc<Mutex<Take>>);
 
-type Take = dyn FnMut(&RecordBatch) -> Result<(), SinkError> + Send;
+/// Why a side cannot take points: what its function says.
+pub type SideError = Box<dyn Error + Send + Sync>;
+
+type Take = dyn FnMut(&RecordBatch) -> Result<(), SideError> + Send;
 
 impl Side {
     /// Gives late points to a function, on the thread that runs the query, which waits for it.
     ///
     /// An error of the function ends the source of the points.
     #[must_use]
-    pub fn new(take: impl FnMut(&RecordBatch) -> Result<(), SinkError> + Send + 'static) -> Self {
+    pub fn new(take: impl FnMut(&RecordBatch) -> Result<(), SideError> + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(take)))
     }
 
-    fn take(&self, batch: &RecordBatch) -> Result<(), SinkError> {
+    fn take(&self, batch: &RecordBatch) -> Result<(), SideError> {
         let mut take = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (*take)(batch)
     }

@@ -7,7 +7,7 @@ use skytide_runtime::Epoch;
 use skytide_timestream::times::timestamp_text;
 
 use crate::files::FileError;
-use crate::sink::SinkError;
+use crate::late::SideError;
 
 /// A source of epochs for one plan's scans.
 pub trait Source {
@@ -112,7 +112,7 @@ pub enum SourceError {
     },
     /// The side could not take late points.
     #[error("late points cannot be kept: {0}")]
-    Side(#[source] SinkError),
+    Side(#[source] SideError),
     /// The plan asks for what this source does not have.
     #[error("{0}")]
     Unfit(String),

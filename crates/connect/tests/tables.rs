@@ -297,7 +297,7 @@ fn what_a_table_says_after_it_was_no_longer_waited_for_is_late() {
 fn side() -> (Side, Arc<Mutex<Vec<u8>>>) {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&kept);
-    let side = Side::new(move |late| Ndjson::new(&mut *into.lock().unwrap()).write(late));
+    let side = Side::new(move |late| Ok(Ndjson::new(&mut *into.lock().unwrap()).write(late)?));
     (side, kept)
 }
 
@@ -335,7 +335,7 @@ fn late_rows_that_are_kept_go_to_the_side_whole() {
 #[test]
 fn a_side_that_takes_nothing_ends_the_source_and_none_at_all_is_refused() {
     let m = late_table("m", Late::Side, 0);
-    let full = Side::new(|_| Err(SinkError::Io(std::io::ErrorKind::StorageFull.into())));
+    let full = Side::new(|_| Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into()));
     let (_, mut source) = open_over("m.x", &Sources::new(vec![offer(&m)]).late_to(full), Mode::Live);
     m.push_rows(&[row(5, "A", 1), row(4, "A", 2), row(6, "A", 3)]).unwrap();
     assert_eq!(look(&mut source), [[5, 6]]);

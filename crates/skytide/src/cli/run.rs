@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use skytide_connect::late::Side;
 use skytide_connect::network::Location;
-use skytide_connect::run::{Outcome, RunError, RunOptions};
+use skytide_connect::run::{Outcome, RunOptions};
 use skytide_connect::sink::{Ndjson, Sink, SinkError};
 use skytide_connect::sources::Offer;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Results;
 
 use super::args::{ModeArg, ResultsArg, RunArgs};
-use super::failure::{Failure, USAGE};
+use super::failure::{DATA, Failure, USAGE};
 use super::input;
 use super::interrupt::Interrupt;
 use super::query::Compiled;
@@ -75,16 +75,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 
 /// The file of late points. Like other text it grows as it is written.
 fn side(path: &Path) -> Result<Side, Failure> {
-    let failed = {
-        let path = path.to_owned();
-        move |reason: String| SinkError::File { path: path.clone(), reason }
-    };
-    let file = File::create(path).map_err(|error| RunError::from(failed(error.to_string())))?;
-    let mut lines = Ndjson::new(file);
+    let failed = |error| Failure::new(DATA, format!("{}: {error}", path.display()));
+    let file = File::create(path).map_err(failed)?;
+    let (mut lines, path) = (Ndjson::new(file), path.to_owned());
     Ok(Side::new(move |late| {
         lines.write(late).map_err(|error| match error {
-            SinkError::Io(error) => failed(error.to_string()),
-            other => other,
+            SinkError::Io(error) => format!("{}: {error}", path.display()).into(),
+            other => other.into(),
         })
     }))
 }
