@@ -9,6 +9,7 @@ mod columns;
 pub mod files;
 pub mod firehose;
 pub mod frames;
+pub mod late;
 pub mod merge;
 pub mod network;
 pub mod reorder;

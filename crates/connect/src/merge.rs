@@ -3,15 +3,15 @@
 //! Each source tells with an epoch up to which time its points are all there. What is before the least of those times goes
 //! out; what is at it waits, since another source may still have a point of that time (a single source without ordinals
 //! of the program's own does not wait). A source that is at its end no longer counts, nor does one that was silent for its time of
-//! idleness.
+//! idleness; what that says after all may be [late](crate::late), which it judges by how far the others have gone.
 
 use std::time::{Duration, Instant};
 
-use arrow_array::UInt32Array;
 use skytide_runtime::Epoch;
 use skytide_timestream::engine::{Mode, merge};
 use skytide_timestream::rows::Rows;
 
+use crate::late::Passed;
 use crate::source::{Next, Progress, Source, SourceError, Status};
 use crate::tables::Bell;
 
@@ -79,22 +79,32 @@ pub struct Merge {
     /// Whether points of the time that is reached wait too.
     is_strict: bool,
     bell: Bell,
-    released: Option<i64>,
-    late: u64,
+    /// Up to which time points have gone out.
+    passed: Passed,
+    /// What ended a source, to be said once all points before are out.
+    failed: Option<SourceError>,
     has_ended: bool,
 }
 
 impl Merge {
     /// The points of all `feeds` for a plan of so many scans. With `is_strict` points wait until their time has passed, as they must where
-    /// points that come later may stand before them at one time; several feeds are strict in any case.
+    /// points that come later may stand before them at one time; several feeds are strict in any case. `passed` tells sources
+    /// that may be idle how far the others have gone: what they give stands at or after it.
     #[must_use]
-    pub fn new(feeds: Vec<Feed>, scans: usize, mode: Mode, is_strict: bool, bell: Bell) -> Self {
+    pub fn new(
+        feeds: Vec<Feed>,
+        scans: usize,
+        mode: Mode,
+        is_strict: bool,
+        bell: Bell,
+        passed: Passed,
+    ) -> Self {
         let is_strict = is_strict || feeds.len() > 1;
-        Self { feeds, scans, mode, is_strict, bell, released: None, late: 0, has_ended: false }
+        Self { feeds, scans, mode, is_strict, bell, passed, failed: None, has_ended: false }
     }
 
-    /// Takes what the sources have; tells whether they had anything.
-    fn poll(&mut self, wait: Duration) -> Result<bool, SourceError> {
+    /// Takes what the sources have; tells whether they had anything, if only what ended one.
+    fn poll(&mut self, wait: Duration) -> bool {
         let least = self.feeds.iter().filter(|feed| !feed.has_ended).map(|feed| feed.told).min().flatten();
         let mut any = false;
         for feed in &mut self.feeds {
@@ -103,13 +113,17 @@ impl Merge {
             if feed.has_ended || is_ahead {
                 continue;
             }
-            match feed.source.next(wait)? {
-                Next::Idle => {}
-                Next::End => {
+            match feed.source.next(wait) {
+                Err(error) => {
+                    self.failed = Some(error);
+                    return true;
+                }
+                Ok(Next::Idle) => {}
+                Ok(Next::End) => {
                     feed.has_ended = true;
                     any = true;
                 }
-                Next::Epoch(epoch) => {
+                Ok(Next::Epoch(epoch)) => {
                     any = true;
                     feed.heard = Instant::now();
                     if !matches!(epoch.watermark, i64::MIN | i64::MAX) {
@@ -117,15 +131,13 @@ impl Merge {
                     }
                     for (held, rows) in feed.held.iter_mut().zip(epoch.scans) {
                         let Some(rows) = rows.filter(|rows| !rows.is_empty()) else { continue };
-                        let (rows, late) = not_before(rows, self.released)?;
-                        self.late += late;
                         feed.rows += rows.len();
                         held.push(rows);
                     }
                 }
             }
         }
-        Ok(any)
+        any
     }
 
     /// Up to which time everything is here; none where a source has told nothing.
@@ -161,7 +173,9 @@ impl Merge {
                 }
             }
         }
-        self.released = self.released.max(until);
+        if let Some(until) = until {
+            self.passed.reach(until);
+        }
         let newest = self.feeds.iter().filter_map(|feed| feed.told).max();
         Ok(Epoch { scans, watermark: until.or(newest).unwrap_or(i64::MIN) })
     }
@@ -169,27 +183,31 @@ impl Merge {
 
 impl Source for Merge {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         if self.has_ended {
             return Ok(Next::End);
         }
         let seen = self.bell.count();
-        let mut any = self.poll(Duration::ZERO)?;
+        let mut any = self.poll(Duration::ZERO);
         if !any && !wait.is_zero() {
             let rings = self.feeds.iter().all(|feed| feed.rings);
             any = if rings {
                 self.bell.wait(seen, wait);
-                self.poll(Duration::ZERO)?
+                self.poll(Duration::ZERO)
             } else {
-                self.poll(if self.feeds.len() == 1 { wait } else { wait.min(TURN) })?
+                self.poll(if self.feeds.len() == 1 { wait } else { wait.min(TURN) })
             };
         }
-        if self.feeds.iter().all(|feed| feed.has_ended) {
+        // Nothing follows an error: what was read of all sources goes out before it is told.
+        if self.failed.is_some() || self.feeds.iter().all(|feed| feed.has_ended) {
             self.has_ended = true;
             return Ok(Next::Epoch(self.release(None)?));
         }
         let watermark = self.watermark();
         // Silence alone can let points go.
-        if any || watermark > self.released {
+        if any || watermark > self.passed.get() {
             let scans = (0..self.scans).map(|_| None).collect();
             return Ok(Next::Epoch(match watermark {
                 Some(watermark) => self.release(Some(watermark))?,
@@ -217,23 +235,6 @@ impl Source for Merge {
                 *all.dropped.entry(reason).or_default() += count;
             }
         }
-        if self.late > 0 {
-            *all.dropped.entry("late").or_default() += self.late;
-            all.points = all.points.saturating_sub(self.late);
-        }
         all
     }
-}
-
-/// The rows that do not stand before a time that was let go, and how many do.
-fn not_before(rows: Rows, released: Option<i64>) -> Result<(Rows, u64), SourceError> {
-    let Some(released) = released else { return Ok((rows, 0)) };
-    let times = &rows.places.time;
-    if times.first().is_none_or(|first| *first >= released) {
-        return Ok((rows, 0));
-    }
-    let kept: Vec<u32> =
-        (0..).zip(times.iter()).filter(|(_, time)| **time >= released).map(|(row, _)| row).collect();
-    let late = rows.len() - kept.len();
-    Ok((rows.select(&UInt32Array::from(kept))?, late as u64))
 }

@@ -14,6 +14,7 @@ use skytide_timestream::plan::Plan;
 use crate::catalog::{Feed, FirehoseCatalog};
 use crate::firehose::FirehoseSource;
 use crate::frames::Frames;
+use crate::late::{Judge, Late, Side};
 use crate::reorder::Reorder;
 use crate::source::{Source, SourceError};
 
@@ -123,16 +124,24 @@ pub struct Network {
     pub clock: Clock,
     /// How far behind the newest a point may be before it is late, by clocks that do not run forward.
     pub lateness: Duration,
+    /// What becomes of a live query's late points.
+    pub late: Late,
     /// The streams there are.
     pub catalog: FirehoseCatalog,
 }
 
 impl Network {
-    /// Opens it for what a plan reads, all of which is its own.
+    /// Opens it for what a plan reads, all of which is its own; `side` takes late points, if they are kept.
     ///
     /// # Errors
-    /// The file cannot be read, the address is none, or the plan reads what one connection does not carry.
-    pub fn open(&self, plan: &Plan, mode: Mode) -> Result<Box<dyn Source + Send>, SourceError> {
+    /// The file cannot be read, the address is none, the plan reads what one connection does not carry, or late points are to be
+    /// kept and there is no side.
+    pub fn open(
+        &self,
+        plan: &Plan,
+        mode: Mode,
+        side: Option<&Side>,
+    ) -> Result<Box<dyn Source + Send>, SourceError> {
         let service = match self.catalog.feed(plan)? {
             Feed::Repos => Service::Repos,
             Feed::Labels => Service::Labels,
@@ -143,12 +152,17 @@ impl Network {
         };
         let wish = Wish { service: Some(service), collections, dids: Vec::new() };
         let frames = self.connection.frames(&wish)?;
-        let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?;
-        Ok(match self.clock {
-            // The one that the source makes rise, and the one that does.
-            Clock::FrameTime | Clock::Arrival => Box::new(source),
-            _ => Box::new(Reorder::new(source, mode, self.lateness)),
-        })
+        // The one that the source makes rise, and the one that does.
+        if matches!(self.clock, Clock::FrameTime | Clock::Arrival) {
+            return Ok(Box::new(FirehoseSource::new(plan, &self.catalog, frames, self.clock)?));
+        }
+        let mut judge = Judge::new(self.lateness).at(self.connection.location.to_string());
+        if mode == Mode::Live {
+            judge = judge.by(self.late, &plan.scans, side)?;
+        }
+        let plan = Plan { scans: judge.scans(&plan.scans), ..plan.clone() };
+        let source = FirehoseSource::new(&plan, &self.catalog, frames, self.clock)?;
+        Ok(Box::new(Reorder::new(source, mode, judge)))
     }
 }
 

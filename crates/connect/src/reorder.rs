@@ -1,8 +1,7 @@
 //! Puts points in the order of their times, for clocks that do not run forward: the author's claim, the author's server.
 //!
 //! `once` reads everything and sorts it: nothing is late. `live` holds points until the newest time seen less the lateness
-//! has passed theirs; a point that comes after its time was let go is late, dropped and counted (SEMANTICS 7.3). The
-//! decisions depend on the order of arrival alone, not on how points came in batches.
+//! has passed theirs; a point that comes after its time was let go is [late](crate::late).
 
 use std::time::Duration;
 
@@ -11,32 +10,34 @@ use skytide_runtime::Epoch;
 use skytide_timestream::engine::{Mode, merge};
 use skytide_timestream::rows::Rows;
 
+use crate::late::{Judge, Verdict};
 use crate::source::{Next, Source, SourceError, Status};
 
 /// A source whose points come in any order, put in order.
 pub struct Reorder<S> {
     inner: S,
     mode: Mode,
-    lateness: i64,
+    judge: Judge,
     /// By scan: points not yet let go, each batch in order.
     held: Vec<Vec<Rows>>,
-    newest: Option<i64>,
-    late: u64,
+    admitted: u64,
+    /// What ended it, to be said once the points before are out.
+    failed: Option<SourceError>,
     ended: bool,
 }
 
 impl<S: Source> Reorder<S> {
-    /// Orders the points of `inner`; in live mode a point waits for `lateness`.
-    pub fn new(inner: S, mode: Mode, lateness: Duration) -> Self {
-        let lateness = i64::try_from(lateness.as_nanos()).unwrap_or(i64::MAX);
-        Self { inner, mode, lateness, held: Vec::new(), newest: None, late: 0, ended: false }
+    /// Orders the points of `inner`, which reads [the scans of the judge](Judge::scans); in live mode a point waits for the lateness of the
+    /// judge.
+    pub fn new(inner: S, mode: Mode, judge: Judge) -> Self {
+        Self { inner, mode, judge, held: Vec::new(), admitted: 0, failed: None, ended: false }
     }
 
     /// The time up to which all points are here; none before the first.
     fn watermark(&self) -> Option<i64> {
         match self.mode {
             Mode::Once => None,
-            Mode::Live => self.newest.map(|newest| newest.saturating_sub(self.lateness)),
+            Mode::Live => self.judge.watermark(),
         }
     }
 
@@ -44,20 +45,34 @@ impl<S: Source> Reorder<S> {
         self.held.resize_with(epoch.scans.len().max(self.held.len()), Vec::new);
         let scans = epoch.scans;
         let mut kept: Vec<Vec<u32>> = scans.iter().map(|_| Vec::new()).collect();
+        let mut late: Vec<Vec<(u32, i64)>> = scans.iter().map(|_| Vec::new()).collect();
         for (scan, row) in by_arrival(&scans) {
             let Some(rows) = &scans[scan] else { continue };
             let time = rows.places.time[row as usize];
-            self.newest = Some(self.newest.map_or(time, |newest| newest.max(time)));
-            if self.watermark().is_some_and(|watermark| time < watermark) {
-                self.late += 1;
-            } else {
-                kept[scan].push(row);
+            let verdict = match self.mode {
+                Mode::Once => self.judge.judge_old(scan, time),
+                Mode::Live => self.judge.judge(scan, time),
+            };
+            match verdict {
+                Verdict::Admitted => kept[scan].push(row),
+                Verdict::Late(watermark) => late[scan].push((row, watermark)),
+                Verdict::Stops(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
             }
         }
-        for ((held, rows), mut kept) in self.held.iter_mut().zip(scans).zip(kept) {
-            let Some(rows) = rows.filter(|_| !kept.is_empty()) else { continue };
-            kept.sort_by_key(|row| rows.places.at(*row as usize));
-            held.push(rows.select(&UInt32Array::from(kept))?);
+        for (scan, (rows, mut kept)) in scans.into_iter().zip(kept).enumerate() {
+            let Some(rows) = rows else { continue };
+            if let Err(error) = self.judge.keep(scan, &rows, &late[scan]) {
+                self.failed = Some(error);
+            }
+            if !kept.is_empty() {
+                let rows = self.judge.cut(scan, rows);
+                self.admitted += kept.len() as u64;
+                kept.sort_by_key(|row| rows.places.at(*row as usize));
+                self.held[scan].push(rows.select(&UInt32Array::from(kept))?);
+            }
         }
         Ok(())
     }
@@ -78,39 +93,39 @@ impl<S: Source> Reorder<S> {
             }
             scans.push((end > 0).then(|| rows.slice(0, end)));
         }
-        Ok(Epoch { scans, watermark: until.or(self.newest).unwrap_or(i64::MIN) })
+        Ok(Epoch { scans, watermark: until.or(self.judge.newest()).unwrap_or(i64::MIN) })
     }
 }
 
 impl<S: Source> Source for Reorder<S> {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         if self.ended {
             return Ok(Next::End);
         }
-        match self.inner.next(wait)? {
-            Next::Idle => Ok(Next::Idle),
-            Next::Epoch(epoch) => {
-                self.admit(epoch)?;
-                let scans = self.held.iter().map(|_| None).collect();
-                Ok(Next::Epoch(match self.watermark() {
-                    Some(watermark) => self.release(Some(watermark))?,
-                    None => Epoch { scans, watermark: i64::MIN },
-                }))
-            }
-            Next::End => {
-                self.ended = true;
-                Ok(Next::Epoch(self.release(None)?))
-            }
+        match self.inner.next(wait) {
+            Ok(Next::Idle) => return Ok(Next::Idle),
+            Ok(Next::Epoch(epoch)) => self.admit(epoch)?,
+            Ok(Next::End) => self.ended = true,
+            Err(error) => self.failed = Some(error),
         }
+        // Nothing follows what ended it: what was read before goes out.
+        self.ended |= self.failed.is_some();
+        let scans = self.held.iter().map(|_| None).collect();
+        Ok(Next::Epoch(match self.watermark() {
+            _ if self.ended => self.release(None)?,
+            Some(watermark) => self.release(Some(watermark))?,
+            None => Epoch { scans, watermark: i64::MIN },
+        }))
     }
 
     fn status(&self) -> Status {
         let mut status = self.inner.status();
-        if self.late > 0 {
-            status.dropped.insert("late", self.late);
-        }
-        status.points = status.points.saturating_sub(self.late);
-        status.newest = self.newest;
+        self.judge.report(&mut status);
+        status.points = self.admitted;
+        status.newest = self.judge.newest();
         status
     }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use skytide_runtime::Epoch;
+use skytide_timestream::times::timestamp_text;
 
 use crate::files::FileError;
+use crate::late::SideError;
 
 /// A source of epochs for one plan's scans.
 pub trait Source {
@@ -93,6 +95,24 @@ pub enum SourceError {
     /// A file cannot be read, or holds what its format does not allow.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A point is late, and its source is one that stops then ([`Late::Error`](crate::late::Late)).
+    #[error(
+        "{stream} has a late point: it is of {}, and came when all before {} was taken to be here; a longer lateness waits \
+         for such points, the policies `drop` and `side` go on without them",
+        timestamp_text(*.time),
+        timestamp_text(*.watermark)
+    )]
+    Late {
+        /// The stream, and where it comes from.
+        stream: String,
+        /// The point's time, in UTC nanoseconds.
+        time: i64,
+        /// Up to which time all points were taken to be here when it came.
+        watermark: i64,
+    },
+    /// The side could not take late points.
+    #[error("late points cannot be kept: {0}")]
+    Side(#[source] SideError),
     /// The plan asks for what this source does not have.
     #[error("{0}")]
     Unfit(String),

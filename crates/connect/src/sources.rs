@@ -10,6 +10,7 @@ use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
 use crate::files::Files;
+use crate::late::{Passed, Side};
 use crate::merge::{Feed, Merge};
 use crate::network::Network;
 use crate::source::SourceError;
@@ -40,6 +41,7 @@ pub const SOURCE: &str = "source";
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     offers: Vec<Offer>,
+    side: Option<Side>,
 }
 
 impl Offer {
@@ -92,7 +94,13 @@ impl Sources {
     /// These sources. Of two streams of one name the first is the one that can be named.
     #[must_use]
     pub fn new(offers: Vec<Offer>) -> Self {
-        Self { offers }
+        Self { offers, side: None }
+    }
+
+    /// Gives late points of those sources that keep them ([`Late::Side`](crate::late::Late)) to a side.
+    #[must_use]
+    pub fn late_to(self, side: Side) -> Self {
+        Self { side: Some(side), ..self }
     }
 
     /// The number of the source that an offer is: its place, but tables of one origin are one source.
@@ -122,9 +130,10 @@ impl Sources {
     /// Opens what a plan over this catalog reads. `stalled` says that nobody takes the answer, so that nobody need wait for it.
     ///
     /// # Errors
-    /// A source cannot be opened, or the plan reads what none of them has.
+    /// A source cannot be opened, the plan reads what none of them has, or late points are to be kept and there is no
+    /// [side](Self::late_to).
     pub fn open(&self, plan: &Plan, mode: Mode, stalled: &Arc<AtomicBool>) -> Result<Merge, SourceError> {
-        let bell = Bell::default();
+        let (bell, passed, side) = (Bell::default(), Passed::default(), self.side.as_ref());
         let mut feeds = Vec::new();
         let mut is_strict = false;
         for (at, offer) in self.offers.iter().enumerate() {
@@ -142,13 +151,15 @@ impl Sources {
             let feed = match offer {
                 Offer::Table { table, idle, .. } => {
                     is_strict |= mode == Mode::Live && table.definition().subsort.is_some();
-                    let source = TableSource::new(table, part, mode, &bell, stalled)?;
-                    Feed::new(Box::new(source), scans, *idle, true)
+                    let source = TableSource::new(table, part, mode, &bell, stalled, &passed, side)?;
+                    // Over what is there everything is waited for: nothing is late.
+                    let idle = idle.filter(|_| mode == Mode::Live);
+                    Feed::new(Box::new(source), scans, idle, true)
                 }
                 Offer::Files(files) => Feed::new(Box::new(files.source(part)), scans, None, false),
                 Offer::Network(network) => {
                     let part = Plan { scans: part, ..plan.clone() };
-                    Feed::new(network.open(&part, mode)?, scans, None, false)
+                    Feed::new(network.open(&part, mode, side)?, scans, None, false)
                 }
             };
             feeds.push(feed);
@@ -157,7 +168,7 @@ impl Sources {
         if read.len() < plan.scans.len() {
             return Err(SourceError::Unfit("the query reads a stream that no source has".to_owned()));
         }
-        Ok(Merge::new(feeds, plan.scans.len(), mode, is_strict, bell))
+        Ok(Merge::new(feeds, plan.scans.len(), mode, is_strict, bell, passed))
     }
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -19,8 +19,9 @@ use skytide_atproto::message::{Account, Action, Commit, Identity, Label, Labels,
 use skytide_connect::catalog::{Feed, FirehoseCatalog};
 use skytide_connect::firehose::FirehoseSource;
 use skytide_connect::frames::Frames;
+use skytide_connect::late::{Judge, Late, Side};
 use skytide_connect::reorder::Reorder;
-use skytide_connect::run::{End, RunOptions, run};
+use skytide_connect::run::{End, Outcome, RunError, RunOptions, run};
 use skytide_connect::sink::{Sink, SinkError};
 use skytide_connect::source::{Source, SourceError, Status};
 use skytide_sim::{Config, Network};
@@ -122,7 +123,7 @@ fn times(mode: Mode, lateness: Duration, clock: Clock) -> (Vec<i64>, u64) {
     let (catalog, plan) = planned("likes.seq", Results::history());
     let memory = Frames::repeating(simulated(2000)).until(Some(2000));
     let source = FirehoseSource::new(&plan, &catalog, memory, clock).unwrap();
-    let mut source = Reorder::new(source, mode, lateness);
+    let mut source = Reorder::new(source, mode, Judge::new(lateness));
     let mut kept = Kept::default();
     let options = RunOptions { mode, ..RunOptions::once() };
     run(plan, &mut source, &mut kept, &options, |_, _| {}).unwrap();
@@ -145,6 +146,95 @@ fn other_clocks_are_put_in_order() {
         assert!(hasty.is_sorted());
         assert_eq!(hasty.len() as u64 + late, once.len() as u64, "{clock:?}: what is not there is counted");
     }
+}
+
+/// The numbers of the likes that a live query without patience gives by its policy, those that went to its side, with whether each was whole, and
+/// how it ended.
+fn hasty(
+    late: Late,
+    frames: &Arc<[Bytes]>,
+) -> (Vec<i64>, Vec<(i64, bool)>, Result<Outcome, RunError>, Status) {
+    let (catalog, plan) = planned("likes.filter(record.subject.cid != \"\").seq", Results::history());
+    let kept: Arc<Mutex<Vec<RecordBatch>>> = Arc::default();
+    let into = Arc::clone(&kept);
+    let side = Side::new(move |batch| {
+        into.lock().unwrap().push(batch.clone());
+        Ok(())
+    });
+    let judge = Judge::new(Duration::ZERO).by(late, &plan.scans, Some(&side)).unwrap().at("here");
+    let read = Plan { scans: judge.scans(&plan.scans), ..Plan::clone(&plan) };
+    let memory = Frames::repeating(Arc::clone(frames)).until(Some(frames.len() as u64));
+    let source = FirehoseSource::new(&read, &catalog, memory, Clock::CreatedAt).unwrap();
+    let mut source = Reorder::new(source, Mode::Live, judge);
+    let mut answer = Kept::default();
+    let ended = run(plan, &mut source, &mut answer, &RunOptions::live(), |_, _| {});
+    let seqs = |batch: &RecordBatch, column: &str| {
+        batch.column_by_name(column).unwrap().as_primitive::<Int64Type>().values().to_vec()
+    };
+    let given = answer.0.iter().flat_map(|batch| seqs(batch, "result")).collect();
+    let kept = kept.lock().unwrap().clone();
+    let side = kept.iter().flat_map(|batch| {
+        let text = |column: &str| batch.column_by_name(column).unwrap().as_string::<i32>().clone();
+        let (keys, dids, uris, streams) = (text("_key"), text("did"), text("uri"), text("_stream"));
+        let record = batch.column_by_name("record").unwrap().as_struct();
+        let subject =
+            record.column_by_name("subject").unwrap().as_struct().column_by_name("uri").unwrap().clone();
+        let moment = |column: &str| {
+            batch.column_by_name(column).unwrap().as_primitive::<TimestampNanosecondType>().values().clone()
+        };
+        let (times, watermarks) = (moment("_time"), moment("_watermark"));
+        let is_whole = move |row: usize| {
+            keys.value(row) == dids.value(row)
+                && uris.value(row).starts_with(&format!("at://{}/", dids.value(row)))
+                && streams.value(row) == "likes"
+                && subject.as_string::<i32>().value(row).starts_with("at://")
+                && times[row] < watermarks[row]
+        };
+        seqs(batch, "seq")
+            .into_iter()
+            .enumerate()
+            .map(move |(row, seq)| (seq, is_whole(row)))
+            .collect::<Vec<_>>()
+    });
+    (given, side.collect(), ended, source.status())
+}
+
+#[test]
+fn late_points_of_a_network_follow_its_policy() {
+    let frames = simulated(2000);
+    let (given, side, ended, status) = hasty(Late::Drop, &frames);
+    assert!(ended.is_ok() && side.is_empty());
+    let late = status.dropped["late"];
+    assert!(late > 100 && given.len() > 20, "{late} late, {} not", given.len());
+
+    let (same, side, ended, status) = hasty(Late::Side, &frames);
+    assert!(ended.is_ok());
+    assert_eq!(same, given, "what is not late is answered as it was");
+    assert!(side.iter().all(|(_, is_whole)| *is_whole), "{side:?}");
+    assert_eq!((status.dropped.get("late"), status.dropped["late to the side"]), (None, late));
+    let mut all: Vec<i64> = side.iter().map(|(seq, _)| *seq).chain(same).collect();
+    all.sort_unstable();
+    let (catalog, plan) = planned("likes.seq", Results::history());
+    let memory = Frames::repeating(frames).until(Some(2000));
+    let mut source = FirehoseSource::new(&plan, &catalog, memory, Clock::FrameTime).unwrap();
+    let mut answer = Kept::default();
+    run(plan, &mut source, &mut answer, &RunOptions::once(), |_, _| {}).unwrap();
+    let likes: Vec<i64> = answer
+        .0
+        .iter()
+        .flat_map(|batch| {
+            batch.column_by_name("result").unwrap().as_primitive::<Int64Type>().values().to_vec()
+        })
+        .collect();
+    assert_eq!(all, likes, "none is lost, and none is there twice");
+
+    let (before, side, ended, status) = hasty(Late::Error, &frames);
+    let error = ended.unwrap_err();
+    assert!(matches!(&error, RunError::Source(SourceError::Late { .. })), "{error}");
+    assert!(error.to_string().starts_with("`likes` of here has a late point"), "{error}");
+    assert!(!before.is_empty() && side.is_empty());
+    assert!(before.len() < given.len() && given.starts_with(&before), "{before:?} of {given:?}");
+    assert_eq!((status.dropped.get("late"), status.points), (Some(&1), before.len() as u64));
 }
 
 #[test]
@@ -205,7 +295,7 @@ fn one_absurd_claim_makes_nobody_late() {
         let (catalog, plan) = planned("posts.seq", Results::history());
         let memory = Frames::repeating(Arc::clone(&frames)).until(Some(4));
         let source = FirehoseSource::new(&plan, &catalog, memory, Clock::CreatedAt).unwrap();
-        let mut source = Reorder::new(source, mode, Duration::from_secs(60));
+        let mut source = Reorder::new(source, mode, Judge::new(Duration::from_secs(60)));
         let mut kept = Kept::default();
         let options = RunOptions { mode, ..RunOptions::once() };
         run(plan, &mut source, &mut kept, &options, |_, _| {}).unwrap();

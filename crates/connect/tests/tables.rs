@@ -1,19 +1,20 @@
 //! Tables as sources: once and live, one and several, in order and not.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use skytide_connect::late::{Late, Side};
 use skytide_connect::merge::Merge;
-use skytide_connect::run::{End, RunOptions, Stop, run};
-use skytide_connect::sink::{Sink, SinkError};
-use skytide_connect::source::{Next, Source};
+use skytide_connect::run::{Answers, End, RunError, RunOptions, Stop, run};
+use skytide_connect::sink::{Ndjson, Sink, SinkError};
+use skytide_connect::source::{Next, Source, SourceError};
 use skytide_connect::sources::{Offer, Sources};
 use skytide_connect::tables::{Definition, Origin, Table, TableError, Value};
 use skytide_timestream::engine::Mode;
@@ -39,6 +40,7 @@ fn definition(name: &str) -> Definition {
         unit: TimeUnit::Nanosecond,
         keeps: true,
         lateness: Duration::ZERO,
+        late: Late::Drop,
     }
 }
 
@@ -68,8 +70,11 @@ fn offer(table: &Table) -> Offer {
 }
 
 fn open(query: &str, offers: Vec<Offer>, mode: Mode) -> (Arc<Plan>, Merge) {
-    let sources = Sources::new(offers);
-    let query = Arc::new(skytide_timestream::compile(query, &sources).unwrap());
+    open_over(query, &Sources::new(offers), mode)
+}
+
+fn open_over(query: &str, sources: &Sources, mode: Mode) -> (Arc<Plan>, Merge) {
+    let query = Arc::new(skytide_timestream::compile(query, sources).unwrap());
     let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
     let source = sources.open(&plan, mode, &Arc::new(AtomicBool::new(false))).unwrap();
     (plan, source)
@@ -286,6 +291,143 @@ fn what_a_table_says_after_it_was_no_longer_waited_for_is_late() {
     m.push_rows(&[row(4, "A", 4)]).unwrap();
     assert_eq!(look(&mut source), [[3], [3]]);
     assert_eq!(source.status().dropped.get("late"), Some(&1));
+}
+
+/// A side that keeps what it is given, as JSON lines.
+fn side() -> (Side, Arc<Mutex<Vec<u8>>>) {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&kept);
+    let side = Side::new(move |late| Ok(Ndjson::new(&mut *into.lock().unwrap()).write(late)?));
+    (side, kept)
+}
+
+fn lines(kept: &Mutex<Vec<u8>>) -> Vec<String> {
+    String::from_utf8(kept.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn late_table(name: &str, late: Late, lateness: u64) -> Table {
+    let lateness = Duration::from_nanos(lateness);
+    Table::new(Definition { late, lateness, ..definition(name) }).unwrap()
+}
+
+#[test]
+fn late_rows_that_are_kept_go_to_the_side_whole() {
+    let m = late_table("m", Late::Side, 1);
+    let (side, kept) = side();
+    // The query reads no field but one, and none of the points that are late.
+    let (_, mut source) =
+        open_over("m.filter(k == \"B\").k.last()", &Sources::new(vec![offer(&m)]).late_to(side), Mode::Live);
+    m.push_rows(&[row(5, "A", 1), row(4, "A", 2), row(3, "A", 3), row(9, "B", 4)]).unwrap();
+    m.push_rows(&[row(7, "C", 5)]).unwrap();
+    assert_eq!(look(&mut source), [[4, 5, 9]]);
+    assert_eq!(
+        lines(&kept),
+        [
+            r#"{"_time":"1970-01-01T00:00:00.000000003Z","_key":"A","_stream":"m","_watermark":"1970-01-01T00:00:00.000000004Z","t":3,"k":"A","x":3}"#,
+            r#"{"_time":"1970-01-01T00:00:00.000000007Z","_key":"C","_stream":"m","_watermark":"1970-01-01T00:00:00.000000008Z","t":7,"k":"C","x":5}"#,
+        ]
+    );
+    let status = source.status();
+    assert_eq!(status.dropped.iter().collect::<Vec<_>>(), [(&"late to the side", &2)]);
+    assert_eq!((status.read, status.points), (5, 3));
+}
+
+#[test]
+fn a_side_that_takes_nothing_ends_the_source_and_none_at_all_is_refused() {
+    let m = late_table("m", Late::Side, 0);
+    let full = Side::new(|_| Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into()));
+    let (_, mut source) = open_over("m.x", &Sources::new(vec![offer(&m)]).late_to(full), Mode::Live);
+    m.push_rows(&[row(5, "A", 1), row(4, "A", 2), row(6, "A", 3)]).unwrap();
+    assert_eq!(look(&mut source), [[5, 6]]);
+    look(&mut source);
+    assert!(matches!(source.next(Duration::ZERO), Err(SourceError::Side(_))));
+
+    let sources = Sources::new(vec![offer(&m)]);
+    let query = Arc::new(skytide_timestream::compile("m.x", &sources).unwrap());
+    let plan = skytide_timestream::plan(query, Results::history());
+    let refused = sources.open(&plan, Mode::Live, &Arc::default()).map(|_| ()).unwrap_err();
+    assert_eq!(refused.to_string(), "nobody takes late points of `m`, which go to the side");
+    assert!(sources.open(&plan, Mode::Once, &Arc::default()).is_ok(), "nothing is late once");
+}
+
+#[test]
+fn a_source_can_stop_at_its_first_late_row() {
+    let (m, n) = (late_table("m", Late::Error, 0), table("n"));
+    let (plan, mut source) = open("m.x.sum() + n.x.sum()", vec![offer(&m), offer(&n)], Mode::Live);
+    let second = 1_000_000_000;
+    n.push_rows(&[row(0, "A", 10), row(9 * second, "A", 20)]).unwrap();
+    m.push_rows(&[row(second, "A", 1), row(3 * second, "A", 2), row(2 * second, "A", 100)]).unwrap();
+    m.push_rows(&[row(4 * second, "A", 1000)]).unwrap();
+    let mut given = Rows::default();
+    let error = run(plan, &mut source, &mut given, &RunOptions::live(), |_, _| {}).unwrap_err();
+    let RunError::Source(SourceError::Late { stream, time, watermark }) = &error else { panic!("{error}") };
+    assert_eq!((stream.as_str(), *time, *watermark), ("`m`", 2 * second, 3 * second));
+    assert_eq!(
+        error.to_string(),
+        "`m` has a late point: it is of 1970-01-01T00:00:02Z, and came when all before 1970-01-01T00:00:03Z was \
+         taken to be here; a longer lateness waits for such points, the policies `drop` and `side` go on without them"
+    );
+    // What was read of both goes out: the answer as if all ended there.
+    let expected = [(0, None), (second, Some(11)), (3 * second, Some(13)), (9 * second, Some(33))]
+        .map(|(at, x)| (at, "A", x));
+    assert_eq!(given.0, rows(&expected));
+    assert_eq!(source.status().dropped.get("late"), Some(&1));
+    assert_eq!(source.status().points, 4);
+}
+
+#[test]
+fn answers_end_with_the_error_of_a_late_row() {
+    let m = late_table("m", Late::Error, 0);
+    let (plan, source) = open("m.x", vec![offer(&m)], Mode::Live);
+    let mut answers = Answers::start(plan, source, &RunOptions::live()).unwrap();
+    m.push_rows(&[row(2, "A", 1), row(1, "A", 2)]).unwrap();
+    assert_eq!(answers.next().unwrap().unwrap().num_rows(), 1);
+    assert!(matches!(answers.next(), Some(Err(RunError::Source(SourceError::Late { .. })))));
+    assert!(answers.next().is_none() && answers.outcome().is_none());
+}
+
+#[test]
+fn what_was_no_longer_waited_for_follows_the_policy_of_its_table() {
+    for late in [Late::Side, Late::Error] {
+        let (m, n) = (table("m"), late_table("n", late, 100));
+        let silent = Offer::Table { name: "n".into(), table: n.clone(), idle: Some(Duration::ZERO) };
+        let (side, kept) = side();
+        let sources = Sources::new(vec![offer(&m), silent]).late_to(side);
+        let (_, mut source) = open_over("m.x + n.x", &sources, Mode::Live);
+        m.push_rows(&[row(1, "A", 1), row(2, "A", 2), row(3, "A", 3)]).unwrap();
+        assert_eq!(look(&mut source), [vec![1, 2], vec![]]);
+        // Of its own clock it is not late.
+        n.push_rows(&[row(3, "A", 30), row(2, "A", 20), row(3, "A", 31)]).unwrap();
+        m.push_rows(&[row(4, "A", 4)]).unwrap();
+        if late == Late::Side {
+            assert_eq!(look(&mut source), [vec![3], vec![3, 3]]);
+            let [line] = lines(&kept).try_into().unwrap();
+            assert!(line.contains("00002Z\",\"_key\":\"A\",\"_stream\":\"n\",\"_watermark\":\"1970-01-01T00:00:00.000000003Z\""), "{line}");
+        } else {
+            assert_eq!(look(&mut source), [[3], [3]]);
+            assert_eq!(look(&mut source), [vec![4], vec![]]);
+            let error = source.next(Duration::ZERO).unwrap_err();
+            assert!(matches!(error, SourceError::Late { time: 2, watermark: 3, .. }), "{error}");
+            assert_eq!(lines(&kept), Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
+fn over_what_is_there_nothing_is_late_however_long_a_table_is_silent() {
+    let (m, n) = (table("m"), table("n"));
+    let all: Vec<_> = (0..40_000).map(|at| (at, "A", at)).collect();
+    m.push_batch(&batch(&all)).unwrap();
+    n.push_batch(&batch(&all[..100])).unwrap();
+    let idle = |table: &Table| {
+        let name = table.definition().name.clone();
+        Offer::Table { name, table: table.clone(), idle: Some(Duration::ZERO) }
+    };
+    let (plan, mut source) = open("m.x + n.x", vec![idle(&m), idle(&n)], Mode::Once);
+    let mut rows = Rows::default();
+    run(plan, &mut source, &mut rows, &RunOptions::once(), |_, _| {}).unwrap();
+    assert_eq!(source.status().dropped.get("late"), None);
+    assert_eq!(rows.0.len(), 40_000);
 }
 
 #[test]

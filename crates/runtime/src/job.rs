@@ -276,12 +276,8 @@ impl Job {
     /// What the job has done so far. While epochs are unfinished, each worker tells the last one it has done.
     #[must_use]
     pub fn report(&self) -> Report {
-        let mut regions: Vec<RegionReport> = self
-            .plan
-            .regions
-            .iter()
-            .map(|region| RegionReport { grouping: Arc::clone(&region.grouping), ..RegionReport::default() })
-            .collect();
+        let mut regions: Vec<RegionReport> =
+            (0..self.plan.regions.len()).map(|region| RegionReport::new(&self.plan, region)).collect();
         let mut workers = vec![WorkerReport::default(); self.stations.len()];
         for (stations, worker) in self.stations.iter().zip(&mut workers) {
             for (station, region) in stations.iter().zip(&mut regions) {
@@ -295,7 +291,7 @@ impl Job {
             newest: self.newest,
             regions,
             workers,
-            result_bytes: outlet.results.state_bytes(),
+            results: outlet.results.holds(),
         }
     }
 

@@ -51,4 +51,4 @@ mod testing;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use error::JobError;
 pub use job::{Epoch, Job, Options};
-pub use report::{RegionReport, Report, WorkerReport};
+pub use report::{PartReport, RegionReport, Report, WorkerReport};

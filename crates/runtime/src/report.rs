@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use skytide_timestream::explain::Line;
+use skytide_timestream::held::{Held, Part};
+use skytide_timestream::plan::Plan;
+
 /// What a job has done since it started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -15,8 +19,8 @@ pub struct Report {
     pub regions: Vec<RegionReport>,
     /// Each worker, over all regions.
     pub workers: Vec<WorkerReport>,
-    /// Bytes of state held for the results: a row a key for a snapshot.
-    pub result_bytes: usize,
+    /// What is held for the results: a row a key for a snapshot that comes at the end.
+    pub results: Held,
 }
 
 /// What the operators of a region have done.
@@ -28,10 +32,8 @@ pub struct RegionReport {
     pub rows_in: u64,
     /// Rows handed to later regions and to the answer.
     pub rows_out: u64,
-    /// Keys that state is held for.
-    pub keys: usize,
-    /// Bytes of that state.
-    pub state_bytes: usize,
+    /// What each part of it holds, in the order of [`Plan::parts`].
+    pub parts: Vec<PartReport>,
     /// Whole-number results beyond their type, which became null (SEMANTICS 2.3).
     pub overflows: u64,
     /// Values that did not fit their type, which became null (SEMANTICS 2.6).
@@ -40,6 +42,19 @@ pub struct RegionReport {
     pub moved_back: u64,
     /// Points that are held until a condition is true of their key; at the end they are dropped.
     pub held: u64,
+}
+
+/// What a part of a region holds: an aggregation with its window, ticks to come, points on their way, rows that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartReport {
+    /// The part.
+    pub part: Part,
+    /// What it is called in `explain`: `r4`, `feed 0.1`, `input 2`; `keys` and `rows` of the region as such.
+    pub label: String,
+    /// What it is in words: `count of points over the last 1h`.
+    pub words: String,
+    /// What it holds.
+    pub held: Held,
 }
 
 /// What a worker has done.
@@ -79,6 +94,126 @@ impl Report {
     /// Bytes of state, over all operators.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        self.result_bytes + self.regions.iter().map(|region| region.state_bytes).sum::<usize>()
+        self.results.bytes + self.regions.iter().map(RegionReport::state_bytes).sum::<usize>()
+    }
+
+    /// The plan as text with what each region did, and what its parts and the answer hold.
+    #[must_use]
+    pub fn explain(&self, plan: &Plan) -> String {
+        plan.explain_with(|line| match line {
+            Line::Region(at) => self.regions.get(at).map(RegionReport::said),
+            Line::Part(region, part) => self.regions.get(region)?.held(part).map(said),
+            Line::Answer => {
+                let held =
+                    if self.results == Held::default() { String::new() } else { said(self.results) + ", " };
+                Some(format!(
+                    "{held}{} out, {} of state in all",
+                    rows(self.rows_out),
+                    bytes(self.state_bytes())
+                ))
+            }
+        })
+    }
+}
+
+impl RegionReport {
+    /// A region that has done nothing yet.
+    pub(crate) fn new(plan: &Plan, region: usize) -> Self {
+        let part = |part| PartReport {
+            part,
+            label: plan.part_label(region, part),
+            words: plan.part_words(region, part),
+            held: Held::default(),
+        };
+        Self {
+            grouping: plan.regions[region].grouping.clone(),
+            parts: plan.parts(region).into_iter().map(part).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Keys that state is held for.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.held(Part::Keys).map_or(0, |held| held.keys)
+    }
+
+    /// Bytes of state, over all parts.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.held.bytes).sum()
+    }
+
+    /// What a part holds; none of one that the region does not have.
+    #[must_use]
+    pub fn held(&self, part: Part) -> Option<Held> {
+        self.parts.iter().find(|report| report.part == part).map(|report| report.held)
+    }
+
+    /// What it did, and what of it has no line of its own.
+    fn said(&self) -> String {
+        let mut out = format!("{} in, {} out", rows(self.rows_in), number(self.rows_out));
+        if let Some(keys) = self.held(Part::Keys) {
+            out.push_str(&format!(", {} of keys", said(keys)));
+        }
+        if let Some(waiting) = self.held(Part::Waiting) {
+            out.push_str(&format!(", waiting: {}", said(waiting)));
+        }
+        out
+    }
+}
+
+/// What is held, in words.
+fn said(held: Held) -> String {
+    let points = match held.points {
+        0 => String::new(),
+        1 => "1 point, ".to_owned(),
+        many => format!("{} points, ", number(many as u64)),
+    };
+    let keys = if held.keys == 1 { "1 key".to_owned() } else { format!("{} keys", number(held.keys as u64)) };
+    format!("{points}{keys}, {}", bytes(held.bytes))
+}
+
+fn rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{} rows", number(count)) }
+}
+
+/// A number with its thousands apart: `1,234,567`.
+fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number of bytes: `512 B`, `1.5 KiB`, `3.0 GiB`.
+fn bytes(bytes: usize) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut size = bytes as f64;
+    let mut of = "B";
+    for unit in units {
+        if size < 1023.95 {
+            break;
+        }
+        (size, of) = (size / 1024.0, unit);
+    }
+    if of == "B" { format!("{bytes} B") } else { format!("{size:.1} {of}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bytes, number};
+
+    #[test]
+    fn numbers_are_read_by_people() {
+        let numbers = [0, 7, 999, 1000, 12_345, 123_456, 1_234_567].map(number);
+        assert_eq!(numbers, ["0", "7", "999", "1,000", "12,345", "123,456", "1,234,567"]);
+        let sizes = [0, 1023, 1024, 1536, 1_048_575, 1 << 20, 5 << 30].map(bytes);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1.0 MiB", "5.0 GiB"]);
     }
 }

@@ -66,8 +66,9 @@ impl Station {
     pub(crate) fn report(&self, region: &mut RegionReport, worker: &mut WorkerReport) {
         region.rows_in += self.taken.rows;
         region.rows_out += self.rows_out;
-        region.keys += self.operator.keys();
-        region.state_bytes += self.operator.state_bytes();
+        for (part, (_, held)) in region.parts.iter_mut().zip(self.operator.holds()) {
+            part.held += held;
+        }
         region.overflows += self.overflows;
         region.misfits += self.misfits;
         region.moved_back += self.moved_back;

@@ -52,7 +52,7 @@ fn counts_by_key_in_the_order_of_events() {
             assert_eq!(report.epochs as usize, events.len().div_ceil(size));
             assert_eq!(report.rows_out as usize, expected.len());
             assert_eq!(report.newest, events.last().map(|event| event.time));
-            assert_eq!(report.regions[1].keys, 18, "17 texts and null");
+            assert_eq!(report.regions[1].keys(), 18, "17 texts and null");
             assert_eq!(report.regions[1].rows_in as usize, expected.len());
             assert!(
                 report.workers.len() == workers && report.workers.iter().all(|worker| worker.batches > 0)
@@ -111,12 +111,12 @@ fn shows_a_snapshot_at_the_end_by_key() {
         let (answer, report) = run(&plan, options(workers), all);
         assert_eq!(answer, ["71,null,0", "71,b,1", "71,x,2"]);
         assert_eq!((report.newest, report.epochs), (Some(70), 6));
-        assert!(report.result_bytes > 0);
+        assert!(report.results.bytes > 0);
 
         let live = Options { mode: Mode::Live, ..options(workers) };
         let (answer, report) = run(&plan, live, epochs(&plan, &events, &every(2, &events)));
         assert_eq!(answer, ["11,x,1", "21,null,0", "31,b,1", "41,x,2"]);
-        assert_eq!(report.result_bytes, 0);
+        assert_eq!(report.results.bytes, 0);
     }
 }
 

@@ -391,10 +391,27 @@ impl Rows {
         Ok(Self { places, key, columns })
     }
 
-    /// Bytes held by keys and columns, for limits and reports.
+    /// Bytes held by places, keys and columns, for limits and reports; of a slice those of what it is a slice of.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let key = self.key.as_ref().map_or(0, |key| key.values.get_array_memory_size());
-        key + self.columns.iter().map(Array::get_array_memory_size).sum::<usize>() + self.len() * 16
+        let Places { time, lane, ordinal, apart, made_for } = &self.places;
+        let apart = apart
+            .as_ref()
+            .map_or(0, |apart| apart.lane.inner().capacity() + apart.ordinal.inner().capacity());
+        let lanes = match lane {
+            Lane::One(_) => 0,
+            Lane::Each(lanes) => lanes.inner().capacity(),
+            Lane::Moved { lanes, origin_time, origin_lane } => {
+                lanes.inner().capacity() + origin_time.inner().capacity() + origin_lane.inner().capacity()
+            }
+        };
+        let of = |key: &Keys| key.values.get_array_memory_size() + key.hashes.inner().capacity();
+        time.inner().capacity()
+            + ordinal.inner().capacity()
+            + lanes
+            + apart
+            + made_for.as_ref().map_or(0, Array::get_array_memory_size)
+            + self.key.as_ref().map_or(0, of)
+            + self.columns.iter().map(Array::get_array_memory_size).sum::<usize>()
     }
 }

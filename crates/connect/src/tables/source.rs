@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use arrow_schema::Fields;
 use skytide_runtime::Epoch;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Scan;
 
 use super::table::{Bell, Definition, Reader, Table};
 use crate::columns::Chunk;
+use crate::late::{Judge, Passed, Side, Verdict};
 use crate::source::{Next, Source, SourceError, Status};
 
 /// Rows of an epoch, about.
@@ -17,63 +19,81 @@ const EPOCH_ROWS: usize = 16_384;
 
 /// Reads the scans of a plan from a table.
 ///
-/// What is there at the start is given in order, and none of it is late. Of what is pushed from then on each epoch is in order by
-/// itself, and stands at or after the watermark of the one before; rows that would not are late, dropped and counted. The
-/// watermark of an epoch is the newest time less the lateness.
+/// What is there at the start is given in order; it is late only where the query has gone on without it. Of what is pushed from then on
+/// each epoch is in order by itself, and stands at or after the watermark of the one before; rows that would not are
+/// [late](crate::late). The watermark of an epoch is the newest time less the lateness.
 pub struct TableSource {
     reader: Reader,
     scans: Vec<Scan>,
     mode: Mode,
     bell: Bell,
-    lateness: i64,
-    newest: Option<i64>,
+    judge: Judge,
+    /// How late rows are read, all columns of them.
+    whole: Vec<Scan>,
     read: u64,
-    late: u64,
+    points: u64,
+    /// What ended it, to be said once the rows before are out.
+    failed: Option<SourceError>,
     /// The newest time of all streams of its source at the start, until it is told.
     origin_newest: Option<i64>,
 }
 
 impl TableSource {
     /// Reads `scans`, which are of this table, from what is there now on. `bell` rings when something is pushed; `stalled` says
-    /// that the query cannot go on since nobody takes its answer.
+    /// that the query cannot go on since nobody takes its answer; `passed` says how far it has gone; `side` takes late rows, if they are
+    /// kept.
     ///
     /// # Errors
-    /// What was pushed last could not be made columns.
+    /// What was pushed last could not be made columns, or late rows are to be kept and there is no side.
     pub fn new(
         table: &Table,
         scans: Vec<Scan>,
         mode: Mode,
         bell: &Bell,
         stalled: &Arc<AtomicBool>,
+        passed: &Passed,
+        side: Option<&Side>,
     ) -> Result<Self, SourceError> {
+        let Definition { lateness, late, .. } = table.definition();
+        let mut judge = Judge::new(*lateness).after(passed);
+        if mode == Mode::Live {
+            judge = judge.by(*late, &scans, side)?;
+        }
         let reader = table.reader(bell, stalled).map_err(|error| SourceError::Unfit(error.to_string()))?;
-        let lateness = i64::try_from(table.definition().lateness.as_nanos()).unwrap_or(i64::MAX);
         let origin_newest = Some(table.origin().newest()?).filter(|newest| *newest > i64::MIN);
         Ok(Self {
             origin_newest,
             reader,
+            whole: judge.scans(&scans),
             scans,
             mode,
             bell: bell.clone(),
-            lateness,
-            newest: None,
+            judge,
             read: 0,
-            late: 0,
+            points: 0,
+            failed: None,
         })
     }
 
     /// What there is.
     fn look(&mut self) -> Result<Next, SourceError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         if !self.reader.is_past_start() {
             let most = if self.reader.is_unordered { usize::MAX } else { EPOCH_ROWS };
             let chunks = self.reader.take(most, self.reader.end)?;
             if let Some(chunk) = Chunk::joined(&chunks)? {
-                return self.epoch(&chunk.sorted()?);
+                let mut chunk = chunk.sorted()?;
+                if chunk.time.first().is_some_and(|first| !self.judge.has_not_passed(*first)) {
+                    chunk = self.admitted(chunk, Judge::judge_old)?;
+                }
+                return self.epoch(&chunk);
             }
         }
         if self.mode == Mode::Once {
             // Events of the source's other streams count too.
-            let newest = self.origin_newest.take().filter(|newest| Some(*newest) > self.newest);
+            let newest = self.origin_newest.take().filter(|newest| Some(*newest) > self.judge.newest());
             return Ok(newest.map_or(Next::End, |watermark| {
                 let scans = self.scans.iter().map(|_| None).collect();
                 Next::Epoch(Epoch { scans, watermark })
@@ -82,7 +102,7 @@ impl TableSource {
         let chunks = self.reader.take(EPOCH_ROWS, u64::MAX)?;
         match Chunk::joined(&chunks)? {
             Some(chunk) => {
-                let chunk = self.admitted(chunk)?;
+                let chunk = self.admitted(chunk, Judge::judge)?;
                 self.epoch(&chunk)
             }
             None => Ok(Next::Idle),
@@ -90,45 +110,70 @@ impl TableSource {
     }
 
     /// The rows that are not late, in order.
-    fn admitted(&mut self, chunk: Chunk) -> Result<Chunk, SourceError> {
-        let mut newest = self.newest;
-        let mut admitted: Vec<u32> = (0..)
-            .zip(chunk.time.iter())
-            .filter(|(_, time)| {
-                let is_late = newest.is_some_and(|newest| **time < newest.saturating_sub(self.lateness));
-                newest = newest.max(Some(**time));
-                !is_late
-            })
-            .map(|(row, _)| row)
-            .collect();
-        self.newest = newest;
-        let late = chunk.len() - admitted.len();
-        self.late += late as u64;
-        self.read += late as u64;
-        if late == 0 && chunk.is_rising() {
+    fn admitted(
+        &mut self,
+        chunk: Chunk,
+        judge: fn(&mut Judge, usize, i64) -> Verdict,
+    ) -> Result<Chunk, SourceError> {
+        let (mut admitted, mut late) = (Vec::with_capacity(chunk.len()), Vec::new());
+        for (row, time) in (0..).zip(chunk.time.iter()) {
+            match judge(&mut self.judge, 0, *time) {
+                Verdict::Admitted => admitted.push(row),
+                Verdict::Late(watermark) => late.push((row, watermark)),
+                Verdict::Stops(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        self.read += (chunk.len() - admitted.len()) as u64;
+        if !late.is_empty() {
+            self.keep(&chunk, late)?;
+        }
+        if admitted.len() == chunk.len() && chunk.is_rising() {
             return Ok(chunk);
         }
         admitted.sort_by_key(|row| chunk.place(*row as usize));
         Ok(chunk.select(&admitted)?)
     }
 
+    /// Gives late rows to the side, if that is where they go.
+    fn keep(&mut self, chunk: &Chunk, late: Vec<(u32, i64)>) -> Result<(), SourceError> {
+        let (fields, key) = self.columns();
+        for (at, scan) in self.whole.iter().enumerate() {
+            let rows = chunk.rows(scan, fields, key, scan.stream.source)?;
+            if let Err(error) = self.judge.keep(at, &rows, &late) {
+                self.failed = Some(error);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The table's columns, and the place of the key.
+    fn columns(&self) -> (&Fields, Option<usize>) {
+        let Definition { fields, key, .. } = &self.reader.shared.definition;
+        (fields, fields.find(key).map(|(at, _)| at))
+    }
+
     /// Rows in order as an epoch.
     fn epoch(&mut self, chunk: &Chunk) -> Result<Next, SourceError> {
         self.read += chunk.len() as u64;
-        self.newest = self.newest.max(chunk.time.last().copied());
-        let Definition { fields, key, .. } = &self.reader.shared.definition;
-        let key = fields.find(key).map(|(at, _)| at);
+        self.points += chunk.len() as u64;
+        if let Some(last) = chunk.time.last() {
+            self.judge.heard(*last);
+        }
+        let (fields, key) = self.columns();
         let scans = self
             .scans
             .iter()
             .map(|scan| Ok(Some(chunk.rows(scan, fields, key, scan.stream.source)?)))
             .collect::<Result<_, SourceError>>()?;
-        let watermark = match (self.newest, self.mode) {
-            (None, _) => i64::MIN,
-            (Some(newest), Mode::Once) => newest,
-            (Some(newest), Mode::Live) => newest.saturating_sub(self.lateness),
+        let watermark = match self.mode {
+            Mode::Once => self.judge.newest(),
+            Mode::Live => self.judge.watermark(),
         };
-        Ok(Next::Epoch(Epoch { scans, watermark }))
+        Ok(Next::Epoch(Epoch { scans, watermark: watermark.unwrap_or(i64::MIN) }))
     }
 }
 
@@ -146,14 +191,10 @@ impl Source for TableSource {
 
     fn status(&self) -> Status {
         let counts = Table::counts_of(&self.reader.shared);
-        let mut status = Status {
-            read: self.read,
-            points: self.read - self.late,
-            newest: self.newest,
-            ..Status::default()
-        };
-        let reasons =
-            [("late", self.late), ("misfitting values", counts.misfits), ("without a time", counts.untimed)];
+        let mut status =
+            Status { read: self.read, points: self.points, newest: self.judge.newest(), ..Status::default() };
+        self.judge.report(&mut status);
+        let reasons = [("misfitting values", counts.misfits), ("without a time", counts.untimed)];
         status.dropped.extend(reasons.into_iter().filter(|(_, count)| *count > 0));
         status
     }

@@ -12,6 +12,7 @@ use skytide_timestream::catalog::StreamDef;
 
 use super::value::{Builder, Value};
 use crate::columns::{Chunk, ColumnError, Roles, fitted, ordinals, plain, times};
+use crate::late::Late;
 
 /// Rows gathered one by one that make a chunk of their own at the latest.
 const OPEN_ROWS: usize = 4096;
@@ -45,6 +46,8 @@ pub struct Definition {
     pub keeps: bool,
     /// How far behind the newest a row may be before it is late.
     pub lateness: Duration,
+    /// What becomes of a live query's late rows.
+    pub late: Late,
 }
 
 /// Why a table cannot be, or cannot take what is pushed.

@@ -28,6 +28,15 @@ class Execution:
         """End it. What is complete can still be read; nothing is waited for."""
         self._native.stop()
 
+    def late_rows(self) -> list[dict[str, Any]]:
+        """Return the late points that came since the last call, of sources that keep them (``late="side"``).
+
+        Each is a dict: ``_time``, ``_key``, ``_stream`` (the source's name), ``_watermark`` (up to which time all was taken to be
+        here when it came), then all fields of the source, whether or not the query reads them. It does not wait. Of 100,000
+        that nobody takes the query fails, rather than lose any.
+        """
+        return [row for batch in self._native.late() for row in batch.rows()]
+
     @property
     def schema(self) -> _skytide.Schema:
         """The columns of its rows; any library that knows ``__arrow_c_schema__`` takes it."""

@@ -508,6 +508,7 @@ class Execution:
     def poll(self) -> tuple[bool, Batch | None]: ...
     def notify(self, wake: Callable[[], object]) -> bool: ...
     def write(self, path: str | PathLike[str]) -> int: ...
+    def late(self) -> list[Batch]: ...
     def stop(self) -> None: ...
     def collect(self) -> Answer: ...
     @property
@@ -580,6 +581,7 @@ class Table:
         queryable: bool = True,
         name: str | None = None,
         lateness: float = 0.0,
+        late: str = "drop",
         idle_timeout: float | None = None,
         beside: Table | None = None,
         hide_time: bool = False,
@@ -641,6 +643,7 @@ class Network:
         cursor: object = None,
         collections: Sequence[str] = ...,
         lateness: float | None = None,
+        late: str = "drop",
         time: str = "frame",
         lexicons: Sequence[str] = ...,
     ) -> Network: ...

@@ -28,12 +28,14 @@ impl Network {
     /// the texts of lexicon files.
     #[new]
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
-    #[pyo3(signature = (location, *, cursor=None, collections=Vec::new(), lateness=None, time="frame", lexicons=Vec::new()))]
+    #[pyo3(signature = (location, *, cursor=None, collections=Vec::new(), lateness=None, late="drop", time="frame",
+                        lexicons=Vec::new()))]
     fn new(
         location: &Bound<'_, PyAny>,
         cursor: Option<&Bound<'_, PyAny>>,
         collections: Vec<String>,
         lateness: Option<f64>,
+        late: &str,
         time: &str,
         lexicons: Vec<String>,
     ) -> PyResult<Self> {
@@ -63,7 +65,8 @@ impl Network {
             .map_err(|(at, error)| PyValueError::new_err(format!("lexicon {at}: {error}")))?;
         let lateness = lateness.map_or(Ok(Duration::from_secs(60)), table::seconds)?;
         let connection = Connection { location, cursor, ..Connection::default() };
-        Ok(Self(Arc::new(network::Network { connection, collections, clock, lateness, catalog })))
+        let late = table::late_of(late)?;
+        Ok(Self(Arc::new(network::Network { connection, collections, clock, lateness, late, catalog })))
     }
 
     /// The streams that have a name of their own.

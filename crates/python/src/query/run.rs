@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use pyo3_arrow::ffi::to_schema_pycapsule;
 use skytide_connect::files::Format;
+use skytide_connect::late::Side;
 use skytide_connect::run::{RunOptions, Stop, run};
 use skytide_connect::sink::{Csv, FileFormat, FileSink, Ndjson, Sink, SinkError};
 use skytide_connect::source::{Source, Status};
@@ -31,6 +32,8 @@ use super::schema::Schema;
 
 /// Batches that wait for the reader before the query does.
 const WAITING: usize = 64;
+/// Late points that wait to be taken before the query fails: it must neither wait for someone who never comes nor lose them.
+const LATE_WAITING: usize = 100_000;
 /// So often a waiting reader looks for Ctrl-C.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -91,6 +94,9 @@ struct State {
     /// Called once when there is something to read.
     wake: Option<Py<PyAny>>,
     status: Status,
+    /// Late points that nobody has taken yet, and how many.
+    late: Vec<RecordBatch>,
+    late_points: usize,
     /// Whole-number results beyond their type, and values that did not fit theirs; once it has ended.
     nulled: (u64, u64),
 }
@@ -109,6 +115,17 @@ impl Line {
             // A loop that is closed, or an interpreter that ends, needs no waking.
             let _ = Python::try_attach(|py| drop(wake.call0(py)));
         }
+    }
+
+    /// Keeps late points until they are taken.
+    fn keep(&self, late: &RecordBatch) -> Result<(), String> {
+        let mut state = self.lock();
+        if state.late_points + late.num_rows() > LATE_WAITING {
+            return Err(format!("{} wait to be taken, by late_rows()", state.late_points));
+        }
+        state.late_points += late.num_rows();
+        state.late.push(late.clone());
+        Ok(())
     }
 
     /// Says stop, without waiting for anything.
@@ -195,6 +212,8 @@ impl Execution {
             stalled: Arc::default(),
         });
         // What is there is decided now, not when the thread gets to run.
+        let kept = Arc::clone(&line);
+        let sources = sources.clone().late_to(Side::new(move |late| Ok(kept.keep(late)?)));
         let mut source = sources.open(&plan, mode, &line.stalled).map_err(errors::runtime)?;
         let mut options = if args.live { RunOptions::live() } else { RunOptions::once() };
         options.limit = args.row_limit;
@@ -294,6 +313,13 @@ impl Execution {
         };
         // Nobody reads on where the file failed.
         write().inspect_err(|_| self.line.stop())
+    }
+
+    /// The late points of sources that keep them that came since the last call; the batches of each source in the order of arrival.
+    fn late(&self) -> Vec<Batch> {
+        let mut state = self.line.lock();
+        state.late_points = 0;
+        std::mem::take(&mut state.late).into_iter().map(Batch).collect()
     }
 
     /// Ends it. What is complete can still be read. It does not wait for anything.

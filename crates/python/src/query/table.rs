@@ -8,6 +8,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use pyo3_arrow::{PyRecordBatch, PyRecordBatchReader};
+use skytide_connect::late::Late;
 use skytide_connect::sources::Offer;
 use skytide_connect::tables::{self, Definition, Value, infer};
 use skytide_timestream::chain::Chain;
@@ -32,7 +33,7 @@ impl Table {
     /// An empty table. `schema` has `__arrow_c_schema__`, or is a dict of names and types.
     #[new]
     #[pyo3(signature = (schema, *, time_column, key_column, subsort_column=None, grouping_name=None, time_unit=None,
-                        queryable=true, name=None, lateness=0.0, idle_timeout=None, beside=None,
+                        queryable=true, name=None, lateness=0.0, late="drop", idle_timeout=None, beside=None,
                         hide_time=false))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of Python's")]
     fn new(
@@ -45,6 +46,7 @@ impl Table {
         queryable: bool,
         name: Option<String>,
         lateness: f64,
+        late: &str,
         idle_timeout: Option<f64>,
         beside: Option<&Self>,
         hide_time: bool,
@@ -61,6 +63,7 @@ impl Table {
             unit: time_unit_of(time_unit)?,
             keeps: queryable,
             lateness: seconds(lateness)?,
+            late: late_of(late)?,
         };
         let origin = beside.map(|other| other.table.origin().clone()).unwrap_or_default();
         let table = tables::Table::of(definition, origin).map_err(errors::table)?;
@@ -197,6 +200,15 @@ pub(super) fn time_unit_of(name: Option<&str>) -> PyResult<TimeUnit> {
             Err(PyValueError::new_err(format!("no time unit is called {other:?}: s, ms, us and ns are")))
         }
     }
+}
+
+/// What becomes of late points, by its name.
+pub(super) fn late_of(name: &str) -> PyResult<Late> {
+    Late::of_name(name).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "late points are not treated as {name:?}: drop, side and error are ways"
+        ))
+    })
 }
 
 /// Seconds as a length of time.

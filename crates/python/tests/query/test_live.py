@@ -47,6 +47,48 @@ def test_rows_come_as_they_are_pushed() -> None:
     assert running.status["dropped"] == {"late": 1}
 
 
+def test_late_rows_that_are_kept_are_there_to_be_taken() -> None:
+    m = table(late="side", lateness=1, time_unit="s", name="m")
+    running = m.col("x").sum().run_iter("row", mode="live")
+    m.add_rows([row(5, 1), row(3, 100, "B"), row(9, 2)])
+    assert [next(running)["result"] for _ in range(2)] == [1, 3]
+    late = running.late_rows()
+    assert [(one["t"], one["k"], one["x"], one["_key"], one["_stream"]) for one in late] == [
+        (3, "B", 100, "B", "m")
+    ]
+    assert [(one["_time"].second, one["_watermark"].second) for one in late] == [(3, 4)]
+    assert running.late_rows() == []
+    m.add_rows([row(2, 1), row(10, 4)])
+    assert next(running)["result"] == 7
+    running.stop()
+    assert [one["x"] for one in running.late_rows()] == [1]
+    assert running.status["dropped"] == {"late to the side": 2}
+    # Over what is there nothing is late.
+    assert [one["result"] for one in m.col("x").sum().to_rows()] == [1, 100, 2, 3, 7]
+
+
+def test_late_rows_can_end_a_query() -> None:
+    m = table(late="error", name="m")
+    running = m.col("x").sum().run_iter("row", mode="live")
+    m.add_rows([row(5, 1), row(3, 100), row(9, 2)])
+    assert next(running)["result"] == 1
+    with pytest.raises(RuntimeError, match=r"`m` has a late point: it is of .*003Z.*005Z.*lateness"):
+        next(running)
+    assert running.status["dropped"] == {"late": 1}
+    with pytest.raises(ValueError, match="'keep'"):
+        table(late="keep")
+
+
+def test_late_rows_that_nobody_takes_are_not_lost_silently() -> None:
+    m = table(late="side")
+    running = m.col("x").count().run_iter("row", mode="live")
+    m.add_rows([row(5, 1)])
+    assert next(running)["result"] == 1
+    m.add_rows([row(1, 1)] * 100_001)
+    with pytest.raises(RuntimeError, match=r"late points cannot be kept: .* late_rows"):
+        list(running)
+
+
 def test_what_is_complete_is_delivered_after_stop() -> None:
     m = table()
     running = m.col("x").sum().run_iter("row", mode="live")

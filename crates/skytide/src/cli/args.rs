@@ -1,9 +1,10 @@
 //! The command line: every command, flag and default, defined once; help and errors are made from here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use skytide_connect::late::Late;
 
 use super::location::Location;
 use super::sources::SourcesArgs;
@@ -91,11 +92,25 @@ pub(crate) struct RunArgs {
     /// Threads that share the keys; one is fastest for most queries
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = workers)]
     pub(crate) workers: usize,
+    #[command(flatten)]
+    pub(crate) lateness: LatenessArgs,
+    /// When it has ended, show the plan on stderr, as `skytide explain` does, with what each part has done and holds
+    #[arg(long)]
+    pub(crate) stats: bool,
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
+}
+
+/// What is late, and what becomes of it.
+#[derive(Debug, Default, Args)]
+pub(crate) struct LatenessArgs {
     /// How long a live answer waits for points that are out of order (with --time rev or created_at)
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s")]
     pub(crate) lateness: Duration,
-    #[command(flatten)]
-    pub(crate) status: StatusArgs,
+    /// What becomes of points that come later still: drop (they are counted), side=FILE (they are written there whole, as
+    /// JSON lines), or error (the source stops at the first, once the rows before it are out)
+    #[arg(long, value_name = "drop|side=FILE|error", default_value = "drop")]
+    pub(crate) late: LateArg,
 }
 
 #[derive(Debug, Args)]
@@ -382,6 +397,44 @@ pub(crate) enum KindArg {
     Error,
     /// What may have been missed
     Gap,
+}
+
+/// What becomes of late points.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum LateArg {
+    #[default]
+    Drop,
+    Side(PathBuf),
+    Error,
+}
+
+impl LateArg {
+    /// What it is to a source.
+    pub(crate) fn policy(&self) -> Late {
+        match self {
+            Self::Drop => Late::Drop,
+            Self::Side(_) => Late::Side,
+            Self::Error => Late::Error,
+        }
+    }
+
+    /// The file of the side.
+    pub(crate) fn side(&self) -> Option<&Path> {
+        if let Self::Side(path) = self { Some(path) } else { None }
+    }
+}
+
+impl std::str::FromStr for LateArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix("side=")) {
+            ("drop", _) => Ok(Self::Drop),
+            ("error", _) => Ok(Self::Error),
+            (_, Some(path)) if !path.is_empty() => Ok(Self::Side(path.into())),
+            _ => Err(format!("{text:?} is nothing that becomes of points: drop, side=FILE or error")),
+        }
+    }
 }
 
 /// Where a socket starts.

@@ -62,6 +62,9 @@ impl From<SourceError> for Failure {
             SourceError::Recording(_) => failure.hint(
                 "a source is sim, wss://HOST, ws://HOST:PORT, a recording's file, or one of rows, as .parquet or .csv",
             ),
+            SourceError::Late { .. } => {
+                failure.hint("as in --lateness 10s, --late drop or --late side=FILE")
+            }
             _ => failure,
         }
     }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow_schema::TimeUnit;
 use skytide_connect::catalog::{Feed, FirehoseCatalog};
@@ -16,7 +15,7 @@ use skytide_sim::{Config, Labeler, LabelerConfig, Network, Pacing, Relay, RelayH
 use skytide_timestream::plan::Plan;
 use skytide_timestream::types;
 
-use super::args::{CursorArg, FromArgs, SocketArgs};
+use super::args::{CursorArg, FromArgs, LatenessArgs, SocketArgs};
 use super::failure::{Failure, SOURCE, USAGE};
 use super::location::{Location, SimLocation};
 use super::sources::{Settings, SourceArgs, SourcesArgs, UnitArg};
@@ -56,7 +55,7 @@ pub(crate) fn is_real_time(location: &Location) -> bool {
 pub(crate) fn offers(
     sources: &SourcesArgs,
     socket: &SocketArgs,
-    lateness: Duration,
+    lateness: &LatenessArgs,
     catalog: &FirehoseCatalog,
 ) -> Result<Vec<Offer>, Failure> {
     // Recordings before a network, or before another recording, are its history.
@@ -83,7 +82,14 @@ pub(crate) fn offers(
             connection.history.clone_from(&history);
         }
         let catalog = catalog.clone();
-        let network = network::Network { connection, collections: Vec::new(), clock, lateness, catalog };
+        let network = network::Network {
+            connection,
+            collections: Vec::new(),
+            clock,
+            lateness: lateness.lateness,
+            late: lateness.late.policy(),
+            catalog,
+        };
         offers.push(Offer::Network(Arc::new(network)));
     }
     Ok(offers)

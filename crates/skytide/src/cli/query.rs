@@ -1,7 +1,6 @@
 //! Queries on the command line: compiled with their lexicons, checked, explained.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use skytide_connect::catalog::FirehoseCatalog;
 use skytide_connect::sources::{Offer, Sources};
@@ -11,7 +10,7 @@ use skytide_timestream::plan::{Plan, Results};
 use skytide_timestream::query::{Continuity, Query};
 use skytide_timestream::types;
 
-use super::args::{CheckArgs, ExplainArgs, QueryArgs, SocketArgs};
+use super::args::{CheckArgs, ExplainArgs, LatenessArgs, QueryArgs, SocketArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::input::offers;
 use super::sources::SourcesArgs;
@@ -29,7 +28,7 @@ pub(crate) struct Compiled {
 impl Compiled {
     /// Reads the lexicons and checks the query over a network.
     pub(crate) fn new(args: &QueryArgs) -> Result<Self, Failure> {
-        Self::over(args, &SourcesArgs::default(), &SocketArgs::default(), Duration::ZERO)
+        Self::over(args, &SourcesArgs::default(), &SocketArgs::default(), &LatenessArgs::default())
     }
 
     /// Reads the lexicons and what files say of themselves, and checks the query.
@@ -37,7 +36,7 @@ impl Compiled {
         args: &QueryArgs,
         sources: &SourcesArgs,
         socket: &SocketArgs,
-        lateness: Duration,
+        lateness: &LatenessArgs,
     ) -> Result<Self, Failure> {
         let read = |path: &std::path::PathBuf| {
             std::fs::read_to_string(path)
@@ -75,7 +74,7 @@ fn in_order(offers: &[Offer], mentions: &[String]) -> Result<Sources, Failure> {
 
 /// Checks a query over what it is said to be over.
 fn checked(args: &CheckArgs) -> Result<Compiled, Failure> {
-    Compiled::over(&args.query, &args.sources, &SocketArgs::default(), Duration::ZERO)
+    Compiled::over(&args.query, &args.sources, &SocketArgs::default(), &LatenessArgs::default())
 }
 
 /// `skytide check`.

@@ -1,7 +1,10 @@
 //! Rows that wait for their time.
 
+use std::collections::HashSet;
+
 use super::error::EngineError;
 use super::merge::merge;
+use crate::held::Held;
 use crate::rows::Rows;
 
 /// Rows that wait for their time, as batches that are each in order and grow from the last to the first, so that there are few.
@@ -43,7 +46,14 @@ impl Backlog {
         &self.batches
     }
 
-    pub(super) fn memory(&self) -> usize {
-        self.batches.iter().map(Rows::memory).sum()
+    /// What is held.
+    pub(super) fn holds(&self) -> Held {
+        let hashes =
+            self.batches.iter().filter_map(|rows| rows.key.as_ref()).flat_map(|key| key.hashes.iter());
+        Held {
+            keys: hashes.collect::<HashSet<_>>().len(),
+            points: self.batches.iter().map(Rows::len).sum(),
+            bytes: self.batches.iter().map(Rows::memory).sum(),
+        }
     }
 }

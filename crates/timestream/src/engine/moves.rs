@@ -12,6 +12,7 @@ use super::clock::Clock;
 use super::error::EngineError;
 use super::keys::KeyIndex;
 use super::merge::{in_order, pick};
+use crate::held::Held;
 use crate::rows::{AFTER, Lane, MOVED, Place, Places, Rows, TICK};
 
 /// Rows after all else of their time: ticks, or all of them.
@@ -118,8 +119,9 @@ impl Shift {
         self.held.push(rows)
     }
 
-    pub(super) fn memory(&self) -> usize {
-        self.held.memory()
+    /// The points that are on their way.
+    pub(super) fn holds(&self) -> Held {
+        self.held.holds()
     }
 }
 
@@ -247,9 +249,18 @@ impl Until {
         self.process(rows, &none).map(|_| ())
     }
 
-    pub(super) fn memory(&self) -> usize {
-        let held: usize = self.held.iter().map(|held| held.capacity() * size_of::<(usize, usize)>()).sum();
-        held + self.batches.iter().map(Rows::memory).sum::<usize>() + self.keys.memory()
+    /// The points that are held, and their keys with what is known of all keys so far.
+    pub(super) fn holds(&self) -> Held {
+        let rows = |held: &Vec<(usize, usize)>| held.capacity() * size_of::<(usize, usize)>();
+        let held: usize = self.held.iter().map(rows).sum();
+        Held {
+            keys: self.held.iter().filter(|held| !held.is_empty()).count(),
+            points: self.rows,
+            bytes: held
+                + self.held.capacity() * size_of::<Vec<(usize, usize)>>()
+                + self.batches.iter().map(Rows::memory).sum::<usize>()
+                + self.keys.memory(),
+        }
     }
 }
 

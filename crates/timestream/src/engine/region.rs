@@ -420,20 +420,6 @@ impl RegionOperator {
         })
     }
 
-    /// Bytes of state held: keys, aggregations, ticks, rows that wait or are on their way.
-    #[must_use]
-    pub fn state_bytes(&self) -> usize {
-        let aggregates: usize = self.aggregates.iter().flatten().map(|aggregate| aggregate.memory()).sum();
-        let ticks: usize = self.schedules.iter().map(Schedule::memory).sum();
-        let moving = self.moving.iter().map(|moving| match moving {
-            Moving::No => 0,
-            Moving::To(shift) => shift.memory(),
-            Moving::Until(until) => until.memory(),
-        });
-        let waiting: usize = self.waiting.iter().map(Backlog::memory).sum();
-        aggregates + ticks + moving.sum::<usize>() + waiting + self.index.as_ref().map_or(0, KeyIndex::memory)
-    }
-
     /// Number of keys that state is held for.
     #[must_use]
     pub fn keys(&self) -> usize {

@@ -11,6 +11,7 @@ use super::error::{EngineError, SnapshotError};
 use super::keys::KeyIndex;
 use super::slots::Slots;
 use super::{array, snapshot};
+use crate::held;
 use crate::plan::{Plan, Results};
 use crate::rows::{AFTER, Keys, Lane, Places, Rows};
 
@@ -201,21 +202,17 @@ impl ResultOperator {
         Ok(held.put(&Rows { places, key: Some(Keys { values: Arc::clone(values), hashes }), columns })?)
     }
 
-    /// Bytes held.
+    /// The keys whose rows are held, and what that takes.
     #[must_use]
-    pub fn state_bytes(&self) -> usize {
-        let held = |held: &Held| {
-            held.keys.memory()
+    pub fn holds(&self) -> held::Held {
+        let holds = |held: &Held| held::Held {
+            keys: held.keys.len(),
+            points: held.keys.len(),
+            bytes: held.keys.memory()
                 + held.times.capacity() * 8
-                + held.columns.iter().map(Slots::memory).sum::<usize>()
+                + held.columns.iter().map(Slots::memory).sum::<usize>(),
         };
-        self.held.as_ref().map_or(0, held)
-    }
-
-    /// Number of keys whose rows are held.
-    #[must_use]
-    pub fn keys(&self) -> usize {
-        self.held.as_ref().map_or(0, |held| held.keys.len())
+        self.held.as_ref().map_or_else(held::Held::default, holds)
     }
 }
 

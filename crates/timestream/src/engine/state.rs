@@ -1,4 +1,4 @@
-//! The state of a region by virtual shard: out as bytes, and in again, on any number of workers.
+//! The state of a region: how much each part of it is, and by virtual shard out as bytes, and in again, on any number of workers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,9 +8,11 @@ use arrow_array::types::{Int64Type, UInt32Type};
 use arrow_array::{Array, ArrayRef, Int64Array, UInt32Array};
 
 use super::error::{EngineError, SnapshotError};
+use super::keys::KeyIndex;
 use super::merge::merge;
 use super::region::{Moving, RegionOperator};
 use super::snapshot::{self, Table};
+use crate::held::{Held, Part};
 use crate::rows::{Keys, Rows};
 
 /// The table of what is held by key.
@@ -22,6 +24,43 @@ const WAITING: &str = "waiting";
 const MOVING: &str = "moving";
 
 impl RegionOperator {
+    /// What each part of the region holds, in the order of [`Plan::parts`](crate::plan::Plan::parts).
+    #[must_use]
+    pub fn holds(&self) -> Vec<(Part, Held)> {
+        let parts = self.plan.parts(self.region).into_iter();
+        parts.map(|part| (part, self.part(part))).collect()
+    }
+
+    fn part(&self, part: Part) -> Held {
+        match part {
+            Part::Keys => {
+                Held { keys: self.keys(), points: 0, bytes: self.index.as_ref().map_or(0, KeyIndex::memory) }
+            }
+            Part::Step(reg) => {
+                let aggregate = self.aggregates.get(reg).and_then(Option::as_ref);
+                let bytes = aggregate.map_or(0, |aggregate| aggregate.memory());
+                Held { keys: self.keys(), points: 0, bytes }
+            }
+            Part::Ticks(at) => self.schedules.get(at).map_or(Held::default(), super::ticks::Schedule::holds),
+            Part::Feed(at) => match self.moving.get(at) {
+                Some(Moving::To(shift)) => shift.holds(),
+                Some(Moving::Until(until)) => until.holds(),
+                Some(Moving::No) | None => Held::default(),
+            },
+            Part::Waiting => {
+                let mut held = Held::default();
+                self.waiting.iter().for_each(|waiting| held += waiting.holds());
+                held
+            }
+        }
+    }
+
+    /// Bytes of state held: keys, aggregations, ticks, rows that wait or are on their way.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        self.holds().iter().map(|(_, held)| held.bytes).sum()
+    }
+
     /// The state, by virtual shard of the keys; shards without any are left out, and so is all of a region without state.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use arrow_buffer::BooleanBuffer;
 
 use super::array::fill;
 use super::error::EngineError;
+use crate::held::Held;
 use crate::plan::Ticks;
 
 /// The ticks to come of one of a region's tick inputs.
@@ -117,7 +118,9 @@ impl Schedule {
         Ok(())
     }
 
-    pub(super) fn memory(&self) -> usize {
-        (self.left.capacity() + self.active.capacity()) * 4
+    /// The keys to which ticks are left, and what that takes.
+    pub(super) fn holds(&self) -> Held {
+        let bytes = (self.left.capacity() + self.active.capacity()) * 4;
+        Held { keys: self.active.len(), points: 0, bytes }
     }
 }

@@ -7,6 +7,9 @@ mod svg;
 mod text;
 mod words;
 
+pub use text::Line;
+pub(crate) use words::part as part_words;
+
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use crate::plan::{Comparison, PathStep, Plan, Region, Results, Scan, ScanColumn, Test, Ticks};

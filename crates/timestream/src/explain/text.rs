@@ -7,26 +7,46 @@ use std::fmt::Write as _;
 use arrow_schema::DataType;
 
 use super::{constants, literal, path, read, region_keys, results, scan_keys, test, ticks, window};
+use crate::held::Part;
 use crate::plan::{Input, Moves, Plan, Region, Scan, Step, StepOp};
 use crate::query::{Aggregation, Own};
 use crate::types;
+
+/// A line of a plan as text that something can be said of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// The first line of a region.
+    Region(usize),
+    /// The line of a part of a region that holds something: an aggregation, ticks, a feed. The keys of a region and its waiting rows
+    /// have no lines of their own.
+    Part(usize, Part),
+    /// The first line of the answer.
+    Answer,
+}
 
 impl Plan {
     /// The plan as lines of text, sources first.
     #[must_use]
     pub fn explain(&self) -> String {
+        self.explain_with(|_| None)
+    }
+
+    /// The plan as lines of text, with what is to be said of some of them after them, in brackets.
+    #[must_use]
+    pub fn explain_with(&self, say: impl Fn(Line) -> Option<String>) -> String {
+        let say = |line| say(line).map_or_else(String::new, |said| format!("  [{said}]"));
         let mut out = String::new();
         for (at, scan) in self.scans.iter().enumerate() {
             out.push_str(&explain_scan(at, scan));
         }
         for at in 0..self.regions.len() {
-            out.push_str(&self.explain_region(at));
+            out.push_str(&self.explain_region(at, &say));
         }
-        out.push_str(&self.explain_output());
+        out.push_str(&self.explain_output(&say(Line::Answer)));
         out
     }
 
-    fn explain_region(&self, at: usize) -> String {
+    fn explain_region(&self, at: usize, say: &dyn Fn(Line) -> String) -> String {
         let region = &self.regions[at];
         let keys = region_keys(region);
         let held = region.steps.iter().filter(|step| matches!(step.op, StepOp::Aggregate { .. })).count();
@@ -36,7 +56,9 @@ impl Plan {
             many => format!("{many} states a key"),
         };
         let waits = if region.waits { ", rows wait until their time has passed" } else { "" };
-        let mut out = format!("region {at} by `{}`: {keys}, {state}{waits}\n", region.grouping);
+        let part = |part| say(Line::Part(at, part));
+        let said = say(Line::Region(at));
+        let mut out = format!("region {at} by `{}`: {keys}, {state}{waits}{said}\n", region.grouping);
         for (number, input) in region.inputs.iter().enumerate() {
             let from = match input {
                 Input::Scan(scan) => format!("scan {scan}"),
@@ -46,14 +68,17 @@ impl Plan {
                     Some(made) => format!("{}{}", ticks(made), rows(made.present)),
                 },
             };
-            let _ = writeln!(out, "  input {number}: {from}");
+            let said =
+                if let Input::Ticks(ticks) = input { part(Part::Ticks(*ticks)) } else { String::new() };
+            let _ = writeln!(out, "  input {number}: {from}{said}");
         }
         for (number, step) in region.steps.iter().enumerate() {
             let _ = writeln!(
                 out,
-                "  r{number} = {}: {}",
+                "  r{number} = {}: {}{}",
                 self.explain_step(region, step),
-                types::name(&step.data_type)
+                types::name(&step.data_type),
+                part(Part::Step(number))
             );
         }
         for (number, feed) in region.feeds.iter().enumerate() {
@@ -70,9 +95,10 @@ impl Plan {
             };
             let _ = writeln!(
                 out,
-                "  feed {at}.{number}: {columns} by key r{}{}{moves}",
+                "  feed {at}.{number}: {columns} by key r{}{}{moves}{}",
                 feed.key,
-                rows(feed.present)
+                rows(feed.present),
+                part(Part::Feed(number))
             );
         }
         out
@@ -130,8 +156,8 @@ impl Plan {
         }
     }
 
-    fn explain_output(&self) -> String {
-        let mut out = format!("answer: {}{}\n", results(self), rows(self.output.present));
+    fn explain_output(&self, said: &str) -> String {
+        let mut out = format!("answer: {}{}{said}\n", results(self), rows(self.output.present));
         for (name, reg) in &self.output.columns {
             let _ = writeln!(out, "  {name} = r{reg}");
         }

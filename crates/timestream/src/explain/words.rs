@@ -2,7 +2,8 @@
 //!
 //! Registers are shared, so an expression written out may be exponentially longer than its plan: what is written has an end.
 
-use super::{constants, literal, path, window};
+use super::{constants, literal, path, ticks, window};
+use crate::held::Part;
 use crate::plan::{Input, Moves, Plan, Reg, StepOp};
 use crate::query::{Aggregation, Own};
 use crate::scalar::Scalar;
@@ -24,28 +25,28 @@ pub(super) fn value(plan: &Plan, region: usize, reg: Reg) -> String {
 
 /// What a region holds from batch to batch, a line each.
 pub(super) fn states(plan: &Plan, at: usize) -> Vec<String> {
-    let Some(region) = plan.regions.get(at) else { return Vec::new() };
-    let mut states = Vec::new();
-    for (reg, step) in region.steps.iter().enumerate() {
-        if matches!(step.op, StepOp::Aggregate { .. }) {
-            states.push(value(plan, at, reg));
-        }
+    let parts = plan.parts(at).into_iter();
+    parts.filter(|held| *held != Part::Keys).map(|held| part(plan, at, held)).collect()
+}
+
+/// What a part of a region holds.
+pub(crate) fn part(plan: &Plan, at: usize, part: Part) -> String {
+    let region = plan.regions.get(at);
+    match part {
+        Part::Keys => "keys by number".to_owned(),
+        Part::Step(reg) => value(plan, at, reg),
+        Part::Ticks(made) => match region.and_then(|region| region.ticks.get(made)) {
+            Some(made) => format!("{} left", ticks(made)),
+            None => "?".to_owned(),
+        },
+        Part::Feed(feed) => match region.and_then(|region| region.feeds.get(feed)).map(|feed| feed.moves) {
+            Some(Moves::By(duration)) => format!("points moved by {}", value(plan, at, duration)),
+            Some(Moves::To(time)) => format!("points moved to {}", value(plan, at, time)),
+            Some(Moves::Until(mask)) => format!("points until {}", value(plan, at, mask)),
+            Some(Moves::Stay | Moves::After { .. } | Moves::Back { .. }) | None => "?".to_owned(),
+        },
+        Part::Waiting => "rows until their time has passed".to_owned(),
     }
-    if !region.ticks.is_empty() {
-        states.push("ticks left".to_owned());
-    }
-    for feed in &region.feeds {
-        match feed.moves {
-            Moves::By(duration) => states.push(format!("points moved by {}", value(plan, at, duration))),
-            Moves::To(time) => states.push(format!("points moved to {}", value(plan, at, time))),
-            Moves::Until(mask) => states.push(format!("points until {}", value(plan, at, mask))),
-            Moves::Stay | Moves::After { .. } | Moves::Back { .. } => {}
-        }
-    }
-    if region.waits {
-        states.push("rows until their time has passed".to_owned());
-    }
-    states
 }
 
 struct Words<'a> {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .arrow import Arrow, CsvString, JsonlFile, JsonlString, Pandas, PyDict
 from .files import Files, Parquet
 from .firehose import Firehose, FirehoseStream
-from .source import Pushed, Source, TimeUnit
+from .source import Late, Pushed, Source, TimeUnit
 
 __all__ = [
     "Arrow",
@@ -15,6 +15,7 @@ __all__ = [
     "FirehoseStream",
     "JsonlFile",
     "JsonlString",
+    "Late",
     "Pandas",
     "Parquet",
     "Pushed",

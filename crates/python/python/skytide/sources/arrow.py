@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from .. import _skytide
-from .source import Pushed, Source, TimeUnit
+from .source import Late, Pushed, Source, TimeUnit
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -25,6 +25,7 @@ class _Optional(TypedDict, total=False):
     time_unit: TimeUnit | None
     name: str | None
     lateness: float | timedelta
+    late: Late
     idle_timeout: float | timedelta | None
     beside: Source | None
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from .. import _skytide
 from .._timestream import Timestream
-from .source import _seconds
+from .source import Late, _seconds
 
 
 class FirehoseStream(Timestream):
@@ -38,6 +38,7 @@ class Firehose:
         cursor: int | Literal["oldest"] | None = None,
         lateness: float | timedelta | None = None,
         *,
+        late: Late = "drop",
         time: Literal["frame", "rev", "created_at", "arrival"] = "frame",
         lexicons: Iterable[str] = (),
     ) -> None:
@@ -49,6 +50,8 @@ class Firehose:
             cursor: Where to begin: after this number, at the oldest there is, or with whatever comes next.
             lateness: How far (seconds) behind the newest a point may be before it is late, by a time that does not run forward; a
                 minute unless given.
+            late: What becomes of late points: ``"drop"``, they are counted; ``"side"``, they are there to be taken, whole, by the run's
+                ``late_rows()``; ``"error"``, the first one ends the query with a RuntimeError, once the rows before it are read.
             time: What the time of a point is: the relay's frame's, the author's server's, the author's claim, or that of arrival.
             lexicons: Texts of lexicon files, for record types that are not built in.
 
@@ -60,6 +63,7 @@ class Firehose:
             cursor=cursor,
             collections=list(collections or ()),
             lateness=None if lateness is None else _seconds(lateness),
+            late=late,
             time=time,
             lexicons=list(lexicons),
         )

@@ -10,6 +10,7 @@ from .. import _skytide
 from .._timestream import Timestream
 
 TimeUnit: TypeAlias = Literal["ns", "us", "ms", "s"]
+Late: TypeAlias = Literal["drop", "side", "error"]
 
 _LOOK_AGAIN = 0.002
 
@@ -56,6 +57,7 @@ class Source(Timestream):
         time_unit: TimeUnit | None = None,
         name: str | None = None,
         lateness: float | timedelta = 0.0,
+        late: Late = "drop",
         idle_timeout: float | timedelta | None = None,
         beside: Source | None = None,
     ) -> None:
@@ -71,7 +73,9 @@ class Source(Timestream):
             grouping_name: What the keys are: streams of one grouping can be used together. The key column's name unless given.
             time_unit: The unit of a time column of numbers; nanoseconds unless given.
             name: What texts and messages call it.
-            lateness: How far (seconds) behind the newest a point may come in a live query before it is late, dropped and counted.
+            lateness: How far (seconds) behind the newest a point may come in a live query before it is late.
+            late: What becomes of late points: ``"drop"``, they are counted; ``"side"``, they are there to be taken, whole, by the run's
+                ``late_rows()``; ``"error"``, the first one ends the query with a RuntimeError, once the rows before it are read.
             idle_timeout: After so long a silence (seconds) a live query of several sources does not wait for this one. Unless given
                 it waits for ever: only the program knows whether a table that is silent has nothing to say, or not yet. A row that comes
                 after all, and is older than what has gone out, is late then.
@@ -92,6 +96,7 @@ class Source(Timestream):
             time_unit=time_unit,
             name=name,
             lateness=_seconds(lateness),
+            late=late,
             idle_timeout=None if idle_timeout is None else _seconds(idle_timeout),
             beside=None if beside is None else beside._table,
         )

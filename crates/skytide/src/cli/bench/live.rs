@@ -8,6 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use bytes::Bytes;
 use serde_json::json;
+use skytide_connect::late::Late;
 use skytide_connect::run::{RunError, RunOptions};
 use skytide_connect::sink::{Ndjson, Sink, SinkError};
 use skytide_connect::sources::{Offer, Sources};
@@ -96,6 +97,7 @@ fn definition() -> Definition {
         unit: TimeUnit::Nanosecond,
         keeps: false,
         lateness: Duration::ZERO,
+        late: Late::Drop,
     }
 }
 
