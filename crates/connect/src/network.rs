@@ -15,6 +15,7 @@ use crate::catalog::{Feed, FirehoseCatalog};
 use crate::firehose::FirehoseSource;
 use crate::frames::Frames;
 use crate::reorder::Reorder;
+use crate::shared::Shared;
 use crate::source::{Source, SourceError};
 
 /// The collections that a Jetstream can be asked for at most.
@@ -76,6 +77,11 @@ impl Connection {
         matches!(&self.location, Location::Named(name) if is_address(name))
     }
 
+    /// Whether it is to a Jetstream, which sends each client what it asks for.
+    pub(crate) fn is_jetstream(&self, wish: &Wish) -> bool {
+        matches!(&self.location, Location::Named(url) if is_address(url) && wish.service_at(url) == Service::Jetstream)
+    }
+
     /// Opens the file, or makes ready to dial.
     ///
     /// # Errors
@@ -83,7 +89,7 @@ impl Connection {
     pub fn frames(&self, wish: &Wish) -> Result<Frames, SourceError> {
         if !self.history.is_empty() {
             let after = Self { history: Vec::new(), ..self.clone() };
-            let frames = Frames::history(self.history.iter().cloned(), after, wish.clone())?;
+            let frames = Frames::history(self.history.iter().cloned(), after, wish.clone(), None)?;
             return Ok(frames.until(self.limit));
         }
         let url = match &self.location {
@@ -99,6 +105,35 @@ impl Connection {
         Ok(Frames::socket(subscription).until(self.limit))
     }
 
+    /// As [`frames`](Self::frames), but only what is after the frame of this number, up to which the newest time was that; `read` frames of
+    /// its limit are used up. `is_live` says that the recordings that come first are behind.
+    pub(crate) fn frames_after(
+        &self,
+        wish: &Wish,
+        (seq, time): (u64, Option<i64>),
+        read: u64,
+        is_live: bool,
+    ) -> Result<Frames, SourceError> {
+        let limit = self.limit.map(|limit| limit.saturating_sub(read));
+        let cursor = match time {
+            Some(time) => Cursor::After { seq, time },
+            None if self.is_live() => Cursor::Seq(seq),
+            None => Cursor::After { seq, time: i64::MIN },
+        };
+        let after = Self { history: Vec::new(), cursor, limit, ..self.clone() };
+        if is_live || self.history.is_empty() {
+            return after.frames(wish);
+        }
+        let history = self.history.iter().cloned();
+        let after = Self { limit: None, cursor: self.cursor, ..after };
+        Ok(Frames::history(history, after, wish.clone(), Some((seq, time)))?.until(limit))
+    }
+
+    /// Whether whoever comes later is to have only what comes then.
+    pub(crate) fn begins_now(&self) -> bool {
+        self.is_live() && self.history.is_empty() && self.cursor == Cursor::Live && self.limit.is_none()
+    }
+
     fn recording(&self, mut recording: Recording) -> Result<Frames, SourceError> {
         match self.cursor {
             Cursor::Seq(seq) if !recording.seek_seq(seq)? => {
@@ -112,8 +147,9 @@ impl Connection {
     }
 }
 
-/// A firehose, labeler or Jetstream, or a recording of one, as a source of queries.
-#[derive(Debug, Clone)]
+/// A firehose, labeler or Jetstream, or a recording of one, as a source of queries. Unless told otherwise each query has its own connection,
+/// times are the frames', and nothing waits for what is late.
+#[derive(Debug, Clone, Default)]
 pub struct Network {
     /// Where it is.
     pub connection: Connection,
@@ -125,15 +161,19 @@ pub struct Network {
     pub lateness: Duration,
     /// The streams there are.
     pub catalog: FirehoseCatalog,
+    /// The one connection of all queries over this network and its clones; none where each has its own.
+    pub shared: Option<Shared>,
 }
 
 impl Network {
-    /// Opens it for what a plan reads, all of which is its own.
+    /// Opens it for what a plan reads, all of which is its own: a connection for it alone, or a place at the one that is
+    /// [shared](Self::shared).
     ///
     /// # Errors
     /// The file cannot be read, the address is none, or the plan reads what one connection does not carry.
     pub fn open(&self, plan: &Plan, mode: Mode) -> Result<Box<dyn Source + Send>, SourceError> {
-        let service = match self.catalog.feed(plan)? {
+        let feed = self.catalog.feed(plan)?;
+        let service = match feed {
             Feed::Repos => Service::Repos,
             Feed::Labels => Service::Labels,
         };
@@ -142,13 +182,21 @@ impl Network {
             chosen => chosen.to_vec(),
         };
         let wish = Wish { service: Some(service), collections, dids: Vec::new() };
+        if let Some(shared) = &self.shared
+            && let Some(source) = shared.join(self, plan, feed, &wish)?
+        {
+            return Ok(self.in_order(source, mode));
+        }
         let frames = self.connection.frames(&wish)?;
-        let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?;
-        Ok(match self.clock {
+        Ok(self.in_order(FirehoseSource::new(plan, &self.catalog, frames, self.clock)?, mode))
+    }
+
+    fn in_order(&self, source: impl Source + Send + 'static, mode: Mode) -> Box<dyn Source + Send> {
+        match self.clock {
             // The one that the source makes rise, and the one that does.
             Clock::FrameTime | Clock::Arrival => Box::new(source),
             _ => Box::new(Reorder::new(source, mode, self.lateness)),
-        })
+        }
     }
 }
 
@@ -168,15 +216,20 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// Describes the subscription that brings it, and says to which service it is. An address that never answered is given up
-    /// after a few attempts.
-    pub fn subscribe(&self, url: &str) -> (Service, Builder) {
-        let service = match (self.service, Service::named_by(url)) {
+    /// To which service the connection is that brings it.
+    pub(crate) fn service_at(&self, url: &str) -> Service {
+        match (self.service, Service::named_by(url)) {
             // Whoever wants the repositories is served by a Jetstream too.
             (None | Some(Service::Repos), Some(Service::Jetstream)) => Service::Jetstream,
             (Some(wanted), _) => wanted,
             (None, named) => named.unwrap_or_default(),
-        };
+        }
+    }
+
+    /// Describes the subscription that brings it, and says to which service it is. An address that never answered is given up
+    /// after a few attempts.
+    pub fn subscribe(&self, url: &str) -> (Service, Builder) {
+        let service = self.service_at(url);
         let builder = match service {
             Service::Labels => Subscription::labels(url),
             Service::Jetstream => {

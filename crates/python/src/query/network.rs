@@ -63,7 +63,14 @@ impl Network {
             .map_err(|(at, error)| PyValueError::new_err(format!("lexicon {at}: {error}")))?;
         let lateness = lateness.map_or(Ok(Duration::from_secs(60)), table::seconds)?;
         let connection = Connection { location, cursor, ..Connection::default() };
-        Ok(Self(Arc::new(network::Network { connection, collections, clock, lateness, catalog })))
+        Ok(Self(Arc::new(network::Network {
+            connection,
+            collections,
+            clock,
+            lateness,
+            catalog,
+            shared: None,
+        })))
     }
 
     /// The streams that have a name of their own.

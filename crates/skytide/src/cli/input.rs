@@ -82,7 +82,14 @@ pub(crate) fn offers(
             connection.history.clone_from(&history);
         }
         let catalog = catalog.clone();
-        let network = network::Network { connection, collections: Vec::new(), clock, lateness, catalog };
+        let network = network::Network {
+            connection,
+            collections: Vec::new(),
+            clock,
+            lateness,
+            catalog,
+            shared: None,
+        };
         offers.push(Offer::Network(Arc::new(network)));
     }
     Ok(offers)
