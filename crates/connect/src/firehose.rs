@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use skytide_atproto::columns::{
-    Clock, Counters, Decoder, EqTest, Literal, PathStep as ColumnStep, Position, Pushed, StreamColumns, Wanted,
-    WantedStream,
+    Clock, Counters, Decoder, EqTest, Literal, PathStep as ColumnStep, Position, Pushed, StreamColumns,
+    Wanted, WantedStream,
 };
 use skytide_atproto::frame::{self, FrameError};
 use skytide_firehose::{Batch, Cause, Ledger};
@@ -157,11 +157,7 @@ impl Intake {
     }
 
     /// Shows the decoder what there is, waiting at most `wait` for the first frame.
-    pub(crate) fn fill(
-        &mut self,
-        decoder: &mut impl Decode,
-        wait: Duration,
-    ) -> Result<Filled, SourceError> {
+    pub(crate) fn fill(&mut self, decoder: &mut impl Decode, wait: Duration) -> Result<Filled, SourceError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }

@@ -172,6 +172,16 @@ impl Network {
     /// # Errors
     /// The file cannot be read, the address is none, or the plan reads what one connection does not carry.
     pub fn open(&self, plan: &Plan, mode: Mode) -> Result<Box<dyn Source + Send>, SourceError> {
+        let source = self.source(plan)?;
+        Ok(match self.clock {
+            // The one that the source makes rise, and the one that does.
+            Clock::FrameTime | Clock::Arrival => source,
+            _ => Box::new(Reorder::new(source, mode, self.lateness)),
+        })
+    }
+
+    /// The points of a plan's scans, as they come.
+    fn source(&self, plan: &Plan) -> Result<Box<dyn Source + Send>, SourceError> {
         let feed = self.catalog.feed(plan)?;
         let service = match feed {
             Feed::Repos => Service::Repos,
@@ -185,18 +195,10 @@ impl Network {
         if let Some(shared) = &self.shared
             && let Some(source) = shared.join(self, plan, feed, &wish)?
         {
-            return Ok(self.in_order(source, mode));
+            return Ok(Box::new(source));
         }
         let frames = self.connection.frames(&wish)?;
-        Ok(self.in_order(FirehoseSource::new(plan, &self.catalog, frames, self.clock)?, mode))
-    }
-
-    fn in_order(&self, source: impl Source + Send + 'static, mode: Mode) -> Box<dyn Source + Send> {
-        match self.clock {
-            // The one that the source makes rise, and the one that does.
-            Clock::FrameTime | Clock::Arrival => Box::new(source),
-            _ => Box::new(Reorder::new(source, mode, self.lateness)),
-        }
+        Ok(Box::new(FirehoseSource::new(plan, &self.catalog, frames, self.clock)?))
     }
 }
 

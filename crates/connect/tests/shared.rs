@@ -157,8 +157,7 @@ fn one_may_come_later_and_go_and_the_last_one_closes_the_connection() {
     let mut all = seqs(&first.next().unwrap().unwrap());
     let (late_plan, late) = opened(&network, "likes.seq");
     let late_options = RunOptions { limit: Some(2000), ..RunOptions::live() };
-    let (late, status) =
-        std::thread::spawn(move || answered(late_plan, late, &late_options)).join().unwrap();
+    let (late, status) = std::thread::spawn(move || answered(late_plan, late, &late_options)).join().unwrap();
     let late = seqs(&late);
     assert_eq!(late.len(), 2000);
     while all.last() < late.last() {

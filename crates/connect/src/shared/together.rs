@@ -250,10 +250,10 @@ impl Decode for Together {
 
 impl Union {
     fn wanted(mut self) -> WantedStream {
-        let tests = self.tests.into_iter().map(|(path, literal)| EqTest {
-            column: place(&mut self.columns, &path),
-            literal,
-        });
+        let tests = self
+            .tests
+            .into_iter()
+            .map(|(path, literal)| EqTest { column: place(&mut self.columns, &path), literal });
         let tests = tests.collect();
         WantedStream { of: self.of, keyed: self.is_keyed, columns: self.columns, tests }
     }
