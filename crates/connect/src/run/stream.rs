@@ -172,6 +172,9 @@ impl Line {
             while state.batches.len() >= WAITING && !state.is_left {
                 state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
+            if state.is_left {
+                return false;
+            }
             state.batches.push_back(batch);
             wake(state);
         }
