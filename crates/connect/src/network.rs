@@ -54,7 +54,7 @@ impl fmt::Display for Location {
 }
 
 /// Where frames come from, and how they are asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Connection {
     /// Where they are.
     pub location: Location,
@@ -92,14 +92,21 @@ impl Connection {
             let frames = Frames::history(self.history.iter().cloned(), after, wish.clone(), None)?;
             return Ok(frames.until(self.limit));
         }
-        let url = match &self.location {
-            Location::Named(url) if is_address(url) => url,
-            Location::Named(path) => return self.recording(Recording::open(Path::new(path))?),
-            Location::Memory(bytes) => return self.recording(Recording::from_bytes(bytes.clone())?),
-        };
+        match &self.location {
+            Location::Named(url) if is_address(url) => self.dial(url, wish, false),
+            Location::Named(path) => self.recording(Recording::open(Path::new(path))?),
+            Location::Memory(bytes) => self.recording(Recording::from_bytes(bytes.clone())?),
+        }
+    }
+
+    /// Makes ready to dial. An address that is known to have answered is sought for ever.
+    fn dial(&self, url: &str, wish: &Wish, is_known: bool) -> Result<Frames, SourceError> {
         let (service, mut builder) = wish.subscribe(url);
         if let Some(dictionary) = self.dictionary.as_ref().filter(|_| service == Service::Jetstream) {
             builder = builder.dictionary(dictionary.clone());
+        }
+        if is_known {
+            builder = builder.first_attempts(None);
         }
         let subscription = builder.cursor(self.cursor).check_chains(self.chains).blocking()?;
         Ok(Frames::socket(subscription).until(self.limit))
@@ -121,8 +128,10 @@ impl Connection {
             None => Cursor::After { seq, time: i64::MIN },
         };
         let after = Self { history: Vec::new(), cursor, limit, ..self.clone() };
-        if is_live || self.history.is_empty() {
-            return after.frames(wish);
+        match &self.location {
+            Location::Named(url) if is_live && is_address(url) => return after.dial(url, wish, true),
+            _ if self.history.is_empty() => return after.frames(wish),
+            _ => {}
         }
         let history = self.history.iter().cloned();
         let after = Self { limit: None, cursor: self.cursor, ..after };

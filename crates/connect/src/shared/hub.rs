@@ -13,6 +13,7 @@ use skytide_runtime::Epoch;
 
 use crate::firehose::{Filled, Intake, Wanting, newest};
 use crate::frames::Frames;
+use crate::network::Connection;
 use crate::run::WAIT;
 use crate::shared::together::{Part, Scans, Together};
 use crate::source::{SourceError, Status};
@@ -70,7 +71,9 @@ struct State {
     queries: BTreeMap<u64, Line>,
     next: u64,
     /// Opened and not yet read.
-    ready: Option<(Frames, Clock)>,
+    ready: Option<Frames>,
+    /// What is opened or read, and by which clock.
+    of: Option<(Connection, Clock)>,
     is_reading: bool,
     /// Queries have come or gone.
     has_changed: bool,
@@ -106,20 +109,24 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a query from the next frame on; none where that would be too late for it. `open` opens the connection where nobody has.
+    /// Adds a query from the next frame on; none where that would be too late for it, or where others read something else. `open`
+    /// opens the connection where nobody has.
     pub(super) fn join(
         &self,
         wanting: Arc<Wanting>,
+        connection: &Connection,
         clock: Clock,
-        is_late: bool,
         open: impl FnOnce() -> Result<Frames, SourceError>,
     ) -> Result<Option<u64>, SourceError> {
         let mut state = self.lock();
-        if state.is_reading && is_late {
-            return Ok(None);
-        }
-        if !state.is_reading && state.ready.is_none() {
-            state.ready = Some((open()?, clock));
+        if state.is_reading || state.ready.is_some() {
+            let is_same = state.of.as_ref().is_some_and(|(of, by)| of == connection && *by == clock);
+            if !is_same || (state.is_reading && !connection.begins_now()) {
+                return Ok(None);
+            }
+        } else {
+            state.ready = Some(open()?);
+            state.of = Some((connection.clone(), clock));
             state.status = Status::default();
         }
         let id = state.next;
@@ -152,7 +159,8 @@ impl Hub {
     pub(super) fn next(self: &Arc<Self>, id: u64, wait: Duration) -> Found {
         let until = Instant::now() + wait;
         let mut state = self.lock();
-        if let Some((frames, clock)) = state.ready.take() {
+        if let Some(frames) = state.ready.take() {
+            let clock = state.of.as_ref().map_or_else(Clock::default, |(_, clock)| *clock);
             match self.start(frames, clock) {
                 Ok(()) => state.is_reading = true,
                 Err(error) => state.end(&Stage::Failed(Arc::new(error))),
@@ -397,7 +405,7 @@ mod tests {
         let join = || {
             let wanting = Arc::new(Wanting::of(&plan, &catalog).unwrap());
             let open = || Ok(Frames::repeating(Arc::clone(&frames)).until(Some(FRAMES)));
-            hub.join(wanting, Clock::FrameTime, true, open).unwrap().unwrap()
+            hub.join(wanting, &Connection::default(), Clock::FrameTime, open).unwrap().unwrap()
         };
         let (reads, sleeps) = (join(), join());
         let (mut largest, mut most) = (0, 0);

@@ -56,7 +56,7 @@ use query::SharedSource;
 pub const BACKLOG: usize = 64 << 20;
 
 /// What the queries over one network, given as [`Network::shared`], share: a connection for repositories and one for labels, each
-/// there while a query reads it. Clones are the same.
+/// there while a query reads it. Clones are the same; a network with another connection or clock has no part in it.
 ///
 /// - Queries that are opened before one of them asks for its first points all begin with the first frame.
 /// - One that is opened later begins with the next frame, where the connection is one to what comes now. Where it has a cursor, recordings
@@ -108,7 +108,7 @@ impl Shared {
             Feed::Labels => &self.0.labels,
         };
         let open = || connection.frames(wish);
-        let joined = hub.join(Arc::new(wanting), network.clock, !connection.begins_now(), open)?;
+        let joined = hub.join(Arc::new(wanting), connection, network.clock, open)?;
         let source = joined
             .map(|id| SharedSource::new(Arc::clone(hub), id, plan.clone(), network.clone(), wish.clone()));
         Ok(source)
