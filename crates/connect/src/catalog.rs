@@ -30,7 +30,7 @@ const MESSAGES: [(&str, StreamKind); 4] = [
 
 /// The kind of connection that carries a plan's streams. Each is a source of its own: their events come in two orders, by two
 /// kinds of cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Feed {
     /// Commits, identities, accounts and syncs: `com.atproto.sync.subscribeRepos`, or a Jetstream.
     Repos,

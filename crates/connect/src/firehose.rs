@@ -1,11 +1,12 @@
 //! The firehose as a source: frames in, the columns that a plan's scans want out, nothing else decoded.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use skytide_atproto::columns::{
-    Clock, Decoder, EqTest, Literal, PathStep as ColumnStep, StreamColumns, Wanted, WantedStream,
+    Clock, Counters, Decoder, EqTest, Literal, PathStep as ColumnStep, Position, Pushed, StreamColumns,
+    Wanted, WantedStream,
 };
 use skytide_atproto::frame::{self, FrameError};
 use skytide_firehose::{Batch, Cause, Ledger};
@@ -25,17 +26,9 @@ const FRAMES_PER_EPOCH: usize = 4096;
 
 /// Reads frames and decodes what a plan wants of them.
 pub struct FirehoseSource {
-    frames: Frames,
+    intake: Intake,
     decoder: Decoder,
     lanes: Vec<u16>,
-    /// Frames for which the columns had no room, with their times of arrival.
-    full: VecDeque<(Bytes, i64)>,
-    /// Whether frames come over a connection by now.
-    is_connected: bool,
-    /// Where frames that do not decode are entered, of a subscription.
-    ledger: Option<Ledger>,
-    /// What ended the frames, to be said once their points are out.
-    failed: Option<SourceError>,
     clock: Clock,
     points: u64,
 }
@@ -52,22 +45,16 @@ impl FirehoseSource {
         frames: Frames,
         clock: Clock,
     ) -> Result<Self, SourceError> {
-        catalog.feed(plan)?;
-        let streams = plan.scans.iter().map(|scan| wanted(scan, catalog)).collect::<Result<_, _>>()?;
-        let decoder = Decoder::new(&Wanted { streams, clock })
-            .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))?;
-        let lanes = plan.scans.iter().map(|scan| 1 + scan.stream.source).collect();
-        Ok(Self {
-            frames,
-            decoder,
-            is_connected: false,
-            ledger: None,
-            lanes,
-            full: VecDeque::new(),
-            failed: None,
-            clock,
-            points: 0,
-        })
+        let Wanting { streams, lanes } = Wanting::of(plan, catalog)?;
+        let decoder = decoder(streams, clock)?;
+        Ok(Self { intake: Intake::new(frames), decoder, lanes, clock, points: 0 })
+    }
+
+    /// Goes on from where another decoder of the same frames stood.
+    pub(crate) fn going_on(mut self, position: Position) -> Self {
+        self.decoder.set_position(position);
+        self.intake.go_on();
+        self
     }
 
     /// The points decoded so far, as an epoch.
@@ -80,37 +67,117 @@ impl FirehoseSource {
         Epoch { scans: scans.collect(), watermark: newest.unwrap_or(i64::MIN) }
     }
 
-    /// The newest event time by the chosen clock, where that clock runs forward.
     fn newest(&self) -> Option<i64> {
-        match self.clock {
-            Clock::Arrival => self.decoder.position().arrival,
-            _ => self.decoder.position().clock.newest,
-        }
+        newest(self.decoder.position(), self.clock)
     }
 }
 
 impl Source for FirehoseSource {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        Ok(match self.intake.fill(&mut self.decoder, wait)? {
+            Filled::Points => Next::Epoch(self.epoch()),
+            Filled::Idle => Next::Idle,
+            Filled::End => Next::End,
+        })
+    }
+
+    fn status(&self) -> Status {
+        let mut status = self.intake.frames.status();
+        status.points = self.points;
+        status.newest = self.newest();
+        count_reasons(self.decoder.counters(), &mut status.dropped);
+        status
+    }
+}
+
+/// What takes in frames.
+pub(crate) trait Decode {
+    /// Reads a frame that arrived at `arrival`.
+    ///
+    /// # Errors
+    /// The frame is refused, or there is no room for it before the points are taken ([`FrameError::Full`]).
+    fn push(&mut self, frame: &[u8], arrival: i64) -> Result<Pushed, FrameError>;
+
+    /// Points that are ready to be taken.
+    fn rows(&self) -> usize;
+
+    /// The next frame is the first of a live connection.
+    fn connected(&mut self);
+}
+
+impl Decode for Decoder {
+    #[inline]
+    fn push(&mut self, frame: &[u8], arrival: i64) -> Result<Pushed, FrameError> {
+        Self::push(self, frame, arrival)
+    }
+
+    fn rows(&self) -> usize {
+        Self::rows(self)
+    }
+
+    fn connected(&mut self) {
+        Self::connected(self);
+    }
+}
+
+/// Frames on their way into a decoder: none is lost where there was no room for it, or where the source ends or fails behind it.
+pub(crate) struct Intake {
+    pub(crate) frames: Frames,
+    /// Frames for which there was no room, with their times of arrival.
+    full: VecDeque<(Bytes, i64)>,
+    /// Whether frames come over a connection by now.
+    is_connected: bool,
+    /// Where frames that do not decode are entered, of a subscription.
+    ledger: Option<Ledger>,
+    /// What ended the frames, to be said once their points are out.
+    failed: Option<SourceError>,
+}
+
+/// What has been taken in.
+pub(crate) enum Filled {
+    /// Frames: their points, if they had any, are ready to be taken.
+    Points,
+    /// Nothing for now.
+    Idle,
+    /// Everything there was.
+    End,
+}
+
+impl Intake {
+    pub(crate) fn new(frames: Frames) -> Self {
+        Self { frames, full: VecDeque::new(), is_connected: false, ledger: None, failed: None }
+    }
+
+    /// Frames that come over a connection already go on where another one ended: it is not their first.
+    fn go_on(&mut self) {
+        if self.frames.is_live() {
+            self.is_connected = true;
+            self.ledger = self.frames.ledger();
+        }
+    }
+
+    /// Shows the decoder what there is, waiting at most `wait` for the first frame.
+    pub(crate) fn fill(&mut self, decoder: &mut impl Decode, wait: Duration) -> Result<Filled, SourceError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
         if !self.is_connected && self.frames.is_live() {
             self.is_connected = true;
-            self.decoder.connected();
+            decoder.connected();
             self.ledger = self.frames.ledger();
         }
-        // What did not fit into the last epoch's columns goes before anything else.
+        // What found no room goes before anything else.
         while let Some((frame, arrival)) = self.full.pop_front() {
-            match self.decoder.push(&frame, arrival) {
+            match decoder.push(&frame, arrival) {
                 Ok(_) => {}
-                Err(FrameError::Full) if self.decoder.rows() > 0 => {
+                Err(FrameError::Full) if decoder.rows() > 0 => {
                     self.full.push_front((frame, arrival));
-                    return Ok(Next::Epoch(self.epoch()));
+                    return Ok(Filled::Points);
                 }
                 Err(error) => note_refused(self.ledger.as_ref(), &frame, arrival, &error),
             }
         }
-        let (decoder, full, ledger) = (&mut self.decoder, &mut self.full, &self.ledger);
+        let (full, ledger) = (&mut self.full, &self.ledger);
         let batch = self.frames.visit(FRAMES_PER_EPOCH, wait, |frame, arrival| {
             let waits = !full.is_empty();
             match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
@@ -121,38 +188,65 @@ impl Source for FirehoseSource {
             }
         });
         match batch {
-            Ok(Batch::Received(_)) => Ok(Next::Epoch(self.epoch())),
+            Ok(Batch::Received(_)) => Ok(Filled::Points),
             // Points of frames that had to wait for room go out before the end is told.
-            Ok(Batch::Idle | Batch::Ended) if self.decoder.rows() > 0 => Ok(Next::Epoch(self.epoch())),
-            Ok(Batch::Idle) => Ok(Next::Idle),
-            Ok(Batch::Ended) => Ok(Next::End),
+            Ok(Batch::Idle | Batch::Ended) if decoder.rows() > 0 => Ok(Filled::Points),
+            Ok(Batch::Idle) => Ok(Filled::Idle),
+            Ok(Batch::Ended) => Ok(Filled::End),
             // What was decoded before it goes out first.
-            Err(error) if self.decoder.rows() > 0 => {
+            Err(error) if decoder.rows() > 0 => {
                 self.failed = Some(error);
-                Ok(Next::Epoch(self.epoch()))
+                Ok(Filled::Points)
             }
             Err(error) => Err(error),
         }
     }
+}
 
-    fn status(&self) -> Status {
-        let mut status = self.frames.status();
-        status.points = self.points;
-        status.newest = self.newest();
-        let counters = self.decoder.counters();
-        let reasons = [
-            ("undecodable", counters.refused),
-            ("misfitting values", counters.misfits),
-            ("without their record", counters.no_record),
-            ("with a time too far ahead", counters.ahead),
-            ("without a time by this clock", counters.untimed),
-            ("labels of no account", counters.no_subject),
-        ];
-        for (reason, count) in reasons.into_iter().filter(|(_, count)| *count > 0) {
-            *status.dropped.entry(reason).or_default() += count;
-        }
-        status
+/// The newest event time by the chosen clock, where that clock runs forward.
+pub(crate) fn newest(position: Position, clock: Clock) -> Option<i64> {
+    match clock {
+        Clock::Arrival => position.arrival,
+        _ => position.clock.newest,
     }
+}
+
+/// Adds what a decoder did not hand on, or not as it came.
+pub(crate) fn count_reasons(counters: &Counters, dropped: &mut BTreeMap<&'static str, u64>) {
+    let reasons = [
+        ("undecodable", counters.refused),
+        ("misfitting values", counters.misfits),
+        ("without their record", counters.no_record),
+        ("with a time too far ahead", counters.ahead),
+        ("without a time by this clock", counters.untimed),
+        ("labels of no account", counters.no_subject),
+    ];
+    for (reason, count) in reasons.into_iter().filter(|(_, count)| *count > 0) {
+        *dropped.entry(reason).or_default() += count;
+    }
+}
+
+/// What a plan reads of a firehose, by scan.
+pub(crate) struct Wanting {
+    pub(crate) streams: Vec<WantedStream>,
+    /// The lane of each scan's points.
+    pub(crate) lanes: Vec<u16>,
+}
+
+impl Wanting {
+    pub(crate) fn of(plan: &Plan, catalog: &FirehoseCatalog) -> Result<Self, SourceError> {
+        catalog.feed(plan)?;
+        Ok(Self {
+            streams: plan.scans.iter().map(|scan| wanted(scan, catalog)).collect::<Result<_, _>>()?,
+            lanes: plan.scans.iter().map(|scan| 1 + scan.stream.source).collect(),
+        })
+    }
+}
+
+/// A decoder of what is wanted.
+pub(crate) fn decoder(streams: Vec<WantedStream>, clock: Clock) -> Result<Decoder, SourceError> {
+    Decoder::new(&Wanted { streams, clock })
+        .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))
 }
 
 /// Enters a frame that only the decoder could tell to be damaged.
@@ -186,7 +280,7 @@ fn wanted(scan: &Scan, catalog: &FirehoseCatalog) -> Result<WantedStream, Source
 }
 
 /// The points of a stream as the engine takes them.
-fn rows(columns: StreamColumns, lane: u16) -> Rows {
+pub(crate) fn rows(columns: StreamColumns, lane: u16) -> Rows {
     let places = Places::new(columns.time.into(), Lane::One(lane), columns.ordinal.into());
     let key = columns.key.map(|values| Keys { hashes: hash(values.as_ref()), values });
     Rows { places, key, columns: columns.columns }

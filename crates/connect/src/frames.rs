@@ -70,7 +70,8 @@ impl Frames {
         self
     }
 
-    /// The frames of recordings, one after the other, then those of a connection from there on; what two of them have is shown once.
+    /// The frames of recordings, one after the other, then those of a connection from there on; what two of them have is shown once. What
+    /// is up to the `last` frame, by its number and time, is not shown.
     ///
     /// # Errors
     /// The first recording cannot be read.
@@ -78,11 +79,17 @@ impl Frames {
         recordings: impl IntoIterator<Item = PathBuf>,
         connection: Connection,
         wish: Wish,
+        last: Option<(u64, Option<i64>)>,
     ) -> Result<Self, SourceError> {
         let mut recordings: VecDeque<PathBuf> = recordings.into_iter().collect();
         let Some(first) = recordings.pop_front() else { return connection.frames(&wish) };
-        let mut frames = Self::recording(Recording::open(first)?);
-        frames.then = Some(Box::new(Following { recordings, connection, wish, last: None }));
+        let mut first = Recording::open(first)?;
+        if let Some((seq, _)) = last {
+            // Where it has none of its own, it is at its end.
+            first.seek_seq(seq + 1)?;
+        }
+        let mut frames = Self::recording(first);
+        frames.then = Some(Box::new(Following { recordings, connection, wish, last }));
         Ok(frames)
     }
 
@@ -183,6 +190,11 @@ impl Frames {
     #[must_use]
     pub fn is_live(&self) -> bool {
         matches!(self.input, Input::Socket(_))
+    }
+
+    /// How many frames and bytes have been read.
+    pub(crate) fn read(&self) -> (u64, u64) {
+        (self.read, self.bytes)
     }
 
     /// What a subscription may have missed; frames of other kinds miss nothing.

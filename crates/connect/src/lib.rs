@@ -14,6 +14,7 @@ pub mod merge;
 pub mod network;
 pub mod reorder;
 pub mod run;
+pub mod shared;
 pub mod sink;
 pub mod source;
 pub mod sources;

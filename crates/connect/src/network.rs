@@ -16,6 +16,7 @@ use crate::firehose::FirehoseSource;
 use crate::frames::Frames;
 use crate::late::{Judge, Late, Side};
 use crate::reorder::Reorder;
+use crate::shared::Shared;
 use crate::source::{Source, SourceError};
 
 /// The collections that a Jetstream can be asked for at most.
@@ -54,7 +55,7 @@ impl fmt::Display for Location {
 }
 
 /// Where frames come from, and how they are asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Connection {
     /// Where they are.
     pub location: Location,
@@ -77,6 +78,11 @@ impl Connection {
         matches!(&self.location, Location::Named(name) if is_address(name))
     }
 
+    /// Whether it is to a Jetstream, which sends each client what it asks for.
+    pub(crate) fn is_jetstream(&self, wish: &Wish) -> bool {
+        matches!(&self.location, Location::Named(url) if is_address(url) && wish.service_at(url) == Service::Jetstream)
+    }
+
     /// Opens the file, or makes ready to dial.
     ///
     /// # Errors
@@ -84,20 +90,58 @@ impl Connection {
     pub fn frames(&self, wish: &Wish) -> Result<Frames, SourceError> {
         if !self.history.is_empty() {
             let after = Self { history: Vec::new(), ..self.clone() };
-            let frames = Frames::history(self.history.iter().cloned(), after, wish.clone())?;
+            let frames = Frames::history(self.history.iter().cloned(), after, wish.clone(), None)?;
             return Ok(frames.until(self.limit));
         }
-        let url = match &self.location {
-            Location::Named(url) if is_address(url) => url,
-            Location::Named(path) => return self.recording(Recording::open(Path::new(path))?),
-            Location::Memory(bytes) => return self.recording(Recording::from_bytes(bytes.clone())?),
-        };
+        match &self.location {
+            Location::Named(url) if is_address(url) => self.dial(url, wish, false),
+            Location::Named(path) => self.recording(Recording::open(Path::new(path))?),
+            Location::Memory(bytes) => self.recording(Recording::from_bytes(bytes.clone())?),
+        }
+    }
+
+    /// Makes ready to dial. An address that is known to have answered is sought for ever.
+    fn dial(&self, url: &str, wish: &Wish, is_known: bool) -> Result<Frames, SourceError> {
         let (service, mut builder) = wish.subscribe(url);
         if let Some(dictionary) = self.dictionary.as_ref().filter(|_| service == Service::Jetstream) {
             builder = builder.dictionary(dictionary.clone());
         }
+        if is_known {
+            builder = builder.first_attempts(None);
+        }
         let subscription = builder.cursor(self.cursor).check_chains(self.chains).blocking()?;
         Ok(Frames::socket(subscription).until(self.limit))
+    }
+
+    /// As [`frames`](Self::frames), but only what is after the frame of this number, up to which the newest time was that; `read` frames of
+    /// its limit are used up. `is_live` says that the recordings that come first are behind.
+    pub(crate) fn frames_after(
+        &self,
+        wish: &Wish,
+        (seq, time): (u64, Option<i64>),
+        read: u64,
+        is_live: bool,
+    ) -> Result<Frames, SourceError> {
+        let limit = self.limit.map(|limit| limit.saturating_sub(read));
+        let cursor = match time {
+            Some(time) => Cursor::After { seq, time },
+            None if self.is_live() => Cursor::Seq(seq),
+            None => Cursor::After { seq, time: i64::MIN },
+        };
+        let after = Self { history: Vec::new(), cursor, limit, ..self.clone() };
+        match &self.location {
+            Location::Named(url) if is_live && is_address(url) => return after.dial(url, wish, true),
+            _ if self.history.is_empty() => return after.frames(wish),
+            _ => {}
+        }
+        let history = self.history.iter().cloned();
+        let after = Self { limit: None, cursor: self.cursor, ..after };
+        Ok(Frames::history(history, after, wish.clone(), Some((seq, time)))?.until(limit))
+    }
+
+    /// Whether whoever comes later is to have only what comes then.
+    pub(crate) fn begins_now(&self) -> bool {
+        self.is_live() && self.history.is_empty() && self.cursor == Cursor::Live && self.limit.is_none()
     }
 
     fn recording(&self, mut recording: Recording) -> Result<Frames, SourceError> {
@@ -113,8 +157,9 @@ impl Connection {
     }
 }
 
-/// A firehose, labeler or Jetstream, or a recording of one, as a source of queries.
-#[derive(Debug, Clone)]
+/// A firehose, labeler or Jetstream, or a recording of one, as a source of queries. Unless told otherwise each query has its own connection,
+/// times are the frames', and nothing waits for what is late.
+#[derive(Debug, Clone, Default)]
 pub struct Network {
     /// Where it is.
     pub connection: Connection,
@@ -128,10 +173,13 @@ pub struct Network {
     pub late: Late,
     /// The streams there are.
     pub catalog: FirehoseCatalog,
+    /// The one connection of all queries over this network and its clones; none where each has its own.
+    pub shared: Option<Shared>,
 }
 
 impl Network {
-    /// Opens it for what a plan reads, all of which is its own; `side` takes late points, if they are kept.
+    /// Opens it for what a plan reads, all of which is its own: a connection for it alone, or a place at the one that is
+    /// [shared](Self::shared); `side` takes late points, if they are kept.
     ///
     /// # Errors
     /// The file cannot be read, the address is none, the plan reads what one connection does not carry, or late points are to be
@@ -142,7 +190,22 @@ impl Network {
         mode: Mode,
         side: Option<&Side>,
     ) -> Result<Box<dyn Source + Send>, SourceError> {
-        let service = match self.catalog.feed(plan)? {
+        // The one that the source makes rise, and the one that does.
+        if matches!(self.clock, Clock::FrameTime | Clock::Arrival) {
+            return self.source(plan);
+        }
+        let mut judge = Judge::new(self.lateness).at(self.connection.location.to_string());
+        if mode == Mode::Live {
+            judge = judge.by(self.late, &plan.scans, side)?;
+        }
+        let plan = Plan { scans: judge.scans(&plan.scans), ..plan.clone() };
+        Ok(Box::new(Reorder::new(self.source(&plan)?, mode, judge)))
+    }
+
+    /// The points of a plan's scans, as they come.
+    fn source(&self, plan: &Plan) -> Result<Box<dyn Source + Send>, SourceError> {
+        let feed = self.catalog.feed(plan)?;
+        let service = match feed {
             Feed::Repos => Service::Repos,
             Feed::Labels => Service::Labels,
         };
@@ -151,18 +214,13 @@ impl Network {
             chosen => chosen.to_vec(),
         };
         let wish = Wish { service: Some(service), collections, dids: Vec::new() };
+        if let Some(shared) = &self.shared
+            && let Some(source) = shared.join(self, plan, feed, &wish)?
+        {
+            return Ok(Box::new(source));
+        }
         let frames = self.connection.frames(&wish)?;
-        // The one that the source makes rise, and the one that does.
-        if matches!(self.clock, Clock::FrameTime | Clock::Arrival) {
-            return Ok(Box::new(FirehoseSource::new(plan, &self.catalog, frames, self.clock)?));
-        }
-        let mut judge = Judge::new(self.lateness).at(self.connection.location.to_string());
-        if mode == Mode::Live {
-            judge = judge.by(self.late, &plan.scans, side)?;
-        }
-        let plan = Plan { scans: judge.scans(&plan.scans), ..plan.clone() };
-        let source = FirehoseSource::new(&plan, &self.catalog, frames, self.clock)?;
-        Ok(Box::new(Reorder::new(source, mode, judge)))
+        Ok(Box::new(FirehoseSource::new(plan, &self.catalog, frames, self.clock)?))
     }
 }
 
@@ -182,15 +240,20 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// Describes the subscription that brings it, and says to which service it is. An address that never answered is given up
-    /// after a few attempts.
-    pub fn subscribe(&self, url: &str) -> (Service, Builder) {
-        let service = match (self.service, Service::named_by(url)) {
+    /// To which service the connection is that brings it.
+    pub(crate) fn service_at(&self, url: &str) -> Service {
+        match (self.service, Service::named_by(url)) {
             // Whoever wants the repositories is served by a Jetstream too.
             (None | Some(Service::Repos), Some(Service::Jetstream)) => Service::Jetstream,
             (Some(wanted), _) => wanted,
             (None, named) => named.unwrap_or_default(),
-        };
+        }
+    }
+
+    /// Describes the subscription that brings it, and says to which service it is. An address that never answered is given up
+    /// after a few attempts.
+    pub fn subscribe(&self, url: &str) -> (Service, Builder) {
+        let service = self.service_at(url);
         let builder = match service {
             Service::Labels => Subscription::labels(url),
             Service::Jetstream => {

@@ -1,6 +1,8 @@
 //! Moves epochs from a source through a job to a sink, until the source ends, enough rows are out, time is up, or someone
 //! says stop.
 
+mod stream;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +12,8 @@ use arrow_array::RecordBatch;
 use skytide_runtime::{Job, JobError, Options, Report};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
+
+pub use stream::AnswerStream;
 
 use crate::sink::{Sink, SinkError};
 use crate::source::{Next, Source, SourceError, Status};
@@ -159,7 +163,8 @@ pub fn run(
     failed.map_or(Ok(outcome), |error| Err(error.into()))
 }
 
-/// A run whose rows are asked for: the batches of an answer, in order, computed as they are taken.
+/// A run whose rows are asked for: the batches of an answer, in order, computed as they are taken. [`AnswerStream`] is the same for
+/// async code.
 ///
 /// It ends where [`run`] does. An error of the source comes after the rows of what was read before it, and is the last item.
 pub struct Answers<S: Source> {

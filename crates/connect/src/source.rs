@@ -1,6 +1,7 @@
 //! What a query reads: epochs of points, in order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use skytide_runtime::Epoch;
@@ -24,6 +25,16 @@ pub trait Source {
 }
 
 impl<S: Source + ?Sized> Source for &mut S {
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        (**self).next(wait)
+    }
+
+    fn status(&self) -> Status {
+        (**self).status()
+    }
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
         (**self).next(wait)
     }
@@ -113,6 +124,9 @@ pub enum SourceError {
     /// The side could not take late points.
     #[error("late points cannot be kept: {0}")]
     Side(#[source] SideError),
+    /// The connection that several queries share has failed.
+    #[error(transparent)]
+    Shared(Arc<SourceError>),
     /// The plan asks for what this source does not have.
     #[error("{0}")]
     Unfit(String),

@@ -66,7 +66,15 @@ impl Network {
         let lateness = lateness.map_or(Ok(Duration::from_secs(60)), table::seconds)?;
         let connection = Connection { location, cursor, ..Connection::default() };
         let late = table::late_of(late)?;
-        Ok(Self(Arc::new(network::Network { connection, collections, clock, lateness, late, catalog })))
+        Ok(Self(Arc::new(network::Network {
+            connection,
+            collections,
+            clock,
+            lateness,
+            late,
+            catalog,
+            shared: None,
+        })))
     }
 
     /// The streams that have a name of their own.

@@ -21,6 +21,7 @@ const AFTER_HELP: &str = "\
 Examples:
   skytide run 'posts.with_key(record.langs[0]).count()'
   skytide run 'likes.with_key(record.subject.uri).count()' --from wss://bsky.network --for 30s
+  skytide run 'posts.count()' 'likes.count()' -o posts.ndjson -o likes.ndjson
   skytide run 'events.count()' --from events.parquet --time ts --key did
   skytide tail --from wss://bsky.network --collections app.bsky.feed.post --limit 10
 
@@ -36,7 +37,7 @@ Exit codes: 0 done, 1 the query or the data, 2 usage, 3 the source cannot be rea
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Answer a query, once or live
+    /// Answer queries, once or live
     Run(RunArgs),
     /// Print events as JSON lines, in the shape of Jetstream v1
     Tail(TailArgs),
@@ -59,7 +60,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    pub(crate) query: QueryArgs,
+    pub(crate) queries: QueriesArgs,
     #[command(flatten)]
     pub(crate) sources: SourcesArgs,
     #[command(flatten)]
@@ -74,16 +75,16 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatArg>,
     /// Write the rows to a file instead of stdout, or to a folder (FOLDER/) of Parquet or Arrow files. Those have their
-    /// names when they are whole; text grows as it is written
+    /// names when they are whole; text grows as it is written. Of several queries each has its own, in their order
     #[arg(short, long, visible_alias = "to", value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Vec<PathBuf>,
     /// Begin the folder's next file where time passes a multiple of this: 1h, 1d
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) roll_every: Option<Duration>,
     /// Begin the folder's next file after so many bytes: 128MiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) roll_size: Option<u64>,
-    /// End after N rows
+    /// End after N rows, each query after its own
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
     /// End after a while: 30s, 5m, 1h30m
@@ -128,6 +129,44 @@ pub(crate) struct QueryArgs {
     /// A lexicon file that describes records of your own; may be given several times
     #[arg(long = "lexicon", value_name = "FILE")]
     pub(crate) lexicons: Vec<PathBuf>,
+}
+
+/// Queries that share their sources.
+#[derive(Debug, Args)]
+pub(crate) struct QueriesArgs {
+    /// The query: 'posts.with_key(record.langs[0]).count()'. Several share the connection and its decoding; each may have a
+    /// name: 'langs=posts.with_key(record.langs[0]).count()'
+    #[arg(required = true, value_name = "[NAME=]QUERY")]
+    pub(crate) queries: Vec<NamedQuery>,
+    /// A lexicon file that describes records of your own; may be given several times
+    #[arg(long = "lexicon", value_name = "FILE")]
+    pub(crate) lexicons: Vec<PathBuf>,
+}
+
+/// A query, and the name that its rows go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedQuery {
+    pub(crate) name: Option<String>,
+    pub(crate) query: String,
+}
+
+impl std::str::FromStr for NamedQuery {
+    type Err = std::convert::Infallible;
+
+    /// No query begins with a word and one equals sign.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+                && !name.starts_with(|c: char| c.is_numeric())
+        };
+        Ok(match text.split_once('=') {
+            Some((name, query)) if is_name(name.trim()) && !query.starts_with('=') => {
+                Self { name: Some(name.trim().to_owned()), query: query.to_owned() }
+            }
+            _ => Self { name: None, query: text.to_owned() },
+        })
+    }
 }
 
 #[derive(Debug, Args)]

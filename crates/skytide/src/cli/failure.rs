@@ -45,7 +45,14 @@ impl Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        let code = match &error {
+        Self::from(&error)
+    }
+}
+
+impl From<&SourceError> for Failure {
+    fn from(error: &SourceError) -> Self {
+        let code = match error {
+            SourceError::Shared(error) => return Self::from(error.as_ref()),
             SourceError::Subscription(_)
             | SourceError::Recording(_)
             | SourceError::NoFrame { .. }

@@ -1,5 +1,6 @@
 //! Opens what `--from` names: frames for the commands that read them, sources for queries.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use skytide_connect::catalog::{Feed, FirehoseCatalog};
 use skytide_connect::files::{Definition, Files, matching};
 use skytide_connect::frames::Frames;
 use skytide_connect::network::{self, Connection, Wish};
+use skytide_connect::shared::Shared;
 use skytide_connect::source::SourceError;
 use skytide_connect::sources::Offer;
 use skytide_firehose::{Cursor, Service};
@@ -37,7 +39,8 @@ impl Input {
         let mut connection = connection(&from.location, &from.socket)?;
         let mut relay = None;
         if let Location::Sim(sim) = &from.location {
-            let started = start(sim, wish.service)?;
+            let feed = if wish.service == Some(Service::Labels) { Feed::Labels } else { Feed::Repos };
+            let started = start(sim, &BTreeSet::from([feed]))?;
             connection.location = started.url().into();
             relay = Some(started);
         }
@@ -51,12 +54,13 @@ pub(crate) fn is_real_time(location: &Location) -> bool {
     matches!(location, Location::Socket(_))
 }
 
-/// The sources that a query can name; nothing is dialled or started.
+/// The sources that queries can name, the first network with what the queries share of it; nothing is dialled or started.
 pub(crate) fn offers(
     sources: &SourcesArgs,
     socket: &SocketArgs,
     lateness: &LatenessArgs,
     catalog: &FirehoseCatalog,
+    shared: Option<&Shared>,
 ) -> Result<Vec<Offer>, Failure> {
     // Recordings before a network, or before another recording, are its history.
     let is_network = |source: &&SourceArgs| !source.location.is_rows();
@@ -64,7 +68,7 @@ pub(crate) fn offers(
     let history: Vec<PathBuf> =
         networks.iter().rev().skip(1).rev().map_while(|source| recording(source)).collect();
     let mut offers = Vec::new();
-    let mut passed = 0;
+    let (mut passed, mut has_network) = (0, false);
     for source in &sources.sources {
         if let Location::Rows(pattern) = &source.location {
             let definition = definition(pattern, &source.settings, sources)?;
@@ -89,7 +93,9 @@ pub(crate) fn offers(
             lateness: lateness.lateness,
             late: lateness.late.policy(),
             catalog,
+            shared: shared.filter(|_| !has_network).cloned(),
         };
+        has_network = true;
         offers.push(Offer::Network(Arc::new(network)));
     }
     Ok(offers)
@@ -103,11 +109,11 @@ fn recording(source: &SourceArgs) -> Option<PathBuf> {
     }
 }
 
-/// Starts the simulated networks among the offers of these sources, each for what a plan reads of it.
+/// Starts the simulated networks among the offers of these sources, each for what plans read of it.
 pub(crate) fn started(
     sources: &SourcesArgs,
     offers: &[Offer],
-    plan: &Plan,
+    plans: &[Arc<Plan>],
 ) -> Result<(Vec<Offer>, Vec<RelayHandle>), Failure> {
     let mut sims = sources.sources.iter().filter_map(|source| match &source.location {
         Location::Sim(sim) => Some(sim),
@@ -127,12 +133,14 @@ pub(crate) fn started(
             continue;
         };
         let is_its = |stream| network.catalog.kind(stream).is_some();
-        let scans = plan.scans.iter().filter(|scan| is_its(&scan.stream)).cloned().collect();
-        let service = match network.catalog.feed(&Plan { scans, ..plan.clone() })? {
-            Feed::Repos => Service::Repos,
-            Feed::Labels => Service::Labels,
-        };
-        let relay = start(sim, Some(service))?;
+        let mut feeds = BTreeSet::new();
+        for plan in plans {
+            let scans: Vec<_> = plan.scans.iter().filter(|scan| is_its(&scan.stream)).cloned().collect();
+            if !scans.is_empty() {
+                feeds.insert(network.catalog.feed(&Plan { scans, ..Plan::clone(plan) })?);
+            }
+        }
+        let relay = start(sim, &feeds)?;
         let mut network = network::Network::clone(network);
         network.connection.location = relay.url().into();
         relays.push(relay);
@@ -219,12 +227,13 @@ pub(crate) fn dictionary(path: &Path) -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::new(USAGE, format!("--dictionary {}: {error}", path.display())))
 }
 
-/// A simulated network, or its labeler, on a port of its own.
-fn start(sim: &SimLocation, service: Option<Service>) -> Result<RelayHandle, Failure> {
+/// A simulated network, or its labeler, or both, on a port of its own.
+fn start(sim: &SimLocation, feeds: &BTreeSet<Feed>) -> Result<RelayHandle, Failure> {
     let network = Config { seed: sim.seed, accounts: sim.accounts, ..Config::default() };
-    let relay = match service {
-        Some(Service::Labels) => Relay::serving(SUBSCRIBE_LABELS, labeler(network)),
-        _ => Relay::new(Network::new(network)),
+    let relay = match (feeds.contains(&Feed::Repos), feeds.contains(&Feed::Labels)) {
+        (false, true) => Relay::serving(SUBSCRIBE_LABELS, labeler(network)),
+        (_, false) => Relay::new(Network::new(network)),
+        (true, true) => Relay::new(Network::new(network)).also(SUBSCRIBE_LABELS, labeler(network)),
     };
     let mut relay = relay.pacing(pacing(sim.rate));
     if let Some(events) = sim.events {

@@ -14,6 +14,7 @@ mod sim;
 mod sources;
 mod status;
 mod table;
+mod tagged;
 mod tail;
 mod target;
 

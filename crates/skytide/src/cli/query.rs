@@ -1,8 +1,10 @@
 //! Queries on the command line: compiled with their lexicons, checked, explained.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use skytide_connect::catalog::FirehoseCatalog;
+use skytide_connect::shared::Shared;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_timestream::QueryError;
 use skytide_timestream::chain::Chain;
@@ -10,7 +12,7 @@ use skytide_timestream::plan::{Plan, Results};
 use skytide_timestream::query::{Continuity, Query};
 use skytide_timestream::types;
 
-use super::args::{CheckArgs, ExplainArgs, LatenessArgs, QueryArgs, SocketArgs};
+use super::args::{CheckArgs, ExplainArgs, LatenessArgs, QueriesArgs, QueryArgs, SocketArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::input::offers;
 use super::sources::SourcesArgs;
@@ -38,20 +40,30 @@ impl Compiled {
         socket: &SocketArgs,
         lateness: &LatenessArgs,
     ) -> Result<Self, Failure> {
-        let read = |path: &std::path::PathBuf| {
-            std::fs::read_to_string(path)
-                .map_err(|error| Failure::new(DATA, format!("lexicon {}: {error}", path.display())))
-        };
-        let texts = args.lexicons.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let catalog = FirehoseCatalog::with_lexicons(&texts).map_err(|(place, error)| {
-            Failure::new(DATA, format!("lexicon {}: {error}", args.lexicons[place].display()))
-        })?;
-        let wrong =
-            |error: &QueryError| Failure::new(DATA, error.render(&args.query).trim_start_matches("error: "));
-        let mentions = Chain::text(&args.query).map_err(|error| wrong(&error))?.mentions();
-        let offers = offers(sources, socket, lateness, &catalog)?;
-        let ordered = in_order(&offers, &mentions)?;
-        let query = skytide_timestream::compile(&args.query, &ordered).map_err(|error| wrong(&error))?;
+        let catalog = catalog(&args.lexicons)?;
+        let offers = offers(sources, socket, lateness, &catalog, None)?;
+        Self::of(&args.query, &catalog, &offers)
+    }
+
+    /// The same for queries that share their sources, in their order.
+    pub(crate) fn all(
+        args: &QueriesArgs,
+        sources: &SourcesArgs,
+        socket: &SocketArgs,
+        lateness: &LatenessArgs,
+    ) -> Result<Vec<Self>, Failure> {
+        let catalog = catalog(&args.lexicons)?;
+        let shared = (args.queries.len() > 1).then(Shared::new);
+        let offers = offers(sources, socket, lateness, &catalog, shared.as_ref())?;
+        args.queries.iter().map(|named| Self::of(&named.query, &catalog, &offers)).collect()
+    }
+
+    fn of(text: &str, catalog: &FirehoseCatalog, offers: &[Offer]) -> Result<Self, Failure> {
+        let wrong = |error: &QueryError| Failure::new(DATA, error.render(text).trim_start_matches("error: "));
+        let mentions = Chain::text(text).map_err(|error| wrong(&error))?.mentions();
+        let ordered = in_order(offers, &mentions)?;
+        let query = skytide_timestream::compile(text, &ordered).map_err(|error| wrong(&error))?;
+        let (catalog, offers) = (catalog.clone(), offers.to_vec());
         Ok(Self { catalog, offers, mentions, query: Arc::new(query) })
     }
 
@@ -64,6 +76,18 @@ impl Compiled {
     pub(crate) fn plan(&self, results: Results) -> Plan {
         skytide_timestream::plan(Arc::clone(&self.query), results)
     }
+}
+
+/// The streams of networks, with those that lexicon files describe.
+fn catalog(lexicons: &[PathBuf]) -> Result<FirehoseCatalog, Failure> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path)
+            .map_err(|error| Failure::new(DATA, format!("lexicon {}: {error}", path.display())))
+    };
+    let texts = lexicons.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    FirehoseCatalog::with_lexicons(&texts).map_err(|(place, error)| {
+        Failure::new(DATA, format!("lexicon {}: {error}", lexicons[place].display()))
+    })
 }
 
 fn in_order(offers: &[Offer], mentions: &[String]) -> Result<Sources, Failure> {

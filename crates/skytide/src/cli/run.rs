@@ -1,34 +1,52 @@
-//! `skytide run`: a query from a source to rows.
+//! `skytide run`: queries from sources to rows. One is answered by the thread that began; several each by a thread of its own.
 
-use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use skytide_connect::late::Side;
+use skytide_connect::merge::Merge;
 use skytide_connect::network::Location;
 use skytide_connect::run::{Outcome, RunOptions};
 use skytide_connect::sink::{Ndjson, Sink, SinkError};
+use skytide_connect::source::Status;
 use skytide_connect::sources::Offer;
 use skytide_timestream::engine::Mode;
-use skytide_timestream::plan::Results;
+use skytide_timestream::plan::{Plan, Results};
 
 use super::args::{ModeArg, ResultsArg, RunArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::input;
 use super::interrupt::Interrupt;
 use super::query::Compiled;
-use super::status::StatusLine;
+use super::status::{StatusLine, lock, say};
 use super::target::Target;
 
+/// A query that is ready to be answered.
+struct Query {
+    name: String,
+    plan: Arc<Plan>,
+    source: Merge,
+    sink: Box<dyn Sink + Send>,
+    /// Rows given out.
+    rows: Arc<AtomicUsize>,
+}
+
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    // The query first: its errors come before anything runs.
-    let compiled = Compiled::over(&args.query, &args.sources, &args.socket, &args.lateness)?;
-    let is_terminal = args.output.is_none() && io::stdout().is_terminal();
-    let target = Target::of(args, is_terminal)?;
-    let results = args.results.unwrap_or(if is_terminal && target.is_table() {
+    // The queries first: their errors come before anything runs.
+    let compiled = Compiled::all(&args.queries, &args.sources, &args.socket, &args.lateness)?;
+    let (names, outputs) = (names(args)?, outputs(args)?);
+    let is_terminal = compiled.len() == 1 && args.output.is_empty() && io::stdout().is_terminal();
+    let mut targets = Vec::with_capacity(names.len());
+    for (name, output) in names.iter().zip(outputs) {
+        let tag = (compiled.len() > 1).then(|| name.clone());
+        targets.push(Target::of(args, output, tag, is_terminal)?);
+    }
+    let is_table = targets.iter().all(Target::is_table);
+    let results = args.results.unwrap_or(if is_terminal && is_table {
         ResultsArg::Snapshot
     } else {
         ResultsArg::History
@@ -39,24 +57,34 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         None if args.sources.are_bounded() => Mode::Once,
         None => Mode::Live,
     };
-    let plan = Arc::new(compiled.plan(match results {
-        ResultsArg::History => Results::history(),
-        ResultsArg::Snapshot => Results::snapshot(),
-    }));
-
-    refuse_own_files(args, &compiled.offers)?;
+    let planned = |compiled: &Compiled| {
+        Arc::new(compiled.plan(match results {
+            ResultsArg::History => Results::history(),
+            ResultsArg::Snapshot => Results::snapshot(),
+        }))
+    };
+    let plans: Vec<Arc<Plan>> = compiled.iter().map(planned).collect();
+    // Queries have the same sources.
+    let offers = compiled.first().map_or(&[][..], |compiled| &compiled.offers);
+    refuse_own_files(args, offers)?;
 
     let interrupt = Interrupt::listen()?;
     // The simulated networks live as long as the run.
-    let (offers, _relays) = input::started(&args.sources, &compiled.offers, &plan)?;
-    let mut sources = compiled.in_order(&offers)?;
-    if let Some(path) = args.lateness.late.side() {
-        sources = sources.late_to(side(path)?);
-    }
-    let mut source = sources.open(&plan, mode, &Arc::default())?;
+    let (offers, _relays) = input::started(&args.sources, offers, &plans)?;
     let is_real_time = args.sources.sources.iter().any(|source| input::is_real_time(&source.location));
-    let status = Rc::new(RefCell::new(StatusLine::new(args.status.quiet, is_real_time)));
-    let mut sink = target.open(results, is_terminal, &plan, &status)?;
+    let status = Arc::new(Mutex::new(StatusLine::new(args.status.quiet, is_real_time)));
+    let mut queries = Vec::with_capacity(plans.len());
+    for (((compiled, plan), target), name) in
+        compiled.iter().zip(plans.iter().cloned()).zip(targets).zip(names)
+    {
+        let mut sources = compiled.in_order(&offers)?;
+        if let Some(path) = args.lateness.late.side() {
+            sources = sources.late_to(side(path)?);
+        }
+        let source = sources.open(&plan, mode, &Arc::default())?;
+        let sink = target.open(results, is_terminal, &plan, &status)?;
+        queries.push(Query { name, plan, source, sink, rows: Arc::default() });
+    }
     let options = RunOptions {
         mode,
         workers: args.workers,
@@ -64,13 +92,113 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         duration: args.duration,
         stop: interrupt.stop(),
     };
-    let watch = |read: &_, rows| status.borrow_mut().update(read, rows);
-    let outcome = skytide_connect::run::run(Arc::clone(&plan), &mut source, sink.as_mut(), &options, watch)?;
-    finish(&status.borrow(), &outcome);
+    let outcomes = if queries.len() > 1 {
+        several(queries, &options, &status)?
+    } else {
+        one(queries, &options, &status)?
+    };
+    finish(&lock(&status), &outcomes);
     if args.stats {
-        super::status::say(&outcome.job.explain(&plan));
+        for (plan, outcome) in plans.iter().zip(&outcomes) {
+            say(&outcome.job.explain(plan));
+        }
     }
     interrupt.end()
+}
+
+/// The names of the queries: those that are given, else their numbers.
+fn names(args: &RunArgs) -> Result<Vec<String>, Failure> {
+    let mut known = BTreeSet::new();
+    let mut names = Vec::new();
+    for (number, named) in (1..).zip(&args.queries.queries) {
+        let name = named.name.clone().unwrap_or_else(|| number.to_string());
+        if !known.insert(name.clone()) {
+            return Err(Failure::new(USAGE, format!("two queries are called `{name}`")));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// The file of each query, if they have any.
+fn outputs(args: &RunArgs) -> Result<Vec<Option<&Path>>, Failure> {
+    let queries = args.queries.queries.len();
+    if args.output.is_empty() {
+        return Ok(vec![None; queries]);
+    }
+    if args.output.len() != queries {
+        let message = format!("{queries} queries and {} times -o", args.output.len());
+        return Err(
+            Failure::new(USAGE, message).hint("give -o once for each query, in their order, or not at all")
+        );
+    }
+    let mut known = BTreeSet::new();
+    if let Some(twice) = args.output.iter().find(|output| !known.insert(*output)) {
+        let message = format!("{}: two answers would be written over each other", twice.display());
+        return Err(Failure::new(USAGE, message).hint("give each query an -o of its own"));
+    }
+    Ok(args.output.iter().map(|output| Some(output.as_path())).collect())
+}
+
+/// Answers the only query.
+fn one(
+    queries: Vec<Query>,
+    options: &RunOptions,
+    status: &Mutex<StatusLine>,
+) -> Result<Vec<Outcome>, Failure> {
+    let watch = |read: &Status, rows| lock(status).update(read, rows);
+    queries.into_iter().map(|query| query.answer(options, watch)).collect()
+}
+
+/// Answers queries side by side. One that fails says so at once and leaves the others alone.
+fn several(
+    queries: Vec<Query>,
+    options: &RunOptions,
+    status: &Mutex<StatusLine>,
+) -> Result<Vec<Outcome>, Failure> {
+    let all = queries.len();
+    let counts: Vec<Arc<AtomicUsize>> = queries.iter().map(|query| Arc::clone(&query.rows)).collect();
+    let failures: Mutex<Vec<Failure>> = Mutex::default();
+    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+        let threads = queries.into_iter().map(|query| {
+            let (name, rows) = (query.name.clone(), Arc::clone(&query.rows));
+            let (counts, failures) = (&counts, &failures);
+            scope.spawn(move || {
+                let watch = |read: &Status, of_it| {
+                    rows.store(of_it, Ordering::Relaxed);
+                    lock(status).update(read, counts.iter().map(|rows| rows.load(Ordering::Relaxed)).sum());
+                };
+                query.answer(options, watch).map_err(|failure| tell(&name, failure, failures, status)).ok()
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect()
+    });
+    let failed = all - outcomes.len();
+    if failed > 0 {
+        let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let code = failures.first().map_or(DATA, |failure| failure.code);
+        finish(&lock(status), &outcomes);
+        return Err(Failure::new(code, format!("{failed} of {all} queries failed")));
+    }
+    Ok(outcomes)
+}
+
+/// Says why a query failed, unless another one has said just that.
+fn tell(name: &str, failure: Failure, failures: &Mutex<Vec<Failure>>, status: &Mutex<StatusLine>) {
+    let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+    if !failures.iter().any(|told| told.message == failure.message) {
+        let hint = failure.hint.as_ref().map_or_else(String::new, |hint| format!("  hint: {hint}\n"));
+        let text = format!("skytide: query {name}: {}\n{hint}", failure.message.trim_end());
+        lock(status).aside(|| say(&text));
+    }
+    failures.push(failure);
+}
+
+impl Query {
+    fn answer(mut self, options: &RunOptions, watch: impl FnMut(&Status, usize)) -> Result<Outcome, Failure> {
+        Ok(skytide_connect::run::run(self.plan, &mut self.source, self.sink.as_mut(), options, watch)?)
+    }
 }
 
 /// The file of late points. Like other text it grows as it is written.
@@ -86,34 +214,39 @@ fn side(path: &Path) -> Result<Side, Failure> {
     }))
 }
 
-/// Text grows under its name from the start: written over a file that is read, or the other one that is written, it would be all
+/// Text grows under its name from the start: written over a file that is read, or another one that is written, it would be all
 /// that is left of it.
 fn refuse_own_files(args: &RunArgs, offers: &[Offer]) -> Result<(), Failure> {
-    let (output, side) = (args.output.as_deref(), args.lateness.late.side());
+    let side = args.lateness.late.side();
+    if side.is_some() && args.queries.queries.len() > 1 {
+        let message = "--late side=FILE: each of several queries would write the same late points there";
+        return Err(Failure::new(USAGE, message).hint("run the query that is to keep them by itself"));
+    }
+    let is_one = |one: &Path, other: &Path| {
+        one == other
+            || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+    };
     let is_read = |file: &Path| {
-        let file = file.canonicalize().ok();
-        let is_it = |path: &PathBuf| file.is_some() && path.canonicalize().ok() == file;
         offers.iter().any(|offer| match offer {
-            Offer::Files(files) => files.definition().paths.iter().any(is_it),
+            Offer::Files(files) => files.definition().paths.iter().any(|path| is_one(path, file)),
             Offer::Network(network) => match &network.connection.location {
                 Location::Named(name) => {
-                    is_it(&PathBuf::from(name)) || network.connection.history.iter().any(is_it)
+                    is_one(&PathBuf::from(name), file)
+                        || network.connection.history.iter().any(|path| is_one(path, file))
                 }
                 Location::Memory(_) => false,
             },
             Offer::Table { .. } => false,
         })
     };
-    for (file, what, flag) in [(output, "the answer", "-o"), (side, "late points", "--late side=FILE")] {
-        if let Some(file) = file.filter(|file| is_read(file)) {
+    let outputs = args.output.iter().map(|output| (output.as_path(), "the answer", "-o"));
+    for (file, what, flag) in outputs.chain(side.map(|side| (side, "late points", "--late side=FILE"))) {
+        if is_read(file) {
             let message = format!("{}: {what} would be written over what is read", file.display());
             return Err(Failure::new(USAGE, message).hint(format!("give another file with {flag}")));
         }
     }
-    if let (Some(output), Some(side)) = (output, side)
-        && (output == side
-            || output.canonicalize().is_ok_and(|output| side.canonicalize().is_ok_and(|side| side == output)))
-    {
+    if let Some(side) = side.filter(|side| args.output.iter().any(|output| is_one(output, side))) {
         let message =
             format!("{}: the answer and late points would be written over each other", side.display());
         return Err(Failure::new(USAGE, message).hint("give another file with --late side=FILE"));
@@ -121,16 +254,28 @@ fn refuse_own_files(args: &RunArgs, offers: &[Offer]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The last line, with what the operators could not compute or place.
-fn finish(status: &StatusLine, outcome: &Outcome) {
-    let mut source = outcome.source.clone();
-    let job = &outcome.job;
-    let unfit = [
-        ("overflows", job.overflows()),
-        ("failed casts", job.misfits()),
-        ("moved back in time", job.moved_back()),
-        ("held for a condition", job.held()),
-    ];
-    source.dropped.extend(unfit.into_iter().filter(|(_, count)| *count > 0));
-    status.finish(&source, outcome.rows);
+/// The last line, with what the operators could not compute or place. What queries share was read once.
+fn finish(status: &StatusLine, outcomes: &[Outcome]) {
+    let mut source = Status::default();
+    for outcome in outcomes {
+        source.read = source.read.max(outcome.source.read);
+        source.spilled += outcome.source.spilled;
+        for (reason, count) in &outcome.source.dropped {
+            let most = source.dropped.entry(reason).or_default();
+            *most = (*most).max(*count);
+        }
+    }
+    for outcome in outcomes {
+        let job = &outcome.job;
+        let unfit = [
+            ("overflows", job.overflows()),
+            ("failed casts", job.misfits()),
+            ("moved back in time", job.moved_back()),
+            ("held for a condition", job.held()),
+        ];
+        for (reason, count) in unfit.into_iter().filter(|(_, count)| *count > 0) {
+            *source.dropped.entry(reason).or_default() += count;
+        }
+    }
+    status.finish(&source, outcomes.iter().map(|outcome| outcome.rows).sum());
 }

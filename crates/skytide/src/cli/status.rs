@@ -1,6 +1,7 @@
 //! What the program says of its work, on stderr: a line that keeps itself up to date on a terminal, and a last line.
 
 use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -95,6 +96,11 @@ fn drops(status: &Status) -> String {
         text.push_str(&format!(", {} kept on disk while sorting", HumanBytes(status.spilled)));
     }
     text
+}
+
+/// The line, which the threads of several queries share.
+pub(crate) fn lock(line: &Mutex<StatusLine>) -> MutexGuard<'_, StatusLine> {
+    line.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Says something on stderr. A closed stderr is nobody's concern.

@@ -1,10 +1,9 @@
 //! Answers as a table for a person: on a terminal one that grows, in a file or a pipe one at the end.
 
-use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::io::Write;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arrow_array::{Array, RecordBatch};
@@ -15,7 +14,7 @@ use comfy_table::{CellAlignment, Table};
 use console::Term;
 use skytide_connect::sink::{Sink, SinkError, printable};
 
-use super::status::StatusLine;
+use super::status::{StatusLine, lock};
 
 /// How often a table on a terminal is drawn anew.
 const EVERY: Duration = Duration::from_millis(200);
@@ -34,13 +33,13 @@ pub(crate) struct SnapshotTable<W: Write> {
 /// Where a growing table stands.
 pub(crate) struct Live {
     pub(crate) term: Term,
-    pub(crate) status: Rc<RefCell<StatusLine>>,
+    pub(crate) status: Arc<Mutex<StatusLine>>,
     drawn: Option<Instant>,
     lines: usize,
 }
 
 impl Live {
-    pub(crate) fn new(term: Term, status: Rc<RefCell<StatusLine>>) -> Self {
+    pub(crate) fn new(term: Term, status: Arc<Mutex<StatusLine>>) -> Self {
         Self { term, status, drawn: None, lines: 0 }
     }
 }
@@ -74,7 +73,7 @@ impl<W: Write> SnapshotTable<W> {
         let text = self.layout(height.saturating_sub(FRAME_LINES).max(1));
         let Some(live) = &mut self.live else { return Ok(()) };
         let mut done = Ok(());
-        live.status.borrow().aside(|| {
+        lock(&live.status).aside(|| {
             done = live.term.clear_last_lines(live.lines).and_then(|()| live.term.write_line(&text));
         });
         live.lines = text.lines().count();

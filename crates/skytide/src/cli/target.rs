@@ -1,10 +1,9 @@
 //! Where the rows of an answer go, by `-o` and `--format`.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use console::Term;
 use skytide_connect::files::Format;
@@ -17,11 +16,14 @@ use super::args::{FormatArg, ResultsArg, RunArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::status::StatusLine;
 use super::table::{HistoryTable, Live, SnapshotTable};
+use super::tagged::Tagged;
 
 /// Where rows go, and in what form.
 pub(crate) enum Target<'a> {
     /// To stdout, or to a file that grows.
     Stream(Option<&'a Path>, Form),
+    /// To stdout beside other queries, each row with the query's name.
+    Tagged(String),
     /// To a file that has its name when it is whole.
     Whole(&'a Path, FileFormat),
     /// To files of a folder.
@@ -38,8 +40,13 @@ pub(crate) enum Form {
 }
 
 impl<'a> Target<'a> {
-    /// What the flags ask for.
-    pub(crate) fn of(args: &'a RunArgs, is_terminal: bool) -> Result<Self, Failure> {
+    /// What the flags ask for, for the rows of a query: its file, or its name where it shares stdout with others.
+    pub(crate) fn of(
+        args: &'a RunArgs,
+        output: Option<&'a Path>,
+        name: Option<String>,
+        is_terminal: bool,
+    ) -> Result<Self, Failure> {
         let roll = Roll {
             every: args.roll_every.map(|every| i64::try_from(every.as_nanos()).unwrap_or(i64::MAX)),
             bytes: args.roll_size,
@@ -48,9 +55,18 @@ impl<'a> Target<'a> {
         if roll.every == Some(0) {
             return usage("--roll-every 0s: a file has at least a nanosecond", "as in --roll-every 1h");
         }
-        let Some(path) = args.output.as_deref() else {
+        let Some(path) = output else {
             if roll != Roll::default() {
                 return usage("--roll-every and --roll-size are of a folder", "give it with -o FOLDER/");
+            }
+            if let Some(name) = name {
+                return match args.format {
+                    None | Some(FormatArg::Ndjson) => Ok(Self::Tagged(name)),
+                    Some(_) => usage(
+                        "the rows of several queries are on stdout together as JSON lines alone",
+                        "give each query a file with an -o of its own",
+                    ),
+                };
             }
             let form = match args.format {
                 Some(FormatArg::Table) => Form::Table,
@@ -105,10 +121,11 @@ impl<'a> Target<'a> {
         results: ResultsArg,
         is_terminal: bool,
         plan: &Plan,
-        status: &Rc<RefCell<StatusLine>>,
-    ) -> Result<Box<dyn Sink>, Failure> {
+        status: &Arc<Mutex<StatusLine>>,
+    ) -> Result<Box<dyn Sink + Send>, Failure> {
         let schema = answer_schema(plan).map_err(|error| Failure::new(DATA, error.to_string()))?;
         let (path, form) = match self {
+            Self::Tagged(name) => return Ok(Box::new(Tagged::new(name))),
             Self::Whole(path, format) => {
                 return Ok(Box::new(FileSink::file(path, *format, &schema).map_err(RunError::from)?));
             }
@@ -118,7 +135,7 @@ impl<'a> Target<'a> {
             }
             Self::Stream(path, form) => (path, form),
         };
-        let target: Box<dyn Write> = match path {
+        let target: Box<dyn Write + Send> = match path {
             None => Box::new(BufWriter::new(io::stdout())),
             Some(path) => {
                 let failed = |error| Failure::new(DATA, format!("{}: {error}", path.display()));
@@ -131,7 +148,7 @@ impl<'a> Target<'a> {
             Form::Arrow => Box::new(Arrow::new(target, &schema).map_err(RunError::from)?),
             Form::Table => match results {
                 ResultsArg::Snapshot => {
-                    let live = is_terminal.then(|| Live::new(Term::stdout(), Rc::clone(status)));
+                    let live = is_terminal.then(|| Live::new(Term::stdout(), Arc::clone(status)));
                     Box::new(SnapshotTable::new(target, live))
                 }
                 ResultsArg::History => Box::new(HistoryTable::new(target)),

@@ -1,0 +1,429 @@
+//! The one connection: a thread that reads frames, decodes them for all queries, and lays each query's points ready.
+//!
+//! It reads as fast as the fastest query takes them: it waits while each has half of what may be laid ready for it. A query that
+//! has all of that while another wants more is left behind: what is laid ready stays, nothing is added, and the query goes on
+//! from there by itself.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use skytide_atproto::columns::{Clock, Position};
+use skytide_runtime::Epoch;
+
+use crate::firehose::{Filled, Intake, Wanting, newest};
+use crate::frames::Frames;
+use crate::network::Connection;
+use crate::run::WAIT;
+use crate::shared::together::{Part, Scans, Together};
+use crate::source::{SourceError, Status};
+
+/// What a batch costs beside its rows, in bytes: a place in a queue, the vectors of its columns.
+const BATCH: usize = 512;
+
+/// Where the frames stood when a batch was made: all that a query needs to go on by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Mark {
+    /// The number of the last frame that had one.
+    pub(super) seq: Option<u64>,
+    pub(super) position: Position,
+    /// Frames and bytes read since the connection was opened.
+    pub(super) read: u64,
+    pub(super) bytes: u64,
+    /// Whether recordings that come first are behind.
+    pub(super) is_live: bool,
+}
+
+/// Points laid ready for a query.
+struct Batch {
+    epoch: Epoch,
+    mark: Mark,
+    bytes: usize,
+}
+
+/// What a query finds.
+pub(super) enum Found {
+    /// Points, and where they end.
+    Epoch(Epoch, Mark),
+    /// Nothing for now.
+    Idle,
+    /// Everything there was.
+    End,
+    /// What the connection failed with.
+    Failed(Arc<SourceError>),
+    /// It was too slow: it has had everything up to the last mark, and goes on by itself.
+    Behind,
+}
+
+/// A connection, and the queries that read it.
+pub(super) struct Hub {
+    state: Mutex<State>,
+    /// The thread waits for room, or for other queries.
+    room: Condvar,
+    /// Queries wait for points.
+    filled: Condvar,
+    /// Bytes that may be laid ready for a query.
+    bound: usize,
+}
+
+#[derive(Default)]
+struct State {
+    queries: BTreeMap<u64, Line>,
+    next: u64,
+    /// Opened and not yet read.
+    ready: Option<Frames>,
+    /// What is opened or read, and by which clock.
+    of: Option<(Connection, Clock)>,
+    is_reading: bool,
+    /// Queries have come or gone.
+    has_changed: bool,
+    status: Status,
+}
+
+/// A query's own.
+struct Line {
+    wanting: Arc<Wanting>,
+    batches: VecDeque<Batch>,
+    bytes: usize,
+    stage: Stage,
+    /// What had been done when it came.
+    since: Status,
+}
+
+enum Stage {
+    /// It has points from the next frame on.
+    Joining,
+    Reading,
+    /// It was too slow, and this had been done up to its last batch.
+    Behind(Status),
+    Ended,
+    Failed(Arc<SourceError>),
+}
+
+impl Hub {
+    pub(super) fn new(bound: usize) -> Self {
+        Self { state: Mutex::default(), room: Condvar::new(), filled: Condvar::new(), bound }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a query from the next frame on; none where that would be too late for it, or where others read something else. `open`
+    /// opens the connection where nobody has.
+    pub(super) fn join(
+        &self,
+        wanting: Arc<Wanting>,
+        connection: &Connection,
+        clock: Clock,
+        open: impl FnOnce() -> Result<Frames, SourceError>,
+    ) -> Result<Option<u64>, SourceError> {
+        let mut state = self.lock();
+        if state.is_reading || state.ready.is_some() {
+            let is_same = state.of.as_ref().is_some_and(|(of, by)| of == connection && *by == clock);
+            if !is_same || (state.is_reading && !connection.begins_now()) {
+                return Ok(None);
+            }
+        } else {
+            state.ready = Some(open()?);
+            state.of = Some((connection.clone(), clock));
+            state.status = Status::default();
+        }
+        let id = state.next;
+        state.next += 1;
+        state.has_changed = true;
+        let line = Line {
+            wanting,
+            batches: VecDeque::new(),
+            bytes: 0,
+            stage: Stage::Joining,
+            since: Status::default(),
+        };
+        state.queries.insert(id, line);
+        self.room.notify_one();
+        Ok(Some(id))
+    }
+
+    /// Takes a query away; the connection is closed with the last one.
+    pub(super) fn leave(&self, id: u64) {
+        let mut state = self.lock();
+        state.queries.remove(&id);
+        state.has_changed = true;
+        if !state.is_reading && !state.is_needed() {
+            state.ready = None;
+        }
+        self.room.notify_one();
+    }
+
+    /// What is laid ready for a query; waits for it no longer than `wait`. The first one to ask has the reading begin.
+    pub(super) fn next(self: &Arc<Self>, id: u64, wait: Duration) -> Found {
+        let until = Instant::now() + wait;
+        let mut state = self.lock();
+        if let Some(frames) = state.ready.take() {
+            let clock = state.of.as_ref().map_or_else(Clock::default, |(_, clock)| *clock);
+            match self.start(frames, clock) {
+                Ok(()) => state.is_reading = true,
+                Err(error) => state.end(&Stage::Failed(Arc::new(error))),
+            }
+        }
+        loop {
+            let Some(line) = state.queries.get_mut(&id) else { return Found::End };
+            if let Some(batch) = line.batches.pop_front() {
+                let was_full = line.bytes >= self.bound / 2;
+                line.bytes -= batch.bytes;
+                if was_full && line.bytes < self.bound / 2 {
+                    self.room.notify_one();
+                }
+                return Found::Epoch(batch.epoch, batch.mark);
+            }
+            match &line.stage {
+                Stage::Joining | Stage::Reading => {}
+                Stage::Behind(_) => return Found::Behind,
+                Stage::Ended => return Found::End,
+                Stage::Failed(error) => return Found::Failed(Arc::clone(error)),
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Found::Idle;
+            }
+            state = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// What the connection has done since a query came; its points, frames and bytes are its own to count.
+    pub(super) fn status(&self, id: u64) -> Status {
+        let state = self.lock();
+        let Some(line) = state.queries.get(&id) else { return Status::default() };
+        let done = if let Stage::Behind(done) = &line.stage { done } else { &state.status };
+        let mut status = Status { progress: done.progress, ..Status::default() };
+        for (reason, count) in &done.dropped {
+            let before = line.since.dropped.get(reason).copied().unwrap_or_default();
+            if *count > before {
+                status.dropped.insert(reason, count - before);
+            }
+        }
+        status.read = line.since.read;
+        status.bytes = line.since.bytes;
+        status
+    }
+
+    fn start(self: &Arc<Self>, frames: Frames, clock: Clock) -> Result<(), SourceError> {
+        let together = Together::new(clock)?;
+        let hub = Arc::clone(self);
+        let reading = Reading { intake: Intake::new(frames), together, clock };
+        std::thread::Builder::new()
+            .name("shared source".to_owned())
+            .spawn(move || {
+                let _end = Ends(&hub);
+                hub.read(reading);
+            })
+            .map(drop)
+            .map_err(|error| SourceError::Unfit(format!("no thread to read the source on: {error}")))
+    }
+
+    /// Reads until the frames end or nobody wants any.
+    fn read(&self, mut reading: Reading) {
+        let end = loop {
+            match self.wait_for_room(&mut reading) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => break Stage::Failed(Arc::new(error)),
+            }
+            match reading.intake.fill(&mut reading.together, WAIT) {
+                Ok(Filled::Points) => self.deliver(&mut reading),
+                Ok(Filled::Idle) => self.lock().status = reading.status(),
+                Ok(Filled::End) => break Stage::Ended,
+                Err(error) => break Stage::Failed(Arc::new(error)),
+            }
+        };
+        let status = reading.status();
+        drop(reading);
+        let mut state = self.lock();
+        state.status = status;
+        state.end(&end);
+        self.filled.notify_all();
+    }
+
+    /// Waits until a query has room; tells whether there is any that reads.
+    fn wait_for_room(&self, reading: &mut Reading) -> Result<bool, SourceError> {
+        let mut state = self.lock();
+        loop {
+            if !state.is_needed() {
+                state.is_reading = false;
+                return Ok(false);
+            }
+            if std::mem::take(&mut state.has_changed) {
+                let status = reading.status();
+                reading.together.set(state.take_in(&status))?;
+                state.status = status;
+            }
+            let mut lines = state.queries.values().filter(|line| line.is_reading());
+            let has_room = lines.any(|line| line.bytes < self.bound / 2);
+            // Where frames have no numbers, nobody can go on by itself.
+            let may_leave = reading.together.seq().is_some();
+            let mut lines = state.queries.values().filter(|line| line.is_reading());
+            if has_room && (may_leave || lines.all(|line| line.bytes < self.bound)) {
+                return Ok(true);
+            }
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lays what was decoded ready for each query.
+    fn deliver(&self, reading: &mut Reading) {
+        let mark = reading.mark();
+        let status = reading.status();
+        let watermark = newest(mark.position, reading.clock).unwrap_or(i64::MIN);
+        let of_each = reading.together.take();
+        let of_each: Vec<(u64, Batch)> =
+            of_each.into_iter().map(|(id, scans)| (id, Batch::new(scans, watermark, mark))).collect();
+        let mut state = self.lock();
+        let before = std::mem::replace(&mut state.status, status);
+        for (id, batch) in of_each {
+            // It may have left meanwhile.
+            let Some(line) = state.queries.get_mut(&id).filter(|line| line.is_reading()) else { continue };
+            if line.bytes >= self.bound {
+                line.stage = Stage::Behind(before.clone());
+                state.has_changed = true;
+                continue;
+            }
+            line.bytes += batch.bytes;
+            line.batches.push_back(batch);
+        }
+        drop(state);
+        self.filled.notify_all();
+    }
+}
+
+/// Says when it is dropped that nothing more comes: no query must wait for a thread that has panicked.
+struct Ends<'a>(&'a Hub);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut state = self.0.lock();
+            let error = SourceError::Unfit("the thread that reads the source has failed".to_owned());
+            state.end(&Stage::Failed(Arc::new(error)));
+            drop(state);
+            self.0.filled.notify_all();
+        }
+    }
+}
+
+impl State {
+    /// Whether a query wants frames.
+    fn is_needed(&self) -> bool {
+        self.queries.values().any(|line| matches!(line.stage, Stage::Joining | Stage::Reading))
+    }
+
+    /// The queries that are read for, those that have come among them.
+    fn take_in(&mut self, status: &Status) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for (id, line) in &mut self.queries {
+            if matches!(line.stage, Stage::Joining) {
+                line.stage = Stage::Reading;
+                line.since = status.clone();
+            }
+            if line.is_reading() {
+                parts.push((*id, Arc::clone(&line.wanting)));
+            }
+        }
+        parts
+    }
+
+    /// Nothing more is read.
+    fn end(&mut self, stage: &Stage) {
+        self.is_reading = false;
+        for line in self.queries.values_mut() {
+            line.stage = match (&line.stage, stage) {
+                (Stage::Joining | Stage::Reading, Stage::Failed(error)) => Stage::Failed(Arc::clone(error)),
+                (Stage::Joining | Stage::Reading, _) => Stage::Ended,
+                _ => continue,
+            };
+        }
+    }
+}
+
+impl Line {
+    fn is_reading(&self) -> bool {
+        matches!(self.stage, Stage::Reading)
+    }
+}
+
+impl Batch {
+    fn new(scans: Scans, watermark: i64, mark: Mark) -> Self {
+        let bytes = BATCH + scans.iter().flatten().map(skytide_timestream::rows::Rows::memory).sum::<usize>();
+        Self { epoch: Epoch { scans, watermark }, mark, bytes }
+    }
+}
+
+/// What the thread has.
+struct Reading {
+    intake: Intake,
+    together: Together,
+    clock: Clock,
+}
+
+impl Reading {
+    fn status(&self) -> Status {
+        let mut status = self.intake.frames.status();
+        self.together.count_dropped(&mut status.dropped);
+        status
+    }
+
+    fn mark(&self) -> Mark {
+        let (read, bytes) = self.intake.frames.read();
+        Mark {
+            seq: self.together.seq(),
+            position: self.together.position(),
+            read,
+            bytes,
+            is_live: self.intake.frames.is_live(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use skytide_timestream::plan::Results;
+
+    use super::*;
+    use crate::catalog::FirehoseCatalog;
+
+    #[test]
+    fn no_more_than_the_bound_lies_ready_for_who_does_not_ask() {
+        const BOUND: usize = 32 << 10;
+        const FRAMES: u64 = 20_000;
+        let catalog = FirehoseCatalog::new();
+        let query = skytide_timestream::compile("posts.record.text", &catalog).unwrap();
+        let plan = skytide_timestream::plan(Arc::new(query), Results::history());
+        let frames = skytide_sim::Network::new(skytide_sim::Config::default()).take(500);
+        let frames: Arc<[_]> = frames.map(|frame| frame.bytes).collect();
+        let hub = Arc::new(Hub::new(BOUND));
+        let join = || {
+            let wanting = Arc::new(Wanting::of(&plan, &catalog).unwrap());
+            let open = || Ok(Frames::repeating(Arc::clone(&frames)).until(Some(FRAMES)));
+            hub.join(wanting, &Connection::default(), Clock::FrameTime, open).unwrap().unwrap()
+        };
+        let (reads, sleeps) = (join(), join());
+        let (mut largest, mut most) = (0, 0);
+        let lies_ready = |id| hub.lock().queries[&id].bytes;
+        loop {
+            match hub.next(reads, WAIT) {
+                Found::Epoch(epoch, mark) => {
+                    largest = largest.max(Batch::new(epoch.scans, 0, mark).bytes);
+                    most = most.max(lies_ready(reads)).max(lies_ready(sleeps));
+                }
+                Found::Idle => {}
+                Found::End => break,
+                Found::Failed(_) | Found::Behind => unreachable!("it is the only one that reads"),
+            }
+        }
+        assert!(most < BOUND + largest && lies_ready(sleeps) > 0, "{most} bytes, {largest} in a batch");
+        assert_eq!(hub.lock().status.read, FRAMES);
+        while let Found::Epoch(..) = hub.next(sleeps, WAIT) {}
+        assert!(lies_ready(sleeps) == 0 && matches!(hub.next(sleeps, WAIT), Found::Behind));
+    }
+}

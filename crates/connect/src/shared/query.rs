@@ -1,0 +1,129 @@
+//! A query's end of a connection that several share: a source like any other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use skytide_runtime::Epoch;
+use skytide_timestream::plan::Plan;
+
+use crate::firehose::{FirehoseSource, newest};
+use crate::network::{Network, Wish};
+use crate::shared::hub::{Found, Hub, Mark};
+use crate::source::{Next, Source, SourceError, Status};
+
+/// What a query reads of a shared connection; by itself where it was too slow.
+pub(super) struct SharedSource {
+    hub: Arc<Hub>,
+    id: u64,
+    plan: Plan,
+    network: Network,
+    wish: Wish,
+    /// A connection of its own.
+    own: Option<FirehoseSource>,
+    /// Where what was given last ends, and what the query has finished.
+    given: Option<Mark>,
+    finished: Option<u64>,
+    points: u64,
+    has_ended: bool,
+}
+
+impl SharedSource {
+    pub(super) fn new(hub: Arc<Hub>, id: u64, plan: Plan, network: Network, wish: Wish) -> Self {
+        Self {
+            hub,
+            id,
+            plan,
+            network,
+            wish,
+            own: None,
+            given: None,
+            finished: None,
+            points: 0,
+            has_ended: false,
+        }
+    }
+
+    /// Opens a connection of its own that goes on where the shared one left it.
+    fn go_alone(&mut self) -> Result<FirehoseSource, SourceError> {
+        // Whoever was left behind has been given something.
+        let Mark { seq, position, read, is_live, .. } = self.given.unwrap_or_default();
+        let frames = match seq {
+            Some(seq) => {
+                let place = (seq, position.clock.newest);
+                self.network.connection.frames_after(&self.wish, place, read, is_live)?
+            }
+            None => self.network.connection.frames(&self.wish)?,
+        };
+        let source = FirehoseSource::new(&self.plan, &self.network.catalog, frames, self.network.clock)?;
+        Ok(source.going_on(position))
+    }
+}
+
+impl Source for SharedSource {
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        if let Some(own) = &mut self.own {
+            return own.next(wait);
+        }
+        if self.has_ended {
+            return Ok(Next::End);
+        }
+        self.finished = self.given.and_then(|mark| mark.seq).or(self.finished);
+        match self.hub.next(self.id, wait) {
+            Found::Epoch(epoch, mark) => {
+                self.points += points(&epoch);
+                self.given = Some(mark);
+                Ok(Next::Epoch(epoch))
+            }
+            Found::Idle => Ok(Next::Idle),
+            Found::End => {
+                self.has_ended = true;
+                Ok(Next::End)
+            }
+            Found::Failed(error) => {
+                self.has_ended = true;
+                Err(SourceError::Shared(error))
+            }
+            Found::Behind => {
+                self.own = Some(self.go_alone()?);
+                Ok(Next::Idle)
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let mut status = self.hub.status(self.id);
+        let Mark { read, bytes, position, .. } = self.given.unwrap_or_default();
+        // Until it has been given something, nothing was read for it.
+        status.read = read.saturating_sub(status.read);
+        status.bytes = bytes.saturating_sub(status.bytes);
+        status.points = self.points;
+        status.newest = newest(position, self.network.clock);
+        status.cursor = self.finished;
+        let Some(own) = &self.own else { return status };
+        let own = own.status();
+        let mut dropped: BTreeMap<&'static str, u64> = own.dropped;
+        for (reason, count) in status.dropped {
+            *dropped.entry(reason).or_default() += count;
+        }
+        Status {
+            read: status.read + own.read,
+            bytes: status.bytes + own.bytes,
+            points: status.points + own.points,
+            dropped,
+            newest: own.newest.or(status.newest),
+            cursor: own.cursor.or(status.cursor),
+            ..own
+        }
+    }
+}
+
+impl Drop for SharedSource {
+    fn drop(&mut self) {
+        self.hub.leave(self.id);
+    }
+}
+
+fn points(epoch: &Epoch) -> u64 {
+    epoch.scans.iter().flatten().map(|rows| rows.len() as u64).sum()
+}

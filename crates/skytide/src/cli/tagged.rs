@@ -1,0 +1,40 @@
+//! Rows of several queries on one stdout: JSON lines, each with the name of its query.
+
+use std::io::{self, Stdout};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+use skytide_connect::sink::{Ndjson, Sink, SinkError};
+
+/// What the name of the query is called in a row.
+const QUERY: &str = "_query";
+
+/// Writes rows with the name of their query. A batch is written at once: lines of queries that share stdout do not mix.
+pub(crate) struct Tagged {
+    name: String,
+    lines: Ndjson<Stdout>,
+}
+
+impl Tagged {
+    /// Writes to stdout.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), lines: Ndjson::new(io::stdout()) }
+    }
+}
+
+impl Sink for Tagged {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        let names: ArrayRef =
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&self.name, batch.num_rows())));
+        let schema = batch.schema();
+        let field = Arc::new(Field::new(QUERY, DataType::Utf8, false));
+        let fields: Vec<_> = std::iter::once(field).chain(schema.fields().iter().cloned()).collect();
+        let columns = std::iter::once(names).chain(batch.columns().iter().cloned()).collect();
+        self.lines.write(&RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.lines.finish()
+    }
+}
