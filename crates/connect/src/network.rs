@@ -16,6 +16,7 @@ use crate::firehose::FirehoseSource;
 use crate::frames::Frames;
 use crate::reorder::Reorder;
 use crate::source::{Source, SourceError};
+use crate::supply::{FromSeq, Supplier, Supply};
 
 /// The collections that a Jetstream can be asked for at most.
 const MOST_COLLECTIONS: usize = 100;
@@ -29,6 +30,8 @@ pub enum Location {
     Named(String),
     /// A recording in memory.
     Memory(Bytes),
+    /// Frames that the program holds.
+    Held(Supplier),
 }
 
 impl Default for Location {
@@ -48,6 +51,7 @@ impl fmt::Display for Location {
         match self {
             Self::Named(name) => f.write_str(name),
             Self::Memory(bytes) => write!(f, "a recording of {} bytes", bytes.len()),
+            Self::Held(_) => f.write_str("the program's frames"),
         }
     }
 }
@@ -90,6 +94,7 @@ impl Connection {
             Location::Named(url) if is_address(url) => url,
             Location::Named(path) => return self.recording(Recording::open(Path::new(path))?),
             Location::Memory(bytes) => return self.recording(Recording::from_bytes(bytes.clone())?),
+            Location::Held(supplier) => return Ok(self.held(supplier.open()?)),
         };
         let (service, mut builder) = wish.subscribe(url);
         if let Some(dictionary) = self.dictionary.as_ref().filter(|_| service == Service::Jetstream) {
@@ -97,6 +102,15 @@ impl Connection {
         }
         let subscription = builder.cursor(self.cursor).check_chains(self.chains).blocking()?;
         Ok(Frames::socket(subscription).until(self.limit))
+    }
+
+    fn held(&self, supply: Box<dyn Supply>) -> Frames {
+        let supply = match self.cursor {
+            Cursor::Seq(seq) => Box::new(FromSeq::new(supply, seq, Some(self.location.to_string()))),
+            Cursor::After { seq, .. } => Box::new(FromSeq::new(supply, seq.saturating_add(1), None)),
+            _ => supply,
+        };
+        Frames::held(supply).until(self.limit)
     }
 
     fn recording(&self, mut recording: Recording) -> Result<Frames, SourceError> {

@@ -90,6 +90,9 @@ pub enum SourceError {
         /// The number.
         seq: u64,
     },
+    /// The program that holds the frames could not give them.
+    #[error("{0}")]
+    Supply(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A file cannot be read, or holds what its format does not allow.
     #[error(transparent)]
     File(#[from] FileError),

@@ -632,11 +632,11 @@ class Files:
 
 @final
 class Network:
-    """A network by its address, or a recording by its path or its bytes."""
+    """A network by its address, a recording by its path or its bytes, or an iterable of frames."""
 
     def __new__(
         cls,
-        location: str | bytes,
+        location: object,
         *,
         cursor: object = None,
         collections: Sequence[str] = ...,

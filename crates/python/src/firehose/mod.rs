@@ -12,6 +12,7 @@ mod session;
 use pyo3::prelude::*;
 
 pub(crate) use self::data::shared;
+pub(crate) use self::frame::PyFrame;
 
 /// Adds everything to the module.
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {

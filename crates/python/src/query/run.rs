@@ -195,7 +195,7 @@ impl Execution {
             stalled: Arc::default(),
         });
         // What is there is decided now, not when the thread gets to run.
-        let mut source = sources.open(&plan, mode, &line.stalled).map_err(errors::runtime)?;
+        let mut source = sources.open(&plan, mode, &line.stalled).map_err(|error| Failed::of(&error))?;
         let mut options = if args.live { RunOptions::live() } else { RunOptions::once() };
         options.limit = args.row_limit;
         options.stop = line.stop.clone();
