@@ -52,10 +52,7 @@ impl FirehoseSource {
         frames: Frames,
         clock: Clock,
     ) -> Result<Self, SourceError> {
-        catalog.feed(plan)?;
-        let streams = plan.scans.iter().map(|scan| wanted(scan, catalog)).collect::<Result<_, _>>()?;
-        let decoder = Decoder::new(&Wanted { streams, clock })
-            .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))?;
+        let decoder = decoder(plan, catalog, clock)?;
         let lanes = plan.scans.iter().map(|scan| 1 + scan.stream.source).collect();
         Ok(Self {
             frames,
@@ -164,6 +161,17 @@ fn note_refused(ledger: Option<&Ledger>, frame: &[u8], arrival: i64, error: &Fra
     }
 }
 
+/// What reads what a plan wants.
+///
+/// # Errors
+/// A scan of something else than this catalog's streams, or of both repositories and labels.
+pub(crate) fn decoder(plan: &Plan, catalog: &FirehoseCatalog, clock: Clock) -> Result<Decoder, SourceError> {
+    catalog.feed(plan)?;
+    let streams = plan.scans.iter().map(|scan| wanted(scan, catalog)).collect::<Result<_, _>>()?;
+    Decoder::new(&Wanted { streams, clock })
+        .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))
+}
+
 /// What the decoder must read for a scan.
 fn wanted(scan: &Scan, catalog: &FirehoseCatalog) -> Result<WantedStream, SourceError> {
     let of = catalog.scanned(&scan.stream)?;
@@ -186,7 +194,7 @@ fn wanted(scan: &Scan, catalog: &FirehoseCatalog) -> Result<WantedStream, Source
 }
 
 /// The points of a stream as the engine takes them.
-fn rows(columns: StreamColumns, lane: u16) -> Rows {
+pub(crate) fn rows(columns: StreamColumns, lane: u16) -> Rows {
     let places = Places { time: columns.time.into(), lane: Lane::One(lane), ordinal: columns.ordinal.into() };
     let key = columns.key.map(|values| Keys { hashes: hash(values.as_ref()), values });
     Rows { places, key, columns: columns.columns }

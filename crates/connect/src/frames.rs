@@ -236,12 +236,7 @@ struct Repeating {
 }
 
 impl Supply for Repeating {
-    fn visit(
-        &mut self,
-        max: usize,
-        _: Duration,
-        show: &mut dyn FnMut(&[u8]),
-    ) -> Result<Batch, SourceError> {
+    fn visit(&mut self, max: usize, _: Duration, show: &mut dyn FnMut(&[u8])) -> Result<Batch, SourceError> {
         if self.frames.is_empty() {
             return Ok(Batch::Ended);
         }
@@ -265,6 +260,7 @@ fn read(recording: &mut Recording, max: usize, mut show: impl FnMut(&[u8])) -> R
     Ok(Batch::Received(max))
 }
 
-fn now() -> i64 {
+/// The system's time, UTC nanoseconds.
+pub(crate) fn now() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }

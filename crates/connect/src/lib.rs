@@ -12,6 +12,7 @@ pub mod frames;
 pub mod merge;
 pub mod network;
 pub mod reorder;
+pub mod repo;
 pub mod run;
 pub mod sink;
 pub mod source;

@@ -1,4 +1,5 @@
-//! A firehose by its address, or a recording of one, by its path or in memory: what is opened for each query that reads it.
+//! A firehose by its address, a recording of one or exported repositories by their paths or in memory, or frames that the program
+//! holds: what is opened for each query that reads it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::catalog::{Feed, FirehoseCatalog};
 use crate::firehose::FirehoseSource;
 use crate::frames::Frames;
 use crate::reorder::Reorder;
+use crate::repo::{self, Export, RepoSource};
 use crate::source::{Source, SourceError};
 use crate::supply::{FromSeq, Supplier, Supply};
 
@@ -26,9 +28,11 @@ const FIRST_ATTEMPTS: u32 = 3;
 /// Where a network's frames are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording.
+    /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording, or of exported repositories ([`repo::is_named`]).
     Named(String),
-    /// A recording in memory.
+    /// Exported repositories: their files.
+    Repos(Vec<PathBuf>),
+    /// A recording, or an exported repository, in memory.
     Memory(Bytes),
     /// Frames that the program holds.
     Held(Supplier),
@@ -50,6 +54,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(name) => f.write_str(name),
+            Self::Repos(paths) => write!(f, "{} repositories", paths.len()),
             Self::Memory(bytes) => write!(f, "a recording of {} bytes", bytes.len()),
             Self::Held(_) => f.write_str("the program's frames"),
         }
@@ -94,6 +99,9 @@ impl Connection {
             Location::Named(url) if is_address(url) => url,
             Location::Named(path) => return self.recording(Recording::open(Path::new(path))?),
             Location::Memory(bytes) => return self.recording(Recording::from_bytes(bytes.clone())?),
+            Location::Repos(_) => {
+                return Err(SourceError::Unfit("repositories hold records, not frames".to_owned()));
+            }
             Location::Held(supplier) => return Ok(self.held(supplier.open()?)),
         };
         let (service, mut builder) = wish.subscribe(url);
@@ -102,6 +110,19 @@ impl Connection {
         }
         let subscription = builder.cursor(self.cursor).check_chains(self.chains).blocking()?;
         Ok(Frames::socket(subscription).until(self.limit))
+    }
+
+    /// The exported repositories that it is, if it is no stream of frames.
+    fn exports(&self) -> Result<Option<Vec<Export>>, SourceError> {
+        let files = |paths: Vec<PathBuf>| Some(paths.into_iter().map(Export::File).collect());
+        Ok(match &self.location {
+            Location::Named(name) if !is_address(name) && repo::is_named(Path::new(name)) => {
+                files(repo::named(Path::new(name))?)
+            }
+            Location::Repos(paths) => files(paths.clone()),
+            Location::Memory(bytes) if repo::is_begun(bytes) => Some(vec![Export::Memory(bytes.clone())]),
+            Location::Named(_) | Location::Memory(_) | Location::Held(_) => None,
+        })
     }
 
     fn held(&self, supply: Box<dyn Supply>) -> Frames {
@@ -147,6 +168,11 @@ impl Network {
     /// # Errors
     /// The file cannot be read, the address is none, or the plan reads what one connection does not carry.
     pub fn open(&self, plan: &Plan, mode: Mode) -> Result<Box<dyn Source + Send>, SourceError> {
+        if let Some(exports) = self.connection.exports()? {
+            let source = RepoSource::new(plan, &self.catalog, exports, self.clock)?;
+            // They are all there: nothing is late.
+            return Ok(Box::new(Reorder::new(source, Mode::Once, self.lateness)));
+        }
         let service = match self.catalog.feed(plan)? {
             Feed::Repos => Service::Repos,
             Feed::Labels => Service::Labels,

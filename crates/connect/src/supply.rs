@@ -35,9 +35,7 @@ pub struct Supplier(Arc<Open>);
 
 impl Supplier {
     /// `open` is called once for each query, when it starts.
-    pub fn new(
-        open: impl Fn() -> Result<Box<dyn Supply>, SourceError> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(open: impl Fn() -> Result<Box<dyn Supply>, SourceError> + Send + Sync + 'static) -> Self {
         Self(Arc::new(open))
     }
 

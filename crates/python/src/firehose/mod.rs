@@ -20,7 +20,7 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<car::PyCar>()?;
     module.add_class::<car::Blocks>()?;
     module.add_class::<frame::PyHeader>()?;
-    module.add_class::<frame::PyFrame>()?;
+    module.add_class::<PyFrame>()?;
     module.add_class::<message::RepoCommit>()?;
     module.add_class::<message::RepoOperation>()?;
     module.add_class::<message::RepoSync>()?;

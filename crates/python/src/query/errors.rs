@@ -40,7 +40,7 @@ pub(super) fn table(error: TableError) -> PyErr {
 }
 
 /// What a program gave cannot be taken.
-pub(super) fn value(error: impl std::fmt::Display) -> PyErr {
+pub(super) fn value(error: impl fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
@@ -101,6 +101,6 @@ impl From<Failed> for PyErr {
 }
 
 /// A run failed.
-pub(super) fn runtime(error: impl std::fmt::Display) -> PyErr {
+pub(super) fn runtime(error: impl fmt::Display) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }

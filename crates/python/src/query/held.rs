@@ -27,9 +27,11 @@ pub(super) fn supplier(frames: Py<PyAny>) -> Supplier {
     Supplier::new(move || {
         let open = |py: Python<'_>| {
             let frames = frames.bind(py);
-            let is_there = frames.is_exact_instance_of::<PyList>() || frames.is_exact_instance_of::<PyTuple>();
+            let is_there =
+                frames.is_exact_instance_of::<PyList>() || frames.is_exact_instance_of::<PyTuple>();
             let iterator = frames.try_iter().map_err(raised)?.unbind();
-            let supply = Iterating { iterator, is_there, held: Vec::new(), taken: 0, end: None, is_slow: false };
+            let supply =
+                Iterating { iterator, is_there, held: Vec::new(), taken: 0, end: None, is_slow: false };
             Ok(Box::new(supply) as Box<dyn Supply>)
         };
         Python::try_attach(open).unwrap_or_else(|| Err(SourceError::Supply("Python ends".into())))

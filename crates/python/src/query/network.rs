@@ -45,7 +45,8 @@ impl Network {
             Location::Held(held::supplier(location.clone().unbind()))
         } else {
             let what = location.get_type().name()?;
-            let message = format!("a firehose is an address, a recording, or an iterable of frames, not {what}");
+            let message =
+                format!("a firehose is an address, a recording, or an iterable of frames, not {what}");
             return Err(PyTypeError::new_err(message));
         };
         let cursor = match cursor {
