@@ -23,6 +23,12 @@ use crate::source::{Next, Source, SourceError, Status};
 /// of one stay in the cache.
 const FRAMES_PER_EPOCH: usize = 4096;
 
+/// A connection that has so many frames at once is busy: each wake of this thread costs more than the frames that it finds.
+const BUSY: usize = 32;
+/// Then so much time is left to it to gather more of them. The wait is part of what a row takes to be written: see
+/// docs/performance.md.
+const GATHERING: Duration = Duration::from_micros(400);
+
 /// Reads frames and decodes what a plan wants of them.
 pub struct FirehoseSource {
     frames: Frames,
@@ -67,6 +73,20 @@ impl FirehoseSource {
         })
     }
 
+    /// Decodes the frames that there are, at most `max`.
+    fn read(&mut self, max: usize, wait: Duration) -> Result<Batch, SourceError> {
+        let (decoder, full, ledger) = (&mut self.decoder, &mut self.full, &self.ledger);
+        self.frames.visit(max, wait, |frame, arrival| {
+            let waits = !full.is_empty();
+            match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
+                Ok(_) => {}
+                Err(FrameError::Full) => full.push_back((Bytes::copy_from_slice(frame), arrival)),
+                // It is counted by the decoder; the rest of the stream goes on.
+                Err(error) => note_refused(ledger.as_ref(), frame, arrival, &error),
+            }
+        })
+    }
+
     /// The points decoded so far, as an epoch.
     fn epoch(&mut self) -> Epoch {
         let newest = self.newest();
@@ -107,16 +127,16 @@ impl Source for FirehoseSource {
                 Err(error) => note_refused(self.ledger.as_ref(), &frame, arrival, &error),
             }
         }
-        let (decoder, full, ledger) = (&mut self.decoder, &mut self.full, &self.ledger);
-        let batch = self.frames.visit(FRAMES_PER_EPOCH, wait, |frame, arrival| {
-            let waits = !full.is_empty();
-            match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
-                Ok(_) => {}
-                Err(FrameError::Full) => full.push_back((Bytes::copy_from_slice(frame), arrival)),
-                // It is counted by the decoder; the rest of the stream goes on.
-                Err(error) => note_refused(ledger.as_ref(), frame, arrival, &error),
+        let mut batch = self.read(FRAMES_PER_EPOCH, wait);
+        if self.is_connected
+            && let Ok(Batch::Received(frames @ BUSY..FRAMES_PER_EPOCH)) = batch
+        {
+            std::thread::sleep(GATHERING);
+            // What ends the stream is told again when it is next asked, but for an error.
+            if let Err(error) = self.read(FRAMES_PER_EPOCH - frames, Duration::ZERO) {
+                batch = Err(error);
             }
-        });
+        }
         match batch {
             Ok(Batch::Received(_)) => Ok(Next::Epoch(self.epoch())),
             // Points of frames that had to wait for room go out before the end is told.

@@ -27,7 +27,8 @@ class FirehoseStream(Timestream):
 
 
 class Firehose:
-    """A relay, PDS, labeler or Jetstream by its address, a recording by its path or its bytes, or frames that the program holds.
+    """A relay, PDS, labeler or Jetstream by its address, a recording or exported repositories by their paths or their bytes, or frames
+    that the program holds.
 
     Its streams are attributes: ``posts``, ``likes``, …, and :meth:`records` of any collection. A query opens a connection (or the file) of
     its own when it is run, asks for what it reads, and decodes that alone.
@@ -46,9 +47,10 @@ class Firehose:
         """Describe a source; nothing is opened yet.
 
         Args:
-            url_or_file: ``wss://HOST``, ``ws://HOST:PORT``, the path of a recording, a recording in memory, as bytes, or an iterable
-                of frames, each bytes or a ``MessageFrame``. Each query iterates anew, in a thread of its own, so a generator serves one
-                query; bytes are read where they are. What the iterable raises ends the query as it is, after the rows before it.
+            url_or_file: ``wss://HOST``, ``ws://HOST:PORT``, the path of a recording or of an exported repository (``did.car``, a
+                folder or a pattern of them), either in memory, as bytes, or an iterable of frames, each bytes or a ``MessageFrame``. Each
+                query iterates anew, in a thread of its own, so a generator serves one query; bytes are read where they are. What the
+                iterable raises ends the query as it is, after the rows before it.
             collections: The collections to ask a Jetstream for; those that a query reads unless given.
             cursor: Where to begin: after this number, at the oldest there is, or with whatever comes next.
             lateness: How far (seconds) behind the newest a point may be before it is late, by a time that does not run forward; a
