@@ -24,6 +24,12 @@ use crate::source::{Next, Source, SourceError, Status};
 /// of one stay in the cache.
 const FRAMES_PER_EPOCH: usize = 4096;
 
+/// A connection that has so many frames at once is busy: each wake of this thread costs more than the frames that it finds.
+const BUSY: usize = 32;
+/// Then so much time is left to it to gather more of them. The wait is part of what a row takes to be written: see
+/// docs/performance.md.
+const GATHERING: Duration = Duration::from_micros(400);
+
 /// Reads frames and decodes what a plan wants of them.
 pub struct FirehoseSource {
     intake: Intake,
@@ -156,6 +162,20 @@ impl Intake {
         }
     }
 
+    /// Shows the decoder the frames that there are, at most `max`.
+    fn read(&mut self, decoder: &mut impl Decode, max: usize, wait: Duration) -> Result<Batch, SourceError> {
+        let (full, ledger) = (&mut self.full, &self.ledger);
+        self.frames.visit(max, wait, |frame, arrival| {
+            let waits = !full.is_empty();
+            match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
+                Ok(_) => {}
+                Err(FrameError::Full) => full.push_back((Bytes::copy_from_slice(frame), arrival)),
+                // It is counted by the decoder; the rest of the stream goes on.
+                Err(error) => note_refused(ledger.as_ref(), frame, arrival, &error),
+            }
+        })
+    }
+
     /// Shows the decoder what there is, waiting at most `wait` for the first frame.
     pub(crate) fn fill(&mut self, decoder: &mut impl Decode, wait: Duration) -> Result<Filled, SourceError> {
         if let Some(error) = self.failed.take() {
@@ -177,16 +197,16 @@ impl Intake {
                 Err(error) => note_refused(self.ledger.as_ref(), &frame, arrival, &error),
             }
         }
-        let (full, ledger) = (&mut self.full, &self.ledger);
-        let batch = self.frames.visit(FRAMES_PER_EPOCH, wait, |frame, arrival| {
-            let waits = !full.is_empty();
-            match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
-                Ok(_) => {}
-                Err(FrameError::Full) => full.push_back((Bytes::copy_from_slice(frame), arrival)),
-                // It is counted by the decoder; the rest of the stream goes on.
-                Err(error) => note_refused(ledger.as_ref(), frame, arrival, &error),
+        let mut batch = self.read(decoder, FRAMES_PER_EPOCH, wait);
+        if self.is_connected
+            && let Ok(Batch::Received(frames @ BUSY..FRAMES_PER_EPOCH)) = batch
+        {
+            std::thread::sleep(GATHERING);
+            // What ends the stream is told again when it is next asked, but for an error.
+            if let Err(error) = self.read(decoder, FRAMES_PER_EPOCH - frames, Duration::ZERO) {
+                batch = Err(error);
             }
-        });
+        }
         match batch {
             Ok(Batch::Received(_)) => Ok(Filled::Points),
             // Points of frames that had to wait for room go out before the end is told.

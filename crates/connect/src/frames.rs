@@ -13,6 +13,7 @@ use skytide_firehose::{Batch, Blocking, Cursor, Ledger};
 
 use crate::network::{Connection, Wish};
 use crate::source::{Progress, SourceError, Status};
+use crate::supply::Supply;
 
 /// Frames, from wherever they come.
 pub struct Frames {
@@ -41,7 +42,7 @@ struct Following {
 enum Input {
     Socket(Box<Blocking>),
     Recording(Box<Recording>),
-    Memory { frames: Arc<[Bytes]>, at: usize },
+    Held(Box<dyn Supply>),
 }
 
 impl Frames {
@@ -60,7 +61,13 @@ impl Frames {
     /// Frames in memory, again and again; for measuring. Without a [limit](Self::until) it never ends.
     #[must_use]
     pub fn repeating(frames: Arc<[Bytes]>) -> Self {
-        Self::of(Input::Memory { frames, at: 0 })
+        Self::held(Box::new(Repeating { frames, at: 0 }))
+    }
+
+    /// Frames that the program holds.
+    #[must_use]
+    pub fn held(supply: Box<dyn Supply>) -> Self {
+        Self::of(Input::Held(supply))
     }
 
     /// Ends after `limit` frames.
@@ -162,14 +169,9 @@ impl Frames {
                 self.progress = Some(Progress { done, total });
                 batch
             }
-            Input::Memory { frames, .. } if frames.is_empty() => Ok(Batch::Ended),
-            Input::Memory { frames, at } => {
+            Input::Held(supply) => {
                 let arrival = now();
-                for _ in 0..max {
-                    show(&frames[*at], arrival);
-                    *at = (*at + 1) % frames.len();
-                }
-                Ok(Batch::Received(max))
+                supply.visit(max, wait, &mut |frame| show(frame, arrival))
             }
         };
         self.read += frames;
@@ -202,7 +204,7 @@ impl Frames {
     pub fn ledger(&self) -> Option<Ledger> {
         match &self.input {
             Input::Socket(subscription) => Some(subscription.handle().ledger()),
-            Input::Recording(_) | Input::Memory { .. } => None,
+            Input::Recording(_) | Input::Held(_) => None,
         }
     }
 
@@ -230,12 +232,31 @@ impl Frames {
                 status.dropped.extend(met.into_iter().filter(|(_, count)| *count > 0));
             }
             Input::Recording(recording) => cut_off += u64::from(recording.cut_off().is_some()),
-            Input::Memory { .. } => {}
+            Input::Held(_) => {}
         }
         if cut_off > 0 {
             status.dropped.insert("cut off at the end", cut_off);
         }
         status
+    }
+}
+
+/// The same frames again and again.
+struct Repeating {
+    frames: Arc<[Bytes]>,
+    at: usize,
+}
+
+impl Supply for Repeating {
+    fn visit(&mut self, max: usize, _: Duration, show: &mut dyn FnMut(&[u8])) -> Result<Batch, SourceError> {
+        if self.frames.is_empty() {
+            return Ok(Batch::Ended);
+        }
+        for _ in 0..max {
+            show(&self.frames[self.at]);
+            self.at = (self.at + 1) % self.frames.len();
+        }
+        Ok(Batch::Received(max))
     }
 }
 
@@ -251,6 +272,7 @@ fn read(recording: &mut Recording, max: usize, mut show: impl FnMut(&[u8])) -> R
     Ok(Batch::Received(max))
 }
 
-fn now() -> i64 {
+/// The system's time, UTC nanoseconds.
+pub(crate) fn now() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }

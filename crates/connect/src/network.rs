@@ -1,4 +1,5 @@
-//! A firehose by its address, or a recording of one, by its path or in memory: what is opened for each query that reads it.
+//! A firehose by its address, a recording of one or exported repositories by their paths or in memory, or frames that the program
+//! holds: what is opened for each query that reads it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,10 @@ use crate::firehose::FirehoseSource;
 use crate::frames::Frames;
 use crate::late::{Judge, Late, Side};
 use crate::reorder::Reorder;
+use crate::repo::{self, Export, RepoSource};
 use crate::shared::Shared;
 use crate::source::{Source, SourceError};
+use crate::supply::{FromSeq, Supplier, Supply};
 
 /// The collections that a Jetstream can be asked for at most.
 const MOST_COLLECTIONS: usize = 100;
@@ -27,10 +30,14 @@ const FIRST_ATTEMPTS: u32 = 3;
 /// Where a network's frames are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording.
+    /// `wss://HOST`, `ws://HOST:PORT`, or the path of a recording, or of exported repositories ([`repo::is_named`]).
     Named(String),
-    /// A recording in memory.
+    /// Exported repositories: their files.
+    Repos(Vec<PathBuf>),
+    /// A recording, or an exported repository, in memory.
     Memory(Bytes),
+    /// Frames that the program holds.
+    Held(Supplier),
 }
 
 impl Default for Location {
@@ -49,7 +56,9 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(name) => f.write_str(name),
+            Self::Repos(paths) => write!(f, "{} repositories", paths.len()),
             Self::Memory(bytes) => write!(f, "a recording of {} bytes", bytes.len()),
+            Self::Held(_) => f.write_str("the program's frames"),
         }
     }
 }
@@ -97,6 +106,8 @@ impl Connection {
             Location::Named(url) if is_address(url) => self.dial(url, wish, false),
             Location::Named(path) => self.recording(Recording::open(Path::new(path))?),
             Location::Memory(bytes) => self.recording(Recording::from_bytes(bytes.clone())?),
+            Location::Repos(_) => Err(SourceError::Unfit("repositories hold records, not frames".to_owned())),
+            Location::Held(supplier) => Ok(self.held(supplier.open()?)),
         }
     }
 
@@ -142,6 +153,28 @@ impl Connection {
     /// Whether whoever comes later is to have only what comes then.
     pub(crate) fn begins_now(&self) -> bool {
         self.is_live() && self.history.is_empty() && self.cursor == Cursor::Live && self.limit.is_none()
+    }
+
+    /// The exported repositories that it is, if it is no stream of frames.
+    fn exports(&self) -> Result<Option<Vec<Export>>, SourceError> {
+        let files = |paths: Vec<PathBuf>| Some(paths.into_iter().map(Export::File).collect());
+        Ok(match &self.location {
+            Location::Named(name) if !is_address(name) && repo::is_named(Path::new(name)) => {
+                files(repo::named(Path::new(name))?)
+            }
+            Location::Repos(paths) => files(paths.clone()),
+            Location::Memory(bytes) if repo::is_begun(bytes) => Some(vec![Export::Memory(bytes.clone())]),
+            Location::Named(_) | Location::Memory(_) | Location::Held(_) => None,
+        })
+    }
+
+    fn held(&self, supply: Box<dyn Supply>) -> Frames {
+        let supply = match self.cursor {
+            Cursor::Seq(seq) => Box::new(FromSeq::new(supply, seq, Some(self.location.to_string()))),
+            Cursor::After { seq, .. } => Box::new(FromSeq::new(supply, seq.saturating_add(1), None)),
+            _ => supply,
+        };
+        Frames::held(supply).until(self.limit)
     }
 
     fn recording(&self, mut recording: Recording) -> Result<Frames, SourceError> {
@@ -190,6 +223,11 @@ impl Network {
         mode: Mode,
         side: Option<&Side>,
     ) -> Result<Box<dyn Source + Send>, SourceError> {
+        if let Some(exports) = self.connection.exports()? {
+            let source = RepoSource::new(plan, &self.catalog, exports, self.clock)?;
+            // They are all there: nothing is late.
+            return Ok(Box::new(Reorder::new(source, Mode::Once, Judge::new(self.lateness))));
+        }
         // The one that the source makes rise, and the one that does.
         if matches!(self.clock, Clock::FrameTime | Clock::Arrival) {
             return self.source(plan);

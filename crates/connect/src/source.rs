@@ -103,6 +103,12 @@ pub enum SourceError {
         /// The number.
         seq: u64,
     },
+    /// A repository cannot be read.
+    #[error(transparent)]
+    Repo(#[from] crate::repo::RepoError),
+    /// The program that holds the frames could not give them.
+    #[error("{0}")]
+    Supply(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A file cannot be read, or holds what its format does not allow.
     #[error(transparent)]
     File(#[from] FileError),

@@ -6,12 +6,13 @@ counts as a check. `cargo xtask bench-python` runs it beside the peers, in turn.
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -24,6 +25,8 @@ POST = "app.bsky.feed.post"
 ROUNDS = 9
 # A round lasts so many CPU-seconds at least.
 LEAST = 0.2
+# Frames that are held are given to a query so many times.
+TIMES = 2000
 # The recordings that a query reads from memory have about so many bytes: one that a cache holds, as it does the frames that the other
 # ways read again and again, and one that none holds.
 SHORT, LONG = 10_000_000, 400_000_000
@@ -107,14 +110,24 @@ def sdk(frames: list[bytes]) -> Counts:
     return counts
 
 
-def native(recording: bytes) -> Callable[[], Counts]:
-    """Count by a query over a recording in memory, which is run anew each time."""
-    posts = kd.sources.Firehose(recording).posts
+def native(source: bytes | Iterable[bytes]) -> Callable[[], Counts]:
+    """Count by a query over frames or a recording in memory, which is run anew each time."""
+    posts = kd.sources.Firehose(source).posts
     languages = posts.with_key(posts.col("record").col("langs").index(0)).count()
     latest = kd.results.Snapshot()
     return lambda: Counter(
         {row["_key"]: row["result"] for row in languages.run_iter("row", results=latest)}
     )
+
+
+class Again:
+    """The same frames again and again, so many times."""
+
+    def __init__(self, frames: list[bytes], times: int) -> None:
+        self.frames, self.times = frames, times
+
+    def __iter__(self) -> Iterator[bytes]:
+        return itertools.chain.from_iterable(itertools.repeat(self.frames, self.times))
 
 
 def ipld(recording: bytes) -> Callable[[], Counts]:
@@ -155,6 +168,7 @@ def main(path: str) -> None:
         "skytide.firehose, by way of MessageFrame": (1, lambda: framed(frames)),
         "skytide.atproto, posts typed": (1, lambda: sdk(frames)),
     }
+    ways[f"sources.Firehose, the same frames held, {TIMES} times"] = (TIMES, native(Again(frames, TIMES)))
     for size in (SHORT, LONG):
         times = size // len(recording) + 1
         longer = recording * times

@@ -14,6 +14,21 @@ from skytide import _skytide
 #: Written by hand, since they do more than call the engine.
 BY_HAND = {"cast", "col", "extend", "remove", "select"}
 
+#: What programs written for Kaskada call a parameter that the engine calls otherwise, by method.
+NAMES = {
+    **dict.fromkeys(["add", "sub", "mul", "rem", "lt", "le", "gt", "ge"], {"y": "rhs"}),
+    **dict.fromkeys(["and_", "or_", "greatest", "least"], {"y": "rhs"}),
+    **dict.fromkeys(["eq", "ne"], {"y": "other"}),
+    "div": {"y": "divisor"},
+    "else_": {"default": "other"},
+    "index": {"index": "key"},
+    "seconds_since": {"since": "time"},
+    "shift_by": {"duration": "delta"},
+}
+
+#: Of a parameter that stands for any number of arguments, what the first one is called, which there always is.
+FIRST = {"coalesce": ("arg", "args")}
+
 HEAD = '''"""The engine's functions as methods: made from its registry by ``tools/generate_functions.py``, not by hand."""
 
 from __future__ import annotations
@@ -53,17 +68,32 @@ def name_of(function: dict[str, Any]) -> str:
     return next(name for name in names if not keyword.iskeyword(name))
 
 
+def params_of(function: dict[str, Any]) -> list[tuple[str, str, bool, bool]]:
+    """Return a function's parameters but the first: what Python calls it, what the engine calls it, whether it may be left out, and
+    whether it stands for any number of arguments."""
+    method = name_of(function)
+    names = NAMES.get(method, {})
+    params = []
+    for param, optional, repeated in function["params"][1:]:
+        called = names.get(param, param)
+        if repeated and method in FIRST:
+            first, called = FIRST[method]
+            params.append((first, first, False, False))
+        params.append((called, param, optional, repeated))
+    return params
+
+
 def written(function: dict[str, Any]) -> list[str]:
     """Return a function's parameters as its method has them.
 
     What follows an aggregation's value are constants, of which the first may be given without its name.
     """
-    _self, *params = function["params"]
+    params = params_of(function)
     windowed: bool = function["windowed"]
     of = "int" if windowed else "Arg"
     maybe = "int | None" if windowed else "Arg"
     lines = ["self"]
-    for at, (param, optional, repeated) in enumerate(params):
+    for at, (param, _engine, optional, repeated) in enumerate(params):
         if windowed and at == 1:
             lines.append("*")
         if repeated:
@@ -79,9 +109,9 @@ def written(function: dict[str, Any]) -> list[str]:
 def method(function: dict[str, Any]) -> str:
     """Return a function's method."""
     name = name_of(function)
-    _self, *params = function["params"]
-    given = [f"*{param}" if more else param for param, optional, more in params if not optional]
-    named = [f"{param}={param}" for param, optional, _ in params if optional]
+    params = params_of(function)
+    given = [f"*{param}" if more else param for param, _, optional, more in params if not optional]
+    named = [f"{engine}={param}" for param, engine, optional, _ in params if optional]
     named += ["window=window"] if function["windowed"] else []
     call = ", ".join([f'"{function["name"]}"', "self", *given, "input=self", *named])
     params_of_it = ", ".join(written(function))

@@ -2,6 +2,9 @@
 
 mod labels;
 mod other;
+mod record;
+
+pub use record::StandingRecord;
 
 use super::clock::{BELIEVED, EventClock};
 use super::column::Refusal;
@@ -244,19 +247,22 @@ impl Decoder {
     pub fn push(&mut self, frame: &[u8], arrival: i64) -> Result<Pushed, FrameError> {
         let before = (self.position, self.counters);
         let pushed = self.read(frame, arrival);
-        match &pushed {
-            Ok(pushed) => {
-                if pushed.rows > 0 {
-                    self.streams.iter_mut().for_each(|stream| stream.committed = stream.rows());
-                }
-            }
+        self.settle(before, pushed.as_ref().map(|pushed| pushed.rows));
+        pushed
+    }
+
+    /// Keeps what was read, of so many points, or takes it all back.
+    #[inline]
+    fn settle(&mut self, before: (Position, Counters), read: Result<u32, &FrameError>) {
+        match read {
+            Ok(0) => {}
+            Ok(_) => self.streams.iter_mut().for_each(|stream| stream.committed = stream.rows()),
             Err(error) => {
                 (self.position, self.counters) = before;
                 self.counters.refused += u64::from(*error != FrameError::Full);
                 self.streams.iter_mut().for_each(|stream| stream.truncate(stream.committed));
             }
         }
-        pushed
     }
 
     fn read(&mut self, frame: &[u8], arrival: i64) -> Result<Pushed, FrameError> {
@@ -428,7 +434,7 @@ impl Decoder {
             let mut point = Point {
                 time: release.time,
                 ordinal: release.ordinal + hit.op as u64,
-                seq: release.seq,
+                seq: Some(release.seq),
                 source_time: Some(release.source_time),
                 did,
                 rev,

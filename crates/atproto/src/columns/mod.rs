@@ -31,7 +31,7 @@ mod pick;
 mod stream;
 
 pub use clock::EventClock;
-pub use decoder::{Counters, Decoder, Position, Pushed};
+pub use decoder::{Counters, Decoder, Position, Pushed, StandingRecord};
 
 use std::sync::Arc;
 

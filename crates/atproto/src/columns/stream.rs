@@ -122,7 +122,7 @@ impl Own {
 pub(super) struct Point<'a> {
     pub(super) time: i64,
     pub(super) ordinal: u64,
-    pub(super) seq: i64,
+    pub(super) seq: Option<i64>,
     pub(super) source_time: Option<i64>,
     pub(super) did: Option<&'a str>,
     pub(super) rev: Option<&'a str>,
@@ -338,7 +338,7 @@ fn show(own: Own, point: &Point<'_>, column: &mut Column) -> Result<(), Refusal>
         Own::Exp => point.label.and_then(|label| label.exp),
         Own::Active => return show_bool(point.active, column),
         Own::Neg => return show_bool(point.label.and_then(|label| label.neg), column),
-        Own::Seq => return show_int(Some(point.seq), column),
+        Own::Seq => return show_int(point.seq, column),
         Own::Time => return show_int(Some(point.time), column),
         Own::SourceTime => return show_int(point.source_time, column),
         Own::Ver => return show_int(point.label.and_then(|label| label.ver), column),

@@ -37,6 +37,9 @@ use crate::{ConnectionError, Endpoint, Timeout, error::one_line};
 /// byte by byte is silent.
 const PART: u64 = 16 << 10;
 
+/// The library's own buffer, for what it is given, in bytes.
+const RARE: usize = 16 << 10;
+
 /// No server's wish to be left alone is honoured for longer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -51,6 +54,8 @@ pub(super) struct Connection {
     asked: Asked,
     opened: Instant,
     watch: Watch,
+    /// The library has an answer to give, to a ping, that the socket has not taken yet.
+    answers: bool,
 }
 
 /// What a server is asked for.
@@ -107,15 +112,19 @@ async fn open(endpoint: &Endpoint, asked: Asked, settings: &Settings) -> Result<
     let url = endpoint.url(asked.cursor, &asked.parameters);
     let mut request = url.into_client_request().map_err(translate)?;
     request.headers_mut().insert(USER_AGENT, settings.user_agent.clone());
-    // What is too large is cut before the library sees it: it only meets a length that no message may have.
+    // What is too large is cut before the library sees it: it only meets a length that no message may have. Most messages it does not
+    // see at all.
     let most = settings.max_frame.max(HEAD);
-    let config = WebSocketConfig::default().max_frame_size(Some(most)).max_message_size(Some(most));
+    let config = WebSocketConfig::default()
+        .read_buffer_size(RARE)
+        .max_frame_size(Some(most))
+        .max_message_size(Some(most));
     let socket = Sieve::new(socket, settings.max_frame);
     let (mut socket, _) = client_async_with_config(request, socket, Some(config)).await.map_err(translate)?;
     if let Some(hello) = &asked.hello {
         socket.send(Message::text(hello)).await.map_err(translate)?;
     }
-    Ok(Connection { socket, asked, opened: Instant::now(), watch: Watch::new(settings) })
+    Ok(Connection { socket, asked, opened: Instant::now(), watch: Watch::new(settings), answers: false })
 }
 
 impl Connection {
@@ -139,6 +148,23 @@ impl Connection {
 
     /// What comes next. The first error is the end of the connection.
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, ConnectionError>> {
+        if self.answers {
+            match Pin::new(&mut self.socket).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.answers = false,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(translate(error))),
+                Poll::Pending => {}
+            }
+        }
+        match self.socket.get_mut().poll_whole(cx) {
+            Poll::Ready(Ok(Some(bytes))) => {
+                self.watch.heard = true;
+                self.watch.heard_message = true;
+                return Poll::Ready(Ok(Received::Message { bytes, text: false, cut_from: None }));
+            }
+            Poll::Ready(Ok(None)) => {}
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(ConnectionError::Broken(error))),
+            Poll::Pending => return self.poll_watch(cx),
+        }
         let Poll::Ready(received) = Pin::new(&mut self.socket).poll_next(cx) else {
             return self.poll_watch(cx);
         };
@@ -150,6 +176,7 @@ impl Connection {
                 Ok(Received::Message { bytes, text: mark.text, cut_from: mark.cut_from })
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_) | Message::Text(_))) => {
+                self.answers = true;
                 Ok(Received::Control)
             }
             Some(Ok(Message::Close(frame))) => {

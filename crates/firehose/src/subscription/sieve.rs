@@ -1,5 +1,9 @@
-//! What lies between the socket and the WebSocket library: it lets every byte through but the bodies of messages that are
-//! too large, so that they are received without being kept and the connection goes on.
+//! What lies between the socket and the WebSocket library: it gives the messages that are nearly all there is, and lets the library
+//! see all else but the bodies of messages that are too large, so that they are received without being kept and the connection goes on.
+//!
+//! A binary message in one frame, which is here whole and not too large, asks nothing of the library: it is handed on as a slice of the
+//! buffer that the socket was read into ([`Sieve::poll_whole`]). Any other frame is the library's, and it is given the bytes of one
+//! frame at a time: so between two messages it holds nothing, and the next one may be either's.
 //!
 //! The library would refuse such a message by its header and end the connection, and the next connection would meet the
 //! same message. Here its frames are rewritten on the way: the head stays, the rest is read and let go, and the message
@@ -9,11 +13,12 @@
 use std::{
     collections::VecDeque,
     fmt, io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// So many bytes of an oversized message are kept: enough to hold the number of a commit behind its 200 operations.
 pub(super) const HEAD: usize = 48 << 10;
@@ -23,6 +28,13 @@ const READ_THROUGH: u64 = 1 << 30;
 
 /// The longest header of a frame that is not masked (RFC 6455, 5.2).
 const HEADER: usize = 10;
+
+/// The size of the buffer that the socket is read into: it stays in a core's own cache, and what one call of the system costs is little
+/// beside what it brings. A frame that does not fit is the library's.
+const ROOM: usize = 256 << 10;
+
+/// The socket is read where there is room for so much.
+const LEAST: usize = 64 << 10;
 
 const FINAL: u8 = 0x80;
 const OPCODE: u8 = 0x0f;
@@ -38,8 +50,10 @@ pub(super) struct Sieve<S> {
     /// The largest message that is passed on whole, in bytes.
     limit: u64,
     state: State,
-    /// The begun header of a frame, which was not passed on yet.
-    held: Vec<u8>,
+    /// What the socket gave and was not passed on yet.
+    buffer: BytesMut,
+    /// Bytes of a message in the buffer that have been told of as having come.
+    told: usize,
     /// The message whose frames are being passed on, if it is not complete.
     message: Option<Begun>,
     /// Messages that were passed on to their ends.
@@ -116,7 +130,8 @@ impl<S> Sieve<S> {
             inner,
             limit: limit as u64,
             state: State::Opening(Opening::default()),
-            held: Vec::with_capacity(HEADER),
+            buffer: BytesMut::new(),
+            told: 0,
             message: None,
             passed: 0,
             marks: VecDeque::new(),
@@ -141,76 +156,123 @@ impl<S> Sieve<S> {
         }
     }
 
-    /// What came since this was last asked: of a message that is not complete, the library gives no sign.
+    /// What came since this was last asked: of a message that is not complete, nobody gives a sign.
     pub(super) fn take_came(&mut self) -> Came {
-        std::mem::take(&mut self.came)
+        let mut came = std::mem::take(&mut self.came);
+        // A message that waits in the buffer until it is whole.
+        let waits = self.is_between()
+            && Header::read(&self.buffer).is_some_and(|header| header.first & OPCODE < CONTROL);
+        let waiting = if waits { self.buffer.len() } else { 0 };
+        came.of_messages += waiting.saturating_sub(self.told) as u64;
+        self.told = waiting;
+        came
     }
 
-    /// Sifts bytes in place; gives how many are to be passed on. They are never more than came in.
-    fn sift(&mut self, bytes: &mut [u8]) -> usize {
-        self.came.any = true;
-        let (mut read, mut kept) = (0, 0);
-        while let Some(rest) = bytes.get(read..).filter(|rest| !rest.is_empty()) {
+    /// Whether the next byte begins a frame that belongs to no message of which the library knows.
+    fn is_between(&self) -> bool {
+        matches!(self.state, State::Header) && self.message.is_none() && self.failed.is_none()
+    }
+
+    /// Takes the message at the front of the buffer, if it is the usual one; none if more has to come, or it is the library's.
+    #[inline]
+    fn whole(&mut self) -> Whole {
+        self.let_go();
+        if !self.is_between() {
+            let is_cut = matches!(self.state, State::Body { pass: 0, .. });
+            return if is_cut { Whole::Short } else { Whole::Others };
+        }
+        let Some(header) = Header::read(&self.buffer) else { return Whole::Short };
+        let fits = header.payload <= self.limit.min((ROOM - HEADER) as u64);
+        if header.first != FINAL | BINARY || !fits {
+            return Whole::Others;
+        }
+        // It fits into the buffer.
+        let payload = header.payload as usize;
+        if self.buffer.len() < header.length + payload {
+            return Whole::Short;
+        }
+        self.buffer.advance(header.length);
+        self.passed += 1;
+        self.taken += 1;
+        self.told = 0;
+        Whole::Message(self.buffer.split_to(payload).freeze())
+    }
+
+    /// Lets go of what is buffered of the rest of a message that was cut.
+    fn let_go(&mut self) {
+        let State::Body { pass: 0, drop } = &mut self.state else { return };
+        let dropped = (self.buffer.len() as u64).min(*drop);
+        *drop -= dropped;
+        if *drop == 0 {
+            self.state = State::Header;
+        }
+        if !self.in_control {
+            self.came.of_messages += dropped;
+        }
+        // It is at most the length of the buffer.
+        self.buffer.advance(dropped as usize);
+    }
+
+    /// Passes on buffered bytes to the library: no more than the opening or one frame. Nothing, if more has to come.
+    fn sift(&mut self, out: &mut ReadBuf<'_>) {
+        let start = out.filled().len();
+        while !self.buffer.is_empty() && out.remaining() > 0 {
             match &mut self.state {
                 State::Opening(opening) => {
-                    let end = opening.end(rest);
-                    let length = end.unwrap_or(rest.len());
+                    let room = self.buffer.len().min(out.remaining());
+                    let end = opening.end(&self.buffer[..room]);
+                    // After a refusal comes its text, with it if it is here.
                     if end.is_some() {
                         self.state = if opening.is_accepted() { State::Header } else { State::Open };
                     }
-                    bytes.copy_within(read..read + length, kept);
-                    (read, kept) = (read + length, kept + length);
+                    self.pass(end.unwrap_or(room), out);
                 }
                 State::Header => {
-                    let Some(header) = Header::read(rest) else {
-                        self.held.extend_from_slice(rest);
-                        break;
-                    };
-                    let length = header.length;
+                    let Some(header) = Header::read(&self.buffer) else { return };
                     if header.is_broken() {
                         self.state = State::Open;
                         continue;
                     }
-                    let mut out = [0; HEADER];
-                    let written = match self.frame(&header, rest, &mut out) {
-                        Ok(written) => written,
+                    let mut raw = [0; HEADER];
+                    raw[..header.length].copy_from_slice(&self.buffer[..header.length]);
+                    let mut rewritten = [0; HEADER];
+                    match self.frame(&header, &raw, &mut rewritten) {
+                        Ok(written) => out.put_slice(&rewritten[..written]),
                         Err(endless) => {
                             self.failed = Some(endless);
-                            break;
+                            return;
                         }
-                    };
-                    read += length;
-                    if let (Some(to), Some(from)) = (bytes.get_mut(kept..kept + written), out.get(..written))
-                    {
-                        to.copy_from_slice(from);
-                        kept += written;
                     }
+                    self.buffer.advance(header.length);
                 }
                 State::Body { pass, drop } => {
-                    let passed = (rest.len() as u64).min(*pass);
-                    let dropped = (rest.len() as u64 - passed).min(*drop);
-                    (*pass, *drop) = (*pass - passed, *drop - dropped);
+                    let passed = (self.buffer.len() as u64).min(*pass).min(out.remaining() as u64);
+                    *pass -= passed;
                     if *pass == 0 && *drop == 0 {
                         self.state = State::Header;
                     }
                     if !self.in_control {
-                        self.came.of_messages += passed + dropped;
+                        self.came.of_messages += passed;
                     }
-                    // Both are at most the length of the rest.
-                    let (passed, dropped) = (passed as usize, dropped as usize);
-                    if kept != read {
-                        bytes.copy_within(read..read + passed, kept);
-                    }
-                    (read, kept) = (read + passed + dropped, kept + passed);
+                    // It is at most the length of the buffer.
+                    self.pass(passed as usize, out);
+                    self.let_go();
                 }
                 State::Open => {
-                    let length = rest.len();
-                    bytes.copy_within(read..read + length, kept);
-                    (read, kept) = (read + length, kept + length);
+                    self.pass(self.buffer.len().min(out.remaining()), out);
+                    return;
                 }
             }
+            // The end of a frame, of which something was passed on.
+            if matches!(self.state, State::Header) && out.filled().len() > start {
+                return;
+            }
         }
-        kept
+    }
+
+    fn pass(&mut self, length: usize, out: &mut ReadBuf<'_>) {
+        out.put_slice(&self.buffer[..length]);
+        self.buffer.advance(length);
     }
 
     /// Takes in the header of a frame and says, by the state, what becomes of its body; writes the header to pass on,
@@ -281,6 +343,16 @@ impl<S> Sieve<S> {
 
 fn body(pass: u64, drop: u64) -> State {
     if pass == 0 && drop == 0 { State::Header } else { State::Body { pass, drop } }
+}
+
+/// What is at the front of the buffer.
+enum Whole {
+    /// A message, whole.
+    Message(Bytes),
+    /// The beginning of what may be one.
+    Short,
+    /// What the library deals with.
+    Others,
 }
 
 /// How far the answer to the request has been read. Lines end as the library lets them: with or without a carriage return.
@@ -355,36 +427,56 @@ impl Header {
     }
 }
 
+impl<S: AsyncRead + Unpin> Sieve<S> {
+    /// Gives the next message if it is a usual one, whole in one binary frame; none if what comes next is for the library to deal with,
+    /// be it the end.
+    ///
+    /// # Errors
+    /// The socket cannot be read.
+    #[inline]
+    pub(super) fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        loop {
+            match self.whole() {
+                Whole::Message(message) => return Poll::Ready(Ok(Some(message))),
+                Whole::Others => return Poll::Ready(Ok(None)),
+                // At the end the library is told what there is of a frame.
+                Whole::Short if ready!(self.poll_fill(cx))? == 0 => return Poll::Ready(Ok(None)),
+                Whole::Short => {}
+            }
+        }
+    }
+
+    /// Reads what the socket has, as much as there is room for; gives how much that was, 0 at the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.capacity() - self.buffer.len() < LEAST {
+            // The same buffer again, its rest moved to its front, if no message in it is held any more.
+            self.buffer.reserve((ROOM + LEAST).saturating_sub(self.buffer.len()).max(LEAST));
+        }
+        let read = ready!(pin!(self.inner.read_buf(&mut self.buffer)).poll(cx))?;
+        self.came.any |= read > 0;
+        Poll::Ready(Ok(read))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Sieve<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // A header is passed on whole: without room for one, nothing could be told from an end.
-        if buf.remaining() <= HEADER {
+        if out.remaining() <= HEADER {
             return Poll::Ready(Err(io::Error::other("too little room to read a frame's header into")));
         }
+        let start = out.filled().len();
         loop {
             if let Some(endless) = this.failed {
                 return Poll::Ready(Err(io::Error::other(endless)));
             }
-            let start = buf.filled().len();
-            let held = this.held.len();
-            buf.put_slice(&this.held);
-            match Pin::new(&mut this.inner).poll_read(cx, buf) {
-                Poll::Ready(Ok(())) => {}
-                waiting => {
-                    buf.set_filled(start);
-                    return waiting;
-                }
-            }
-            this.held.clear();
-            let bytes = buf.filled_mut().get_mut(start..).unwrap_or_default();
-            if bytes.len() == held {
-                // The end: a header that was begun goes out as it is.
+            this.sift(out);
+            if out.filled().len() > start {
                 return Poll::Ready(Ok(()));
             }
-            let kept = this.sift(bytes);
-            buf.set_filled(start + kept);
-            if kept > 0 {
+            if this.failed.is_none() && ready!(this.poll_fill(cx))? == 0 {
+                // The end: a header that was begun goes out as it is.
+                this.pass(this.buffer.len().min(out.remaining()), out);
                 return Poll::Ready(Ok(()));
             }
         }
@@ -407,168 +499,4 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Sieve<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A frame that is not masked.
-    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![first];
-        match payload.len() {
-            short @ 0..=125 => bytes.push(short as u8),
-            medium @ ..=0xffff => {
-                bytes.push(126);
-                bytes.extend((medium as u16).to_be_bytes());
-            }
-            long => {
-                bytes.push(127);
-                bytes.extend((long as u64).to_be_bytes());
-            }
-        }
-        bytes.extend(payload);
-        bytes
-    }
-
-    const OPENING: &[u8] = b"HTTP/1.1 101 Switching\r\nupgrade: websocket\r\n\r\n";
-
-    /// What comes through of an opening and these frames, read in pieces of these sizes in turn; without the opening.
-    fn through(frames: &[u8], sizes: &[usize], limit: usize) -> (Vec<u8>, Sieve<()>) {
-        let mut sieve = Sieve::new((), limit);
-        let mut out = Vec::new();
-        let whole = [OPENING, frames].concat();
-        let mut rest = &whole[..];
-        for size in sizes.iter().copied().cycle() {
-            let (piece, after) = rest.split_at(size.clamp(1, rest.len()));
-            rest = after;
-            let mut piece = [std::mem::take(&mut sieve.held), piece.to_vec()].concat();
-            let kept = sieve.sift(&mut piece);
-            out.extend(&piece[..kept]);
-            if rest.is_empty() {
-                break;
-            }
-        }
-        out.extend(&sieve.held);
-        assert!(out.starts_with(OPENING));
-        (out.split_off(OPENING.len()), sieve)
-    }
-
-    fn marks(sieve: &mut Sieve<()>) -> Vec<Mark> {
-        (0..sieve.passed).map(|_| sieve.next_mark()).collect()
-    }
-
-    #[test]
-    fn what_fits_goes_through_as_it_is() {
-        let frames = [frame(0x82, b"one"), frame(0x89, b"ping"), frame(0x82, &[7; 1000])].concat();
-        for sizes in [&[1][..], &[2, 3], &[10_000]] {
-            let (out, mut sieve) = through(&frames, sizes, 1000);
-            assert_eq!(out, frames);
-            assert_eq!(marks(&mut sieve), [Mark::default(); 2]);
-        }
-    }
-
-    #[test]
-    fn an_oversized_message_is_cut_to_its_head_and_the_next_one_is_whole() {
-        let large: Vec<u8> = (0..100_000_u32).map(|at| at as u8).collect();
-        let frames = [frame(0x82, b"a"), frame(0x82, &large), frame(0x82, b"b")].concat();
-        let expected = [frame(0x82, b"a"), frame(0x82, &large[..HEAD]), frame(0x82, b"b")].concat();
-        for sizes in [&[1][..], &[7, 4096], &[1 << 20]] {
-            let (out, mut sieve) = through(&frames, sizes, 99_999);
-            assert_eq!(out, expected);
-            assert_eq!(sieve.take_came().of_messages, 100_002);
-            let cut = Mark { text: false, cut_from: Some(100_000) };
-            assert_eq!(marks(&mut sieve), [Mark::default(), cut, Mark::default()]);
-        }
-    }
-
-    #[test]
-    fn fragments_are_counted_together() {
-        let frames = [
-            frame(0x02, &[1; 600]),
-            frame(0x89, b"ping"),
-            frame(0x00, &[2; 600]),
-            frame(0x00, &[3; 600]),
-            frame(0x80, &[4; 600]),
-            frame(0x82, b"next"),
-        ]
-        .concat();
-        let expected =
-            [frame(0x02, &[1; 600]), frame(0x89, b"ping"), frame(0x80, b""), frame(0x82, b"next")].concat();
-        let (out, mut sieve) = through(&frames, &[5], 1000);
-        assert_eq!(out, expected);
-        assert_eq!(marks(&mut sieve)[0].cut_from, Some(2400));
-        assert_eq!(through(&frames, &[5], 2400).0, frames);
-    }
-
-    #[test]
-    fn text_is_passed_on_as_binary_with_a_mark() {
-        let frames =
-            [frame(0x81, b"{}"), frame(0x01, b"\xc3"), frame(0x80, b"\xa4"), frame(0x82, b"x")].concat();
-        let expected =
-            [frame(0x82, b"{}"), frame(0x02, b"\xc3"), frame(0x80, b"\xa4"), frame(0x82, b"x")].concat();
-        let (out, mut sieve) = through(&frames, &[3], 1000);
-        assert_eq!(out, expected);
-        assert_eq!(marks(&mut sieve).iter().map(|mark| mark.text).collect::<Vec<_>>(), [true, true, false]);
-    }
-
-    #[test]
-    fn any_opening_that_the_library_takes_is_one_and_a_refusal_is_none() {
-        let text = frame(0x81, b"{}");
-        for (opening, changes) in [
-            ("HTTP/1.1 101 Switching\nupgrade: websocket\n\n", true),
-            ("\r\n\r\nHTTP/1.1 101\r\nupgrade: websocket\n\r\n", true),
-            ("HTTP/1.1 403 Forbidden\r\na: 101\r\n\r\n", false),
-        ] {
-            for size in [1, 3, 1000] {
-                let mut sieve = Sieve::new((), 10);
-                let whole = [opening.as_bytes(), &text].concat();
-                let mut out: Vec<u8> = Vec::new();
-                for piece in whole.chunks(size) {
-                    let mut piece = [std::mem::take(&mut sieve.held), piece.to_vec()].concat();
-                    let kept = sieve.sift(&mut piece);
-                    out.extend(&piece[..kept]);
-                }
-                let first = if changes { 0x82 } else { 0x81 };
-                assert_eq!(out, [opening.as_bytes(), &[first], &text[1..]].concat(), "{opening:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_breaks_the_protocol_is_left_to_the_library() {
-        let masked = [vec![0x82, 0x81, 1, 2, 3, 4, 5], frame(0x82, &[1; 5000])].concat();
-        assert_eq!(through(&masked, &[3], 10).0, masked);
-        let mut huge = vec![0x82, 127];
-        huge.extend(u64::MAX.to_be_bytes());
-        assert_eq!(through(&huge, &[3], 10).0, huge);
-    }
-
-    #[test]
-    fn a_message_without_end_is_an_error() {
-        let mut sieve = Sieve::new((), 10);
-        sieve.state = State::Header;
-        let before = frame(0x82, b"before");
-        let mut bytes = [&before[..], &[0x82, 127], &(READ_THROUGH + 1).to_be_bytes()].concat();
-        let kept = sieve.sift(&mut bytes);
-        assert_eq!(bytes[..kept], before);
-        assert_eq!(sieve.failed.unwrap().size, READ_THROUGH + 1);
-    }
-
-    proptest! {
-        #[test]
-        fn pieces_make_no_difference(
-            frames in proptest::collection::vec((0u8..16, any::<bool>(), 0usize..5000), 0..12),
-            sizes in proptest::collection::vec(1usize..3000, 1..8),
-            limit in 0usize..6000,
-        ) {
-            let bytes: Vec<u8> = frames
-                .iter()
-                .flat_map(|(opcode, last, size)| frame(opcode | if *last { FINAL } else { 0 }, &vec![7; *size]))
-                .collect();
-            let (whole, mut sieve) = through(&bytes, &[usize::MAX], limit);
-            let (pieces, mut other) = through(&bytes, &sizes, limit);
-            prop_assert_eq!(whole, pieces);
-            prop_assert_eq!(marks(&mut sieve), marks(&mut other));
-        }
-    }
-}
+mod tests;

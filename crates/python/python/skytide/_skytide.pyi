@@ -537,7 +537,7 @@ class Stream:
     def is_endless(self) -> bool: ...
     @property
     def grouping(self) -> str | None: ...
-    def explain(self) -> str: ...
+    def explain(self, *, snapshot: bool = False) -> str: ...
     def run(
         self,
         *,
@@ -634,11 +634,11 @@ class Files:
 
 @final
 class Network:
-    """A network by its address, or a recording by its path or its bytes."""
+    """A network by its address, a recording by its path or its bytes, or an iterable of frames."""
 
     def __new__(
         cls,
-        location: str | bytes,
+        location: object,
         *,
         cursor: object = None,
         collections: Sequence[str] = ...,

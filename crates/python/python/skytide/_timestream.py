@@ -462,9 +462,9 @@ class Timestream(Functions):
     def write(
         self,
         destination: str | os.PathLike[str],
-        *,
         mode: Literal["once", "live"] = "once",
         results: Results | None = None,
+        *,
         row_limit: int | None = None,
     ) -> int:
         """Write the answer to a file; return the number of rows.
@@ -485,9 +485,20 @@ class Timestream(Functions):
         execution = self._run(results, live=mode == "live", row_limit=row_limit)
         return execution.write(destination)
 
-    def explain(self) -> str:
-        """Return how it is computed: what is read, what is held, a step a line."""
-        return self._stream.explain()
+    def explain(
+        self,
+        kind: Literal["initial_dfg", "final_dfg", "final_plan"] = "final_plan",
+        results: Results | None = None,
+        mode: Literal["once", "live"] = "once",
+    ) -> str:
+        """Return how it is computed: what is read, what is held, a step a line.
+
+        Args:
+            kind: There is one plan, whatever is asked for by the names that Kaskada has for its stages.
+            results: Which points; every one unless given.
+            mode: The plan is the same in both.
+        """
+        return self._stream.explain(snapshot=isinstance(results, Snapshot))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Run it over what is there; give the answer as Arrow."""

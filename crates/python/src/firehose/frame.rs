@@ -51,6 +51,11 @@ impl PyHeader {
 pub(crate) struct PyFrame(pub(super) Bytes);
 
 impl PyFrame {
+    /// The whole frame.
+    pub(crate) fn bytes(&self) -> Bytes {
+        self.0.clone()
+    }
+
     /// The header and the place where the body begins.
     fn split(&self) -> PyResult<(Header<'_>, usize)> {
         let mut cursor = Cursor::new(&self.0);

@@ -12,6 +12,7 @@ mod session;
 use pyo3::prelude::*;
 
 pub(crate) use self::data::shared;
+pub(crate) use self::frame::PyFrame;
 
 /// Adds everything to the module.
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -19,7 +20,7 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<car::PyCar>()?;
     module.add_class::<car::Blocks>()?;
     module.add_class::<frame::PyHeader>()?;
-    module.add_class::<frame::PyFrame>()?;
+    module.add_class::<PyFrame>()?;
     module.add_class::<message::RepoCommit>()?;
     module.add_class::<message::RepoOperation>()?;
     module.add_class::<message::RepoSync>()?;

@@ -1,6 +1,7 @@
 //! What went wrong as Python's exceptions.
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -39,7 +40,7 @@ pub(super) fn table(error: TableError) -> PyErr {
 }
 
 /// What a program gave cannot be taken.
-pub(super) fn value(error: impl std::fmt::Display) -> PyErr {
+pub(super) fn value(error: impl fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
@@ -47,22 +48,50 @@ pub(super) fn value(error: impl std::fmt::Display) -> PyErr {
 pub(super) struct Failed {
     pub(super) message: String,
     cause: Option<Arc<PyErr>>,
+    /// What is raised instead: an exception of the program's own, which came through untouched.
+    raised: Option<Arc<PyErr>>,
 }
+
+/// An exception of the program's own that ends a run as what it is.
+#[derive(Debug)]
+pub(super) struct Raised(Arc<PyErr>);
+
+impl Raised {
+    pub(super) fn new(error: PyErr) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Raised {}
 
 impl Failed {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), cause: None }
+        Self { message: message.into(), cause: None, raised: None }
     }
 
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
-        let causes = std::iter::successors(Some(error), |&error| error.source());
-        let raised = causes.into_iter().find_map(|error| error.downcast_ref::<PythonError>());
-        Self { message: error.to_string(), cause: raised.map(|raised| Arc::clone(&raised.exception)) }
+        let causes = || std::iter::successors(Some(error), |&error| error.source());
+        let cause = causes().find_map(|error| error.downcast_ref::<PythonError>());
+        let raised = causes().find_map(|error| error.downcast_ref::<Raised>());
+        Self {
+            message: error.to_string(),
+            cause: cause.map(|cause| Arc::clone(&cause.exception)),
+            raised: raised.map(|raised| Arc::clone(&raised.0)),
+        }
     }
 }
 
 impl From<Failed> for PyErr {
     fn from(failed: Failed) -> Self {
+        if let Some(raised) = failed.raised {
+            return Python::attach(|py| raised.clone_ref(py));
+        }
         let error = runtime(failed.message);
         if let Some(cause) = failed.cause {
             Python::attach(|py| error.set_cause(py, Some(cause.clone_ref(py))));
@@ -72,6 +101,6 @@ impl From<Failed> for PyErr {
 }
 
 /// A run failed.
-pub(super) fn runtime(error: impl std::fmt::Display) -> PyErr {
+pub(super) fn runtime(error: impl fmt::Display) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }

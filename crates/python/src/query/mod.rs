@@ -5,6 +5,7 @@ mod batch;
 mod errors;
 mod files;
 mod functions;
+mod held;
 mod literal;
 mod network;
 mod rows;

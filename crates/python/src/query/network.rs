@@ -1,9 +1,9 @@
-//! A firehose, labeler, Jetstream or recording as a source of queries.
+//! A firehose, labeler, Jetstream, recording, or frames that Python holds, as a source of queries.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use skytide_atproto::columns::Clock;
@@ -15,10 +15,10 @@ use skytide_timestream::catalog::Catalog;
 use skytide_timestream::chain::Chain;
 
 use super::stream::Stream;
-use super::{errors, table};
+use super::{errors, held, table};
 use crate::firehose::shared;
 
-/// A network by its address, or a recording by its path or its bytes.
+/// A network by its address, a recording by its path or its bytes, or an iterable of frames.
 #[pyclass(frozen, module = "skytide._skytide")]
 pub(super) struct Network(Arc<network::Network>);
 
@@ -39,9 +39,17 @@ impl Network {
         time: &str,
         lexicons: Vec<String>,
     ) -> PyResult<Self> {
-        let location = match location.cast::<PyBytes>() {
-            Ok(bytes) => Location::Memory(shared(bytes)),
-            Err(_) => Location::Named(location.extract()?),
+        let location = if let Ok(bytes) = location.cast::<PyBytes>() {
+            Location::Memory(shared(bytes))
+        } else if let Ok(name) = location.extract() {
+            Location::Named(name)
+        } else if location.hasattr("__iter__")? {
+            Location::Held(held::supplier(location.clone().unbind()))
+        } else {
+            let what = location.get_type().name()?;
+            let message =
+                format!("a firehose is an address, a recording, or an iterable of frames, not {what}");
+            return Err(PyTypeError::new_err(message));
         };
         let cursor = match cursor {
             None => Cursor::Live,

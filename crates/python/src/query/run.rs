@@ -214,7 +214,7 @@ impl Execution {
         // What is there is decided now, not when the thread gets to run.
         let kept = Arc::clone(&line);
         let sources = sources.clone().late_to(Side::new(move |late| Ok(kept.keep(late)?)));
-        let mut source = sources.open(&plan, mode, &line.stalled).map_err(errors::runtime)?;
+        let mut source = sources.open(&plan, mode, &line.stalled).map_err(|error| Failed::of(&error))?;
         let mut options = if args.live { RunOptions::live() } else { RunOptions::once() };
         options.limit = args.row_limit;
         options.stop = line.stop.clone();

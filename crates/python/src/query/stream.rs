@@ -259,9 +259,12 @@ impl Stream {
         &self.query.text
     }
 
-    /// How it is computed, a step a line.
-    fn explain(&self) -> String {
-        skytide_timestream::plan(Arc::clone(&self.query), Results::history()).explain()
+    /// How it is computed, a step a line: every point, or one row a key.
+    #[pyo3(signature = (*, snapshot=false))]
+    fn explain(&self, snapshot: bool) -> String {
+        let results =
+            if snapshot { Results::Snapshot { changed_since: None, at: None } } else { Results::history() };
+        skytide_timestream::plan(Arc::clone(&self.query), results).explain()
     }
 
     /// Runs it, in threads of its own.

@@ -165,11 +165,11 @@ fn calls() -> MutexGuard<'static, Calls> {
 }
 
 /// A call under way.
-struct Call;
+pub(super) struct Call;
 
 impl Call {
     /// None once the interpreter ends.
-    fn begin() -> Option<Self> {
+    pub(super) fn begin() -> Option<Self> {
         let mut calls = calls();
         if calls.has_ended {
             return None;

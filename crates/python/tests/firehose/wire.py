@@ -6,6 +6,7 @@ import base64
 import hashlib
 import struct
 from dataclasses import dataclass
+from os.path import commonprefix
 from typing import Any
 
 
@@ -144,3 +145,45 @@ LABEL = {
 
 def labels(seq: int, *values: str) -> bytes:
     return frame("#labels", {"seq": seq, "labels": [LABEL | {"val": value} for value in values]})
+
+
+def _layer(key: str) -> int:
+    bits = format(int.from_bytes(hashlib.sha256(key.encode()).digest(), "big"), "0256b")
+    return (256 - len(bits.lstrip("0"))) // 2
+
+
+def repository(did: str, rev: str, records: dict[str, bytes]) -> bytes:
+    """An export of a repository: its commit, its tree, its records by path."""
+    blocks: list[tuple[Link, bytes]] = []
+
+    def put(block: bytes) -> Link:
+        blocks.append((cid_of(block), block))
+        return blocks[-1][0]
+
+    def tree(paths: list[str], layer: int) -> Link | None:
+        if not paths:
+            return None
+        before, left = "", None
+        below: list[str] = []
+        entries: list[dict[str, Any]] = []
+        for path in [*paths, None]:
+            if path is not None and _layer(path) < layer:
+                below.append(path)
+                continue
+            child = tree(below, layer - 1)
+            below = []
+            if entries:
+                entries[-1]["t"] = child
+            else:
+                left = child
+            if path is not None:
+                shared = len(commonprefix([before, path]))
+                value = put(records[path])
+                key = path[shared:].encode()
+                entries.append({"k": key, "p": shared, "t": None, "v": value})
+                before = path
+        return put(cbor({"e": entries, "l": left}))
+
+    root = tree(sorted(records), max(map(_layer, records)))
+    commit = {"did": did, "version": 3, "data": root, "rev": rev, "prev": None, "sig": bytes(64)}
+    return car(put(cbor(commit)), blocks)

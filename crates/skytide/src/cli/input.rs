@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::TimeUnit;
+use skytide_atproto::columns::Clock;
 use skytide_connect::catalog::{Feed, FirehoseCatalog};
 use skytide_connect::files::{Definition, Files, matching};
 use skytide_connect::frames::Frames;
 use skytide_connect::network::{self, Connection, Wish};
+use skytide_connect::repo;
 use skytide_connect::shared::Shared;
 use skytide_connect::source::SourceError;
 use skytide_connect::sources::Offer;
@@ -85,6 +87,13 @@ pub(crate) fn offers(
         if passed == history.len() + 1 {
             connection.history.clone_from(&history);
         }
+        // Several repositories are one source.
+        if let (network::Location::Repos(more), Some(paths)) =
+            (&connection.location, repos(&mut offers, clock))
+        {
+            paths.extend_from_slice(more);
+            continue;
+        }
         let catalog = catalog.clone();
         let network = network::Network {
             connection,
@@ -101,11 +110,23 @@ pub(crate) fn offers(
     Ok(offers)
 }
 
+/// The files of the repositories among these offers that have this clock.
+fn repos(offers: &mut [Offer], clock: Clock) -> Option<&mut Vec<PathBuf>> {
+    offers.iter_mut().find_map(|offer| {
+        let Offer::Network(network) = offer else { return None };
+        let network = Arc::get_mut(network).filter(|network| network.clock == clock)?;
+        match &mut network.connection.location {
+            network::Location::Repos(paths) => Some(paths),
+            _ => None,
+        }
+    })
+}
+
 /// The file of a recording.
 fn recording(source: &SourceArgs) -> Option<PathBuf> {
     match &source.location {
         Location::File(path) => Some(path.clone()),
-        Location::Sim(_) | Location::Socket(_) | Location::Rows(_) => None,
+        Location::Sim(_) | Location::Socket(_) | Location::Repos(_) | Location::Rows(_) => None,
     }
 }
 
@@ -117,7 +138,7 @@ pub(crate) fn started(
 ) -> Result<(Vec<Offer>, Vec<RelayHandle>), Failure> {
     let mut sims = sources.sources.iter().filter_map(|source| match &source.location {
         Location::Sim(sim) => Some(sim),
-        Location::Socket(_) | Location::File(_) | Location::Rows(_) => None,
+        Location::Socket(_) | Location::File(_) | Location::Repos(_) | Location::Rows(_) => None,
     });
     let mut relays = Vec::new();
     let mut all = Vec::with_capacity(offers.len());
@@ -204,6 +225,9 @@ fn connection(location: &Location, socket: &SocketArgs) -> Result<Connection, Fa
         }
         Location::Socket(url) => connection.location = url.as_str().into(),
         Location::File(path) => connection.location = path.to_string_lossy().into(),
+        Location::Repos(path) => {
+            connection.location = network::Location::Repos(repo::named(path).map_err(SourceError::from)?);
+        }
         Location::Rows(path) => {
             let message = format!("{} holds rows; this command reads frames", path.display());
             return Err(Failure::new(USAGE, message).hint("`skytide run` asks questions of files of rows"));

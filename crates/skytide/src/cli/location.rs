@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use skytide_connect::files::Format;
+use skytide_connect::repo;
 
 /// A source as the user names it.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,8 @@ pub(crate) enum Location {
     Socket(String),
     /// A recording.
     File(PathBuf),
+    /// Exported repositories: a file, those that a pattern fits, or a folder of them.
+    Repos(PathBuf),
     /// Files of rows, as Parquet: one, or those that a pattern fits.
     Rows(PathBuf),
 }
@@ -48,7 +51,7 @@ impl Location {
         match self {
             Self::Sim(sim) => sim.events.is_some(),
             Self::Socket(_) => false,
-            Self::File(_) | Self::Rows(_) => true,
+            Self::File(_) | Self::Repos(_) | Self::Rows(_) => true,
         }
     }
 
@@ -63,7 +66,7 @@ impl fmt::Display for Location {
         match self {
             Self::Sim(_) => write!(f, "the simulated network"),
             Self::Socket(url) => write!(f, "{url}"),
-            Self::File(path) | Self::Rows(path) => write!(f, "{}", path.display()),
+            Self::File(path) | Self::Repos(path) | Self::Rows(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -88,6 +91,9 @@ impl FromStr for Location {
             )),
             None => {
                 let path = PathBuf::from(text);
+                if repo::is_named(&path) {
+                    return Ok(Self::Repos(path));
+                }
                 // What neither its name nor its first bytes make one of rows is a recording, or said to be none.
                 Ok(if Format::of_file(&path).is_ok() { Self::Rows(path) } else { Self::File(path) })
             }
@@ -142,6 +148,9 @@ mod tests {
         assert_eq!(parsed("wss://bsky.network"), Ok(Location::Socket("wss://bsky.network".to_owned())));
         assert_eq!(parsed("day.frames.zst"), Ok(Location::File("day.frames.zst".into())));
         assert_eq!(parsed("of/events.parquet"), Ok(Location::Rows("of/events.parquet".into())));
+        assert_eq!(parsed("of/did.car"), Ok(Location::Repos("of/did.car".into())));
+        assert_eq!(parsed("of/*.car"), Ok(Location::Repos("of/*.car".into())));
+        assert_eq!(parsed("."), Ok(Location::Repos(".".into())));
         assert_eq!(parsed("of/*.csv"), Ok(Location::Rows("of/*.csv".into())));
     }
 

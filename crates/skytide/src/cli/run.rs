@@ -229,13 +229,15 @@ fn refuse_own_files(args: &RunArgs, offers: &[Offer]) -> Result<(), Failure> {
     let is_read = |file: &Path| {
         offers.iter().any(|offer| match offer {
             Offer::Files(files) => files.definition().paths.iter().any(|path| is_one(path, file)),
-            Offer::Network(network) => match &network.connection.location {
-                Location::Named(name) => {
-                    is_one(&PathBuf::from(name), file)
-                        || network.connection.history.iter().any(|path| is_one(path, file))
-                }
-                Location::Memory(_) => false,
-            },
+            Offer::Network(network) => {
+                let is_it = |path: &PathBuf| is_one(path, file);
+                let is_there = match &network.connection.location {
+                    Location::Named(name) => is_it(&PathBuf::from(name)),
+                    Location::Repos(paths) => paths.iter().any(is_it),
+                    Location::Memory(_) | Location::Held(_) => false,
+                };
+                is_there || network.connection.history.iter().any(is_it)
+            }
             Offer::Table { .. } => false,
         })
     };

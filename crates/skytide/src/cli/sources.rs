@@ -50,7 +50,7 @@ pub(crate) enum UnitArg {
 
 #[derive(Debug, Args)]
 struct Given {
-    /// What is read: sim[:…], wss://HOST, ws://HOST:PORT, a recording, or a file of rows; may be given several times. What is
+    /// What is read: sim[:…], wss://HOST, ws://HOST:PORT, a recording, exported repositories (FILE.car, a folder of them), or a file of rows; may be given several times. What is
     /// said of a source (--as, --time, --key, …) follows its --from [default: sim]
     #[arg(long, value_name = "SOURCE")]
     from: Vec<Location>,

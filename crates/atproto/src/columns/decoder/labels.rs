@@ -33,7 +33,7 @@ impl Decoder {
             let point = Point {
                 time: own_time.unwrap_or(event_time),
                 ordinal,
-                seq,
+                seq: Some(seq),
                 source_time,
                 did,
                 label: Some(label),

@@ -48,7 +48,7 @@ impl Decoder {
         let point = Point {
             time: own_time.unwrap_or(release.time),
             ordinal: release.ordinal,
-            seq: release.seq,
+            seq: Some(release.seq),
             source_time: Some(release.source_time),
             ..point
         };

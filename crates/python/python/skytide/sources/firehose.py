@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from .. import _skytide
 from .._timestream import Timestream
 from .source import Late, _seconds
+
+_Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
 class FirehoseStream(Timestream):
@@ -25,7 +27,8 @@ class FirehoseStream(Timestream):
 
 
 class Firehose:
-    """A relay, PDS, labeler or Jetstream by its address, or a recording by its path or its bytes.
+    """A relay, PDS, labeler or Jetstream by its address, a recording or exported repositories by their paths or their bytes, or frames
+    that the program holds.
 
     Its streams are attributes: ``posts``, ``likes``, …, and :meth:`records` of any collection. A query opens a connection (or the file) of
     its own when it is run, asks for what it reads, and decodes that alone.
@@ -33,7 +36,7 @@ class Firehose:
 
     def __init__(
         self,
-        url_or_file: str | os.PathLike[str] | bytes,
+        url_or_file: str | os.PathLike[str] | _Bytes | Iterable[_Bytes | _skytide.MessageFrame],
         collections: Iterable[str] | None = None,
         cursor: int | Literal["oldest"] | None = None,
         lateness: float | timedelta | None = None,
@@ -45,7 +48,10 @@ class Firehose:
         """Describe a source; nothing is opened yet.
 
         Args:
-            url_or_file: ``wss://HOST``, ``ws://HOST:PORT``, the path of a recording, or a recording in memory, as bytes.
+            url_or_file: ``wss://HOST``, ``ws://HOST:PORT``, the path of a recording or of an exported repository (``did.car``, a
+                folder or a pattern of them), either in memory, as bytes, or an iterable of frames, each bytes or a ``MessageFrame``. Each
+                query iterates anew, in a thread of its own, so a generator serves one query; bytes are read where they are. What the
+                iterable raises ends the query as it is, after the rows before it.
             collections: The collections to ask a Jetstream for; those that a query reads unless given.
             cursor: Where to begin: after this number, at the oldest there is, or with whatever comes next.
             lateness: How far (seconds) behind the newest a point may be before it is late, by a time that does not run forward; a
@@ -56,10 +62,16 @@ class Firehose:
             lexicons: Texts of lexicon files, for record types that are not built in.
 
         Raises:
+            TypeError: It is neither an address nor a recording nor an iterable.
             ValueError: A lexicon cannot be read, or a keyword has no such value.
         """
+        location: object = url_or_file
+        if isinstance(url_or_file, os.PathLike):
+            location = os.fspath(url_or_file)
+        elif isinstance(url_or_file, (bytearray, memoryview)):
+            location = bytes(url_or_file)
         self._network = _skytide.Network(
-            url_or_file if isinstance(url_or_file, bytes) else os.fspath(url_or_file),
+            location,
             cursor=cursor,
             collections=list(collections or ()),
             lateness=None if lateness is None else _seconds(lateness),
