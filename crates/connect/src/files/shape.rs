@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_empty_array, new_null_array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_empty_array, new_null_array,
+};
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Fields, TimeUnit};
 use arrow_select::filter::FilterBuilder;
@@ -260,11 +262,7 @@ impl Shape {
     }
 
     /// The rows that have a time and are wanted; none if all are.
-    fn kept(
-        &self,
-        times: &Times,
-        columns: &[Option<ArrayRef>],
-    ) -> Result<Option<BooleanBuffer>, ArrowError> {
+    fn kept(&self, times: &Times, columns: &[Option<ArrayRef>]) -> Result<Option<BooleanBuffer>, ArrowError> {
         let timed = times.valid.as_ref().map(|valid| valid.inner().clone());
         let wanted = match &self.sieve {
             None => None,

@@ -386,7 +386,9 @@ impl Source for FileSource {
         loop {
             match self.step()? {
                 None => return Ok(Next::End),
-                Some(Some(Given { chunk, until: Some(until) })) if Some(until) != self.last || chunk.len() > 0 => {
+                Some(Some(Given { chunk, until: Some(until) }))
+                    if Some(until) != self.last || chunk.len() > 0 =>
+                {
                     self.last = Some(until);
                     return self.epoch(&chunk, until.0);
                 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use arrow_schema::DataType;
 
-use super::{constants, literal, read, region_keys, results, scan_keys, test, ticks, window};
+use super::{constants, literal, path, read, region_keys, results, scan_keys, test, ticks, window};
 use crate::plan::{Input, Moves, Plan, Region, Scan, Step, StepOp};
 use crate::query::{Aggregation, Own};
 use crate::types;

@@ -25,9 +25,7 @@ pub(super) fn mark(scans: &mut [Scan], regions: &[Region], output: &Output) {
 
 /// Whether all uses of an input's column in its region are such functions.
 fn is_measured(region: &Region, output: Option<&Output>, input: usize, column: usize) -> bool {
-    let is_it = |reg: &Reg| {
-        matches!(region.steps[*reg].op, StepOp::Column { input: of, column: at } if (of, at) == (input, column))
-    };
+    let is_it = |reg: &Reg| matches!(region.steps[*reg].op, StepOp::Column { input: of, column: at } if (of, at) == (input, column));
     let by_step = |op: &StepOp| {
         let measures = matches!(op, StepOp::Call { function, .. } if LENGTHS.contains(&function.name));
         measures || !args(op).iter().any(is_it)
