@@ -117,6 +117,21 @@ fn keys_with_equal_hashes_stay_apart() {
     let mut numbers = Vec::new();
     index.number(&Keys { hashes: vec![0; 4].into(), values }, &mut numbers).unwrap();
     assert_eq!(numbers, [0, 1, 2, 0]);
+    // Also where they are known before a batch, and differ in any one place.
+    for len in 1..=70 {
+        for place in 0..len {
+            let mut other = vec![b'a'; len];
+            other[place] = b'b';
+            let (one, other) = ("a".repeat(len), String::from_utf8(other).unwrap());
+            let texts = [one.as_str(), other.as_str(), &one[1..]].repeat(20);
+            let keys =
+                Keys { hashes: vec![0; 60].into(), values: Arc::new(StringArray::from_iter_values(texts)) };
+            let (mut index, mut numbers) = (KeyIndex::new(&DataType::Utf8).unwrap(), Vec::new());
+            index.number(&keys, &mut numbers).unwrap();
+            index.number(&keys, &mut numbers).unwrap();
+            assert_eq!(numbers, [0, 1, 2].repeat(40), "{other}");
+        }
+    }
 }
 
 /// Rows at places, each keyed and with one column.
