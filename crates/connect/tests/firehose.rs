@@ -215,7 +215,7 @@ fn late_points_of_a_network_follow_its_policy() {
     let mut all: Vec<i64> = side.iter().map(|(seq, _)| *seq).chain(same).collect();
     all.sort_unstable();
     let (catalog, plan) = planned("likes.seq", Results::history());
-    let memory = Frames::repeating(frames).until(Some(2000));
+    let memory = Frames::repeating(Arc::clone(&frames)).until(Some(2000));
     let mut source = FirehoseSource::new(&plan, &catalog, memory, Clock::FrameTime).unwrap();
     let mut answer = Kept::default();
     run(plan, &mut source, &mut answer, &RunOptions::once(), |_, _| {}).unwrap();
