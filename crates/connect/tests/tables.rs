@@ -319,7 +319,8 @@ fn late_rows_that_are_kept_go_to_the_side_whole() {
         open_over("m.filter(k == \"B\").k.last()", &Sources::new(vec![offer(&m)]).late_to(side), Mode::Live);
     m.push_rows(&[row(5, "A", 1), row(4, "A", 2), row(3, "A", 3), row(9, "B", 4)]).unwrap();
     m.push_rows(&[row(7, "C", 5)]).unwrap();
-    assert_eq!(look(&mut source), [[4, 5, 9]]);
+    // The newest waits for what may be late by one.
+    assert_eq!(look(&mut source), [[4, 5]]);
     assert_eq!(
         lines(&kept),
         [

@@ -35,13 +35,21 @@ const ELSEWHERE: [(&str, &str, &[&str]); 4] = [
             "the_first_of_a_connection_is_capped_by_its_arrival",
         ],
     ),
-    ("7.3", "crates/connect/tests/firehose.rs", &["other_clocks_are_put_in_order"]),
+    (
+        "7.3",
+        "crates/connect/tests/firehose.rs",
+        &["other_clocks_are_put_in_order", "late_points_of_a_network_follow_its_policy"],
+    ),
     (
         "7.3",
         "crates/connect/tests/tables.rs",
         &[
             "lateness_is_told_row_by_row_whatever_came_in_one_push",
             "live_answers_history_then_what_is_pushed_and_late_rows_are_counted",
+            "late_rows_that_are_kept_go_to_the_side_whole",
+            "a_source_can_stop_at_its_first_late_row",
+            "what_was_no_longer_waited_for_follows_the_policy_of_its_table",
+            "over_what_is_there_nothing_is_late_however_long_a_table_is_silent",
         ],
     ),
     (
