@@ -9,8 +9,10 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_ord::ord::make_comparator;
+use arrow_ord::sort::sort_to_indices;
 use arrow_row::{RowConverter, SortField};
-use arrow_schema::{ArrowError, DataType};
+use arrow_schema::{ArrowError, DataType, SortOptions};
 use hashbrown::HashTable;
 
 use super::array::{is_carried, make_room};
@@ -24,7 +26,18 @@ pub(crate) struct KeyIndex {
     table: HashTable<u32>,
     store: Store,
     null: Option<u32>,
+    /// The numbers of the first so many keys, by key; made when it is asked for.
+    order: Vec<u32>,
 }
+
+/// Keys ascending, null first.
+const BY_KEY: SortOptions = SortOptions { descending: false, nulls_first: true };
+
+/// Where no more than one key in so many is asked for, those alone are put in order.
+const FEW: usize = 16;
+
+/// Of so many rows the table is asked before any is compared with its key, so that memory is waited for once and not row by row.
+const ABREAST: usize = 32;
 
 /// The keys by number. The null key has a slot whose content means nothing.
 enum Store {
@@ -131,7 +144,13 @@ impl KeyIndex {
                 Store::Bytes(Arena::default(), Some(Encoded { converter, hashes: Vec::new() }))
             }
         };
-        Ok(Self { data_type: data_type.clone(), table: HashTable::new(), store, null: None })
+        Ok(Self {
+            data_type: data_type.clone(),
+            table: HashTable::new(),
+            store,
+            null: None,
+            order: Vec::new(),
+        })
     }
 
     /// Number of keys seen.
@@ -151,7 +170,7 @@ impl KeyIndex {
                 arena.memory() + rows.hashes.capacity() * 8 + rows.converter.size()
             }
         };
-        store + self.table.allocation_size()
+        store + self.table.allocation_size() + self.order.capacity() * 4
     }
 
     /// Appends each key's number to `numbers`; keys not seen before get the next ones.
@@ -200,18 +219,28 @@ impl KeyIndex {
                         (values.as_binary::<i32>().value_offsets(), values.as_binary::<i32>().value_data())
                     }
                 };
-                for (row, ends) in offsets.windows(2).enumerate() {
-                    let key = &data[ends[0] as usize..ends[1] as usize];
-                    let index = match seen.find(row, |index| arena.get(index) == key) {
-                        Some(index) => index,
-                        None => {
-                            let index = next(arena.len())?;
-                            arena.push(key);
-                            seen.insert(row, index, |index| hash_bytes(arena.get(index)));
-                            index
-                        }
-                    };
-                    numbers.push(index);
+                let mut likely = [None; ABREAST];
+                for first in (0..values.len()).step_by(ABREAST) {
+                    let rows = first..(first + ABREAST).min(values.len());
+                    for (row, likely) in rows.clone().zip(&mut likely) {
+                        *likely = seen.find(row, |_| true);
+                    }
+                    for (row, likely) in rows.zip(&likely) {
+                        let key = &data[offsets[row] as usize..offsets[row + 1] as usize];
+                        let is_key = |index: u32| seen.is_null(row) || arena.get(index) == key;
+                        let found = likely.filter(|index| is_key(*index));
+                        let found = found.or_else(|| seen.find(row, |index| arena.get(index) == key));
+                        let index = match found {
+                            Some(index) => index,
+                            None => {
+                                let index = next(arena.len())?;
+                                arena.push(key);
+                                seen.insert(row, index, |index| hash_bytes(arena.get(index)));
+                                index
+                            }
+                        };
+                        numbers.push(index);
+                    }
                 }
                 Ok(())
             }
@@ -276,6 +305,48 @@ impl KeyIndex {
                     .ok_or_else(|| ArrowError::ComputeError("no column came of the rows".into()))
             }
         }
+    }
+
+    /// The same numbers, none of which is there twice, in the order of their keys, null first. The order of all keys is kept, since
+    /// ticks ask for it at every boundary.
+    pub(crate) fn in_order(&mut self, numbers: Vec<u32>) -> Result<Vec<u32>, EngineError> {
+        if numbers.len() < self.len() / FEW {
+            return self.sorted(&numbers);
+        }
+        if self.order.len() < self.len() {
+            let new: Vec<u32> = (self.order.len() as u32..self.len() as u32).collect();
+            let new = self.sorted(&new)?;
+            self.order = self.merged(&new)?;
+        }
+        let mut is_asked = vec![false; self.len()];
+        for number in numbers {
+            is_asked[number as usize] = true;
+        }
+        Ok(self.order.iter().copied().filter(|number| is_asked[*number as usize]).collect())
+    }
+
+    fn sorted(&self, numbers: &[u32]) -> Result<Vec<u32>, EngineError> {
+        let order = sort_to_indices(&self.keys(numbers)?, Some(BY_KEY), None);
+        let order = order.map_err(EngineError::kernel("keys"))?;
+        Ok(order.values().iter().map(|at| numbers[*at as usize]).collect())
+    }
+
+    /// The order with new keys in it, which are in order.
+    fn merged(&self, new: &[u32]) -> Result<Vec<u32>, EngineError> {
+        let old = &self.order;
+        let compare = make_comparator(&self.keys(old)?, &self.keys(new)?, BY_KEY);
+        let compare = compare.map_err(EngineError::kernel("keys"))?;
+        let mut merged = Vec::with_capacity(self.len());
+        let mut at = 0;
+        for (row, number) in new.iter().enumerate() {
+            let before = old[at..].iter().enumerate().take_while(|(next, _)| compare(at + next, row).is_lt());
+            let before = before.count();
+            merged.extend_from_slice(&old[at..at + before]);
+            merged.push(*number);
+            at += before;
+        }
+        merged.extend_from_slice(&old[at..]);
+        Ok(merged)
     }
 
     /// The hash of each key, by number.

@@ -11,6 +11,7 @@ pub(crate) mod array;
 mod backlog;
 mod choose;
 mod clock;
+mod collect;
 mod compute;
 mod error;
 mod hash;
@@ -20,16 +21,19 @@ mod mask;
 mod merge;
 mod moves;
 mod pair;
+mod panes;
 mod queues;
 mod recent;
 mod region;
 mod results;
+mod runs;
 mod slots;
 mod snapshot;
 mod spread;
 mod state;
 mod ticks;
 mod user;
+mod whole;
 mod windows;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};
@@ -40,6 +44,7 @@ pub use hash::{SHARDS, hash, shard};
 pub use merge::merge;
 pub use region::{Emitted, RegionOperator};
 pub use results::{Mode, ResultOperator, answer_batch, answer_schema};
+pub use whole::Whole;
 
 #[cfg(test)]
 mod tests;

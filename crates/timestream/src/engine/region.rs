@@ -9,8 +9,6 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_buffer::BooleanBuffer;
-use arrow_ord::sort::sort_to_indices;
-use arrow_schema::SortOptions;
 
 use super::aggregate::Aggregate;
 use super::backlog::Backlog;
@@ -286,7 +284,9 @@ impl RegionOperator {
             }
             fired.push(if schedule.next() == Some(time) { schedule.fire() } else { Vec::new() });
         }
-        let Some(index) = &self.index else { return Err(EngineError::mismatch("ticks", "keys", "none")) };
+        let Some(index) = &mut self.index else {
+            return Err(EngineError::mismatch("ticks", "keys", "none"));
+        };
         let mut numbers: Vec<u32> = fired.concat();
         if fired.iter().filter(|keys| !keys.is_empty()).count() > 1 {
             numbers.sort_unstable();
@@ -295,11 +295,8 @@ impl RegionOperator {
         if numbers.is_empty() {
             return Ok(());
         }
-        let values = index.keys(&numbers)?;
-        let by_key = SortOptions { descending: false, nulls_first: true };
-        let order = sort_to_indices(&values, Some(by_key), None).map_err(EngineError::kernel("ticks"))?;
-        let values = arrow_select::take::take(&values, &order, None).map_err(EngineError::kernel("ticks"))?;
-        self.numbers = order.values().iter().map(|row| numbers[*row as usize]).collect();
+        self.numbers = index.in_order(numbers)?;
+        let values = index.keys(&self.numbers)?;
         let len = self.numbers.len();
         let masks = fired.iter().map(|keys| {
             if keys.len() == len {
