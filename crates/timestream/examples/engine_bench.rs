@@ -1,7 +1,8 @@
 //! Rows per CPU-second of the operators, on one thread, from memory:
-//! `cargo run --release -p skytide-timestream --example engine_bench [MILLION ROWS]`.
+//! `cargo run --release -p skytide-timestream --example engine_bench [MILLION ROWS [ROWS A BATCH [QUERY]]]`.
 //!
-//! The first line is the main job, `posts.with_key(record.langs[0]).count()`: two regions, one row out per row in.
+//! 100,000 keys of 32 bytes, 50 languages, text of 3 to 24 words, 6 hours; the first pass over the rows numbers the keys and is measured too.
+//! Beside each figure stand the rows of the answer and the bytes of state a key.
 
 use std::error::Error;
 use std::io::Write;
@@ -9,39 +10,55 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::{ArrayRef, Float64Array, StringArray};
-use arrow_schema::{DataType, Field};
-use skytide_timestream::catalog::StreamDef;
-use skytide_timestream::engine::{Clock, Mode, RegionOperator, ResultOperator, hash};
-use skytide_timestream::functions;
-use skytide_timestream::plan::{
-    Feed, Input, Moves, Output, PathStep, Plan, Reg, Region, Results, Scan, ScanColumn, Step, StepOp,
-};
-use skytide_timestream::query::{Aggregation, Query};
+use arrow_schema::{DataType, Field, Fields};
+use skytide_timestream::catalog::{Catalog, StreamDef};
+use skytide_timestream::engine::{Clock, End, Mode, RegionOperator, ResultOperator, answer_batch, hash};
+use skytide_timestream::plan::{Input, PathStep, Plan, Results};
 use skytide_timestream::rows::{Keys, Lane, Places, Rows};
+use skytide_timestream::{compile, plan};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+const QUERIES: [&str; 16] = [
+    "events.count()",
+    "events.with_key(lang).count()",
+    "events.text.len().sum()",
+    "events.x.sum()",
+    "events.x.max()",
+    "events.text.len().sum(window=sliding.hourly(2))",
+    "events.text.len().max(window=sliding.hourly(2))",
+    "events.x.sum(window=sliding.hourly(2))",
+    "events.with_key(lang).text.len().sum(window=sliding.minutely(5))",
+    "events.text.len().sum(window=since.hourly())",
+    "events.with_key(lang).count(window=since.minutely())",
+    "events.with_key(lang).count().lookup(events.lang)",
+    "events.filter(lang == \"l03\")",
+    "events.text.collect(5)",
+    "events.text.len().collect(5)",
+    "events.filter(x > 0.5).select(\"x\")",
+];
+
+/// A query whose answer is a snapshot at the end.
+const SNAPSHOT: &str = "events.count()";
+
+/// Six hours.
+const SPAN: i64 = 6 * 3600 * 1_000_000_000;
+
 fn main() -> Outcome<()> {
-    let millions: usize = std::env::args().nth(1).map_or(Ok(10), |text| text.parse())?;
-    let total = millions * 1_000_000;
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |none: usize| arguments.next().map_or(Ok(none), |text| text.parse());
+    let (total, batch) = (number(10)? * 1_000_000, number(10_000)?);
+    let asked = arguments.next();
+    let events = Events::new(total, batch);
     let mut out = std::io::stdout();
-    writeln!(out, "{:<44} {:>10} {:>12} {:>10}", "query", "rows/batch", "M rows/CPU-s", "B/key")?;
-    for batch in [1, 100, 1_000, 10_000] {
-        let few = if batch == 1 { total / 20 } else { total };
-        report(&mut out, "re-key to 50 languages, count", &counted(), Kind::Langs, batch, few)?;
+    writeln!(out, "{:>12} {:>10} {:>8}  query", "M rows/CPU-s", "rows", "B/key")?;
+    let queries = QUERIES.iter().copied().filter(|_| asked.is_none()).chain(asked.as_deref());
+    for query in queries {
+        report(&mut out, &events, query, Results::history())?;
     }
-    for (name, function, data_type) in [
-        ("count by key", "count", DataType::Int64),
-        ("sum of f64 by key", "sum", DataType::Float64),
-        ("max of f64 by key", "max", DataType::Float64),
-    ] {
-        for (keys, label) in [(1_000, "1,000 keys"), (100_000, "100,000 keys")] {
-            let plan = aggregated(function, &data_type)?;
-            report(&mut out, &format!("{name}, {label} of 24 B"), &plan, Kind::Keys(keys), 10_000, total)?;
-        }
+    if asked.as_deref().is_none_or(|query| query == SNAPSHOT) {
+        report(&mut out, &events, SNAPSHOT, Results::snapshot())?;
     }
-    report(&mut out, "filter x > 0.5, then x * 2 + 1", &filtered()?, Kind::Keys(1_000), 10_000, total)?;
-    report(&mut out, "snapshot of a count, 100,000 keys", &snapshot()?, Kind::Keys(100_000), 10_000, total)?;
     Ok(())
 }
 
@@ -52,13 +69,25 @@ fn cpu_nanos(start: Instant) -> u128 {
     nanos.unwrap_or_else(|| start.elapsed().as_nanos())
 }
 
-/// What the rows are keyed by, and their first column holds.
-#[derive(Clone, Copy)]
-enum Kind {
-    /// One of 50 language tags, very unevenly.
-    Langs,
-    /// One of so many keys of 24 bytes, evenly.
-    Keys(u64),
+/// The one stream there is.
+struct Offer(Arc<StreamDef>);
+
+impl Catalog for Offer {
+    fn stream(&self, name: &str) -> Option<Arc<StreamDef>> {
+        (name == self.0.name).then(|| Arc::clone(&self.0))
+    }
+
+    fn stream_function(&self, _: &str, _: &str) -> Result<Arc<StreamDef>, String> {
+        Err("there is no such function".into())
+    }
+
+    fn stream_method(&self, _: &StreamDef, _: &str) -> Option<Arc<StreamDef>> {
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.0.name.clone()]
+    }
 }
 
 /// A cheap generator: the same rows every time.
@@ -69,163 +98,144 @@ fn next(state: &mut u64) -> u64 {
     *state
 }
 
-/// A batch of rows with columns `text` and `x`.
-fn make_rows(kind: Kind, len: usize, first: u64, state: &mut u64) -> Rows {
-    let text = |state: &mut u64| match kind {
-        Kind::Langs => {
-            let (a, b) = (next(state) % 50, next(state) % 50);
-            format!("{}{}", char::from(b'a' + (a.min(b) / 7) as u8), char::from(b'a' + (a.min(b) % 7) as u8))
-        }
-        Kind::Keys(keys) => format!("did:plc:{:016}", next(state) % keys),
-    };
-    let texts: Vec<String> = (0..len).map(|_| text(state)).collect();
-    let texts: ArrayRef = Arc::new(StringArray::from(texts));
-    let numbers: Vec<f64> = (0..len).map(|_| (next(state) % 1_000_000) as f64 / 1e6).collect();
-    Rows {
-        places: Places::new(
-            (first..first + len as u64).map(|time| time as i64).collect(),
+/// Made-up events: a million at most, which come again and again as later ones.
+struct Events {
+    total: usize,
+    /// Columns `key`, `lang`, `text` and `x` of each batch, and the hashes of its keys.
+    batches: Vec<([ArrayRef; 4], Keys)>,
+}
+
+impl Events {
+    fn new(total: usize, batch: usize) -> Self {
+        const WORDS: [&str; 8] = ["lorem", "dolor", "sit", "blue", "hello", "of", "and", "reply"];
+        let state = &mut 0x9e37_79b9_7f4a_7c15;
+        let keys: Vec<String> = (0..100_000).map(|_| format!("did:plc:{:024x}", next(state))).collect();
+        let pool: Vec<String> = (0..20_000)
+            .map(|_| {
+                let words: Vec<&str> =
+                    (0..next(state) % 22 + 3).map(|_| WORDS[(next(state) % 8) as usize]).collect();
+                words.join(" ")
+            })
+            .collect();
+        let count = (total.min(1_000_000) / batch).max(1);
+        let batches = (0..count).map(|_| {
+            let mut pick = |of: &[String]| -> ArrayRef {
+                let of = |_| of[(next(state) % of.len() as u64) as usize].as_str();
+                Arc::new((0..batch).map(of).map(Some).collect::<StringArray>())
+            };
+            let (key, text) = (pick(&keys), pick(&pool));
+            let lang = |_| {
+                let (a, b) = (next(state) % 50, next(state) % 50);
+                Some(format!("l{:02}", a.min(b)))
+            };
+            let lang: ArrayRef = Arc::new((0..batch).map(lang).collect::<StringArray>());
+            let x = (0..batch).map(|_| Some((next(state) % 1_000_000) as f64 / 1e6));
+            let x: ArrayRef = Arc::new(x.collect::<Float64Array>());
+            let keys = Keys { hashes: hash(&key), values: Arc::clone(&key) };
+            ([key, lang, text, x], keys)
+        });
+        Self { total, batches: batches.collect() }
+    }
+
+    fn stream() -> StreamDef {
+        let columns = ["key", "lang", "text"].map(|name| Field::new(name, DataType::Utf8, true));
+        let fields: Fields = columns.into_iter().chain([Field::new("x", DataType::Float64, true)]).collect();
+        StreamDef { name: "events".into(), source: 0, fields, key: "key".into() }
+    }
+
+    fn batch_rows(&self) -> usize {
+        self.batches[0].1.hashes.len()
+    }
+
+    /// When an event is.
+    fn time(&self, number: usize) -> i64 {
+        (SPAN as i128 * number as i128 / self.total as i128) as i64
+    }
+
+    /// A batch as the plan's scans want it.
+    fn rows(&self, plan: &Plan, epoch: usize) -> Outcome<Vec<Rows>> {
+        let (columns, key) = &self.batches[epoch % self.batches.len()];
+        let numbers = epoch * self.batch_rows()..(epoch + 1) * self.batch_rows();
+        let places = Places::new(
+            numbers.clone().map(|number| self.time(number)).collect(),
             Lane::One(1),
-            (first..first + len as u64).collect(),
-        ),
-        key: Some(Keys { hashes: hash(&texts), values: Arc::clone(&texts) }),
-        columns: vec![texts, Arc::new(Float64Array::from(numbers))],
+            numbers.map(|number| number as u64).collect(),
+        );
+        let mut scans = Vec::with_capacity(plan.scans.len());
+        for scan in &plan.scans {
+            let mut wanted = Vec::with_capacity(scan.columns.len());
+            for column in &scan.columns {
+                let [PathStep::Field(name)] = &column.path[..] else { return Err("a path".into()) };
+                let at = scan.stream.fields.iter().position(|field| field.name() == name);
+                wanted.push(Arc::clone(&columns[at.ok_or("no such column")?]));
+            }
+            let key = scan.keyed.then(|| key.clone());
+            scans.push(Rows { places: places.clone(), key, columns: wanted });
+        }
+        Ok(scans)
     }
 }
 
-fn report(
-    out: &mut impl Write,
-    name: &str,
-    plan: &Arc<Plan>,
-    kind: Kind,
-    batch: usize,
-    total: usize,
-) -> Outcome<()> {
-    let mut state = 0x9e37_79b9_7f4a_7c15;
-    let distinct = (1_000_000 / batch).clamp(1, 20_000);
-    let batches: Vec<Rows> =
-        (0..distinct).map(|at| make_rows(kind, batch, (at * batch) as u64, &mut state)).collect();
-    let mut operators: Vec<RegionOperator> = (0..plan.regions.len())
-        .map(|region| RegionOperator::new(Arc::clone(plan), region))
-        .collect::<Result<_, _>>()?;
-    let mut results = ResultOperator::new(plan, Mode::Once)?;
-    let mut shown = 0;
-    let mut run = |rows: &Rows| -> Outcome<()> {
-        let mut rows = rows.clone();
-        for operator in &mut operators {
-            let mut emitted = operator.process(vec![vec![rows]], &Clock::START)?;
+/// The operators of a plan, one after the other.
+struct Operators {
+    plan: Arc<Plan>,
+    regions: Vec<RegionOperator>,
+    results: ResultOperator,
+    shown: usize,
+}
+
+impl Operators {
+    fn process(&mut self, scans: &[Rows], clock: &Clock) -> Outcome<()> {
+        let mut feeds: Vec<Vec<Rows>> = Vec::with_capacity(self.regions.len());
+        for (operator, region) in self.regions.iter_mut().zip(&self.plan.regions) {
+            let inputs = region.inputs.iter().map(|input| match *input {
+                Input::Scan(scan) => scans.get(scan).cloned().into_iter().collect(),
+                Input::Feed { region, feed } => vec![feeds[region][feed].clone()],
+                Input::Ticks(_) => Vec::new(),
+            });
+            let emitted = operator.process(inputs.collect(), clock)?;
             if let Some(answer) = emitted.answer {
-                shown += results.process(answer)?.len();
-                return Ok(());
+                let shown = self.results.process(answer)?;
+                self.shown += answer_batch(&self.plan, &shown)?.num_rows();
             }
-            rows = emitted.feeds.swap_remove(0);
+            feeds.push(emitted.feeds);
         }
         Ok(())
-    };
-    // Keys are known before the clock starts.
-    for rows in &batches {
-        run(rows)?;
     }
+}
+
+fn report(out: &mut impl Write, events: &Events, query: &str, results: Results) -> Outcome<()> {
+    let compiled = compile(query, &Offer(Arc::new(Events::stream())))?;
+    let plan = Arc::new(plan(Arc::new(compiled), results));
+    let regions = (0..plan.regions.len()).map(|region| RegionOperator::new(Arc::clone(&plan), region));
+    let mut operators = Operators {
+        regions: regions.collect::<Result<_, _>>()?,
+        results: ResultOperator::new(&plan, Mode::Once)?,
+        plan: Arc::clone(&plan),
+        shown: 0,
+    };
     let clock = Instant::now();
+    let (mut nanos, mut newest) = (0, 0);
+    let epochs = (events.total / events.batch_rows()).max(1);
+    for epoch in 0..epochs {
+        let rows = events.rows(&plan, epoch)?;
+        newest = events.time((epoch + 1) * events.batch_rows() - 1);
+        let start = cpu_nanos(clock);
+        operators.process(&rows, &Clock { watermark: newest, end: None })?;
+        nanos += cpu_nanos(clock) - start;
+    }
     let start = cpu_nanos(clock);
-    let epochs = (total / batch).max(1);
-    for rows in batches.iter().cycle().take(epochs) {
-        run(rows)?;
-    }
-    let nanos = cpu_nanos(clock) - start;
-    let rate = (epochs * batch) as f64 * 1e3 / nanos as f64;
-    let keys: usize = operators.iter().map(RegionOperator::keys).sum();
-    let bytes: usize = operators.iter().map(RegionOperator::state_bytes).sum();
-    let per_key = bytes as f64 / keys.max(1) as f64;
-    writeln!(out, "{name:<44} {batch:>10} {rate:>12.1} {per_key:>10.1}")?;
-    std::hint::black_box((shown, results.finish(0)?));
+    let end = Some(End { ticks: newest, moved: i64::MAX });
+    operators.process(&[], &Clock { watermark: newest, end })?;
+    let held = operators.results.finish(newest)?.map_or(0, |rows| rows.len());
+    nanos += cpu_nanos(clock) - start;
+    let rate = (epochs * events.batch_rows()) as f64 * 1e3 / nanos as f64;
+    let keys: usize = operators.regions.iter().map(RegionOperator::keys).sum();
+    let bytes: usize = operators.regions.iter().map(RegionOperator::state_bytes).sum();
+    let shown_last = operators.results.holds();
+    let (keys, bytes) = (keys + shown_last.keys, (bytes + shown_last.bytes) as f64);
+    let snapshot = if matches!(results, Results::Snapshot { .. }) { ", a snapshot" } else { "" };
+    let (shown, per_key) = (operators.shown + held, bytes / keys.max(1) as f64);
+    writeln!(out, "{rate:>12.1} {shown:>10} {per_key:>8.1}  {query}{snapshot}")?;
     Ok(())
-}
-
-fn make_plan(regions: Vec<Region>, present: Option<Reg>, output: Reg, results: Results) -> Arc<Plan> {
-    let columns = [("text", DataType::Utf8), ("x", DataType::Float64)];
-    let field = |(name, data_type): &(&str, DataType)| Field::new(*name, data_type.clone(), true);
-    let column = |(name, data_type): &(&str, DataType)| ScanColumn {
-        path: vec![PathStep::Field((*name).to_owned())],
-        data_type: data_type.clone(),
-        measured: false,
-    };
-    let stream = StreamDef {
-        name: "events".into(),
-        source: 0,
-        fields: columns.iter().map(field).collect(),
-        key: "key".into(),
-    };
-    let columns = columns.iter().map(column).collect();
-    Arc::new(Plan {
-        query: Arc::new(Query { text: String::new(), nodes: Vec::new(), root: 0 }),
-        scans: vec![Scan { stream: Arc::new(stream), keyed: true, pairs: None, columns, tests: Vec::new() }],
-        regions,
-        output: Output { present, columns: vec![("result".into(), output)], results },
-    })
-}
-
-fn make_region(input: Input, steps: Vec<Step>, feeds: Vec<Feed>) -> Region {
-    Region {
-        grouping: "key".into(),
-        key_type: Some(DataType::Utf8),
-        inputs: vec![input],
-        steps,
-        feeds,
-        ticks: Vec::new(),
-        waits: false,
-    }
-}
-
-fn column(column: usize, data_type: DataType) -> Step {
-    Step { op: StepOp::Column { input: 0, column }, data_type }
-}
-
-fn function(name: &str) -> Outcome<&'static functions::Function> {
-    functions::find(name).ok_or_else(|| format!("no function {name}").into())
-}
-
-fn aggregate(name: &str, value: Reg, data_type: DataType) -> Outcome<Step> {
-    let aggregation = Aggregation::cumulative(function(name)?);
-    Ok(Step { op: StepOp::Aggregate { aggregation, value, present: None, ends: None }, data_type })
-}
-
-fn counted() -> Arc<Plan> {
-    let feed = Feed { present: None, key: 0, columns: vec![0], moves: Moves::Stay, apart: None };
-    let first = make_region(Input::Scan(0), vec![column(0, DataType::Utf8)], vec![feed]);
-    let mut steps = vec![column(0, DataType::Utf8)];
-    steps.extend(aggregate("count", 0, DataType::Int64));
-    let second = make_region(Input::Feed { region: 0, feed: 0 }, steps, Vec::new());
-    make_plan(vec![first, second], None, 1, Results::history())
-}
-
-fn aggregated(name: &str, data_type: &DataType) -> Outcome<Arc<Plan>> {
-    let steps = vec![column(1, DataType::Float64), aggregate(name, 0, data_type.clone())?];
-    Ok(make_plan(vec![make_region(Input::Scan(0), steps, Vec::new())], None, 1, Results::history()))
-}
-
-fn snapshot() -> Outcome<Arc<Plan>> {
-    let steps = vec![column(1, DataType::Float64), aggregate("count", 0, DataType::Int64)?];
-    Ok(make_plan(vec![make_region(Input::Scan(0), steps, Vec::new())], None, 1, Results::snapshot()))
-}
-
-fn filtered() -> Outcome<Arc<Plan>> {
-    let literal = |value| Step {
-        op: StepOp::Literal(skytide_timestream::scalar::Scalar::Float(value)),
-        data_type: DataType::Float64,
-    };
-    let call = |name, args, data_type| {
-        Ok::<_, Box<dyn Error>>(Step { op: StepOp::Call { function: function(name)?, args }, data_type })
-    };
-    let steps = vec![
-        column(1, DataType::Float64),
-        literal(0.5),
-        call("gt", vec![0, 1], DataType::Boolean)?,
-        Step { op: StepOp::IsTrue(2), data_type: DataType::Boolean },
-        Step { op: StepOp::Only { value: 0, present: 3 }, data_type: DataType::Float64 },
-        literal(2.0),
-        call("mul", vec![4, 5], DataType::Float64)?,
-        literal(1.0),
-        call("add", vec![6, 7], DataType::Float64)?,
-    ];
-    Ok(make_plan(vec![make_region(Input::Scan(0), steps, Vec::new())], Some(3), 8, Results::history()))
 }

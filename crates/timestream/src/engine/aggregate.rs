@@ -6,6 +6,7 @@ use arrow_schema::DataType;
 
 use super::array::one_a_row;
 use super::error::EngineError;
+use super::whole::Whole;
 use crate::functions::{Column, Warnings};
 use crate::scalar::Scalar;
 
@@ -32,9 +33,8 @@ pub trait Aggregate: Send {
     /// None but defects.
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError>;
 
-    /// The same over the last so many nanoseconds, where values can be taken away again without loss; else a window is folded
-    /// anew once one has left it.
-    fn trailing(&self, _nanos: i64) -> Option<Box<dyn Aggregate>> {
+    /// What it is in whole numbers, whose windows are kept by parts; of others a window is folded from its start.
+    fn whole(&self) -> Option<Whole> {
         None
     }
 

@@ -15,11 +15,12 @@ use arrow_schema::DataType;
 
 use super::aggregate::{Aggregate, Batch};
 use super::array::fill;
+use super::collect::Collect;
 use super::error::EngineError;
-use super::queues::{Collect, Lag};
-use super::recent::{self, Recent};
+use super::queues::Lag;
 use super::slots::{Keep, Slots};
 use super::spread::Spread;
+use super::whole::Whole;
 use crate::scalar::Scalar;
 
 /// `count`: how many points were not null, as i64. Never null from a key's first point on.
@@ -257,12 +258,11 @@ impl Aggregate for Count {
         Ok(())
     }
 
-    fn trailing(&self, nanos: i64) -> Option<Box<dyn Aggregate>> {
-        let kept = match self.what {
-            Counted::NotNull => recent::Kept::NotNull,
-            Counted::True => recent::Kept::True,
-        };
-        Some(Box::new(Recent::new(kept, nanos)))
+    fn whole(&self) -> Option<Whole> {
+        Some(match self.what {
+            Counted::NotNull => Whole::NotNull,
+            Counted::True => Whole::True,
+        })
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
@@ -329,11 +329,13 @@ enum Standing {
 struct Sum<T: Add> {
     sums: Vec<T::Native>,
     standing: Vec<Standing>,
+    /// How many are beyond their type.
+    overflowed: usize,
 }
 
 impl<T: Add> Default for Sum<T> {
     fn default() -> Self {
-        Self { sums: Vec::new(), standing: Vec::new() }
+        Self { sums: Vec::new(), standing: Vec::new(), overflowed: 0 }
     }
 }
 
@@ -343,23 +345,41 @@ impl<T: Add> Sum<T> {
         fill(&mut self.standing, known, Standing::Empty);
     }
 
-    /// True while the sum is within its type.
     #[inline]
-    fn add(&mut self, key: usize, value: T::Native) -> bool {
+    fn add(&mut self, key: usize, value: T::Native) {
         match self.standing[key] {
-            Standing::Overflowed => return true,
+            Standing::Overflowed => return,
             // Not added to 0, which would make 0.0 of -0.0.
             Standing::Empty => self.sums[key] = value,
             Standing::Holds => match T::add(self.sums[key], value) {
                 Some(sum) => self.sums[key] = sum,
                 None => {
                     self.standing[key] = Standing::Overflowed;
-                    return false;
+                    self.overflowed += 1;
+                    return;
                 }
             },
         }
         self.standing[key] = Standing::Holds;
-        true
+    }
+
+    /// Folds rows that all have a value, up to the first whose sum would go beyond its type; no key's has.
+    fn fold_values(&mut self, keys: &[u32], values: &[T::Native], out: &mut Vec<T::Native>) {
+        let (sums, standing) = (self.sums.as_mut_slice(), self.standing.as_mut_slice());
+        for (key, value) in keys.iter().zip(values) {
+            let (sum, standing) = (&mut sums[*key as usize], &mut standing[*key as usize]);
+            *sum = match standing {
+                Standing::Empty => {
+                    *standing = Standing::Holds;
+                    *value
+                }
+                _ => match T::add(*sum, *value) {
+                    Some(sum) => sum,
+                    None => return,
+                },
+            };
+            out.push(*sum);
+        }
     }
 }
 
@@ -373,32 +393,48 @@ impl<T: Add> Aggregate for Sum<T> {
         let values = widened::<T>(&batch.array()?, "sum")?;
         let values = values.values();
         let valid = batch.valid();
-        let mut overflows = 0;
         let mut out = Vec::with_capacity(batch.keys.len());
+        if valid.is_none() && self.overflowed == 0 {
+            self.fold_values(batch.keys, values, &mut out);
+        }
+        // Up to here each row has a value, and its sum holds.
+        let done = out.len();
+        if done == batch.keys.len() {
+            return Ok(Arc::new(PrimitiveArray::<T>::new(out.into(), None)));
+        }
+        let before = self.overflowed;
         let holds = BooleanBuffer::collect_bool(batch.keys.len(), |row| {
+            if row < done {
+                return true;
+            }
             let key = batch.keys[row] as usize;
-            if valid.as_ref().is_none_or(|valid| valid.value(row)) && !self.add(key, values[row]) {
-                overflows += 1;
+            if valid.as_ref().is_none_or(|valid| valid.value(row)) {
+                self.add(key, values[row]);
             }
             out.push(self.sums[key]);
             self.standing[key] == Standing::Holds
         });
+        let overflows = (self.overflowed - before) as u64;
         batch.warnings.overflows.set(batch.warnings.overflows.get() + overflows);
         Ok(Arc::new(PrimitiveArray::<T>::new(out.into(), Some(NullBuffer::new(holds)))))
     }
 
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
-        forget(&mut self.standing, keys);
+        for key in keys {
+            if let Some(standing) = self.standing.get_mut(*key as usize) {
+                self.overflowed -= usize::from(*standing == Standing::Overflowed);
+                *standing = Standing::Empty;
+            }
+        }
         Ok(())
     }
 
-    fn trailing(&self, nanos: i64) -> Option<Box<dyn Aggregate>> {
-        let kept = match T::DATA_TYPE {
-            DataType::Int64 => recent::Kept::Signed,
-            DataType::UInt64 => recent::Kept::Unsigned,
-            _ => return None,
-        };
-        Some(Box::new(Recent::new(kept, nanos)))
+    fn whole(&self) -> Option<Whole> {
+        match T::DATA_TYPE {
+            DataType::Int64 => Some(Whole::Signed),
+            DataType::UInt64 => Some(Whole::Unsigned),
+            _ => None,
+        }
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
@@ -423,6 +459,7 @@ impl<T: Add> Aggregate for Sum<T> {
                 self.standing[key] = Standing::Holds;
             } else if overflowed.value(row) {
                 self.standing[key] = Standing::Overflowed;
+                self.overflowed += 1;
             }
         }
         Ok(())

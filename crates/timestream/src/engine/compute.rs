@@ -16,6 +16,7 @@ use super::array::{one_a_row, retyped};
 use super::error::EngineError;
 use super::join::Joined;
 use super::mask::{Mask, is_true, mask};
+use super::recent::Recent;
 use super::region::{Boundary, RegionOperator};
 use super::user;
 use super::windows::{Since, Sliding, Trailing};
@@ -42,8 +43,8 @@ pub(super) fn state(
         Window::Sliding(intervals, _) => Box::new(Sliding::new(made, intervals)?),
         Window::Trailing(nanos) => {
             let made = made()?;
-            match made.trailing(nanos) {
-                Some(own) => own,
+            match made.whole() {
+                Some(whole) => Box::new(Recent::new(whole, nanos)),
                 None => Box::new(Trailing::new(made, input, nanos)?),
             }
         }

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_ord::ord::make_comparator;
+use arrow_ord::sort::sort_to_indices;
 use arrow_row::{RowConverter, SortField};
-use arrow_schema::{ArrowError, DataType};
+use arrow_schema::{ArrowError, DataType, SortOptions};
 use hashbrown::HashTable;
 
 use super::array::{is_carried, make_room};
@@ -30,7 +32,15 @@ pub(crate) struct KeyIndex {
     table: HashTable<u32>,
     store: Store,
     null: Option<u32>,
+    /// The numbers of the first so many keys, by key; made when it is asked for.
+    order: Vec<u32>,
 }
+
+/// Keys ascending, null first.
+const BY_KEY: SortOptions = SortOptions { descending: false, nulls_first: true };
+
+/// Where no more than one key in so many is asked for, those alone are put in order.
+const FEW: usize = 16;
 
 /// The keys by number. The null key has a slot whose content means nothing.
 enum Store {
@@ -158,7 +168,13 @@ impl KeyIndex {
                 Store::Bytes(Arena::default(), Some(Encoded { converter, hashes: Vec::new() }))
             }
         };
-        Ok(Self { data_type: data_type.clone(), table: HashTable::new(), store, null: None })
+        Ok(Self {
+            data_type: data_type.clone(),
+            table: HashTable::new(),
+            store,
+            null: None,
+            order: Vec::new(),
+        })
     }
 
     /// Number of keys seen.
@@ -178,7 +194,7 @@ impl KeyIndex {
                 arena.memory() + rows.hashes.capacity() * 8 + rows.converter.size()
             }
         };
-        store + self.table.allocation_size()
+        store + self.table.allocation_size() + self.order.capacity() * 4
     }
 
     /// Appends each key's number to `numbers`; keys not seen before get the next ones.
@@ -312,6 +328,52 @@ impl KeyIndex {
                     .ok_or_else(|| ArrowError::ComputeError("no column came of the rows".into()))
             }
         }
+    }
+
+    /// The same numbers, none of which is there twice, in the order of their keys, null first. The order of all keys is kept, since
+    /// ticks ask for it at every boundary.
+    pub(crate) fn in_order(&mut self, numbers: Vec<u32>) -> Result<Vec<u32>, EngineError> {
+        if numbers.len() < self.len() / FEW {
+            return self.sorted(&numbers);
+        }
+        if self.order.len() < self.len() {
+            let new: Vec<u32> = (self.order.len() as u32..self.len() as u32).collect();
+            let new = self.sorted(&new)?;
+            self.order = self.merged(&new)?;
+        }
+        let mut is_asked = vec![false; self.len()];
+        for number in numbers {
+            is_asked[number as usize] = true;
+        }
+        Ok(self.order.iter().copied().filter(|number| is_asked[*number as usize]).collect())
+    }
+
+    fn sorted(&self, numbers: &[u32]) -> Result<Vec<u32>, EngineError> {
+        Ok(self.order(numbers)?.iter().map(|at| numbers[*at as usize]).collect())
+    }
+
+    /// The places of numbers, in the order of their keys, null first.
+    pub(crate) fn order(&self, numbers: &[u32]) -> Result<ScalarBuffer<u32>, EngineError> {
+        let order = sort_to_indices(&self.keys(numbers)?, Some(BY_KEY), None);
+        Ok(order.map_err(EngineError::kernel("keys"))?.values().clone())
+    }
+
+    /// The order with new keys in it, which are in order.
+    fn merged(&self, new: &[u32]) -> Result<Vec<u32>, EngineError> {
+        let old = &self.order;
+        let compare = make_comparator(&self.keys(old)?, &self.keys(new)?, BY_KEY);
+        let compare = compare.map_err(EngineError::kernel("keys"))?;
+        let mut merged = Vec::with_capacity(self.len());
+        let mut at = 0;
+        for (row, number) in new.iter().enumerate() {
+            let before = old[at..].iter().enumerate().take_while(|(next, _)| compare(at + next, row).is_lt());
+            let before = before.count();
+            merged.extend_from_slice(&old[at..at + before]);
+            merged.push(*number);
+            at += before;
+        }
+        merged.extend_from_slice(&old[at..]);
+        Ok(merged)
     }
 
     /// The hash of each key, by number.

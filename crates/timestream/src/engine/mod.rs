@@ -11,6 +11,7 @@ pub(crate) mod array;
 mod backlog;
 mod choose;
 mod clock;
+mod collect;
 mod compute;
 mod error;
 mod hash;
@@ -20,17 +21,20 @@ mod mask;
 mod merge;
 mod moves;
 mod pair;
+mod panes;
 mod queues;
 mod recent;
 mod region;
 mod rekey;
 mod results;
+mod runs;
 mod slots;
 mod snapshot;
 mod spread;
 mod state;
 mod ticks;
 mod user;
+mod whole;
 mod windows;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};
@@ -42,6 +46,7 @@ pub use merge::merge;
 pub use pair::pair;
 pub use region::{Emitted, RegionOperator};
 pub use results::{Mode, ResultOperator, answer_batch, answer_schema};
+pub use whole::Whole;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Values in the order they came, per key: what `lag` and `collect` keep, and what a trailing window holds.
+//! Values in the order they came, per key: what `lag` keeps, and what a trailing window holds.
 //!
 //! The values lie in [`Slots`], each in a slot of its own; a key's queue holds the numbers of its slots. A slot that is left
 //! is used again once the batch is done, since the values shown are read at its end.
@@ -158,7 +158,7 @@ impl<M: Copy> Queues<M> {
 }
 
 /// Lists of values, null where `nulls` say so.
-fn list(
+pub(super) fn list(
     item: &DataType,
     lengths: OffsetBuffer<i32>,
     values: ArrayRef,
@@ -173,7 +173,7 @@ fn list(
 }
 
 /// The lists of a saved state.
-fn saved_lists<'a>(state: &'a [ArrayRef], item: &DataType) -> Result<&'a ListArray, EngineError> {
+pub(super) fn saved_lists<'a>(state: &'a [ArrayRef], item: &DataType) -> Result<&'a ListArray, EngineError> {
     let lists = state.first().and_then(|lists| lists.as_list_opt::<i32>());
     let lists = lists.filter(|lists| lists.value_type() == *item);
     lists.ok_or_else(|| EngineError::mismatch("queues", "lists of the values", "another state"))
@@ -235,91 +235,5 @@ impl Aggregate for Lag {
 
     fn memory(&self) -> usize {
         self.queues.memory()
-    }
-}
-
-/// The state of `collect`: the newest values, at most `max`.
-pub(super) struct Collect {
-    max: usize,
-    min: usize,
-    queues: Queues<()>,
-    /// Whether a number has had a point.
-    begun: Vec<bool>,
-}
-
-impl Collect {
-    pub(super) fn new(input: &DataType, max: usize, min: usize) -> Result<Self, EngineError> {
-        Ok(Self { max, min, queues: Queues::new(input)?, begun: Vec::new() })
-    }
-}
-
-impl Aggregate for Collect {
-    fn data_type(&self) -> DataType {
-        types::list(self.queues.data_type().clone())
-    }
-
-    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
-        self.queues.grow(batch.known);
-        fill(&mut self.begun, batch.known, false);
-        let valid = batch.valid();
-        let mut new = self.queues.keep(&batch.array()?, valid.as_ref())?.into_iter();
-        let (mut shown, mut lengths) = (Vec::new(), Vec::with_capacity(batch.keys.len()));
-        let (max, min) = (self.max, self.min);
-        let holds = BooleanBuffer::collect_bool(batch.keys.len(), |row| {
-            let key = batch.keys[row];
-            let begun = &mut self.begun[key as usize];
-            *begun |= batch.present.is_none_or(|present| present.value(row));
-            let begun = *begun;
-            if valid.as_ref().is_none_or(|valid| valid.value(row)) {
-                self.queues.push(key, (), new.next().unwrap_or(Queues::<()>::NULL));
-                self.queues.shorten(key, |(), len| len > max);
-            }
-            let queue = self.queues.of(key);
-            let is_shown = begun && queue.len() >= min;
-            lengths.push(if is_shown { queue.len() } else { 0 });
-            if is_shown {
-                shown.extend(queue.iter().map(|((), slot)| *slot));
-            }
-            is_shown
-        });
-        if i32::try_from(shown.len()).is_err() {
-            return Err(EngineError::mismatch("collect", "fewer than 2^31 values in a batch", shown.len()));
-        }
-        let nulls = Some(NullBuffer::new(holds)).filter(|nulls| nulls.null_count() > 0);
-        let values = self.queues.values(&shown)?;
-        self.queues.done();
-        list(self.queues.data_type(), OffsetBuffer::from_lengths(lengths), values, nulls)
-    }
-
-    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
-        self.queues.clear(keys);
-        for key in keys {
-            if let Some(begun) = self.begun.get_mut(*key as usize) {
-                *begun = false;
-            }
-        }
-        Ok(())
-    }
-
-    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
-        let begun: BooleanArray =
-            keys.iter().map(|key| Some(self.begun.get(*key as usize).copied().unwrap_or(false))).collect();
-        Ok(vec![self.queues.save(keys)?.1, Arc::new(begun)])
-    }
-
-    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
-        let lists = saved_lists(state, self.queues.data_type())?;
-        let marks = vec![(); (lists.value_offsets()[lists.len()] - lists.value_offsets()[0]) as usize];
-        self.queues.load(keys, known, &marks, lists)?;
-        fill(&mut self.begun, known, false);
-        let begun = super::aggregates::part::<BooleanArray>(state, 1, "collect")?;
-        for (row, key) in keys.iter().enumerate() {
-            self.begun[*key as usize] = begun.value(row);
-        }
-        Ok(())
-    }
-
-    fn memory(&self) -> usize {
-        self.queues.memory() + self.begun.capacity()
     }
 }

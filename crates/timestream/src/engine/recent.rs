@@ -7,27 +7,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt64Type};
+use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray, UInt64Array};
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field};
 
 use super::aggregate::{Aggregate, Batch};
-use super::aggregates::{forget, part, widened};
+use super::aggregates::{forget, part};
 use super::error::EngineError;
-
-/// What is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// How many values are not null.
-    NotNull,
-    /// How many are true.
-    True,
-    /// The sum of i64.
-    Signed,
-    /// The sum of u64.
-    Unsigned,
-}
+use super::whole::{Added, Whole};
 
 /// A key's window.
 #[derive(Default)]
@@ -43,52 +31,31 @@ struct Window {
 
 /// The state of `count`, `count_if` or a whole `sum` over the last so many nanoseconds.
 pub(super) struct Recent {
-    kept: Kept,
+    whole: Whole,
     nanos: i64,
     windows: Vec<Window>,
 }
 
 impl Recent {
-    pub(super) fn new(kept: Kept, nanos: i64) -> Self {
-        Self { kept, nanos, windows: Vec::new() }
-    }
-
-    fn is_sum(&self) -> bool {
-        matches!(self.kept, Kept::Signed | Kept::Unsigned)
-    }
-}
-
-impl Kept {
-    fn number(self, value: i64) -> i128 {
-        match self {
-            Self::Unsigned => i128::from(value.cast_unsigned()),
-            _ => i128::from(value),
-        }
-    }
-
-    /// Whether a sum is within its type.
-    fn holds(self, sum: i128) -> bool {
-        match self {
-            Self::Unsigned => u64::try_from(sum).is_ok(),
-            _ => i64::try_from(sum).is_ok(),
-        }
+    pub(super) fn new(whole: Whole, nanos: i64) -> Self {
+        Self { whole, nanos, windows: Vec::new() }
     }
 }
 
 impl Window {
-    fn enter(&mut self, kept: Kept, time: i64, value: i64) {
-        let number = kept.number(value);
+    fn enter(&mut self, whole: Whole, time: i64, value: i64) {
+        let number = whole.number(value);
         self.values.push_back((time, value));
         self.sum += number;
         self.size += number.abs();
     }
 
     /// Lets go of values up to a time.
-    fn leave(&mut self, kept: Kept, start: i64) {
+    fn leave(&mut self, whole: Whole, start: i64) {
         while let Some((time, value)) = self.values.front().copied()
             && time <= start
         {
-            let number = kept.number(value);
+            let number = whole.number(value);
             self.values.pop_front();
             self.sum -= number;
             self.size -= number.abs();
@@ -96,47 +63,29 @@ impl Window {
     }
 
     /// Whether the sum went beyond its type on the way.
-    fn overflows(&self, kept: Kept) -> bool {
-        if kept.holds(self.size) {
+    fn overflows(&self, whole: Whole) -> bool {
+        if whole.holds(self.size) {
             return false;
         }
         let mut sum = 0;
         self.values.iter().any(|(_, value)| {
-            sum += kept.number(*value);
-            !kept.holds(sum)
+            sum += whole.number(*value);
+            !whole.holds(sum)
         })
     }
 }
 
 impl Aggregate for Recent {
     fn data_type(&self) -> DataType {
-        match self.kept {
-            Kept::Unsigned => DataType::UInt64,
-            _ => DataType::Int64,
-        }
+        self.whole.data_type()
     }
 
     fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
         if self.windows.len() < batch.known {
             self.windows.resize_with(batch.known, Window::default);
         }
-        let (kept, is_sum) = (self.kept, self.is_sum());
-        let mut valid = batch.valid();
-        let mut numbers: Option<Vec<i64>> = None;
-        match kept {
-            Kept::NotNull => {}
-            Kept::True => {
-                let values = batch.array()?;
-                let found = || EngineError::mismatch("count_if", "bool", values.data_type());
-                let truth = super::mask::is_true(&values).map_err(|_| found())?;
-                valid = Some(valid.map_or_else(|| truth.clone(), |valid| &valid & &truth));
-            }
-            Kept::Signed => numbers = Some(widened::<Int64Type>(&batch.array()?, "sum")?.values().to_vec()),
-            Kept::Unsigned => {
-                let values = widened::<UInt64Type>(&batch.array()?, "sum")?;
-                numbers = Some(values.values().iter().map(|value| value.cast_signed()).collect());
-            }
-        }
+        let (whole, is_sum) = (self.whole, self.whole.is_sum());
+        let Added { rows, numbers } = whole.added(batch)?;
         let mut out = Vec::with_capacity(batch.keys.len());
         let mut overflows = 0;
         let holds = BooleanBuffer::collect_bool(batch.keys.len(), |row| {
@@ -145,23 +94,23 @@ impl Aggregate for Recent {
                 window.begun = true;
                 // A window excludes its start.
                 if let Some(start) = batch.times[row].checked_sub(self.nanos) {
-                    window.leave(kept, start);
+                    window.leave(whole, start);
                 }
-                if valid.as_ref().is_none_or(|valid| valid.value(row)) {
+                if rows.as_ref().is_none_or(|rows| rows.value(row)) {
                     let value = numbers.as_ref().map_or(1, |numbers| numbers[row]);
-                    window.enter(kept, batch.times[row], value);
-                    overflows += u64::from(is_sum && window.overflows(kept));
+                    window.enter(whole, batch.times[row], value);
+                    overflows += u64::from(is_sum && window.overflows(whole));
                 }
             }
             let holds =
-                if is_sum { !window.values.is_empty() && !window.overflows(kept) } else { window.begun };
+                if is_sum { !window.values.is_empty() && !window.overflows(whole) } else { window.begun };
             out.push(if holds { window.sum } else { 0 });
             holds
         });
         batch.warnings.overflows.set(batch.warnings.overflows.get() + overflows);
         let nulls = Some(NullBuffer::new(holds));
-        Ok(match kept {
-            Kept::Unsigned => {
+        Ok(match whole {
+            Whole::Unsigned => {
                 let out: Vec<u64> = out.into_iter().map(|sum| u64::try_from(sum).unwrap_or(0)).collect();
                 Arc::new(UInt64Array::new(out.into(), nulls))
             }
@@ -209,7 +158,7 @@ impl Aggregate for Recent {
             let window = &mut self.windows[*key as usize];
             window.begun = begun.value(row);
             for (time, value) in times.values().iter().zip(values.values()) {
-                window.enter(self.kept, *time, *value);
+                window.enter(self.whole, *time, *value);
             }
         }
         Ok(())

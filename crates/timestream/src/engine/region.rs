@@ -10,8 +10,6 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_buffer::BooleanBuffer;
-use arrow_ord::sort::sort_to_indices;
-use arrow_schema::SortOptions;
 
 use super::aggregate::Aggregate;
 use super::backlog::Backlog;
@@ -348,15 +346,20 @@ impl RegionOperator {
                 seen.insert(*number) || row <= len
             });
         }
-        let Some(index) = &self.index else { return Err(EngineError::mismatch("ticks", "keys", "none")) };
-        let values = index.keys(&numbers)?;
-        let by_key = SortOptions { descending: false, nulls_first: true };
-        let order = sort_to_indices(&values, Some(by_key), None).map_err(EngineError::kernel("ticks"))?;
-        let values = arrow_select::take::take(&values, &order, None).map_err(EngineError::kernel("ticks"))?;
-        self.numbers = order.values().iter().map(|row| numbers[*row as usize]).collect();
-        let fed_rows = order.values().iter().map(|row| Some(*row as usize).filter(|row| *row < len));
-        let fed_rows: Vec<Option<usize>> = fed_rows.collect();
-        let len = numbers.len();
+        let Some(index) = &mut self.index else {
+            return Err(EngineError::mismatch("ticks", "keys", "none"));
+        };
+        let fed_rows: Vec<Option<usize>> = if len == 0 {
+            self.numbers = index.in_order(numbers)?;
+            vec![None; self.numbers.len()]
+        } else {
+            // Several that were fed may be of one key.
+            let order = index.order(&numbers)?;
+            self.numbers = order.iter().map(|row| numbers[*row as usize]).collect();
+            order.iter().map(|row| Some(*row as usize).filter(|row| *row < len)).collect()
+        };
+        let values = index.keys(&self.numbers)?;
+        let len = self.numbers.len();
         let due = due.iter().map(|keys| {
             if keys.is_empty() {
                 return Mask::Nothing;

@@ -241,14 +241,14 @@ impl Span {
 }
 
 /// The values of a batch as bytes.
-enum View<'a> {
+pub(super) enum View<'a> {
     Array(&'a [i32], &'a [u8]),
     Rows(Rows),
 }
 
 impl View<'_> {
     #[inline]
-    fn get(&self, row: usize) -> &[u8] {
+    pub(super) fn get(&self, row: usize) -> &[u8] {
         match self {
             Self::Array(offsets, data) => &data[offsets[row] as usize..offsets[row + 1] as usize],
             Self::Rows(rows) => rows.row(row).data(),
@@ -256,17 +256,26 @@ impl View<'_> {
     }
 }
 
+/// Views text and binary; with a converter any type.
+pub(super) fn view<'a>(
+    values: &'a ArrayRef,
+    converter: Option<&RowConverter>,
+) -> Result<View<'a>, ArrowError> {
+    if let Some(converter) = converter {
+        return Ok(View::Rows(converter.convert_columns(&[Arc::clone(values)])?));
+    }
+    Ok(match values.as_string_opt::<i32>() {
+        Some(values) => View::Array(values.value_offsets(), values.value_data()),
+        None => {
+            let values = values.as_binary::<i32>();
+            View::Array(values.value_offsets(), values.value_data())
+        }
+    })
+}
+
 impl Bytes {
     fn view<'a>(&self, values: &'a ArrayRef) -> Result<View<'a>, ArrowError> {
-        if let Some(converter) = &self.converter {
-            return Ok(View::Rows(converter.convert_columns(&[Arc::clone(values)])?));
-        }
-        Ok(match values.as_string_opt::<i32>() {
-            Some(values) => View::Array(values.value_offsets(), values.value_data()),
-            None => {
-                View::Array(values.as_binary::<i32>().value_offsets(), values.as_binary::<i32>().value_data())
-            }
-        })
+        view(values, self.converter.as_ref())
     }
 
     #[inline]
@@ -317,43 +326,56 @@ impl Bytes {
 /// Collects byte strings and nulls into an array.
 struct Collected {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    ends: Vec<i32>,
     valid: Vec<bool>,
 }
 
 impl Collected {
     fn with_capacity(rows: usize) -> Self {
-        Self { bytes: Vec::new(), ends: Vec::with_capacity(rows), valid: Vec::with_capacity(rows) }
+        let mut ends = Vec::with_capacity(rows + 1);
+        ends.push(0);
+        Self { bytes: Vec::new(), ends, valid: Vec::with_capacity(rows) }
     }
 
     #[inline]
     fn push(&mut self, value: Option<&[u8]>) {
         self.bytes.extend_from_slice(value.unwrap_or_default());
-        self.ends.push(self.bytes.len());
+        // What is beyond 32 bits is found at the end, by the bytes.
+        self.ends.push(self.bytes.len() as i32);
         self.valid.push(value.is_some());
     }
 
     fn finish(self, converter: Option<&RowConverter>, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        if let Some(converter) = converter {
-            let null = converter.convert_columns(&[new_null_array(data_type, 1)])?;
-            let parser = converter.parser();
-            let rows = starts.zip(&self.ends).zip(&self.valid).map(|((start, end), valid)| {
-                if *valid { parser.parse(&self.bytes[start..*end]) } else { null.row(0) }
-            });
-            let column = converter.convert_rows(rows)?.pop();
-            return column.ok_or_else(|| ArrowError::ComputeError("no column came of the rows".into()));
-        }
-        if i32::try_from(self.bytes.len()).is_err() {
-            return Err(ArrowError::OffsetOverflowError(self.bytes.len()));
-        }
-        let offsets = OffsetBuffer::from_lengths(starts.zip(&self.ends).map(|(start, end)| end - start));
         let nulls = Some(NullBuffer::from(self.valid)).filter(|nulls| nulls.null_count() > 0);
-        let bytes = Buffer::from_vec(self.bytes);
-        match data_type {
-            DataType::Utf8 => Ok(Arc::new(StringArray::try_new(offsets, bytes, nulls)?)),
-            _ => Ok(Arc::new(BinaryArray::try_new(offsets, bytes, nulls)?)),
-        }
+        bytes_array(self.bytes, self.ends, nulls, converter, data_type)
+    }
+}
+
+/// Byte strings, of which the first begins at 0 and each ends where the next begins, as values of a type.
+pub(super) fn bytes_array(
+    bytes: Vec<u8>,
+    ends: Vec<i32>,
+    nulls: Option<NullBuffer>,
+    converter: Option<&RowConverter>,
+    data_type: &DataType,
+) -> Result<ArrayRef, ArrowError> {
+    if i32::try_from(bytes.len()).is_err() {
+        return Err(ArrowError::OffsetOverflowError(bytes.len()));
+    }
+    if let Some(converter) = converter {
+        let null = converter.convert_columns(&[new_null_array(data_type, 1)])?;
+        let parser = converter.parser();
+        let rows = ends.windows(2).enumerate().map(|(row, ends)| {
+            let is_valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+            if is_valid { parser.parse(&bytes[ends[0] as usize..ends[1] as usize]) } else { null.row(0) }
+        });
+        let column = converter.convert_rows(rows)?.pop();
+        return column.ok_or_else(|| ArrowError::ComputeError("no column came of the rows".into()));
+    }
+    let (offsets, bytes) = (OffsetBuffer::new(ends.into()), Buffer::from_vec(bytes));
+    match data_type {
+        DataType::Utf8 => Ok(Arc::new(StringArray::try_new(offsets, bytes, nulls)?)),
+        _ => Ok(Arc::new(BinaryArray::try_new(offsets, bytes, nulls)?)),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`Since`] gives a key a new number, or a state put back to its first, at the first point after an end. [`Sliding`] is as many
 //! of those as a window has intervals, whose windows begin one interval after the other, so that every point is folded in
-//! order from the start of each window that holds it: floats are the same however rows come in batches. [`Trailing`] keeps
+//! order from the start of each window that holds it: floats are the same however rows come in batches. Whole numbers need
+//! no more than what each interval holds ([`Panes`]). [`Trailing`] keeps
 //! the values of its window and folds them anew once one has left.
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::aggregate::{Aggregate, Batch};
 use super::aggregates::part;
 use super::array::fill;
 use super::error::EngineError;
+use super::panes::Panes;
 use super::queues::Queues;
 use crate::functions::Column;
 
@@ -116,39 +118,61 @@ enum Window {
     Shown,
 }
 
+/// How each key's window stands.
+#[derive(Default)]
+struct Windows {
+    of: Vec<Window>,
+    /// How many are not open.
+    closed: usize,
+}
+
+impl Windows {
+    #[inline]
+    fn set(&mut self, key: usize, window: Window) {
+        let before = std::mem::replace(&mut self.of[key], window);
+        self.closed += usize::from(window != Window::Open);
+        self.closed -= usize::from(before != Window::Open);
+    }
+
+    /// Opens a key's window; whether it was not.
+    #[inline]
+    fn open(&mut self, key: usize) -> bool {
+        let was_closed = self.of[key] != Window::Open;
+        if was_closed {
+            self.set(key, Window::Open);
+        }
+        was_closed
+    }
+}
+
 /// An aggregation over the points since the last end.
 pub(super) struct Since {
     inner: Box<dyn Aggregate>,
     numbers: Numbers,
-    windows: Vec<Window>,
+    windows: Windows,
     /// The number of each row, kept for its room.
     rows: Vec<u32>,
 }
 
 impl Since {
     pub(super) fn new(inner: Box<dyn Aggregate>) -> Self {
-        Self { inner, numbers: Numbers::default(), windows: Vec::new(), rows: Vec::new() }
+        Self { inner, numbers: Numbers::default(), windows: Windows::default(), rows: Vec::new() }
     }
 }
 
 impl Since {
     /// Folds rows that are all points and end nothing, where numbers are the keys themselves: as almost always between ticks.
     fn fold_points(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
-        let mut again = Vec::new();
-        for key in batch.keys {
-            let window = &mut self.windows[*key as usize];
-            if *window != Window::Open {
-                again.push(*key);
-                *window = Window::Open;
-            }
+        if self.windows.closed > 0 {
+            let again = batch.keys.iter().copied().filter(|key| self.windows.open(*key as usize)).collect();
+            self.begin_again(again)?;
         }
-        self.begin_again(&again)?;
         self.inner.fold(batch)
     }
 
     /// Begins new windows of these numbers, whose last rows have been shown.
-    fn begin_again(&mut self, numbers: &[u32]) -> Result<(), EngineError> {
-        if numbers.is_empty() { Ok(()) } else { self.inner.reset(numbers) }
+    fn begin_again(&mut self, numbers: Vec<u32>) -> Result<(), EngineError> {
+        if numbers.is_empty() { Ok(()) } else { self.inner.reset(&numbers) }
     }
 }
 
@@ -159,7 +183,7 @@ impl Aggregate for Since {
 
     fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
         fill(&mut self.numbers.of, batch.known, NONE);
-        fill(&mut self.windows, batch.known, Window::Open);
+        fill(&mut self.windows.of, batch.known, Window::Open);
         if batch.present.is_none() && batch.ends.is_none() && self.numbers.are_the_keys(batch.known)? {
             return self.fold_points(batch);
         }
@@ -169,34 +193,34 @@ impl Aggregate for Since {
             let key = *key as usize;
             let mut number = self.numbers.get(key)?;
             let is_point = batch.present.is_none_or(|present| present.value(row));
-            match (self.windows[key], is_point) {
+            match (self.windows.of[key], is_point) {
                 (Window::Open, _) | (Window::Shown, false) => {}
                 (Window::Ended, true) => {
                     again.push(number);
-                    self.windows[key] = Window::Open;
+                    self.windows.set(key, Window::Open);
                 }
                 (Window::Shown, true) => {
                     number = self.numbers.renew(key)?;
-                    self.windows[key] = Window::Open;
+                    self.windows.set(key, Window::Open);
                 }
                 (Window::Ended, false) => {
-                    self.windows[key] = Window::Shown;
+                    self.windows.set(key, Window::Shown);
                     shown.push(key);
                 }
             }
             self.rows.push(number);
             if batch.ends.is_some_and(|ends| ends.value(row)) {
-                self.windows[key] = Window::Shown;
+                self.windows.set(key, Window::Shown);
                 shown.push(key);
             }
         }
-        self.begin_again(&again)?;
+        self.begin_again(again)?;
         let known = self.numbers.used as usize;
         let values = self.inner.fold(&Batch { keys: &self.rows, known, ends: None, ..*batch })?;
         self.numbers.done(&mut *self.inner)?;
         for key in shown {
-            if self.windows[key] == Window::Shown {
-                self.windows[key] = Window::Ended;
+            if self.windows.of[key] == Window::Shown {
+                self.windows.set(key, Window::Ended);
             }
         }
         Ok(values)
@@ -206,15 +230,16 @@ impl Aggregate for Since {
         let numbers: Vec<u32> =
             self.numbers.saved(keys).into_iter().filter(|number| *number != NONE).collect();
         for key in keys {
-            if let Some(window) = self.windows.get_mut(*key as usize) {
-                *window = Window::Open;
+            if (*key as usize) < self.windows.of.len() {
+                self.windows.open(*key as usize);
             }
         }
         self.inner.reset(&numbers)
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
-        let ended = |key: &u32| self.windows.get(*key as usize).is_some_and(|window| *window != Window::Open);
+        let ended =
+            |key: &u32| self.windows.of.get(*key as usize).is_some_and(|window| *window != Window::Open);
         let ended: BooleanArray = keys.iter().map(|key| Some(ended(key))).collect();
         let mut state: Vec<ArrayRef> = vec![Arc::new(ended)];
         state.extend(self.inner.save(&self.numbers.saved(keys))?);
@@ -223,10 +248,10 @@ impl Aggregate for Since {
 
     fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
         let ended = part::<BooleanArray>(state, 0, "window")?;
-        fill(&mut self.windows, known, Window::Open);
+        fill(&mut self.windows.of, known, Window::Open);
         for (row, key) in keys.iter().enumerate() {
             if ended.value(row) {
-                self.windows[*key as usize] = Window::Ended;
+                self.windows.set(*key as usize, Window::Ended);
             }
         }
         let numbers = self.numbers.load(keys, known)?;
@@ -234,7 +259,7 @@ impl Aggregate for Since {
     }
 
     fn memory(&self) -> usize {
-        self.inner.memory() + self.numbers.memory() + self.windows.capacity()
+        self.inner.memory() + self.numbers.memory() + self.windows.of.capacity()
     }
 }
 
@@ -245,6 +270,8 @@ pub(super) struct Sliding {
     /// How many ends a key has had, up to the number of rings.
     ends: Vec<u32>,
     parts: usize,
+    /// What the rings are not needed for, as long as whole numbers have room.
+    panes: Option<Panes>,
 }
 
 impl Sliding {
@@ -256,7 +283,16 @@ impl Sliding {
         let rings: Vec<Since> =
             (0..intervals.max(1)).map(|_| Ok(Since::new(inner()?))).collect::<Result<_, EngineError>>()?;
         let parts = rings[0].save(&[])?.len();
-        Ok(Self { rings, ends: Vec::new(), parts })
+        let panes = rings[0].inner.whole().map(|whole| Panes::new(whole, rings.len() as u32));
+        Ok(Self { rings, ends: Vec::new(), parts, panes })
+    }
+
+    /// Folds windows from their starts from here on.
+    fn leave_panes(&mut self) -> Result<(), EngineError> {
+        let Some(panes) = self.panes.take() else { return Ok(()) };
+        let known = panes.len();
+        let keys: Vec<u32> = (0..known as u32).collect();
+        self.load(&keys, known, &panes.save(&keys))
     }
 }
 
@@ -266,6 +302,12 @@ impl Aggregate for Sliding {
     }
 
     fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        if let Some(panes) = &mut self.panes {
+            match panes.has_room(batch)? {
+                Some(added) => return panes.fold(batch, &added),
+                None => self.leave_panes()?,
+            }
+        }
         fill(&mut self.ends, batch.known, 0);
         let rings = self.rings.len();
         // Whose window each end ends: the oldest's.
@@ -293,11 +335,18 @@ impl Aggregate for Sliding {
     }
 
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        if let Some(panes) = &mut self.panes {
+            panes.reset(keys);
+            return Ok(());
+        }
         super::aggregates::forget(&mut self.ends, keys);
         self.rings.iter_mut().try_for_each(|ring| ring.reset(keys))
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
+        if let Some(panes) = &self.panes {
+            return Ok(panes.save(keys));
+        }
         let ends: UInt32Array =
             keys.iter().map(|key| Some(self.ends.get(*key as usize).copied().unwrap_or(0))).collect();
         let mut state: Vec<ArrayRef> = vec![Arc::new(ends)];
@@ -316,6 +365,12 @@ impl Aggregate for Sliding {
         if let Some(wrong) = ends.values().iter().find(|ends| **ends as usize >= rings) {
             return Err(EngineError::mismatch("sliding", rings, wrong));
         }
+        if let Some(panes) = &mut self.panes {
+            if panes.load(keys, known, state)? {
+                return Ok(());
+            }
+            self.leave_panes()?;
+        }
         fill(&mut self.ends, known, 0);
         for (row, key) in keys.iter().enumerate() {
             self.ends[*key as usize] = ends.value(row);
@@ -325,7 +380,8 @@ impl Aggregate for Sliding {
     }
 
     fn memory(&self) -> usize {
-        self.rings.iter().map(Aggregate::memory).sum::<usize>() + self.ends.capacity() * 4
+        let rings: usize = self.rings.iter().map(Aggregate::memory).sum();
+        rings + self.ends.capacity() * 4 + self.panes.as_ref().map_or(0, Panes::memory)
     }
 }
 

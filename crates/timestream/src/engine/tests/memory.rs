@@ -1,9 +1,14 @@
 //! What state costs.
 
-use arrow_array::Int64Array;
-use arrow_schema::DataType::{Int64, Utf8};
+use arrow_array::{Float64Array, Int64Array};
+use arrow_buffer::BooleanBuffer;
+use arrow_schema::DataType::{Float64, Int64, Utf8};
 
+use super::super::windows::{Since, Sliding};
+use super::super::{Aggregate, Batch, EngineError, aggregates};
 use super::*;
+use crate::functions::{Column, Warnings};
+use crate::scalar::Scalar;
 
 /// A count over this many keys of 24 bytes.
 fn counted(keys: usize) -> RegionOperator {
@@ -62,4 +67,55 @@ fn replaced_text_leaves_nothing_behind() {
     });
     assert_eq!(restored.snapshot().unwrap(), operator.snapshot().unwrap());
     assert!(operator.state_bytes() < 25_000, "{} bytes", operator.state_bytes());
+}
+
+/// Bytes a key of an aggregation whose window has had 20 points of each key, with an end after every fifth of those.
+fn window_bytes(mut state: Box<dyn Aggregate>, values: ArrayRef) -> f64 {
+    let keys: Vec<u32> = (0..values.len() as u32).collect();
+    let (values, warnings) = (Column::Array(values), Warnings::default());
+    let ends = BooleanBuffer::new_set(keys.len());
+    for round in 0..20 {
+        let batch = Batch {
+            keys: &keys,
+            known: keys.len(),
+            values: &values,
+            present: None,
+            ends: (round % 5 == 4).then_some(&ends),
+            times: &vec![round; keys.len()],
+            warnings: &warnings,
+        };
+        state.fold(&batch).unwrap();
+    }
+    state.memory() as f64 / keys.len() as f64
+}
+
+#[test]
+fn windows_hold_little_for_a_key() {
+    let sum = || aggregates::sum(&Int64, &[]);
+    let numbers = || -> ArrayRef { Arc::new(Int64Array::from_iter_values(0..50_000)) };
+    let texts = || -> ArrayRef { Arc::new(StringArray::from_iter_values(numbers_as_text())) };
+    let five = [Scalar::Int(5), Scalar::Null];
+    let held = |state: Result<Box<dyn Aggregate>, EngineError>, values| window_bytes(state.unwrap(), values);
+    let sliding = |intervals| Ok(Box::new(Sliding::new(sum, intervals).unwrap()) as Box<dyn Aggregate>);
+    let since = |inner: Box<dyn Aggregate>| Ok(Box::new(Since::new(inner)) as Box<dyn Aggregate>);
+    let floats: ArrayRef = Arc::new(Float64Array::from_iter_values((0..50_000).map(f64::from)));
+    let of_floats = Sliding::new(|| aggregates::sum(&Float64, &[]), 2).unwrap();
+    let cases = [
+        ("sum", held(sum(), numbers()), 9.0),
+        ("sum since an end", held(since(sum().unwrap()), numbers()), 14.0),
+        ("sum of an interval", held(sliding(1), numbers()), 16.0),
+        ("sum of 2 intervals", held(sliding(2), numbers()), 24.0),
+        ("sum of 60 intervals", held(sliding(60), numbers()), 488.0),
+        ("sum of floats of 2 intervals", held(Ok(Box::new(of_floats)), floats), 32.0),
+        ("the newest 5 numbers", held(aggregates::collect(&Int64, &five), numbers()), 105.0),
+        ("the newest 5 texts of 24 bytes", held(aggregates::collect(&Utf8, &five), texts()), 320.0),
+    ];
+    for (what, bytes, most) in cases {
+        println!("{what}: {bytes:.0} bytes a key");
+        assert!(bytes <= most * 1.26, "{what}: {bytes} bytes a key");
+    }
+}
+
+fn numbers_as_text() -> impl Iterator<Item = String> {
+    (0..50_000).map(|number| format!("{number:024}"))
 }

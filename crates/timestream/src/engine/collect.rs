@@ -1,0 +1,378 @@
+//! `collect`: the newest values of each key, shown as a list at every row.
+//!
+//! A list is copied as it is shown, since Arrow's lists cannot lie over each other. A key's values are kept side by side
+//! ([`Runs`]), so that this is one copy a list and not one a value.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, ListArray, PrimitiveArray};
+use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::{ArrowError, DataType};
+
+use super::aggregate::{Aggregate, Batch};
+use super::aggregates::part;
+use super::array::{carried, fill, retyped, with_carrier};
+use super::error::EngineError;
+use super::queues::{list, saved_lists};
+use super::runs::Runs;
+use super::slots::{View, bytes_array, view};
+use crate::types;
+
+/// The state of `collect`: the newest values, at most `max`.
+pub(super) struct Collect {
+    max: usize,
+    min: usize,
+    item: DataType,
+    lists: Box<dyn Lists>,
+    /// Whether a number has had a point.
+    begun: Vec<bool>,
+}
+
+impl Collect {
+    pub(super) fn new(input: &DataType, max: usize, min: usize) -> Result<Self, EngineError> {
+        let lists: Box<dyn Lists> = match input {
+            DataType::Utf8 | DataType::Binary => Box::new(Texts::default()),
+            other => with_carrier!(other, T => Box::new(Numbers::<T>::default()), else {
+                let field = vec![SortField::new(other.clone())];
+                let converter = RowConverter::new(field).map_err(EngineError::kernel("state"))?;
+                Box::new(Texts { converter: Some(converter), ..Texts::default() })
+            }),
+        };
+        Ok(Self { max, min, item: input.clone(), lists, begun: Vec::new() })
+    }
+}
+
+impl Aggregate for Collect {
+    fn data_type(&self) -> DataType {
+        types::list(self.item.clone())
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        self.lists.grow(batch.known);
+        fill(&mut self.begun, batch.known, false);
+        let values = batch.array()?;
+        if *values.data_type() != self.item {
+            return Err(EngineError::mismatch("collect", &self.item, values.data_type()));
+        }
+        let valid = batch.valid();
+        let rows = Shown {
+            keys: batch.keys,
+            valid: valid.as_ref(),
+            present: batch.present,
+            max: self.max,
+            min: self.min,
+        };
+        let mut ends = Vec::with_capacity(batch.keys.len() + 1);
+        ends.push(0);
+        let mut holds = Vec::with_capacity(batch.keys.len());
+        let shown = self.lists.fold(&rows, &values, &mut self.begun, &mut ends, &mut holds, &self.item);
+        let shown = shown.map_err(EngineError::kernel("collect"))?;
+        let nulls = Some(NullBuffer::new(BooleanBuffer::from(holds))).filter(|nulls| nulls.null_count() > 0);
+        list(&self.item, OffsetBuffer::new(ends.into()), shown, nulls)
+    }
+
+    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
+        for key in keys {
+            self.lists.clear(*key as usize);
+            if let Some(begun) = self.begun.get_mut(*key as usize) {
+                *begun = false;
+            }
+        }
+        self.lists.tidy();
+        Ok(())
+    }
+
+    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
+        let begun: BooleanArray =
+            keys.iter().map(|key| Some(self.begun.get(*key as usize).copied().unwrap_or(false))).collect();
+        let lengths = OffsetBuffer::from_lengths(keys.iter().map(|key| self.lists.len(*key as usize)));
+        let values = self.lists.values(keys, &self.item).map_err(EngineError::kernel("collect"))?;
+        Ok(vec![list(&self.item, lengths, values, None)?, Arc::new(begun)])
+    }
+
+    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
+        let lists = saved_lists(state, &self.item)?;
+        let begun = part::<BooleanArray>(state, 1, "collect")?;
+        self.lists.grow(known);
+        fill(&mut self.begun, known, false);
+        self.lists.load(keys, lists).map_err(EngineError::kernel("collect"))?;
+        for (row, key) in keys.iter().enumerate() {
+            self.begun[*key as usize] = begun.value(row);
+        }
+        Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.lists.memory() + self.begun.capacity()
+    }
+}
+
+/// Rows to fold, and when a list is shown.
+struct Shown<'a> {
+    keys: &'a [u32],
+    valid: Option<&'a BooleanBuffer>,
+    present: Option<&'a BooleanBuffer>,
+    max: usize,
+    min: usize,
+}
+
+/// Lists of one layout.
+trait Lists: Send {
+    fn grow(&mut self, keys: usize);
+    /// Adds rows' values; gives the lists after each row one after the other, where they end, and which are not null.
+    fn fold(
+        &mut self,
+        rows: &Shown<'_>,
+        values: &ArrayRef,
+        begun: &mut [bool],
+        ends: &mut Vec<i32>,
+        holds: &mut Vec<bool>,
+        item: &DataType,
+    ) -> Result<ArrayRef, ArrowError>;
+    fn len(&self, key: usize) -> usize;
+    /// The lists of these keys, one after the other.
+    fn values(&self, keys: &[u32], item: &DataType) -> Result<ArrayRef, ArrowError>;
+    fn load(&mut self, keys: &[u32], lists: &ListArray) -> Result<(), ArrowError>;
+    fn clear(&mut self, key: usize);
+    fn tidy(&mut self);
+    fn memory(&self) -> usize;
+}
+
+/// What a layout is made of.
+trait Layout: Send {
+    /// The values of a batch.
+    type Values<'a>;
+    /// Where lists are shown.
+    type Out: Default;
+
+    fn read<'a>(&self, values: &'a ArrayRef) -> Result<Self::Values<'a>, ArrowError>;
+    fn grow(&mut self, keys: usize);
+    fn len(&self, key: usize) -> usize;
+    fn push(&mut self, key: usize, values: &Self::Values<'_>, row: usize) -> Result<(), ArrowError>;
+    /// Lets go of the first value.
+    fn shorten(&mut self, key: usize);
+    fn show(&self, key: usize, out: &mut Self::Out);
+    fn finish(&self, out: Self::Out, item: &DataType) -> Result<ArrayRef, ArrowError>;
+    fn clear(&mut self, key: usize);
+    fn tidy(&mut self);
+    fn memory(&self) -> usize;
+}
+
+impl<L: Layout> Lists for L {
+    fn grow(&mut self, keys: usize) {
+        Layout::grow(self, keys);
+    }
+
+    fn fold(
+        &mut self,
+        rows: &Shown<'_>,
+        values: &ArrayRef,
+        begun: &mut [bool],
+        ends: &mut Vec<i32>,
+        holds: &mut Vec<bool>,
+        item: &DataType,
+    ) -> Result<ArrayRef, ArrowError> {
+        let values = self.read(values)?;
+        let mut out = L::Out::default();
+        let mut total = 0;
+        for (row, key) in rows.keys.iter().enumerate() {
+            let key = *key as usize;
+            begun[key] |= rows.present.is_none_or(|present| present.value(row));
+            if rows.valid.is_none_or(|valid| valid.value(row)) {
+                self.push(key, &values, row)?;
+                if Layout::len(self, key) > rows.max {
+                    self.shorten(key);
+                }
+            }
+            let len = Layout::len(self, key);
+            let is_shown = begun[key] && len >= rows.min;
+            if is_shown {
+                self.show(key, &mut out);
+                total += len;
+            }
+            ends.push(i32::try_from(total).map_err(|_| ArrowError::OffsetOverflowError(total))?);
+            holds.push(is_shown);
+        }
+        Layout::tidy(self);
+        self.finish(out, item)
+    }
+
+    fn len(&self, key: usize) -> usize {
+        Layout::len(self, key)
+    }
+
+    fn values(&self, keys: &[u32], item: &DataType) -> Result<ArrayRef, ArrowError> {
+        let mut out = L::Out::default();
+        for key in keys {
+            self.show(*key as usize, &mut out);
+        }
+        self.finish(out, item)
+    }
+
+    fn load(&mut self, keys: &[u32], lists: &ListArray) -> Result<(), ArrowError> {
+        let values = self.read(lists.values())?;
+        for (key, ends) in keys.iter().zip(lists.value_offsets().windows(2)) {
+            (ends[0]..ends[1]).try_for_each(|row| self.push(*key as usize, &values, row as usize))?;
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, key: usize) {
+        Layout::clear(self, key);
+    }
+
+    fn tidy(&mut self) {
+        Layout::tidy(self);
+    }
+
+    fn memory(&self) -> usize {
+        Layout::memory(self)
+    }
+}
+
+/// Numbers, dates and times.
+struct Numbers<T: ArrowPrimitiveType> {
+    runs: Runs<T::Native>,
+}
+
+impl<T: ArrowPrimitiveType> Default for Numbers<T> {
+    fn default() -> Self {
+        Self { runs: Runs::default() }
+    }
+}
+
+impl<T: ArrowPrimitiveType> Layout for Numbers<T> {
+    type Values<'a> = PrimitiveArray<T>;
+    type Out = Vec<T::Native>;
+
+    fn read<'a>(&self, values: &'a ArrayRef) -> Result<PrimitiveArray<T>, ArrowError> {
+        carried::<T>(values)
+    }
+
+    fn grow(&mut self, keys: usize) {
+        self.runs.grow(keys);
+    }
+
+    #[inline]
+    fn len(&self, key: usize) -> usize {
+        self.runs.get(key).len()
+    }
+
+    #[inline]
+    fn push(&mut self, key: usize, values: &PrimitiveArray<T>, row: usize) -> Result<(), ArrowError> {
+        self.runs.push(key, &values.values()[row..=row]);
+        Ok(())
+    }
+
+    #[inline]
+    fn shorten(&mut self, key: usize) {
+        self.runs.shorten(key, 1);
+    }
+
+    #[inline]
+    fn show(&self, key: usize, out: &mut Vec<T::Native>) {
+        out.extend_from_slice(self.runs.get(key));
+    }
+
+    fn finish(&self, out: Vec<T::Native>, item: &DataType) -> Result<ArrayRef, ArrowError> {
+        retyped(PrimitiveArray::<T>::try_new(out.into(), None)?, item)
+    }
+
+    fn clear(&mut self, key: usize) {
+        self.runs.clear(key);
+    }
+
+    fn tidy(&mut self) {
+        self.runs.tidy();
+    }
+
+    fn memory(&self) -> usize {
+        self.runs.memory()
+    }
+}
+
+/// Text, binary, and by the row format all else.
+#[derive(Default)]
+struct Texts {
+    lengths: Runs<u32>,
+    bytes: Runs<u8>,
+    /// For types other than text and binary.
+    converter: Option<RowConverter>,
+}
+
+/// Values one after the other.
+struct Bytes {
+    bytes: Vec<u8>,
+    ends: Vec<i32>,
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), ends: vec![0] }
+    }
+}
+
+impl Layout for Texts {
+    type Values<'a> = View<'a>;
+    type Out = Bytes;
+
+    fn read<'a>(&self, values: &'a ArrayRef) -> Result<View<'a>, ArrowError> {
+        view(values, self.converter.as_ref())
+    }
+
+    fn grow(&mut self, keys: usize) {
+        self.lengths.grow(keys);
+        self.bytes.grow(keys);
+    }
+
+    #[inline]
+    fn len(&self, key: usize) -> usize {
+        self.lengths.get(key).len()
+    }
+
+    #[inline]
+    fn push(&mut self, key: usize, values: &View<'_>, row: usize) -> Result<(), ArrowError> {
+        let value = values.get(row);
+        let len = u32::try_from(value.len()).map_err(|_| ArrowError::OffsetOverflowError(value.len()))?;
+        self.lengths.push(key, &[len]);
+        self.bytes.push(key, value);
+        Ok(())
+    }
+
+    #[inline]
+    fn shorten(&mut self, key: usize) {
+        let first = self.lengths.get(key).first().map_or(0, |len| *len as usize);
+        self.lengths.shorten(key, 1);
+        self.bytes.shorten(key, first);
+    }
+
+    #[inline]
+    fn show(&self, key: usize, out: &mut Bytes) {
+        // A sum beyond 32 bits is found at the end, by the bytes.
+        let mut end = out.bytes.len() as i32;
+        out.bytes.extend_from_slice(self.bytes.get(key));
+        out.ends.extend(self.lengths.get(key).iter().map(|len| {
+            end = end.wrapping_add(len.cast_signed());
+            end
+        }));
+    }
+
+    fn finish(&self, out: Bytes, item: &DataType) -> Result<ArrayRef, ArrowError> {
+        bytes_array(out.bytes, out.ends, None, self.converter.as_ref(), item)
+    }
+
+    fn clear(&mut self, key: usize) {
+        self.lengths.clear(key);
+        self.bytes.clear(key);
+    }
+
+    fn tidy(&mut self) {
+        self.lengths.tidy();
+        self.bytes.tidy();
+    }
+
+    fn memory(&self) -> usize {
+        self.lengths.memory() + self.bytes.memory() + self.converter.as_ref().map_or(0, RowConverter::size)
+    }
+}
