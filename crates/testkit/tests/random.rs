@@ -178,9 +178,6 @@ proptest! {
             Way::Workers(workers),
             Way::Restored(1),
         ];
-        // Events of two sources pair only where their streams meet, and until they are given another key or time.
-        let apart = ["with_key", "lookup", "shift_", "trailing"];
-        let one_source = one_source || apart.iter().any(|word| query.contains(word));
         assert_one_answer(&query, &tables(rows, pace, one_source), pace.results(results), &ways)?;
     }
 
@@ -193,8 +190,6 @@ proptest! {
         results in results(),
         workers in 2..4_usize,
     ) {
-        // Within the other source, too, keys change where a value was looked up.
-        let one_source = one_source || query.matches("lookup").count() > 1;
         let ways = [Way::OneBatch, Way::BatchesOfOne, Way::Workers(workers), Way::Restored(1)];
         assert_one_answer(&query, &tables(rows, pace, one_source), pace.results(results), &ways)?;
     }

@@ -176,7 +176,7 @@ fn make_region(input: Input, steps: Vec<Step>, feeds: Vec<Feed>) -> Region {
 }
 
 fn column(column: usize, data_type: DataType) -> Step {
-    Step { op: StepOp::Column { input: 0, column }, data_type }
+    Step::new(StepOp::Column { input: 0, column }, data_type)
 }
 
 fn function(name: &str) -> Outcome<&'static functions::Function> {
@@ -185,7 +185,7 @@ fn function(name: &str) -> Outcome<&'static functions::Function> {
 
 fn aggregate(name: &str, value: Reg, data_type: DataType) -> Outcome<Step> {
     let aggregation = Aggregation::cumulative(function(name)?);
-    Ok(Step { op: StepOp::Aggregate { aggregation, value, present: None, ends: None }, data_type })
+    Ok(Step::new(StepOp::Aggregate { aggregation, value, present: None, ends: None }, data_type))
 }
 
 fn counted() -> Arc<Plan> {
@@ -208,19 +208,18 @@ fn snapshot() -> Outcome<Arc<Plan>> {
 }
 
 fn filtered() -> Outcome<Arc<Plan>> {
-    let literal = |value| Step {
-        op: StepOp::Literal(skytide_timestream::scalar::Scalar::Float(value)),
-        data_type: DataType::Float64,
+    let literal = |value| {
+        Step::new(StepOp::Literal(skytide_timestream::scalar::Scalar::Float(value)), DataType::Float64)
     };
     let call = |name, args, data_type| {
-        Ok::<_, Box<dyn Error>>(Step { op: StepOp::Call { function: function(name)?, args }, data_type })
+        Ok::<_, Box<dyn Error>>(Step::new(StepOp::Call { function: function(name)?, args }, data_type))
     };
     let steps = vec![
         column(1, DataType::Float64),
         literal(0.5),
         call("gt", vec![0, 1], DataType::Boolean)?,
-        Step { op: StepOp::IsTrue(2), data_type: DataType::Boolean },
-        Step { op: StepOp::Only { value: 0, present: 3 }, data_type: DataType::Float64 },
+        Step::new(StepOp::IsTrue(2), DataType::Boolean),
+        Step::new(StepOp::Only { value: 0, present: 3 }, DataType::Float64),
         literal(2.0),
         call("mul", vec![4, 5], DataType::Float64)?,
         literal(1.0),
