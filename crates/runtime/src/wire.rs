@@ -204,8 +204,7 @@ fn decode_rows(
     } else {
         None
     };
-    let made_for =
-        if has_made_for { Some(next()?.as_binary_opt().ok_or_else(short)?.clone()) } else { None };
+    let made_for = if has_made_for { Some(next()?.as_binary_opt().ok_or_else(short)?.clone()) } else { None };
     let key = if keyed {
         let hashes = next()?.as_primitive_opt::<UInt64Type>().ok_or_else(short)?.values().clone();
         Some(Keys { values: next()?, hashes })

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow_schema::Fields;
 use functions::functions;
-use pieces::{Pieces, lookups, query};
+use pieces::{Pieces, lookups, query, small};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -179,6 +179,20 @@ proptest! {
             Way::Restored(1),
         ];
         assert_one_answer(&query, &tables(rows, pace, one_source), pace.results(results), &ways)?;
+    }
+
+    #[test]
+    fn small_queries_give_the_answers_of_the_reference(
+        query in small(),
+        rows in vec(row(), 0..8),
+        pace in pace(),
+        one_source in any::<bool>(),
+        results in results(),
+        workers in 2..4_usize,
+    ) {
+        let ways = [Way::OneBatch, Way::BatchesOfOne, Way::Workers(workers), Way::Restored(1)];
+        let ways = if std::env::var("ONE").is_ok() { &ways[..1] } else { &ways[..] };
+        assert_one_answer(&query, &tables(rows, pace, one_source), pace.results(results), ways)?;
     }
 
     #[test]

@@ -289,7 +289,10 @@ impl Places {
         };
         let apart = batches.iter().any(|places| places.apart.is_some()).then(|| {
             let apart = || picks.clone().map(|(batch, row)| batches[batch].apart(row));
-            Apart { lane: apart().map(|(lane, _)| lane).collect(), ordinal: apart().map(|(_, at)| at).collect() }
+            Apart {
+                lane: apart().map(|(lane, _)| lane).collect(),
+                ordinal: apart().map(|(_, at)| at).collect(),
+            }
         });
         let made_for = batches.iter().any(|places| places.made_for.is_some()).then(|| {
             let keys = picks.clone().map(|(batch, row)| batches[batch].made_for(row));

@@ -76,8 +76,7 @@ impl Chunk {
             .filter(|_| scan.keyed)
             .and_then(|key| self.columns.get(key))
             .map(|values| Keys { hashes: hash(values.as_ref()), values: Arc::clone(values) });
-        let places =
-            Places::new(self.time.clone(), Lane::One(1 + source), self.ordinal.clone());
+        let places = Places::new(self.time.clone(), Lane::One(1 + source), self.ordinal.clone());
         Ok(Rows { places, key, columns })
     }
 

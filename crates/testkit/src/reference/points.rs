@@ -56,11 +56,9 @@ impl Place {
         let turn = match &self.turn {
             Turn::Moved(origin) => Turn::Moved(Box::new(origin.rekeyed())),
             Turn::Event { .. } => self.turn.clone(),
-            Turn::Tick { rekeyed, grouping, key } => Turn::Tick {
-                rekeyed: Reverse(rekeyed.0 + 1),
-                grouping: grouping.clone(),
-                key: key.clone(),
-            },
+            Turn::Tick { rekeyed, grouping, key } => {
+                Turn::Tick { rekeyed: Reverse(rekeyed.0 + 1), grouping: grouping.clone(), key: key.clone() }
+            }
         };
         Self { time: self.time, turn }
     }

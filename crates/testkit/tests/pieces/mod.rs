@@ -275,6 +275,38 @@ pub(super) fn query() -> Piece {
     prop_oneof![3 => own.query(), 2 => once.query(), 1 => twice.query()].boxed()
 }
 
+/// Whole queries of few words, in which keys change and points move: what is wrong with them is found sooner, and read.
+pub(super) fn small() -> Piece {
+    let columns = || Pieces::columns(&["m", "n", "o"]);
+    let moved = |of: Pieces| Pieces {
+        int: of.moved(&of.int),
+        text: prop_oneof![of.text.clone(), of.moved(&of.text)].boxed(),
+        ..of
+    };
+    let ticks = |of: Pieces| Pieces {
+        int: prop_oneof![
+            of.int.clone(),
+            of.text.clone().prop_map(|of| format!("{of}.count(window=tumbling.minutely())")),
+            of.text.clone().prop_map(|of| format!("{of}.count(window=since.minutely())")),
+        ]
+        .boxed(),
+        ..of
+    };
+    let once = |of: Pieces| of.rekeyed("g");
+    prop_oneof![
+        moved(ticks(columns())).query(),
+        moved(moved(columns())).query(),
+        moved(once(ticks(columns()))).query(),
+        once(moved(ticks(columns()))).query(),
+        ticks(once(moved(columns()))).query(),
+        once(columns()).rekeyed("h").query(),
+        once(moved(columns())).rekeyed("h").query(),
+        moved(once(columns())).rekeyed("h").query(),
+        moved(once(columns()).rekeyed("h")).query(),
+    ]
+    .boxed()
+}
+
 /// Queries in which points of `m` look up values of `n`, whatever their sources, beside what is of `m`.
 pub(super) fn lookups() -> Piece {
     let of = Pieces::columns(&["n"]).deeper().deeper().any();

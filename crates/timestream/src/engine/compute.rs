@@ -104,9 +104,15 @@ impl RegionOperator {
                         return Err(EngineError::mismatch("call", "a scalar function", function.name));
                     };
                     let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
-                    counted(&args, len, step.counted.map(|reg| &registers[reg]), warnings, |args, len, warnings| {
-                        evaluate(&Call { args, data_type: &step.data_type, len, warnings })
-                    })?
+                    counted(
+                        &args,
+                        len,
+                        step.counted.map(|reg| &registers[reg]),
+                        warnings,
+                        |args, len, warnings| {
+                            evaluate(&Call { args, data_type: &step.data_type, len, warnings })
+                        },
+                    )?
                 }
                 StepOp::User { function, args, present } => {
                     let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
@@ -115,9 +121,15 @@ impl RegionOperator {
                 }
                 StepOp::Cast(value) => {
                     let args = [registers[*value].clone()];
-                    counted(&args, len, step.counted.map(|reg| &registers[reg]), warnings, |args, len, warnings| {
-                        eval::cast(&Call { args, data_type: &step.data_type, len, warnings })
-                    })?
+                    counted(
+                        &args,
+                        len,
+                        step.counted.map(|reg| &registers[reg]),
+                        warnings,
+                        |args, len, warnings| {
+                            eval::cast(&Call { args, data_type: &step.data_type, len, warnings })
+                        },
+                    )?
                 }
                 StepOp::Field { value, index } => match &registers[*value] {
                     Column::Array(values) => Column::Array(field(values, *index)?),

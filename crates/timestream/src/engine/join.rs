@@ -88,7 +88,8 @@ impl Join {
             let (places, key) = (rows.places.clone(), rows.key.clone());
             let share = |input| if input == all { Share::All } else { Share::Nothing };
             let parts = batches.into_iter().zip(aparts).enumerate();
-            let parts = parts.map(|(input, (rows, apart))| Part { columns: rows.columns, rows: share(input), apart });
+            let parts =
+                parts.map(|(input, (rows, apart))| Part { columns: rows.columns, rows: share(input), apart });
             return Ok(Joined { places, key, parts: parts.collect() });
         }
         // Streams made of one stream have the same points, as a value and what it looks up: nothing is to be merged.
@@ -162,7 +163,8 @@ impl Join {
             let rows: UInt32Array = fed.iter().map(|row| part.row((*row)?)).collect();
             let none = rows.null_count() == rows.len();
             let columns = part.columns.iter().zip(&shape.columns);
-            let columns = columns.map(|(column, of)| if none { new_empty_array(of) } else { Arc::clone(column) });
+            let columns =
+                columns.map(|(column, of)| if none { new_empty_array(of) } else { Arc::clone(column) });
             let rows = if none { Share::Nothing } else { Share::Some(rows) };
             Part { columns: columns.collect(), rows, apart: part.apart.clone() }
         };

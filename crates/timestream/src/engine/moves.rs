@@ -40,7 +40,8 @@ pub(super) fn back(
     let lane = if lanes.iter().all(|lane| Some(lane) == lanes.first()) && lanes.first() != Some(&MOVED) {
         Lane::One(lanes.first().copied().unwrap_or(MOVED))
     } else {
-        let (origin_time, origin_lane) = (plain::<Int64Type>(&origin_time)?, plain::<UInt16Type>(&origin_lane)?);
+        let (origin_time, origin_lane) =
+            (plain::<Int64Type>(&origin_time)?, plain::<UInt16Type>(&origin_lane)?);
         Lane::Moved { lanes, origin_time, origin_lane }
     };
     let made_for = made_for.as_binary_opt().ok_or_else(|| wrong(&made_for))?.clone();
@@ -52,7 +53,9 @@ pub(super) fn back(
 }
 
 /// A column of plain numbers without nulls.
-pub(super) fn plain<T: ArrowPrimitiveType>(column: &ArrayRef) -> Result<ScalarBuffer<T::Native>, EngineError> {
+pub(super) fn plain<T: ArrowPrimitiveType>(
+    column: &ArrayRef,
+) -> Result<ScalarBuffer<T::Native>, EngineError> {
     let wrong = || EngineError::mismatch("place", T::DATA_TYPE, column.data_type());
     Ok(column.as_primitive_opt::<T>().ok_or_else(wrong)?.values().clone())
 }
@@ -166,7 +169,8 @@ impl Until {
         self.batches.push(rows.clone());
         self.stored += rows.len();
         let batch = self.batches.len() - 1;
-        let (mut picks, mut places) = (Vec::new(), Vec::<Place>::new());
+        // What stays where it is comes before what is moved there.
+        let (mut stays, mut moves) = (Vec::new(), Vec::new());
         for (row, number) in self.numbers.iter().enumerate() {
             let held = &mut self.held[*number as usize];
             held.push((batch, row));
@@ -178,10 +182,14 @@ impl Until {
             self.rows -= held.len();
             for (batch, row) in held.drain(..) {
                 let place = self.batches[batch].places.at(row);
-                picks.push((batch, row));
-                places.push(if place.time == time { place } else { place.moved_to(time) });
+                if place.time == time {
+                    stays.push(((batch, row), place));
+                } else {
+                    moves.push(((batch, row), place.moved_to(time)));
+                }
             }
         }
+        let (mut picks, places): (Vec<_>, Vec<Place>) = stays.into_iter().chain(moves).unzip();
         let gone = if picks.is_empty() {
             rows.slice(0, 0)
         } else {

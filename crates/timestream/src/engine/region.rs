@@ -267,9 +267,7 @@ impl RegionOperator {
             while let Some(next) = self.schedules.iter().filter_map(Schedule::next).min() {
                 // At the end, rows that were moved may be later than the last tick there is.
                 let is_due = match row {
-                    Some(row) => {
-                        (next, TICK, OWN_TICK) < row && (clock.end.is_none() || clock.ticks(next))
-                    }
+                    Some(row) => (next, TICK, OWN_TICK) < row && (clock.end.is_none() || clock.ticks(next)),
                     None => clock.ticks(next),
                 };
                 if !is_due {

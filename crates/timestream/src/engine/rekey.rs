@@ -127,21 +127,49 @@ mod tests {
             Some("ab"),
             Some("ä"),
         ]));
-        let ints: ArrayRef =
-            Arc::new(Int64Array::from(vec![None, Some(i64::MIN), Some(-1), Some(0), Some(7), Some(i64::MAX), None]));
+        let ints: ArrayRef = Arc::new(Int64Array::from(vec![
+            None,
+            Some(i64::MIN),
+            Some(-1),
+            Some(0),
+            Some(7),
+            Some(i64::MAX),
+            None,
+        ]));
         let fields = vec![
             (Arc::new(Field::new("t", DataType::Utf8, true)), Arc::clone(&texts)),
             (Arc::new(Field::new("x", DataType::Int64, true)), Arc::clone(&ints)),
         ];
-        let lists = [None, Some(vec![]), Some(vec![None]), Some(vec![Some(1)]), Some(vec![Some(1), None]), Some(vec![Some(2)])];
+        let lists = [
+            None,
+            Some(vec![]),
+            Some(vec![None]),
+            Some(vec![Some(1)]),
+            Some(vec![Some(1), None]),
+            Some(vec![Some(2)]),
+        ];
         let all: [ArrayRef; 8] = [
             texts,
             ints,
             Arc::new(StructArray::from(fields)),
             Arc::new(BooleanArray::from(vec![None, Some(false), Some(true)])),
             Arc::new(UInt64Array::from(vec![None, Some(0), Some(1 << 63), Some(u64::MAX)])),
-            Arc::new(Float64Array::from(vec![f64::NEG_INFINITY, -1.5, -1e-300, 0.0, 1.0, f64::INFINITY, f64::NAN])),
-            Arc::new(BinaryArray::from_opt_vec(vec![None, Some(b""), Some(b"\0"), Some(b"\0\xff"), Some(b"\x01")])),
+            Arc::new(Float64Array::from(vec![
+                f64::NEG_INFINITY,
+                -1.5,
+                -1e-300,
+                0.0,
+                1.0,
+                f64::INFINITY,
+                f64::NAN,
+            ])),
+            Arc::new(BinaryArray::from_opt_vec(vec![
+                None,
+                Some(b""),
+                Some(b"\0"),
+                Some(b"\0\xff"),
+                Some(b"\x01"),
+            ])),
             Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists)),
         ];
         let nulls_first = SortOptions { descending: false, nulls_first: true };
@@ -155,7 +183,10 @@ mod tests {
             for (a, b) in (0..values.len()).flat_map(|a| (0..values.len()).map(move |b| (a, b))) {
                 let (wanted, found) = (compare(a, b), bytes(a).cmp(&bytes(b)));
                 assert_eq!(found, wanted, "{a} and {b} of {values:?}");
-                assert!(wanted == Ordering::Equal || !bytes(a).starts_with(&bytes(b)), "{a} and {b} of {values:?}");
+                assert!(
+                    wanted == Ordering::Equal || !bytes(a).starts_with(&bytes(b)),
+                    "{a} and {b} of {values:?}"
+                );
             }
         }
     }

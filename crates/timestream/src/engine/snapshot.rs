@@ -125,7 +125,11 @@ pub(super) fn to_rows(columns: Vec<(String, ArrayRef)>) -> Result<Rows, Snapshot
     let values = next()?;
     let time = plain::<Int64Type>(&next()?)?;
     let lanes = plain::<UInt16Type>(&next()?)?;
-    let lane = Lane::Moved { lanes, origin_time: plain::<Int64Type>(&next()?)?, origin_lane: plain::<UInt16Type>(&next()?)? };
+    let lane = Lane::Moved {
+        lanes,
+        origin_time: plain::<Int64Type>(&next()?)?,
+        origin_lane: plain::<UInt16Type>(&next()?)?,
+    };
     let ordinal = plain::<UInt64Type>(&next()?)?;
     let apart = Apart { lane: plain::<UInt16Type>(&next()?)?, ordinal: plain::<UInt64Type>(&next()?)? };
     let made_for = next()?.as_binary_opt().ok_or(SnapshotError::Damaged)?.clone();

@@ -91,7 +91,8 @@ impl Plan {
             StepOp::Own(Own::Key) => "key".to_owned(),
             StepOp::Own(part) => format!("{part:?} of the place"),
             StepOp::Apart { part, of } => {
-                let input = |(input, present): &(usize, Option<usize>)| format!("input {input}{}", rows(*present));
+                let input =
+                    |(input, present): &(usize, Option<usize>)| format!("input {input}{}", rows(*present));
                 format!("{part:?} of {}", of.iter().map(input).collect::<Vec<_>>().join(", "))
             }
             StepOp::Time => "time".to_owned(),

@@ -117,9 +117,7 @@ impl<'a> Steps<'a> {
                 let present = match known {
                     None => Some(chosen),
                     Some(None) => None,
-                    Some(Some(known)) => {
-                        Some(self.shared(StepOp::Either(known, chosen), DataType::Boolean))
-                    }
+                    Some(Some(known)) => Some(self.shared(StepOp::Either(known, chosen), DataType::Boolean)),
                 };
                 open.insert(*part, present);
             }
@@ -161,10 +159,8 @@ impl<'a> Steps<'a> {
             },
             _ => Moves::Stay,
         };
-        let apart = pairs.then(|| Standing {
-            lane: part(self, "apart_lane"),
-            ordinal: part(self, "apart_ordinal"),
-        });
+        let apart =
+            pairs.then(|| Standing { lane: part(self, "apart_lane"), ordinal: part(self, "apart_ordinal") });
         Feed { present: self.mask(&domain), key, columns, moves, apart }
     }
 

@@ -141,7 +141,8 @@ fn joined_inputs_share_rows_by_place_and_key() {
 #[test]
 fn points_that_share_a_place_go_by_their_new_key() {
     // Each event stands under two keys, then each of the two points under the other's key: their order turns around.
-    let swapped = |key, column| Feed { present: None, key, columns: vec![column], moves: Moves::Stay, apart: None };
+    let swapped =
+        |key, column| Feed { present: None, key, columns: vec![column], moves: Moves::Stay, apart: None };
     let columns = || vec![column(0, 0, Utf8), column(0, 1, Utf8)];
     let first = region(&[Input::Scan(0)], columns(), vec![swapped(0, 1), swapped(1, 0)]);
     let steps = vec![column(0, 0, Utf8), column(1, 0, Utf8), call("else_", &[0, 1], Utf8)];
@@ -296,7 +297,7 @@ fn snapshots_that_are_damaged_or_of_another_operator_are_refused() {
     other[0] = 9;
     assert!(matches!(
         make("count", Int64).restore(shard, &other),
-        Err(SnapshotError::Version { found: 9, known: 2 })
+        Err(SnapshotError::Version { found: 9, known: 3 })
     ));
     assert!(matches!(make("mean", Float64).restore(shard, &bytes), Err(SnapshotError::Foreign { .. })));
     assert!(matches!(make("sum", Int64).restore(shard, &bytes), Err(SnapshotError::Foreign { .. })));
