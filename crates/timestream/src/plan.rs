@@ -215,6 +215,16 @@ pub struct Step {
     pub op: StepOp,
     /// Its type.
     pub data_type: DataType,
+    /// Of a call or a cast: at which rows results that do not fit are counted, as those are its points; none: at all.
+    pub counted: Option<Reg>,
+}
+
+impl Step {
+    /// A step whose results are counted at every row, where they do not fit.
+    #[must_use]
+    pub const fn new(op: StepOp, data_type: DataType) -> Self {
+        Self { op, data_type, counted: None }
+    }
 }
 
 /// What a step computes. Masks are booleans without nulls.

@@ -88,21 +88,21 @@ pub(crate) const TEXT: DataType = DataType::Utf8;
 pub(crate) const INT: DataType = DataType::Int64;
 
 pub(crate) fn column(input: usize, column: usize, data_type: DataType) -> Step {
-    Step { op: StepOp::Column { input, column }, data_type }
+    Step::new(StepOp::Column { input, column }, data_type)
 }
 
 pub(crate) fn present(input: usize) -> Step {
-    Step { op: StepOp::Present(input), data_type: DataType::Boolean }
+    Step::new(StepOp::Present(input), DataType::Boolean)
 }
 
 pub(crate) fn aggregate(name: &str, value: usize, present: Option<usize>) -> Step {
     let function = find(name).unwrap();
     let aggregation = Aggregation::cumulative(function);
-    Step { op: StepOp::Aggregate { aggregation, value, present, ends: None }, data_type: INT }
+    Step::new(StepOp::Aggregate { aggregation, value, present, ends: None }, INT)
 }
 
 pub(crate) fn call(function: &'static Function, args: Vec<usize>, data_type: DataType) -> Step {
-    Step { op: StepOp::Call { function, args }, data_type }
+    Step::new(StepOp::Call { function, args }, data_type)
 }
 
 pub(crate) fn region(
@@ -228,6 +228,7 @@ pub(crate) const fn function(
         details: "",
         examples: &[],
         strict: false,
+        overflows: false,
         family: Family::Numbers,
         kind: FunctionKind::Scalar(run),
     }

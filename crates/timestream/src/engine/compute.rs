@@ -9,6 +9,7 @@ use arrow_array::{
 };
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
+use arrow_select::filter::FilterBuilder;
 use arrow_select::nullif::nullif;
 
 use super::aggregate::{Aggregate, Batch};
@@ -104,18 +105,33 @@ impl RegionOperator {
                         return Err(EngineError::mismatch("call", "a scalar function", function.name));
                     };
                     let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
-                    call(&args, len, |args, len| {
-                        evaluate(&Call { args, data_type: &step.data_type, len, warnings })
-                    })?
+                    counted(
+                        &args,
+                        len,
+                        step.counted.map(|reg| &registers[reg]),
+                        warnings,
+                        |args, len, warnings| {
+                            evaluate(&Call { args, data_type: &step.data_type, len, warnings })
+                        },
+                    )?
                 }
                 StepOp::User { function, args, present } => {
                     let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
                     let present = present.map(|present| &registers[present]);
                     user::call(function, &args, present, len, &step.data_type)?
                 }
-                StepOp::Cast(value) => call(&[registers[*value].clone()], len, |args, len| {
-                    eval::cast(&Call { args, data_type: &step.data_type, len, warnings })
-                })?,
+                StepOp::Cast(value) => {
+                    let args = [registers[*value].clone()];
+                    counted(
+                        &args,
+                        len,
+                        step.counted.map(|reg| &registers[reg]),
+                        warnings,
+                        |args, len, warnings| {
+                            eval::cast(&Call { args, data_type: &step.data_type, len, warnings })
+                        },
+                    )?
+                }
                 StepOp::Field { value, index } => match &registers[*value] {
                     Column::Array(values) => Column::Array(field(values, *index)?),
                     Column::Constant(value) => Column::Constant(field(value, *index)?),
@@ -214,6 +230,34 @@ fn own_part(joined: &Joined, own: Own, len: usize) -> Result<Column, EngineError
             return Err(EngineError::mismatch("place", "the inputs that it is of", "none"));
         }
     }))
+}
+
+/// A call whose results that do not fit are counted where the mask holds. It rarely has any: only then they are looked at again.
+fn counted(
+    args: &[Column],
+    len: usize,
+    at: Option<&Column>,
+    warnings: &Warnings,
+    evaluate: impl Fn(&[Column], usize, &Warnings) -> Result<Column, EvalError>,
+) -> Result<Column, EngineError> {
+    let at = at.map_or(Ok(Mask::All), mask)?;
+    let seen = Warnings::default();
+    let values = call(args, len, |args, len| evaluate(args, len, &seen))?;
+    match at {
+        _ if seen.is_empty() => {}
+        Mask::Nothing => {}
+        Mask::Some(at) if matches!(values, Column::Array(_)) => {
+            let filter = FilterBuilder::new(&BooleanArray::new(at, None)).build();
+            let there = args.iter().map(|arg| match arg {
+                Column::Array(array) => filter.filter(array).map(Column::Array),
+                Column::Constant(value) => Ok(Column::Constant(Arc::clone(value))),
+            });
+            let there = there.collect::<Result<Vec<_>, _>>().map_err(EngineError::kernel("warnings"))?;
+            call(&there, filter.count(), |args, len| evaluate(args, len, warnings))?;
+        }
+        Mask::All | Mask::Some(_) => warnings.add(&seen),
+    }
+    Ok(values)
 }
 
 /// A call; of constants alone it is computed once and is a constant.

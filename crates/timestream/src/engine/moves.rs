@@ -171,7 +171,8 @@ impl Until {
         self.batches.push(rows.clone());
         self.stored += rows.len();
         let batch = self.batches.len() - 1;
-        let (mut picks, mut places) = (Vec::new(), Vec::<Place>::new());
+        // What stays where it is comes before what is moved there.
+        let (mut stays, mut moves) = (Vec::new(), Vec::new());
         for (row, number) in self.numbers.iter().enumerate() {
             let held = &mut self.held[*number as usize];
             held.push((batch, row));
@@ -183,10 +184,14 @@ impl Until {
             self.rows -= held.len();
             for (batch, row) in held.drain(..) {
                 let place = self.batches[batch].places.at(row);
-                picks.push((batch, row));
-                places.push(if place.time == time { place } else { place.moved_to(time) });
+                if place.time == time {
+                    stays.push(((batch, row), place));
+                } else {
+                    moves.push(((batch, row), place.moved_to(time)));
+                }
             }
         }
+        let (mut picks, places): (Vec<_>, Vec<Place>) = stays.into_iter().chain(moves).unzip();
         let gone = if picks.is_empty() {
             rows.slice(0, 0)
         } else {

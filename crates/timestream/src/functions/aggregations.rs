@@ -13,6 +13,7 @@ const AGGREGATION: Function = Function {
     details: "",
     examples: &[],
     strict: false,
+    overflows: false,
     family: Family::Aggregations,
     kind: FunctionKind::Aggregate(aggregates::count),
 };

@@ -13,6 +13,7 @@ const COMPARISON: Function = Function {
               A text literal beside a moment or a length of time is read as one.",
     examples: &[],
     strict: true,
+    overflows: false,
     family: Family::Comparisons,
     kind: FunctionKind::Scalar(eval::eq),
 };

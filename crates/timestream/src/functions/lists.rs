@@ -17,6 +17,7 @@ pub(crate) static INDEX: Function = Function {
         rows: "_time, _key, result\n00:00:01, A, en\n00:00:02, A, null\n00:00:03, A, null",
     }],
     strict: true,
+    overflows: false,
     family: Family::Lists,
     kind: FunctionKind::Scalar(eval::index),
 };
@@ -43,6 +44,7 @@ const LIST: Function = Function {
     details: "",
     examples: &[],
     strict: true,
+    overflows: false,
     family: Family::Lists,
     kind: FunctionKind::Scalar(eval::length),
 };

@@ -12,6 +12,7 @@ const LOGIC: Function = Function {
     details: "",
     examples: &[],
     strict: false,
+    overflows: false,
     family: Family::Logic,
     kind: FunctionKind::Scalar(eval::and),
 };

@@ -45,6 +45,8 @@ pub struct Function {
     pub examples: &'static [Example],
     /// Whether it is null wherever one of its arguments is. An aggregation is not: it skips nulls.
     pub strict: bool,
+    /// Whether it may leave its type, which is null and counted (SEMANTICS 2.3).
+    pub overflows: bool,
     /// The family under which it is listed.
     pub family: Family,
     /// How it is computed.
@@ -161,6 +163,19 @@ pub struct Warnings {
     pub overflows: std::cell::Cell<u64>,
     /// Values that a cast could not convert.
     pub casts: std::cell::Cell<u64>,
+}
+
+impl Warnings {
+    /// Whether nothing was counted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.overflows.get() == 0 && self.casts.get() == 0
+    }
+
+    /// Counts what was counted there, too.
+    pub(crate) fn add(&self, other: &Self) {
+        self.overflows.set(self.overflows.get() + other.overflows.get());
+        self.casts.set(self.casts.get() + other.casts.get());
+    }
 }
 
 /// A kernel failed on types that checking should have refused: a defect of ours, reported, never a panic.

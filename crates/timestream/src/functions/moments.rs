@@ -12,6 +12,7 @@ const MOMENT: Function = Function {
     details: "",
     examples: &[],
     strict: true,
+    overflows: false,
     family: Family::Time,
     kind: FunctionKind::Scalar(eval::year),
 };

@@ -12,6 +12,7 @@ const NUMBER: Function = Function {
     details: "",
     examples: &[],
     strict: true,
+    overflows: false,
     family: Family::Numbers,
     kind: FunctionKind::Scalar(eval::add),
 };
@@ -38,6 +39,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, whole, mixed\n00:00:01, A, 8, 9.0\n00:00:02, A, -6, -6.5\n00:00:03, A, null, null",
         }],
         kind: FunctionKind::Scalar(eval::add),
+        overflows: true,
         ..NUMBER
     },
     &Function {
@@ -58,6 +60,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, 6\n00:00:02, A, -8\n00:00:03, A, null",
         }],
         kind: FunctionKind::Scalar(eval::sub),
+        overflows: true,
         ..NUMBER
     },
     &Function {
@@ -72,6 +75,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, 14.0\n00:00:02, A, -3.5\n00:00:03, A, null",
         }],
         kind: FunctionKind::Scalar(eval::mul),
+        overflows: true,
         ..NUMBER
     },
     &Function {
@@ -88,6 +92,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
                    00:00:03, A, null, null, null",
         }],
         kind: FunctionKind::Scalar(eval::div),
+        overflows: true,
         ..NUMBER
     },
     &Function {
@@ -116,6 +121,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, -7\n00:00:02, A, 7\n00:00:03, A, null",
         }],
         kind: FunctionKind::Scalar(eval::neg),
+        overflows: true,
         ..NUMBER
     },
     &Function {

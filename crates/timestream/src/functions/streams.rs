@@ -12,6 +12,7 @@ const STREAMS: Function = Function {
     details: "",
     examples: &[],
     strict: false,
+    overflows: false,
     family: Family::Streams,
     kind: FunctionKind::Form(Form::Filter),
 };

@@ -12,6 +12,7 @@ const TEXT: Function = Function {
     details: "Null where the text is null.",
     examples: &[],
     strict: true,
+    overflows: false,
     family: Family::Text,
     kind: FunctionKind::Scalar(eval::len),
 };

@@ -228,7 +228,7 @@ impl<'a> Steps<'a> {
     }
 
     fn push(&mut self, op: StepOp, data_type: DataType) -> Reg {
-        self.steps.push(Step { op, data_type });
+        self.steps.push(Step::new(op, data_type));
         self.steps.len() - 1
     }
 
@@ -318,7 +318,10 @@ impl<'a> Steps<'a> {
                     let args = self.arguments(&node.args, domain);
                     let op = StepOp::Call { function, args: args.iter().map(|arg| arg.reg).collect() };
                     let quiet = function.strict && self.any_quiet(id, &args);
+                    let counts = function.overflows && !node.data_type.is_floating();
+                    let counted = if counts { self.mask(domain) } else { None };
                     let value = Value { reg: self.push(op, node.data_type.clone()), quiet };
+                    self.steps[value.reg].counted = counted;
                     self.inside(value, &node.data_type, path)
                 }
             },
@@ -328,7 +331,9 @@ impl<'a> Steps<'a> {
             }
             Op::Cast => {
                 let arg = self.within(node.args[0], &[], domain);
+                let counted = self.mask(domain);
                 let value = Value { reg: self.push(StepOp::Cast(arg.reg), node.data_type.clone()), ..arg };
+                self.steps[value.reg].counted = counted;
                 self.inside(value, &node.data_type, path)
             }
             Op::Time => self.time(id),

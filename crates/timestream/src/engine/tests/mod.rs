@@ -40,7 +40,7 @@ fn scan(columns: &[(&str, DataType)]) -> Scan {
 }
 
 fn step(op: StepOp, data_type: DataType) -> Step {
-    Step { op, data_type }
+    Step::new(op, data_type)
 }
 
 fn column(input: usize, column: usize, data_type: DataType) -> Step {

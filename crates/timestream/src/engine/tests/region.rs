@@ -297,7 +297,7 @@ fn snapshots_that_are_damaged_or_of_another_operator_are_refused() {
     other[0] = 9;
     assert!(matches!(
         make("count", Int64).restore(shard, &other),
-        Err(SnapshotError::Version { found: 9, known: 2 })
+        Err(SnapshotError::Version { found: 9, known: 3 })
     ));
     assert!(matches!(make("mean", Float64).restore(shard, &bytes), Err(SnapshotError::Foreign { .. })));
     assert!(matches!(make("sum", Int64).restore(shard, &bytes), Err(SnapshotError::Foreign { .. })));
