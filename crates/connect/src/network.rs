@@ -102,7 +102,7 @@ impl Connection {
             Location::Repos(_) => {
                 return Err(SourceError::Unfit("repositories hold records, not frames".to_owned()));
             }
-            Location::Held(supplier) => return Ok(self.held(supplier.open()?)),
+            Location::Held(supplier) => return Ok(self.held(supplier.open(Mode::Once)?)),
         };
         let (service, mut builder) = wish.subscribe(url);
         if let Some(dictionary) = self.dictionary.as_ref().filter(|_| service == Service::Jetstream) {
@@ -182,7 +182,10 @@ impl Network {
             chosen => chosen.to_vec(),
         };
         let wish = Wish { service: Some(service), collections, dids: Vec::new() };
-        let frames = self.connection.frames(&wish)?;
+        let frames = match &self.connection.location {
+            Location::Held(supplier) => self.connection.held(supplier.open(mode)?),
+            _ => self.connection.frames(&wish)?,
+        };
         let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?;
         Ok(match self.clock {
             // The one that the source makes rise, and the one that does.

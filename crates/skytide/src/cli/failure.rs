@@ -49,6 +49,7 @@ impl From<SourceError> for Failure {
             SourceError::Subscription(_)
             | SourceError::Recording(_)
             | SourceError::NoFrame { .. }
+            | SourceError::Repo(_)
             | SourceError::File(_) => SOURCE,
             _ => DATA,
         };
