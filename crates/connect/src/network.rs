@@ -107,7 +107,7 @@ impl Connection {
             Location::Named(path) => self.recording(Recording::open(Path::new(path))?),
             Location::Memory(bytes) => self.recording(Recording::from_bytes(bytes.clone())?),
             Location::Repos(_) => Err(SourceError::Unfit("repositories hold records, not frames".to_owned())),
-            Location::Held(supplier) => Ok(self.held(supplier.open()?)),
+            Location::Held(supplier) => Ok(self.held(supplier.open(Mode::Once)?)),
         }
     }
 
@@ -230,18 +230,18 @@ impl Network {
         }
         // The one that the source makes rise, and the one that does.
         if matches!(self.clock, Clock::FrameTime | Clock::Arrival) {
-            return self.source(plan);
+            return self.source(plan, mode);
         }
         let mut judge = Judge::new(self.lateness).at(self.connection.location.to_string());
         if mode == Mode::Live {
             judge = judge.by(self.late, &plan.scans, side)?;
         }
         let plan = Plan { scans: judge.scans(&plan.scans), ..plan.clone() };
-        Ok(Box::new(Reorder::new(self.source(&plan)?, mode, judge)))
+        Ok(Box::new(Reorder::new(self.source(&plan, mode)?, mode, judge)))
     }
 
     /// The points of a plan's scans, as they come.
-    fn source(&self, plan: &Plan) -> Result<Box<dyn Source + Send>, SourceError> {
+    fn source(&self, plan: &Plan, mode: Mode) -> Result<Box<dyn Source + Send>, SourceError> {
         let feed = self.catalog.feed(plan)?;
         let service = match feed {
             Feed::Repos => Service::Repos,
@@ -252,6 +252,10 @@ impl Network {
             chosen => chosen.to_vec(),
         };
         let wish = Wish { service: Some(service), collections, dids: Vec::new() };
+        if let Location::Held(supplier) = &self.connection.location {
+            let frames = self.connection.held(supplier.open(mode)?);
+            return Ok(Box::new(FirehoseSource::new(plan, &self.catalog, frames, self.clock)?));
+        }
         if let Some(shared) = &self.shared
             && let Some(source) = shared.join(self, plan, feed, &wish)?
         {

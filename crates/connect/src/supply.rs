@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use skytide_atproto::frame;
 use skytide_firehose::Batch;
+use skytide_timestream::engine::Mode;
 
 use crate::source::SourceError;
 
@@ -27,15 +28,16 @@ pub trait Supply: Send {
     ) -> Result<Batch, SourceError>;
 }
 
-type Open = dyn Fn() -> Result<Box<dyn Supply>, SourceError> + Send + Sync;
+type Open = dyn Fn(Mode) -> Result<Box<dyn Supply>, SourceError> + Send + Sync;
 
 /// Gives each query that reads a program's frames a [`Supply`] of its own.
 #[derive(Clone)]
 pub struct Supplier(Arc<Open>);
 
 impl Supplier {
-    /// `open` is called once for each query, when it starts.
-    pub fn new(open: impl Fn() -> Result<Box<dyn Supply>, SourceError> + Send + Sync + 'static) -> Self {
+    /// `open` is called once for each query, when it starts, with how that is run: live, what is shown must not wait for a frame that is
+    /// still to come.
+    pub fn new(open: impl Fn(Mode) -> Result<Box<dyn Supply>, SourceError> + Send + Sync + 'static) -> Self {
         Self(Arc::new(open))
     }
 
@@ -43,8 +45,8 @@ impl Supplier {
     ///
     /// # Errors
     /// There are none to be had.
-    pub(crate) fn open(&self) -> Result<Box<dyn Supply>, SourceError> {
-        (self.0)()
+    pub(crate) fn open(&self, mode: Mode) -> Result<Box<dyn Supply>, SourceError> {
+        (self.0)(mode)
     }
 }
 

@@ -168,7 +168,10 @@ def main(path: str) -> None:
         "skytide.firehose, by way of MessageFrame": (1, lambda: framed(frames)),
         "skytide.atproto, posts typed": (1, lambda: sdk(frames)),
     }
-    ways[f"sources.Firehose, the same frames held, {TIMES} times"] = (TIMES, native(Again(frames, TIMES)))
+    ways[f"sources.Firehose, the same frames held, {TIMES} times"] = (
+        TIMES,
+        native(Again(frames, TIMES)),
+    )
     for size in (SHORT, LONG):
         times = size // len(recording) + 1
         longer = recording * times

@@ -95,7 +95,7 @@ fn epoch(plan: &Plan, start: usize, end: usize) -> Epoch {
         let columns = columns.collect();
         let values: ArrayRef = Arc::new((start..end).map(|row| Some(key(row))).collect::<StringArray>());
         let time = (start..end).map(|row| HOUR / 2 + row as i64 * STEP).collect();
-        let places = Places { time, lane: Lane::One(1), ordinal: (start as u64..end as u64).collect() };
+        let places = Places::new(time, Lane::One(1), (start as u64..end as u64).collect());
         Some(Rows { places, key: Some(Keys { hashes: hash(&values), values }), columns })
     });
     Epoch { scans: scans.collect(), watermark: i64::MIN }

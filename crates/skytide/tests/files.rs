@@ -359,3 +359,43 @@ fn an_answer_is_not_written_over_what_is_read() {
     assert!(said.contains("written over what is read"), "{said}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), EVENTS);
 }
+
+/// An export of a repository with so many posts.
+fn exported(did: &str, posts: u64) -> Vec<u8> {
+    use skytide_atproto::{car, cid::Cid, mst::Tree, repo::Commit, syntax::Tid};
+
+    let tid = |at: u64| Tid::from_micros(1_750_000_000_000_000 + at, 0).unwrap();
+    let record = b"\xa1\x64text\x61x".to_vec();
+    let cid = Cid::for_dag_cbor(&record);
+    let paths = (0..posts).map(|at| (format!("app.bsky.feed.post/{}", tid(at)), cid));
+    let tree = Tree::from_entries(paths).unwrap();
+    let commit =
+        Commit { did: did.parse().unwrap(), data: tree.root(), rev: tid(posts), prev: None, sig: [0; 64] };
+    let commit = commit.to_bytes();
+    let root = Cid::for_dag_cbor(&commit);
+    car::write(&[root], tree.blocks().into_iter().chain([(root, commit), (cid, record)]))
+}
+
+#[test]
+fn exported_repositories_are_one_source() {
+    let folder = Folder::new();
+    let (a, b) = (folder.at("a.car"), folder.at("b.car"));
+    std::fs::write(&a, exported("did:plc:a", 3)).unwrap();
+    std::fs::write(&b, exported("did:plc:b", 2)).unwrap();
+    let (all, pattern) = (folder.at(""), folder.at("*.car"));
+    let count = ["run", "posts.count()", "--results", "snapshot"];
+    let counts = |from: &[&str]| -> Vec<(String, Value)> {
+        rows(&[&count, from].concat())
+            .into_iter()
+            .map(|row| (row["_key"].as_str().unwrap().to_owned(), row["result"].clone()))
+            .collect()
+    };
+    let both = [("did:plc:a".to_owned(), json!(3)), ("did:plc:b".to_owned(), json!(2))];
+    for from in [&["--from", &a, "--from", &b][..], &["--from", &all], &["--from", &pattern]] {
+        assert_eq!(counts(from), both, "{from:?}");
+    }
+    assert_eq!(counts(&["--from", &b]), both[1..]);
+    assert!(fails(&["tail", "--from", &a], 1).contains("records, not frames"));
+    let twice = fails(&["run", "posts.count()", "--from", &a, "--from", "sim:events=1"], 2);
+    assert!(twice.contains("posts"), "{twice}");
+}

@@ -175,7 +175,7 @@ class Functions:
         """
         return self._call("collect", self, input=self, max=max, min=min, window=window)
 
-    def add(self, y: Arg) -> Timestream:
+    def add(self, rhs: Arg) -> Timestream:
         """The sum of two numbers, or a moment so much later.
 
         Null where one is null. A whole number beside a float becomes a float. An overflow of whole
@@ -183,9 +183,9 @@ class Functions:
 
         ``add<N: number>(x: N, y: N) -> N``
         """
-        return self._call("add", self, y, input=self)
+        return self._call("add", self, rhs, input=self)
 
-    def sub(self, y: Arg) -> Timestream:
+    def sub(self, rhs: Arg) -> Timestream:
         """The difference of two numbers or moments, or a moment so much earlier.
 
         Null where one is null. An overflow of whole numbers, as below 0 of unsigned ones, of
@@ -193,18 +193,18 @@ class Functions:
 
         ``sub<N: number>(x: N, y: N) -> N``
         """
-        return self._call("sub", self, y, input=self)
+        return self._call("sub", self, rhs, input=self)
 
-    def mul(self, y: Arg) -> Timestream:
+    def mul(self, rhs: Arg) -> Timestream:
         """The product of two numbers.
 
         Null where one is null. An overflow of whole numbers is null and counted.
 
         ``mul<N: number>(x: N, y: N) -> N``
         """
-        return self._call("mul", self, y, input=self)
+        return self._call("mul", self, rhs, input=self)
 
-    def div(self, y: Arg) -> Timestream:
+    def div(self, divisor: Arg) -> Timestream:
         """The quotient of two numbers.
 
         Of whole numbers it is cut towards zero, and null where the divisor is 0; of floats it is
@@ -212,9 +212,9 @@ class Functions:
 
         ``div<N: number>(x: N, y: N) -> N``
         """
-        return self._call("div", self, y, input=self)
+        return self._call("div", self, divisor, input=self)
 
-    def rem(self, y: Arg) -> Timestream:
+    def rem(self, rhs: Arg) -> Timestream:
         """What is left of a division.
 
         It has the sign of the dividend. Null where one is null, and of whole numbers where the
@@ -222,7 +222,7 @@ class Functions:
 
         ``rem<N: number>(x: N, y: N) -> N``
         """
-        return self._call("rem", self, y, input=self)
+        return self._call("rem", self, rhs, input=self)
 
     def neg(self) -> Timestream:
         """The number with the other sign.
@@ -302,7 +302,7 @@ class Functions:
         """
         return self._call("clamp", self, input=self, min=min, max=max)
 
-    def greatest(self, y: Arg) -> Timestream:
+    def greatest(self, rhs: Arg) -> Timestream:
         """The greater of two values.
 
         Null where one is null. Of a number and NaN it is the number, of equal values the first.
@@ -310,9 +310,9 @@ class Functions:
 
         ``greatest<T: ordered>(x: T, y: T) -> T``
         """
-        return self._call("greatest", self, y, input=self)
+        return self._call("greatest", self, rhs, input=self)
 
-    def least(self, y: Arg) -> Timestream:
+    def least(self, rhs: Arg) -> Timestream:
         """The lesser of two values.
 
         Null where one is null. Of a number and NaN it is the number, of equal values the first.
@@ -320,9 +320,9 @@ class Functions:
 
         ``least<T: ordered>(x: T, y: T) -> T``
         """
-        return self._call("least", self, y, input=self)
+        return self._call("least", self, rhs, input=self)
 
-    def eq(self, y: Arg) -> Timestream:
+    def eq(self, other: Arg) -> Timestream:
         """Whether two values are equal.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
@@ -330,9 +330,9 @@ class Functions:
 
         ``eq<T: any>(x: T, y: T) -> bool``
         """
-        return self._call("eq", self, y, input=self)
+        return self._call("eq", self, other, input=self)
 
-    def ne(self, y: Arg) -> Timestream:
+    def ne(self, other: Arg) -> Timestream:
         """Whether two values differ.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
@@ -340,9 +340,9 @@ class Functions:
 
         ``ne<T: any>(x: T, y: T) -> bool``
         """
-        return self._call("ne", self, y, input=self)
+        return self._call("ne", self, other, input=self)
 
-    def lt(self, y: Arg) -> Timestream:
+    def lt(self, rhs: Arg) -> Timestream:
         """Whether the first is less than the second.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
@@ -350,9 +350,9 @@ class Functions:
 
         ``lt<T: ordered>(x: T, y: T) -> bool``
         """
-        return self._call("lt", self, y, input=self)
+        return self._call("lt", self, rhs, input=self)
 
-    def le(self, y: Arg) -> Timestream:
+    def le(self, rhs: Arg) -> Timestream:
         """Whether the first is at most the second.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
@@ -360,9 +360,9 @@ class Functions:
 
         ``le<T: ordered>(x: T, y: T) -> bool``
         """
-        return self._call("le", self, y, input=self)
+        return self._call("le", self, rhs, input=self)
 
-    def gt(self, y: Arg) -> Timestream:
+    def gt(self, rhs: Arg) -> Timestream:
         """Whether the first is greater than the second.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
@@ -370,9 +370,9 @@ class Functions:
 
         ``gt<T: ordered>(x: T, y: T) -> bool``
         """
-        return self._call("gt", self, y, input=self)
+        return self._call("gt", self, rhs, input=self)
 
-    def ge(self, y: Arg) -> Timestream:
+    def ge(self, rhs: Arg) -> Timestream:
         """Whether the first is at least the second.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
@@ -380,25 +380,25 @@ class Functions:
 
         ``ge<T: ordered>(x: T, y: T) -> bool``
         """
-        return self._call("ge", self, y, input=self)
+        return self._call("ge", self, rhs, input=self)
 
-    def and_(self, y: Arg) -> Timestream:
+    def and_(self, rhs: Arg) -> Timestream:
         """Whether both are true.
 
         False where one is false, whatever the other; else null where one is null.
 
         ``and(x: bool, y: bool) -> bool``
         """
-        return self._call("and", self, y, input=self)
+        return self._call("and", self, rhs, input=self)
 
-    def or_(self, y: Arg) -> Timestream:
+    def or_(self, rhs: Arg) -> Timestream:
         """Whether one is true.
 
         True where one is true, whatever the other; else null where one is null.
 
         ``or(x: bool, y: bool) -> bool``
         """
-        return self._call("or", self, y, input=self)
+        return self._call("or", self, rhs, input=self)
 
     def not_(self) -> Timestream:
         """True for false, false for true.
@@ -436,14 +436,14 @@ class Functions:
         """
         return self._call("if_", self, condition, input=self)
 
-    def else_(self, default: Arg) -> Timestream:
+    def else_(self, other: Arg) -> Timestream:
         """The value, or another where there is none.
 
         Null only where both are null.
 
         ``else_<T: any>(value: T, default: T) -> T``
         """
-        return self._call("else_", self, default, input=self)
+        return self._call("else_", self, other, input=self)
 
     def null_if(self, condition: Arg) -> Timestream:
         """The value where a condition is false, else null.
@@ -454,14 +454,14 @@ class Functions:
         """
         return self._call("null_if", self, condition, input=self)
 
-    def coalesce(self, *others: Arg) -> Timestream:
+    def coalesce(self, arg: Arg, *args: Arg) -> Timestream:
         """The first of several values that is not null.
 
         Takes any number of values. Null only where all are null.
 
         ``coalesce<T: any>(value: T, others: T...) -> T``
         """
-        return self._call("coalesce", self, *others, input=self)
+        return self._call("coalesce", self, arg, *args, input=self)
 
     def len(self) -> Timestream:
         """The number of characters of a text.
@@ -502,7 +502,7 @@ class Functions:
         """
         return self._call("substring", self, input=self, start=start, end=end)
 
-    def index(self, index: Arg) -> Timestream:
+    def index(self, key: Arg) -> Timestream:
         """An item of a list, counted from 0.
 
         Written `list[0]`. Null where there is no such item: beyond the end, before the start, in
@@ -510,7 +510,7 @@ class Functions:
 
         ``index<T: any>(list: list<T>, index: i64) -> T``
         """
-        return self._call("index", self, index, input=self)
+        return self._call("index", self, key, input=self)
 
     def length(self) -> Timestream:
         """The number of items of a list, or of characters of a text.
@@ -551,7 +551,7 @@ class Functions:
         """
         return self._call("time", self, input=self)
 
-    def shift_by(self, duration: Arg) -> Timestream:
+    def shift_by(self, delta: Arg) -> Timestream:
         """The points, later by a length of time.
 
         A moved point stands before the events of its new time. A point that would move back, or by
@@ -559,7 +559,7 @@ class Functions:
 
         ``shift_by<T: any>(stream: T, duration: duration) -> T``
         """
-        return self._call("shift_by", self, duration, input=self)
+        return self._call("shift_by", self, delta, input=self)
 
     def shift_to(self, time: Arg) -> Timestream:
         """The points at another, later time.
@@ -589,14 +589,14 @@ class Functions:
         """
         return self._call("seconds_since_previous", self, input=self, n=n)
 
-    def seconds_since(self, since: Arg) -> Timestream:
+    def seconds_since(self, time: Arg) -> Timestream:
         """The whole seconds from one moment to another.
 
         Cut towards zero; negative where `since` is the later one. Null where one is null.
 
         ``seconds_since(time: timestamp, since: timestamp) -> i64``
         """
-        return self._call("seconds_since", self, since, input=self)
+        return self._call("seconds_since", self, time, input=self)
 
     def year(self) -> Timestream:
         """The year of a moment.

@@ -12,6 +12,7 @@ use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
 use skytide_connect::source::SourceError;
 use skytide_connect::supply::{Supplier, Supply};
 use skytide_firehose::Batch;
+use skytide_timestream::engine::Mode;
 
 use super::errors::Raised;
 use super::udf::Call;
@@ -24,14 +25,23 @@ const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Gives each query an iterator of its own over these frames.
 pub(super) fn supplier(frames: Py<PyAny>) -> Supplier {
-    Supplier::new(move || {
+    Supplier::new(move |mode| {
         let open = |py: Python<'_>| {
             let frames = frames.bind(py);
             let is_there =
                 frames.is_exact_instance_of::<PyList>() || frames.is_exact_instance_of::<PyTuple>();
             let iterator = frames.try_iter().map_err(raised)?.unbind();
-            let supply =
-                Iterating { iterator, is_there, held: Vec::new(), taken: 0, end: None, is_slow: false };
+            // Live, a frame that is there is not kept waiting for the next one, which may be long in coming.
+            let together = if is_there || mode == Mode::Once { TOGETHER } else { 1 };
+            let supply = Iterating {
+                iterator,
+                is_there,
+                together,
+                held: Vec::new(),
+                taken: 0,
+                end: None,
+                is_slow: together == 1,
+            };
             Ok(Box::new(supply) as Box<dyn Supply>)
         };
         Python::try_attach(open).unwrap_or_else(|| Err(SourceError::Supply("Python ends".into())))
@@ -46,11 +56,13 @@ struct Iterating {
     iterator: Py<PyIterator>,
     /// Its frames are there already: to ask for one takes no time.
     is_there: bool,
+    /// So many are asked for before they are decoded.
+    together: usize,
     /// The frames at hand, which are let go once the lock is held again.
     held: Vec<Frame>,
     taken: usize,
     end: Option<Result<(), PyErr>>,
-    /// It took its time when it was last asked.
+    /// It may take its time, or did when it was last asked.
     is_slow: bool,
 }
 
@@ -104,7 +116,7 @@ impl Iterating {
     /// Takes the next frames, at most `max`.
     fn take(&mut self, py: Python<'_>, max: usize) {
         self.held.clear();
-        self.is_slow = false;
+        self.is_slow = self.together == 1;
         let mut iterator = self.iterator.bind(py).clone();
         let begun = Instant::now();
         while self.held.len() < max {
@@ -142,7 +154,7 @@ impl Supply for Iterating {
         let mut shown = 0;
         while shown < max && self.end.is_none() {
             let taken = Call::begin()
-                .and_then(|_call| Python::try_attach(|py| self.take(py, TOGETHER.min(max - shown))));
+                .and_then(|_call| Python::try_attach(|py| self.take(py, self.together.min(max - shown))));
             if taken.is_none() {
                 return Err(SourceError::Supply("Python ends".into()));
             }

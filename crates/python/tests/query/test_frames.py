@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import skytide as kd
 from skytide.firehose import MessageFrame
+
 from tests.firehose.wire import Link, car, cbor, cid_of, frame, repository
 
 AUTHOR = "did:plc:abc"
-REV = "3k2aaaaaaaaa2"
+REV = "3migo7fijwi2k"
 
 
 def post(seq: int) -> bytes:
@@ -53,7 +54,7 @@ def test_every_kind_of_iterable_and_of_frame_is_read() -> None:
     expected = list(range(1, 3001))
     for frames in (FRAMES, tuple(FRAMES), dict.fromkeys(FRAMES), map(bytearray, FRAMES)):
         assert numbers(frames) == expected
-    kinds = [bytes, bytearray, memoryview, MessageFrame.from_bytes]
+    kinds: list[Any] = [bytes, bytearray, memoryview, MessageFrame.from_bytes]
     mixed = [kind(one) for kind, one in zip(itertools.cycle(kinds), FRAMES, strict=False)]
     assert numbers(mixed) == expected
     assert numbers([]) == []
@@ -134,9 +135,10 @@ def test_rows_of_a_slow_iterator_do_not_wait_for_its_next_frame() -> None:
 def test_a_query_over_an_endless_iterator_is_stopped() -> None:
     async def first() -> int:
         posts = kd.sources.Firehose(itertools.cycle(FRAMES)).posts
-        async with posts.count().run_iter("row", mode="live") as running:
-            async for row in running:
-                return int(row["result"])
+        running = posts.count().run_iter("row", mode="live")
+        async for row in running:
+            running.stop()
+            return int(row["result"])
         return 0
 
     assert asyncio.run(first()) == 1

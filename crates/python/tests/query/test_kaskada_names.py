@@ -70,7 +70,10 @@ def test_calls_by_name_mean_what_calls_by_place_mean() -> None:
         (source.col("l").index(key=1), source.col("l")[1]),
         (x.greatest(rhs=2), x.greatest(2)),
         (x.shift_by(delta=timedelta(seconds=2)), x.shift_by(timedelta(seconds=2))),
-        (source.time().seconds_since(time=source.time()), source.time().seconds_since(source.time())),
+        (
+            source.time().seconds_since(time=source.time()),
+            source.time().seconds_since(source.time()),
+        ),
         (x.collect(max=2, min=0), x.collect(2)),
     ):
         assert rows(by_name) == rows(by_place)

@@ -56,6 +56,7 @@ impl From<&SourceError> for Failure {
             SourceError::Subscription(_)
             | SourceError::Recording(_)
             | SourceError::NoFrame { .. }
+            | SourceError::Repo(_)
             | SourceError::File(_) => SOURCE,
             _ => DATA,
         };

@@ -50,8 +50,9 @@ class Firehose:
         Args:
             url_or_file: ``wss://HOST``, ``ws://HOST:PORT``, the path of a recording or of an exported repository (``did.car``, a
                 folder or a pattern of them), either in memory, as bytes, or an iterable of frames, each bytes or a ``MessageFrame``. Each
-                query iterates anew, in a thread of its own, so a generator serves one query; bytes are read where they are. What the
-                iterable raises ends the query as it is, after the rows before it.
+                query iterates anew, in a thread of its own, so a generator serves one query; bytes are read where they are. Live,
+                items are taken one at a time, as they come; else many together. What the iterable raises ends the query as it is,
+                after the rows before it.
             collections: The collections to ask a Jetstream for; those that a query reads unless given.
             cursor: Where to begin: after this number, at the oldest there is, or with whatever comes next.
             lateness: How far (seconds) behind the newest a point may be before it is late, by a time that does not run forward; a
