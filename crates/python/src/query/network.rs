@@ -9,6 +9,7 @@ use pyo3::types::PyBytes;
 use skytide_atproto::columns::Clock;
 use skytide_connect::catalog::FirehoseCatalog;
 use skytide_connect::network::{self, Connection, Location};
+use skytide_connect::shared::Shared;
 use skytide_connect::sources::Offer;
 use skytide_firehose::Cursor;
 use skytide_timestream::catalog::Catalog;
@@ -63,14 +64,9 @@ impl Network {
             .map_err(|(at, error)| PyValueError::new_err(format!("lexicon {at}: {error}")))?;
         let lateness = lateness.map_or(Ok(Duration::from_secs(60)), table::seconds)?;
         let connection = Connection { location, cursor, ..Connection::default() };
-        Ok(Self(Arc::new(network::Network {
-            connection,
-            collections,
-            clock,
-            lateness,
-            catalog,
-            shared: None,
-        })))
+        // A file is read by each query for itself.
+        let shared = connection.is_live().then(Shared::new);
+        Ok(Self(Arc::new(network::Network { connection, collections, clock, lateness, catalog, shared })))
     }
 
     /// The streams that have a name of their own.
