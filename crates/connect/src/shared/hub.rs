@@ -86,16 +86,17 @@ struct Line {
     batches: VecDeque<Batch>,
     bytes: usize,
     stage: Stage,
-    /// What had been done when it came.
+    /// What had been done when it came, and when nothing more was read for it.
     since: Status,
+    until: Option<Status>,
 }
 
 enum Stage {
     /// It has points from the next frame on.
     Joining,
     Reading,
-    /// It was too slow, and this had been done up to its last batch.
-    Behind(Status),
+    /// It was too slow.
+    Behind,
     Ended,
     Failed(Arc<SourceError>),
 }
@@ -138,6 +139,7 @@ impl Hub {
             bytes: 0,
             stage: Stage::Joining,
             since: Status::default(),
+            until: None,
         };
         state.queries.insert(id, line);
         self.room.notify_one();
@@ -178,7 +180,7 @@ impl Hub {
             }
             match &line.stage {
                 Stage::Joining | Stage::Reading => {}
-                Stage::Behind(_) => return Found::Behind,
+                Stage::Behind => return Found::Behind,
                 Stage::Ended => return Found::End,
                 Stage::Failed(error) => return Found::Failed(Arc::clone(error)),
             }
@@ -194,7 +196,11 @@ impl Hub {
     pub(super) fn status(&self, id: u64) -> Status {
         let state = self.lock();
         let Some(line) = state.queries.get(&id) else { return Status::default() };
-        let done = if let Stage::Behind(done) = &line.stage { done } else { &state.status };
+        let done = match (&line.stage, &line.until) {
+            (Stage::Joining, _) => return Status::default(),
+            (_, Some(done)) => done,
+            (_, None) => &state.status,
+        };
         let mut status = Status { progress: done.progress, ..Status::default() };
         for (reason, count) in &done.dropped {
             let before = line.since.dropped.get(reason).copied().unwrap_or_default();
@@ -283,7 +289,8 @@ impl Hub {
             // It may have left meanwhile.
             let Some(line) = state.queries.get_mut(&id).filter(|line| line.is_reading()) else { continue };
             if line.bytes >= self.bound {
-                line.stage = Stage::Behind(before.clone());
+                line.stage = Stage::Behind;
+                line.until = Some(before.clone());
                 state.has_changed = true;
                 continue;
             }
@@ -340,6 +347,7 @@ impl State {
                 (Stage::Joining | Stage::Reading, _) => Stage::Ended,
                 _ => continue,
             };
+            line.until = Some(self.status.clone());
         }
     }
 }

@@ -9,6 +9,7 @@ use pyo3::types::PyBytes;
 use skytide_atproto::columns::Clock;
 use skytide_connect::catalog::FirehoseCatalog;
 use skytide_connect::network::{self, Connection, Location};
+use skytide_connect::shared::Shared;
 use skytide_connect::sources::Offer;
 use skytide_firehose::Cursor;
 use skytide_timestream::catalog::Catalog;
@@ -74,6 +75,8 @@ impl Network {
         let lateness = lateness.map_or(Ok(Duration::from_secs(60)), table::seconds)?;
         let connection = Connection { location, cursor, ..Connection::default() };
         let late = table::late_of(late)?;
+        // A file is read by each query for itself.
+        let shared = connection.is_live().then(Shared::new);
         Ok(Self(Arc::new(network::Network {
             connection,
             collections,
@@ -81,7 +84,7 @@ impl Network {
             lateness,
             late,
             catalog,
-            shared: None,
+            shared,
         })))
     }
 

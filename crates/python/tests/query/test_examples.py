@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -135,6 +136,62 @@ def test_a_table_beside_the_firehose(network: str) -> None:
     both = kd.record({"posts": posts.count(), "known": names.count()})
     known = next(row for row in both.run_iter("row", mode="live") if row["posts"])
     assert (known["_key"], known["posts"], known["known"]) == (first["_key"], 1, 1)
+
+
+def test_queries_over_one_object_share_its_connection() -> None:
+    with serving("--accounts", "20") as network, counted(network) as (address, connections):
+        source = kd.sources.Firehose(address)
+        first = source.likes.col("seq").run_iter("row", mode="live")
+        seen = [next(first)["result"]]
+        second = source.likes.col("seq").run_iter("row", mode="live")
+        later = [row["result"] for row in itertools.islice(second, 200)]
+        third = source.follows.count().run_iter("row", mode="live")
+        assert next(third)["result"] >= 1
+        while seen[-1] < later[-1]:
+            seen.append(next(first)["result"])
+        # It has all that came since it began.
+        begins = seen.index(later[0])
+        assert seen[begins : begins + 200] == later
+        assert len(connections) == 1
+        for running in (first, second, third):
+            running.stop()
+        # Another object has its own.
+        next(kd.sources.Firehose(address).likes.run_iter("row", mode="live"))
+        assert len(connections) == 2
+
+
+@contextlib.contextmanager
+def counted(url: str) -> Iterator[tuple[str, list[socket.socket]]]:
+    """Passes connections on to a server; gives the address, and those that there were."""
+    host, port = url.removeprefix("ws://").split(":")
+    made: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            while True:
+                try:
+                    client = listener.accept()[0]
+                except OSError:
+                    return
+                made.append(client)
+                server = socket.create_connection((host, int(port)))
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=pump, args=(source, target), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}", made
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    """Passes bytes on until either side ends."""
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+    except OSError:
+        pass
+    finally:
+        source.close()
+        target.close()
 
 
 def test_an_address_without_a_server_is_an_error() -> None:

@@ -30,8 +30,10 @@ class Firehose:
     """A relay, PDS, labeler or Jetstream by its address, a recording or exported repositories by their paths or their bytes, or frames
     that the program holds.
 
-    Its streams are attributes: ``posts``, ``likes``, …, and :meth:`records` of any collection. A query opens a connection (or the file) of
-    its own when it is run, asks for what it reads, and decodes that alone.
+    Its streams are attributes: ``posts``, ``likes``, …, and :meth:`records` of any collection. A query opens the connection (or the file) when
+    it is run, and decodes what it reads alone. Queries that run at the same time over one such object share the connection and its
+    decoding, each at its own pace: one that comes later begins with what comes then, one that is slow goes on by a connection of its
+    own. A file, a Jetstream, or a cursor gives each later query its own.
     """
 
     def __init__(
