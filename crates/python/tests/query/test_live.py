@@ -66,7 +66,7 @@ def test_late_rows_that_are_kept_are_there_to_be_taken() -> None:
     assert [one["x"] for one in running.late_rows()] == [1]
     assert running.status["dropped"] == {"late to the side": 2}
     # Over what is there nothing is late.
-    assert [one["result"] for one in m.col("x").sum().to_rows()] == [1, 100, 2, 3, 7]
+    assert [one["result"] for one in m.col("x").sum().to_rows()] == [1, 100, 2, 4, 8]
 
 
 def test_late_rows_can_end_a_query() -> None:
