@@ -128,7 +128,7 @@ impl TableSource {
         }
         self.read += (chunk.len() - admitted.len()) as u64;
         if !late.is_empty() {
-            self.keep(&chunk, late)?;
+            self.keep(&chunk, &late)?;
         }
         if admitted.len() == chunk.len() && chunk.is_rising() {
             return Ok(chunk);
@@ -138,11 +138,11 @@ impl TableSource {
     }
 
     /// Gives late rows to the side, if that is where they go.
-    fn keep(&mut self, chunk: &Chunk, late: Vec<(u32, i64)>) -> Result<(), SourceError> {
+    fn keep(&mut self, chunk: &Chunk, late: &[(u32, i64)]) -> Result<(), SourceError> {
         let (fields, key) = self.columns();
         for (at, scan) in self.whole.iter().enumerate() {
             let rows = chunk.rows(scan, fields, key, scan.stream.source)?;
-            if let Err(error) = self.judge.keep(at, &rows, &late) {
+            if let Err(error) = self.judge.keep(at, &rows, late) {
                 self.failed = Some(error);
                 break;
             }

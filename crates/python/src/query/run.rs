@@ -82,6 +82,26 @@ struct Line {
     stop: Stop,
     /// Nobody takes the answer for now.
     stalled: Arc<AtomicBool>,
+    /// Apart from the line, which ends when its holders go.
+    late: Arc<Mutex<Kept>>,
+}
+
+/// Late points that nobody has taken yet.
+#[derive(Default)]
+struct Kept {
+    batches: Vec<RecordBatch>,
+    points: usize,
+}
+
+impl Kept {
+    fn keep(&mut self, late: &RecordBatch) -> Result<(), String> {
+        if self.points + late.num_rows() > LATE_WAITING {
+            return Err(format!("{} wait to be taken, by late_rows()", self.points));
+        }
+        self.points += late.num_rows();
+        self.batches.push(late.clone());
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -94,9 +114,6 @@ struct State {
     /// Called once when there is something to read.
     wake: Option<Py<PyAny>>,
     status: Status,
-    /// Late points that nobody has taken yet, and how many.
-    late: Vec<RecordBatch>,
-    late_points: usize,
     /// Whole-number results beyond their type, and values that did not fit theirs; once it has ended.
     nulled: (u64, u64),
 }
@@ -115,17 +132,6 @@ impl Line {
             // A loop that is closed, or an interpreter that ends, needs no waking.
             let _ = Python::try_attach(|py| drop(wake.call0(py)));
         }
-    }
-
-    /// Keeps late points until they are taken.
-    fn keep(&self, late: &RecordBatch) -> Result<(), String> {
-        let mut state = self.lock();
-        if state.late_points + late.num_rows() > LATE_WAITING {
-            return Err(format!("{} wait to be taken, by late_rows()", state.late_points));
-        }
-        state.late_points += late.num_rows();
-        state.late.push(late.clone());
-        Ok(())
     }
 
     /// Says stop, without waiting for anything.
@@ -210,10 +216,13 @@ impl Execution {
             emptied: Condvar::new(),
             stop: Stop::default(),
             stalled: Arc::default(),
+            late: Arc::default(),
         });
         // What is there is decided now, not when the thread gets to run.
-        let kept = Arc::clone(&line);
-        let sources = sources.clone().late_to(Side::new(move |late| Ok(kept.keep(late)?)));
+        let kept = Arc::clone(&line.late);
+        let keep =
+            move |late: &RecordBatch| Ok(kept.lock().unwrap_or_else(PoisonError::into_inner).keep(late)?);
+        let sources = sources.clone().late_to(Side::new(keep));
         let mut source = sources.open(&plan, mode, &line.stalled).map_err(|error| Failed::of(&error))?;
         let mut options = if args.live { RunOptions::live() } else { RunOptions::once() };
         options.limit = args.row_limit;
@@ -317,9 +326,8 @@ impl Execution {
 
     /// The late points of sources that keep them that came since the last call; the batches of each source in the order of arrival.
     fn late(&self) -> Vec<Batch> {
-        let mut state = self.line.lock();
-        state.late_points = 0;
-        std::mem::take(&mut state.late).into_iter().map(Batch).collect()
+        let kept = std::mem::take(&mut *self.line.late.lock().unwrap_or_else(PoisonError::into_inner));
+        kept.batches.into_iter().map(Batch).collect()
     }
 
     /// Ends it. What is complete can still be read. It does not wait for anything.
