@@ -109,6 +109,22 @@ pub(super) enum Fed {
     Until(Rows, ArrayRef),
 }
 
+/// The hashes of a batch's new keys: a value and what looks it up may be under the same.
+#[derive(Default)]
+pub(super) struct Hashed(Vec<(Reg, Option<Reg>, ScalarBuffer<u64>)>);
+
+impl Hashed {
+    fn of(&mut self, feed: &Feed, values: &ArrayRef) -> ScalarBuffer<u64> {
+        let same = |(key, present, _): &&(Reg, Option<Reg>, _)| (*key, *present) == (feed.key, feed.present);
+        if let Some((_, _, hashes)) = self.0.iter().find(same) {
+            return hashes.clone();
+        }
+        let hashes = super::hash(values);
+        self.0.push((feed.key, feed.present, hashes.clone()));
+        hashes
+    }
+}
+
 /// What a feed hands on of a batch. Where the rows are ticks and get other keys, their ordinals become their turns, from `turns` on,
 /// since ticks of one time are told apart by their keys.
 pub(super) fn feed_rows(
@@ -117,6 +133,7 @@ pub(super) fn feed_rows(
     region: &Region,
     feed: &Feed,
     turns: Option<u64>,
+    hashed: &mut Hashed,
 ) -> Result<Fed, EngineError> {
     let chosen = Chosen::new(joined, registers, feed.present)?;
     let values = chosen.column(feed.key)?;
@@ -124,7 +141,7 @@ pub(super) fn feed_rows(
     // The same key as before keeps its hashes.
     let hashes = match chosen.key()? {
         Some(key) if own_key => key.hashes,
-        _ => super::hash(&values),
+        _ => hashed.of(feed, &values),
     };
     let mut places = chosen.places()?;
     if let Some(first) = turns.filter(|_| !own_key && !matches!(feed.moves, Moves::Back(_))) {

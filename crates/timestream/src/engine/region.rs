@@ -12,7 +12,7 @@ use arrow_buffer::BooleanBuffer;
 
 use super::aggregate::Aggregate;
 use super::backlog::Backlog;
-use super::choose::{Chosen, Fed, feed_rows};
+use super::choose::{Chosen, Fed, Hashed, feed_rows};
 use super::clock::Clock;
 use super::compute;
 use super::error::EngineError;
@@ -195,9 +195,10 @@ impl RegionOperator {
     ) -> Result<Vec<Column>, EngineError> {
         let registers = self.compute(joined, warnings)?;
         let region = &self.plan.regions[self.region];
+        let mut hashed = Hashed::default();
         for (feed, fed) in region.feeds.iter().zip(&mut outputs.feeds) {
             let turns = are_ticks.then_some((self.region as u64) << 32);
-            fed.push(feed_rows(joined, &registers, region, feed, turns)?);
+            fed.push(feed_rows(joined, &registers, region, feed, turns, &mut hashed)?);
         }
         if self.region + 1 == self.plan.regions.len() {
             let output = &self.plan.output;
