@@ -33,8 +33,17 @@ pub trait Aggregate: Send {
     /// None but defects.
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError>;
 
-    /// What it is in whole numbers, whose windows are kept by parts; of others a window is folded from its start.
+    /// What it is in whole numbers, whose windows are kept by parts.
     fn whole(&self) -> Option<Whole> {
+        None
+    }
+
+    /// The same over the last so many intervals, where it follows from the values of the intervals whatever the points are; others
+    /// are folded from the start of each window.
+    ///
+    /// # Errors
+    /// None but defects.
+    fn sliding(&self, _intervals: u32) -> Option<Result<Box<dyn Aggregate>, EngineError>> {
         None
     }
 

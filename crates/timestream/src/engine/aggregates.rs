@@ -17,6 +17,7 @@ use super::aggregate::{Aggregate, Batch};
 use super::array::fill;
 use super::collect::Collect;
 use super::error::EngineError;
+use super::kept::Kept;
 use super::queues::Lag;
 use super::slots::{Keep, Slots};
 use super::spread::Spread;
@@ -532,42 +533,5 @@ impl Aggregate for Mean {
 
     fn memory(&self) -> usize {
         (self.sums.capacity() + self.counts.capacity()) * 8
-    }
-}
-
-/// `first`, `last`, `min` and `max`.
-struct Kept {
-    keep: Keep,
-    slots: Slots,
-}
-
-impl Aggregate for Kept {
-    fn data_type(&self) -> DataType {
-        self.slots.data_type().clone()
-    }
-
-    fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
-        self.slots.grow(batch.known);
-        self.slots.fold(self.keep, batch.keys, &batch.array()?, batch.valid().as_ref())
-    }
-
-    fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
-        let known: Vec<u32> = keys.iter().copied().filter(|key| (*key as usize) < self.slots.len()).collect();
-        self.slots.clear(&known)
-    }
-
-    fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
-        Ok(vec![self.slots.take(keys)?])
-    }
-
-    fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
-        self.slots.grow(known);
-        let values =
-            state.first().ok_or_else(|| EngineError::mismatch("state", self.slots.data_type(), "none"))?;
-        self.slots.put(keys, values)
-    }
-
-    fn memory(&self) -> usize {
-        self.slots.memory()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::types::{UInt16Type, UInt64Type};
 use arrow_array::{ArrayRef, BooleanArray};
-use arrow_buffer::BooleanBuffer;
+use arrow_buffer::{BooleanBuffer, ScalarBuffer};
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
 
 use super::array::one_a_row;
@@ -110,12 +110,29 @@ pub(super) enum Fed {
     Until(Rows, ArrayRef),
 }
 
+/// The hashes of a batch's new keys: a value and what looks it up may be under the same.
+#[derive(Default)]
+pub(super) struct Hashed(Vec<(Reg, Option<Reg>, ScalarBuffer<u64>)>);
+
+impl Hashed {
+    fn of(&mut self, feed: &Feed, values: &ArrayRef) -> ScalarBuffer<u64> {
+        let same = |(key, present, _): &&(Reg, Option<Reg>, _)| (*key, *present) == (feed.key, feed.present);
+        if let Some((_, _, hashes)) = self.0.iter().find(same) {
+            return hashes.clone();
+        }
+        let hashes = super::hash(values);
+        self.0.push((feed.key, feed.present, hashes.clone()));
+        hashes
+    }
+}
+
 /// What a feed hands on of a batch.
 pub(super) fn feed_rows(
     joined: &Joined,
     registers: &[Column],
     region: &Region,
     feed: &Feed,
+    hashed: &mut Hashed,
 ) -> Result<Fed, EngineError> {
     let chosen = Chosen::new(joined, registers, feed.present)?;
     let values = chosen.column(feed.key)?;
@@ -124,7 +141,7 @@ pub(super) fn feed_rows(
     // The same key as before keeps its hashes.
     let hashes = match &known {
         Some(key) if own_key => key.hashes.clone(),
-        _ => super::hash(&values),
+        _ => hashed.of(feed, &values),
     };
     let mut places = chosen.places()?;
     if let Some(Standing { lane, ordinal }) = feed.apart {

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, ListArray, PrimitiveArray};
-use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::{ArrowError, DataType};
 
@@ -139,6 +140,9 @@ trait Lists: Send {
     fn memory(&self) -> usize;
 }
 
+/// The lists of so many rows are asked for before the first is shown, so that memory is waited for once and not row by row.
+const ABREAST: usize = 16;
+
 /// What a layout is made of.
 trait Layout: Send {
     /// The values of a batch.
@@ -149,11 +153,19 @@ trait Layout: Send {
     fn read<'a>(&self, values: &'a ArrayRef) -> Result<Self::Values<'a>, ArrowError>;
     fn grow(&mut self, keys: usize);
     fn len(&self, key: usize) -> usize;
+    /// Has memory bring a key's values.
+    fn touch(&self, key: usize);
     fn push(&mut self, key: usize, values: &Self::Values<'_>, row: usize) -> Result<(), ArrowError>;
     /// Lets go of the first value.
     fn shorten(&mut self, key: usize);
+    /// Where the lists of a batch are shown.
+    fn begin(&mut self) -> Self::Out {
+        Self::Out::default()
+    }
     fn show(&self, key: usize, out: &mut Self::Out);
     fn finish(&self, out: Self::Out, item: &DataType) -> Result<ArrayRef, ArrowError>;
+    /// Notes what goes out of a batch.
+    fn lend(&mut self, _shown: &ArrayRef) {}
     fn clear(&mut self, key: usize);
     fn tidy(&mut self);
     fn memory(&self) -> usize;
@@ -174,9 +186,12 @@ impl<L: Layout> Lists for L {
         item: &DataType,
     ) -> Result<ArrayRef, ArrowError> {
         let values = self.read(values)?;
-        let mut out = L::Out::default();
+        let mut out = self.begin();
         let mut total = 0;
         for (row, key) in rows.keys.iter().enumerate() {
+            if row % ABREAST == 0 {
+                rows.keys[row..].iter().take(ABREAST).for_each(|key| self.touch(*key as usize));
+            }
             let key = *key as usize;
             begun[key] |= rows.present.is_none_or(|present| present.value(row));
             if rows.valid.is_none_or(|valid| valid.value(row)) {
@@ -195,7 +210,9 @@ impl<L: Layout> Lists for L {
             holds.push(is_shown);
         }
         Layout::tidy(self);
-        self.finish(out, item)
+        let shown = self.finish(out, item)?;
+        self.lend(&shown);
+        Ok(shown)
     }
 
     fn len(&self, key: usize) -> usize {
@@ -260,6 +277,11 @@ impl<T: ArrowPrimitiveType> Layout for Numbers<T> {
     }
 
     #[inline]
+    fn touch(&self, key: usize) {
+        self.runs.touch(key);
+    }
+
+    #[inline]
     fn push(&mut self, key: usize, values: &PrimitiveArray<T>, row: usize) -> Result<(), ArrowError> {
         self.runs.push(key, &values.values()[row..=row]);
         Ok(())
@@ -299,7 +321,14 @@ struct Texts {
     bytes: Runs<u8>,
     /// For types other than text and binary.
     converter: Option<RowConverter>,
+    /// The memory of earlier answers, to be used again once nobody else has it: asking the system for it anew, page by page, takes
+    /// longer than to copy the values.
+    lent: Vec<Buffer>,
 }
+
+/// Memory of so many answers is used again, if it is so large.
+const LENT: usize = 2;
+const LARGE: usize = 1 << 20;
 
 /// Values one after the other.
 struct Bytes {
@@ -332,6 +361,12 @@ impl Layout for Texts {
     }
 
     #[inline]
+    fn touch(&self, key: usize) {
+        self.lengths.touch(key);
+        self.bytes.touch(key);
+    }
+
+    #[inline]
     fn push(&mut self, key: usize, values: &View<'_>, row: usize) -> Result<(), ArrowError> {
         let value = values.get(row);
         let len = u32::try_from(value.len()).map_err(|_| ArrowError::OffsetOverflowError(value.len()))?;
@@ -345,6 +380,31 @@ impl Layout for Texts {
         let first = self.lengths.get(key).first().map_or(0, |len| *len as usize);
         self.lengths.shorten(key, 1);
         self.bytes.shorten(key, first);
+    }
+
+    fn begin(&mut self) -> Bytes {
+        for at in 0..self.lent.len() {
+            match self.lent.remove(at).into_vec() {
+                Ok(mut bytes) => {
+                    bytes.clear();
+                    return Bytes { bytes, ..Bytes::default() };
+                }
+                Err(lent) => self.lent.insert(at, lent),
+            }
+        }
+        Bytes::default()
+    }
+
+    fn lend(&mut self, shown: &ArrayRef) {
+        let bytes = match shown.data_type() {
+            DataType::Utf8 => shown.as_string::<i32>().values(),
+            DataType::Binary => shown.as_binary::<i32>().values(),
+            _ => return,
+        };
+        self.lent.truncate(LENT - 1);
+        if bytes.len() >= LARGE {
+            self.lent.insert(0, bytes.clone());
+        }
     }
 
     #[inline]
@@ -373,6 +433,8 @@ impl Layout for Texts {
     }
 
     fn memory(&self) -> usize {
-        self.lengths.memory() + self.bytes.memory() + self.converter.as_ref().map_or(0, RowConverter::size)
+        let converter = self.converter.as_ref().map_or(0, RowConverter::size);
+        let lent: usize = self.lent.iter().map(Buffer::capacity).sum();
+        self.lengths.memory() + self.bytes.memory() + converter + lent
     }
 }

@@ -40,8 +40,8 @@ pub(super) fn state(
     Ok(match *window {
         Window::All => made()?,
         Window::Since(_) => Box::new(Since::new(made()?)),
-        Window::Tumbling(_) => Box::new(Sliding::new(made, 1)?),
-        Window::Sliding(intervals, _) => Box::new(Sliding::new(made, intervals)?),
+        Window::Tumbling(_) => sliding(made, 1)?,
+        Window::Sliding(intervals, _) => sliding(made, intervals)?,
         Window::Trailing(nanos) => {
             let made = made()?;
             match made.whole() {
@@ -50,6 +50,17 @@ pub(super) fn state(
             }
         }
     })
+}
+
+/// An aggregation over the last intervals.
+fn sliding(
+    made: impl Fn() -> Result<Box<dyn Aggregate>, EngineError>,
+    intervals: u32,
+) -> Result<Box<dyn Aggregate>, EngineError> {
+    match made()?.sliding(intervals) {
+        Some(own) => own,
+        None => Ok(Box::new(Sliding::new(made, intervals)?)),
+    }
 }
 
 impl RegionOperator {

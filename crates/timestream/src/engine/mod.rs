@@ -16,6 +16,7 @@ mod compute;
 mod error;
 mod hash;
 mod join;
+mod kept;
 mod keys;
 mod mask;
 mod merge;

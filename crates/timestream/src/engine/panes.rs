@@ -70,13 +70,17 @@ impl Panes {
         let added = self.whole.added(batch)?;
         if let Some(numbers) = &added.numbers {
             let size = |value: i64| match self.whole {
-                Whole::Unsigned => u128::from(value.cast_unsigned()),
-                _ => u128::from(value.unsigned_abs()),
+                Whole::Unsigned => value.cast_unsigned(),
+                _ => value.unsigned_abs(),
             };
+            let largest = numbers.iter().map(|value| size(*value)).max().unwrap_or(0);
             // What stands under nulls means nothing.
             let sizes: u128 = match &added.rows {
-                None => numbers.iter().map(|value| size(*value)).sum(),
-                Some(rows) => rows.set_indices().map(|row| size(numbers[row])).sum(),
+                Some(rows) => rows.set_indices().map(|row| u128::from(size(numbers[row]))).sum(),
+                None if largest.checked_mul(numbers.len() as u64).is_some() => {
+                    numbers.iter().map(|value| size(*value)).sum::<u64>().into()
+                }
+                None => numbers.iter().map(|value| u128::from(size(*value))).sum(),
             };
             match self.within(sizes.saturating_add(self.bound.into())) {
                 Some(bound) => self.bound = bound,

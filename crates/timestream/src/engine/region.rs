@@ -13,7 +13,7 @@ use arrow_buffer::BooleanBuffer;
 
 use super::aggregate::Aggregate;
 use super::backlog::Backlog;
-use super::choose::{Chosen, Fed, feed_rows};
+use super::choose::{Chosen, Fed, Hashed, feed_rows};
 use super::clock::Clock;
 use super::compute;
 use super::error::EngineError;
@@ -233,8 +233,9 @@ impl RegionOperator {
     ) -> Result<Vec<Column>, EngineError> {
         let registers = self.compute(joined, ticks, warnings)?;
         let region = &self.plan.regions[self.region];
+        let mut hashed = Hashed::default();
         for (feed, fed) in region.feeds.iter().zip(&mut outputs.feeds) {
-            fed.push(feed_rows(joined, &registers, region, feed)?);
+            fed.push(feed_rows(joined, &registers, region, feed, &mut hashed)?);
         }
         if self.region + 1 == self.plan.regions.len() {
             let output = &self.plan.output;

@@ -50,6 +50,15 @@ impl<T: Copy + Default> Runs<T> {
         self.runs.get(key).map_or(&[], |run| &self.items[run.items()])
     }
 
+    /// Has memory bring a key's items.
+    #[inline]
+    pub(super) fn touch(&self, key: usize) {
+        let items = self.get(key);
+        items.iter().step_by(64 / size_of::<T>()).for_each(|item| {
+            std::hint::black_box(*item);
+        });
+    }
+
     /// Adds items behind a key's others.
     #[inline]
     pub(super) fn push(&mut self, key: usize, items: &[T]) {
@@ -68,10 +77,10 @@ impl<T: Copy + Default> Runs<T> {
         let run = self.runs[key];
         let wanted = run.len + more;
         let mut new = Run { before: 0, ..run };
-        // A quarter is free then, so that this is not to be done for each item.
-        if wanted > run.room - run.room / 4 {
+        // An eighth is free then, so that this is not to be done for each item.
+        if wanted > run.room - run.room / 8 {
             new.start = self.items.len();
-            new.room = wanted + wanted / 2;
+            new.room = wanted + wanted / 4;
             make_room(&mut self.items, new.room);
             self.items.resize(new.start + new.room, T::default());
             self.waste += run.room;
@@ -97,9 +106,9 @@ impl<T: Copy + Default> Runs<T> {
         }
     }
 
-    /// Drops what is no key's room, once it is more than half.
+    /// Drops what is no key's room, once it is more than a quarter.
     pub(super) fn tidy(&mut self) {
-        if self.waste <= TIDY || self.waste * 2 <= self.items.len() {
+        if self.waste <= TIDY || self.waste * 4 <= self.items.len() {
             return;
         }
         let mut items = Vec::with_capacity(self.items.len() - self.waste);
