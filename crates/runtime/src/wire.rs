@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, UInt16Array, UInt64Array};
+use arrow_array::{Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, UInt16Array, UInt64Array};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, Field, Schema};
@@ -126,11 +126,12 @@ fn encode_rows(rows: &Rows) -> Result<Vec<u8>, ArrowError> {
             columns.push(Arc::new(UInt16Array::new(origin_lane.clone(), None)));
         }
     }
-    if let Some(Apart { lane, ordinal }) = apart {
+    if let Some(apart) = apart {
+        let Apart { lane, ordinal } = apart.as_ref();
         columns.push(Arc::new(UInt16Array::new(lane.clone(), None)));
         columns.push(Arc::new(UInt64Array::new(ordinal.clone(), None)));
     }
-    columns.extend(made_for.iter().map(|keys| Arc::new(keys.clone()) as ArrayRef));
+    columns.extend(made_for.iter().map(|keys| Arc::<BinaryArray>::clone(keys) as ArrayRef));
     if let Some(Keys { values, hashes }) = &rows.key {
         columns.push(Arc::new(UInt64Array::new(hashes.clone(), None)));
         columns.push(Arc::clone(values));
@@ -200,11 +201,12 @@ fn decode_rows(
     let apart = if has_apart {
         let lane = next()?.as_primitive_opt::<UInt16Type>().ok_or_else(short)?.values().clone();
         let ordinal = next()?.as_primitive_opt::<UInt64Type>().ok_or_else(short)?.values().clone();
-        Some(Apart { lane, ordinal })
+        Some(Arc::new(Apart { lane, ordinal }))
     } else {
         None
     };
-    let made_for = if has_made_for { Some(next()?.as_binary_opt().ok_or_else(short)?.clone()) } else { None };
+    let made_for =
+        if has_made_for { Some(Arc::new(next()?.as_binary_opt().ok_or_else(short)?.clone())) } else { None };
     let key = if keyed {
         let hashes = next()?.as_primitive_opt::<UInt64Type>().ok_or_else(short)?.values().clone();
         Some(Keys { values: next()?, hashes })
@@ -251,8 +253,9 @@ mod tests {
         keyed.places.lane = Lane::Each((0..).take(keyed.len()).collect());
         let mut bare = rows(&scan(1, false), &numbered).unwrap().slice(3, 5);
         bare.columns.clear();
-        bare.places.apart = Some(Apart { lane: vec![1; 5].into(), ordinal: (5..10).collect() });
-        bare.places.made_for = Some([Some("A"), None, None, Some("ä"), Some("")].into_iter().collect());
+        bare.places.apart = Some(Arc::new(Apart { lane: vec![1; 5].into(), ordinal: (5..10).collect() }));
+        let made_for = [Some("A"), None, None, Some("ä"), Some("")].into_iter().collect::<BinaryArray>();
+        bare.places.made_for = Some(Arc::new(made_for));
         Parcel::new(
             7,
             2,

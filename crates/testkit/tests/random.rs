@@ -29,7 +29,9 @@ use skytide_timestream::plan::Results;
 /// Of the cases of a landing.
 const SEED: u64 = 7;
 
-/// So many cases, the same ones each time: a landing does not fail by luck. Or other ones, as many times more as `SKYTIDE_RANDOM` says.
+/// So many cases, the same ones each time: a landing does not fail by luck. Or other ones, as many times more as `SKYTIDE_RANDOM` says;
+/// of thousands one may then meet what the engine is known not to do: of two points that came to one place and key in two ways, where a
+/// filter left the second alone, it takes that for the first.
 fn cases(cases: u32) -> ProptestConfig {
     let times = std::env::var("SKYTIDE_RANDOM").ok().and_then(|times| times.parse().ok());
     let rng_seed = if times.is_none() { RngSeed::Fixed(SEED) } else { RngSeed::Random };
@@ -191,8 +193,7 @@ proptest! {
         workers in 2..4_usize,
     ) {
         let ways = [Way::OneBatch, Way::BatchesOfOne, Way::Workers(workers), Way::Restored(1)];
-        let ways = if std::env::var("ONE").is_ok() { &ways[..1] } else { &ways[..] };
-        assert_one_answer(&query, &tables(rows, pace, one_source), pace.results(results), ways)?;
+        assert_one_answer(&query, &tables(rows, pace, one_source), pace.results(results), &ways)?;
     }
 
     #[test]

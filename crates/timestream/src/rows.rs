@@ -28,10 +28,10 @@ pub struct Places {
     /// origin; of a tick [`OWN_TICK`], less one for each other key that it was given.
     pub ordinal: ScalarBuffer<u64>,
     /// Where points stand apart from those they pair with; none where that is their place.
-    pub apart: Option<Apart>,
+    pub apart: Option<Arc<Apart>>,
     /// Of ticks under another key, also where they were moved: for which key they were made, as bytes in the order of keys; null for
     /// others. None where there are none.
-    pub made_for: Option<BinaryArray>,
+    pub made_for: Option<Arc<BinaryArray>>,
 }
 
 /// Where points stand that are of one event each, not of a pair: as under another key (SEMANTICS 1.5).
@@ -223,8 +223,8 @@ impl Places {
                 },
             },
             ordinal: self.ordinal.slice(start, len),
-            apart: self.apart.as_ref().map(|apart| apart.slice(start, len)),
-            made_for: self.made_for.as_ref().map(|keys| keys.slice(start, len)),
+            apart: self.apart.as_ref().map(|apart| Arc::new(apart.slice(start, len))),
+            made_for: self.made_for.as_ref().map(|keys| Arc::new(keys.slice(start, len))),
         }
     }
 
@@ -262,9 +262,12 @@ impl Places {
             time: numbers::<Int64Type>(&self.time, through)?,
             lane: self.lane.map(through)?,
             ordinal: numbers::<UInt64Type>(&self.ordinal, through)?,
-            apart: self.apart.as_ref().map(|apart| apart.map(through)).transpose()?,
+            apart: self.apart.as_ref().map(|apart| apart.map(through).map(Arc::new)).transpose()?,
             made_for: match &self.made_for {
-                Some(keys) => through(&(Arc::new(keys.clone()) as ArrayRef))?.as_binary_opt().cloned(),
+                Some(keys) => {
+                    let keys: ArrayRef = Arc::<BinaryArray>::clone(keys);
+                    through(&keys)?.as_binary_opt().cloned().map(Arc::new)
+                }
                 None => None,
             },
         })
@@ -289,14 +292,12 @@ impl Places {
         };
         let apart = batches.iter().any(|places| places.apart.is_some()).then(|| {
             let apart = || picks.clone().map(|(batch, row)| batches[batch].apart(row));
-            Apart {
-                lane: apart().map(|(lane, _)| lane).collect(),
-                ordinal: apart().map(|(_, at)| at).collect(),
-            }
+            let lane = apart().map(|(lane, _)| lane).collect();
+            Arc::new(Apart { lane, ordinal: apart().map(|(_, ordinal)| ordinal).collect() })
         });
         let made_for = batches.iter().any(|places| places.made_for.is_some()).then(|| {
             let keys = picks.clone().map(|(batch, row)| batches[batch].made_for(row));
-            keys.map(|key| (!key.is_empty()).then_some(key)).collect()
+            Arc::new(keys.map(|key| (!key.is_empty()).then_some(key)).collect())
         });
         Self {
             time: picks.clone().map(|(batch, row)| batches[batch].time[row]).collect(),

@@ -146,8 +146,10 @@ pub(super) fn feed_rows(
     let mut places = chosen.places()?;
     if let Some(Standing { lane, ordinal }) = feed.apart {
         let (lane, ordinal) = (chosen.column(lane)?, chosen.column(ordinal)?);
-        places.apart =
-            Some(Apart { lane: plain::<UInt16Type>(&lane)?, ordinal: plain::<UInt64Type>(&ordinal)? });
+        places.apart = Some(Arc::new(Apart {
+            lane: plain::<UInt16Type>(&lane)?,
+            ordinal: plain::<UInt64Type>(&ordinal)?,
+        }));
     }
     if matches!(feed.moves, Moves::Stay | Moves::After { .. }) {
         places = rekeyed(places, known.as_ref(), &region.grouping);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow_arith::boolean;
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Int64Array, StructArray, UInt16Array, UInt64Array, new_null_array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Int64Array, StructArray, UInt16Array, UInt64Array,
+    new_null_array,
 };
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
@@ -234,7 +235,7 @@ fn own_part(joined: &Joined, own: Own, len: usize) -> Result<Column, EngineError
         Own::OriginLane => Arc::new(UInt16Array::from_iter_values((0..len).map(|row| origin(row).1))),
         Own::Ordinal => Arc::new(UInt64Array::new(places.ordinal.clone(), None)),
         Own::MadeFor => match &places.made_for {
-            Some(keys) => Arc::new(keys.clone()),
+            Some(keys) => Arc::<BinaryArray>::clone(keys),
             None => new_null_array(&DataType::Binary, len),
         },
         Own::ApartLane | Own::ApartOrdinal => {

@@ -41,7 +41,7 @@ struct Part {
     columns: Vec<ArrayRef>,
     rows: Share,
     /// Where the input's points stand apart from those they pair with.
-    apart: Option<Apart>,
+    apart: Option<Arc<Apart>>,
 }
 
 /// Which rows are an input's.
@@ -116,15 +116,15 @@ impl Join {
             }
         }
         let (places, key) = (pick_places(&batches, &picks), pick_keys(&batches, &picks)?);
-        let share = |((rows, share), apart): ((Rows, Vec<Option<u32>>), Option<Apart>)| {
+        let mut parts = Vec::with_capacity(batches.len());
+        for ((rows, share), apart) in batches.into_iter().zip(shares).zip(aparts) {
             let rows_of = match rows.len() {
                 0 => Share::Nothing,
                 len if len == picks.len() => Share::All,
                 _ => Share::Some(share.into()),
             };
-            Part { columns: rows.columns, rows: rows_of, apart }
-        };
-        let parts = batches.into_iter().zip(shares).zip(aparts).map(share).collect();
+            parts.push(Part { columns: rows.columns, rows: rows_of, apart });
+        }
         Ok(Joined { places, key, parts })
     }
 }
@@ -242,7 +242,7 @@ impl Shape {
             }
         }
         lengths.extend(rows.places.apart.iter().flat_map(|apart| [apart.lane.len(), apart.ordinal.len()]));
-        lengths.extend(rows.places.made_for.as_ref().map(Array::len));
+        lengths.extend(rows.places.made_for.as_ref().map(|keys| keys.len()));
         match lengths.iter().find(|length| **length != len) {
             Some(length) => Err(EngineError::mismatch("rows", len, length)),
             None => Ok(()),
@@ -257,7 +257,7 @@ impl Joined {
             Share::All => Part {
                 columns: part.columns.iter().map(|column| column.slice(start, len)).collect(),
                 rows: Share::All,
-                apart: part.apart.as_ref().map(|apart| apart.slice(start, len)),
+                apart: part.apart.as_ref().map(|apart| Arc::new(apart.slice(start, len))),
             },
             Share::Nothing => Part { columns: part.columns.clone(), rows: Share::Nothing, apart: None },
             // Rows that are named by their place in the input.

@@ -1,5 +1,7 @@
 //! Points on their way to a later time: held by the region that feeds them until it has come (SEMANTICS 6.1).
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
@@ -46,7 +48,7 @@ pub(super) fn back(
         Lane::Moved { lanes, origin_time, origin_lane }
     };
     let made_for = made_for.as_binary_opt().ok_or_else(|| wrong(&made_for))?.clone();
-    let made_for = Some(made_for).filter(|keys| keys.null_count() < keys.len());
+    let made_for = Some(Arc::new(made_for)).filter(|keys| keys.null_count() < keys.len());
     let apart = rows.places.apart.take();
     rows.places =
         Places { time: rows.places.time, lane, ordinal: plain::<UInt64Type>(&ordinal)?, apart, made_for };

@@ -6,6 +6,7 @@
 //! leave out points that pair.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::error::EngineError;
 use super::keys::KeyIndex;
@@ -82,7 +83,7 @@ fn pair_group(scans: &mut [&mut Rows]) -> Result<(), EngineError> {
         }
         let mut places: Vec<Place> = (0..rows.len()).map(|row| rows.places.at(row)).collect();
         let lane = places.iter().map(|place| place.lane).collect();
-        rows.places.apart = Some(Apart { lane, ordinal: rows.places.ordinal.clone() });
+        rows.places.apart = Some(Arc::new(Apart { lane, ordinal: rows.places.ordinal.clone() }));
         for (row, place) in moved {
             places[row] = place;
         }

@@ -4,6 +4,8 @@
 //! A tick is told from the others of its time by its key alone, so what is given another key takes the first one along, as
 //! bytes in the order of keys: keys of any type, of any region, are compared by them.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, BinaryArray};
 use arrow_schema::DataType;
@@ -42,7 +44,7 @@ pub(super) fn rekeyed(places: Places, key: Option<&Keys>, grouping: &str) -> Pla
         (TICK, _) => Some(places.made_for(row).to_vec()),
         _ => None,
     });
-    places.made_for = Some(made_for.collect::<BinaryArray>());
+    places.made_for = Some(Arc::new(made_for.collect::<BinaryArray>()));
     let turn = |row: usize| u64::from(places.at(row).standing().0 == TICK);
     places.ordinal = (0..places.len()).map(|row| places.ordinal[row] - turn(row)).collect();
     places
@@ -104,7 +106,6 @@ fn ordered_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use std::cmp::Ordering;
-    use std::sync::Arc;
 
     use arrow_array::types::Int32Type;
     use arrow_array::{
