@@ -148,12 +148,17 @@ fn other_clocks_are_put_in_order() {
     }
 }
 
-/// The numbers of the likes that a live query without patience gives by its policy, those that went to its side, with whether each was whole, and
-/// how it ended.
-fn hasty(
-    late: Late,
-    frames: &Arc<[Bytes]>,
-) -> (Vec<i64>, Vec<(i64, bool)>, Result<Outcome, RunError>, Status) {
+/// What a live query without patience gives.
+struct Hasty {
+    /// The numbers of the likes that it answers with.
+    given: Vec<i64>,
+    /// Those of the ones that went to its side, with whether each was whole.
+    side: Vec<(i64, bool)>,
+    ended: Result<Outcome, RunError>,
+    status: Status,
+}
+
+fn hasty(late: Late, frames: &Arc<[Bytes]>) -> Hasty {
     let (catalog, plan) = planned("likes.filter(record.subject.cid != \"\").seq", Results::history());
     let kept: Arc<Mutex<Vec<RecordBatch>>> = Arc::default();
     let into = Arc::clone(&kept);
@@ -196,18 +201,18 @@ fn hasty(
             .map(move |(row, seq)| (seq, is_whole(row)))
             .collect::<Vec<_>>()
     });
-    (given, side.collect(), ended, source.status())
+    Hasty { given, side: side.collect(), ended, status: source.status() }
 }
 
 #[test]
 fn late_points_of_a_network_follow_its_policy() {
     let frames = simulated(2000);
-    let (given, side, ended, status) = hasty(Late::Drop, &frames);
+    let Hasty { given, side, ended, status } = hasty(Late::Drop, &frames);
     assert!(ended.is_ok() && side.is_empty());
     let late = status.dropped["late"];
     assert!(late > 100 && given.len() > 20, "{late} late, {} not", given.len());
 
-    let (same, side, ended, status) = hasty(Late::Side, &frames);
+    let Hasty { given: same, side, ended, status } = hasty(Late::Side, &frames);
     assert!(ended.is_ok());
     assert_eq!(same, given, "what is not late is answered as it was");
     assert!(side.iter().all(|(_, is_whole)| *is_whole), "{side:?}");
@@ -228,7 +233,7 @@ fn late_points_of_a_network_follow_its_policy() {
         .collect();
     assert_eq!(all, likes, "none is lost, and none is there twice");
 
-    let (before, side, ended, status) = hasty(Late::Error, &frames);
+    let Hasty { given: before, side, ended, status } = hasty(Late::Error, &frames);
     let error = ended.unwrap_err();
     assert!(matches!(&error, RunError::Source(SourceError::Late { .. })), "{error}");
     assert!(error.to_string().starts_with("`likes` of here has a late point"), "{error}");

@@ -419,8 +419,9 @@ fn over_what_is_there_nothing_is_late_however_long_a_table_is_silent() {
     let (m, n) = (table("m"), table("n"));
     // After as many rows the one is far ahead of the other.
     let all = |step: i64| (0..40_000).map(|at| (at * step, "A", at)).collect::<Vec<_>>();
-    m.push_batch(&batch(&all(100))).unwrap();
-    n.push_batch(&batch(&all(1))).unwrap();
+    for (table, rows) in [(&m, all(100)), (&n, all(1))] {
+        rows.chunks(10_000).for_each(|rows| table.push_batch(&batch(rows)).unwrap());
+    }
     let idle = |table: &Table| {
         let name = table.definition().name.clone();
         Offer::Table { name, table: table.clone(), idle: Some(Duration::ZERO) }
