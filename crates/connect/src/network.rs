@@ -95,13 +95,14 @@ impl Connection {
             let frames = Frames::history(self.history.iter().cloned(), after, wish.clone())?;
             return Ok(frames.until(self.limit));
         }
+        if self.exports()?.is_some() {
+            return Err(no_frames());
+        }
         let url = match &self.location {
             Location::Named(url) if is_address(url) => url,
             Location::Named(path) => return self.recording(Recording::open(Path::new(path))?),
             Location::Memory(bytes) => return self.recording(Recording::from_bytes(bytes.clone())?),
-            Location::Repos(_) => {
-                return Err(SourceError::Unfit("repositories hold records, not frames".to_owned()));
-            }
+            Location::Repos(_) => return Err(no_frames()),
             Location::Held(supplier) => return Ok(self.held(supplier.open(Mode::Once)?)),
         };
         let (service, mut builder) = wish.subscribe(url);
@@ -193,6 +194,10 @@ impl Network {
             _ => Box::new(Reorder::new(source, mode, self.lateness)),
         })
     }
+}
+
+fn no_frames() -> SourceError {
+    SourceError::Unfit("repositories hold records, not frames".to_owned())
 }
 
 fn is_address(name: &str) -> bool {

@@ -71,8 +71,7 @@ fn open(query: &str, location: impl Into<Location>, clock: Clock) -> Result<Answ
     let query = skytide_timestream::compile(query, &catalog).unwrap();
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
     let connection = Connection { location: location.into(), ..Connection::default() };
-    let network =
-        Network { connection, collections: Vec::new(), clock, lateness: Duration::ZERO, catalog };
+    let network = Network { connection, collections: Vec::new(), clock, lateness: Duration::ZERO, catalog };
     let source = network.open(&plan, Mode::Once)?;
     Ok(Answered { plan, source })
 }
@@ -84,7 +83,7 @@ struct Answered {
 
 impl Answered {
     fn rows(mut self) -> Result<(Vec<RecordBatch>, Status), String> {
-        let mut answers = Answers::start(self.plan, &mut self.source, &RunOptions::once()).unwrap();
+        let mut answers = Answers::start(self.plan, self.source.as_mut(), &RunOptions::once()).unwrap();
         let batches = answers.by_ref().collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         Ok((batches, answers.outcome().unwrap().source.clone()))
     }
@@ -121,11 +120,18 @@ fn a_folder_of_repositories_is_their_records_in_order_of_time() {
     assert!(all.len() > 10);
     let mut expected = Vec::new();
     for (did, (rev, records)) in &all {
-        fs::write(folder.path().join(format!("{}.car", did.replace(':', "-"))), export(did, *rev, records)).unwrap();
-        for (path, (cid, _)) in records.iter().filter(|(path, _)| path.starts_with(POST)) {
+        fs::write(folder.path().join(format!("{}.car", did.replace(':', "-"))), export(did, *rev, records))
+            .unwrap();
+        for (path, (cid, _)) in records.iter().filter(|(path, _)| path.starts_with("app.bsky.feed.post/")) {
             let rkey = path.rsplit_once('/').unwrap().1;
             let time = rkey.parse::<Tid>().unwrap().micros() as i64 * 1000;
-            expected.push((time, did.clone(), format!("at://{did}/{path}"), cid.to_string(), rkey.to_owned()));
+            expected.push((
+                time,
+                did.clone(),
+                format!("at://{did}/{path}"),
+                cid.to_string(),
+                rkey.to_owned(),
+            ));
         }
     }
     expected.sort();
@@ -133,7 +139,9 @@ fn a_folder_of_repositories_is_their_records_in_order_of_time() {
     fs::write(folder.path().join("notes.txt"), "no repository").unwrap();
     let query = "{ uri: posts.uri, cid: posts.cid, rkey: posts.rkey, did: posts.did, action: posts.action, \
                  seq: posts.seq, rev: posts.rev, own: posts.source_time, time: posts.time, text: posts.record.text }";
-    for location in [folder.path().to_str().unwrap().to_owned(), folder.path().join("*.car").to_str().unwrap().to_owned()] {
+    for location in
+        [folder.path().to_str().unwrap().to_owned(), folder.path().join("*.car").to_str().unwrap().to_owned()]
+    {
         let (batches, status) = rows(query, location, Clock::FrameTime);
         let some = |column| texts(&batches, column).into_iter().map(Option::unwrap);
         let keys = some("did").zip(some("uri")).zip(some("cid")).zip(some("rkey"));
@@ -144,11 +152,15 @@ fn a_folder_of_repositories_is_their_records_in_order_of_time() {
             .collect();
         assert!(found.is_sorted_by_key(|row| row.0));
         found.sort();
-        assert_eq!(found, expected);
-        assert!(some("action").all(|action| action == "create") && texts(&batches, "text").iter().all(Option::is_some));
+        assert!(found == expected, "{} of {}", found.len(), expected.len());
+        assert!(
+            some("action").all(|action| action == "create")
+                && texts(&batches, "text").iter().all(Option::is_some)
+        );
         assert!(texts(&batches, "_key").iter().flatten().eq(texts(&batches, "did").iter().flatten()));
         for column in ["seq", "rev", "own"] {
-            let nulls: usize = batches.iter().map(|batch| batch.column_by_name(column).unwrap().null_count()).sum();
+            let nulls: usize =
+                batches.iter().map(|batch| batch.column_by_name(column).unwrap().null_count()).sum();
             assert_eq!(nulls, expected.len(), "{column}");
         }
         assert_eq!((status.points, status.dropped), (expected.len() as u64, BTreeMap::new()));
@@ -160,7 +172,12 @@ fn a_folder_of_repositories_is_their_records_in_order_of_time() {
 fn streams_that_a_repository_does_not_have_are_empty() {
     let (did, (rev, records)) = repositories(2000).pop_first().unwrap();
     let bytes = Location::Memory(export(&did, rev, &records).into());
-    for query in ["posts.updates().count()", "posts.deletes().count()", "identities.count()", "records(\"com.example.none\").count()"] {
+    for query in [
+        "posts.updates().count()",
+        "posts.deletes().count()",
+        "identities.count()",
+        "records(\"com.example.none\").count()",
+    ] {
         assert_eq!(counted(&rows(query, bytes.clone(), Clock::FrameTime).0), 0, "{query}");
     }
     let likes = records.keys().filter(|path| path.starts_with("app.bsky.feed.like/")).count() as i64;
@@ -209,7 +226,7 @@ fn the_time_is_that_of_the_key_else_of_the_record_else_of_the_repository() {
 
 #[test]
 fn what_is_no_repository_is_said_to_be_none_and_damage_is_contained() {
-    let (did, (rev, records)) = repositories(1500).pop_first().unwrap();
+    let (did, (rev, records)) = repositories(700).pop_first().unwrap();
     let whole = export(&did, rev, &records);
     let answer = |bytes: Vec<u8>| {
         let location = Location::Memory(Bytes::from(bytes));
@@ -222,7 +239,7 @@ fn what_is_no_repository_is_said_to_be_none_and_damage_is_contained() {
     // Without its last block, a record: a point without it. Without its commit: nothing.
     let blocks: Vec<_> = car::Car::parse(&whole).unwrap().blocks().map(Result::unwrap).collect();
     let root = car::Car::parse(&whole).unwrap().root().unwrap();
-    let post = records.iter().find(|(path, _)| path.starts_with(POST)).unwrap().1.0;
+    let post = records.iter().find(|(path, _)| path.starts_with("app.bsky.feed.post/")).unwrap().1.0;
     let without = |cid: Cid| car::write(&[root], blocks.iter().copied().filter(|(of, _)| *of != cid));
     let location = Location::Memory(without(post).into());
     let (batches, status) = rows("posts.record.text", location, Clock::FrameTime);
@@ -236,7 +253,7 @@ fn what_is_no_repository_is_said_to_be_none_and_damage_is_contained() {
     assert_eq!(status.dropped, BTreeMap::from([("missing parts of a repository", 1)]));
     // Cut anywhere and damaged anywhere: an answer or an error.
     let mut place = 1_usize;
-    for _ in 0..500 {
+    for _ in 0..150 {
         place = place.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let at = (place >> 17) % whole.len();
         assert!(answer(whole[..at].to_vec()).map_or(0, |(batches, _)| counted(&batches)) <= posts);
@@ -263,16 +280,27 @@ fn a_published_export_is_read_as_others_list_it() {
     let folder = std::env::var_os("SKYTIDE_VECTORS").expect("SKYTIDE_VECTORS names the folder of test data");
     let folder = FilePath::new(&folder).join("repo-car");
     let listed = fs::read_to_string(folder.join("car_expected_records.tsv")).unwrap();
-    for collection in [POST, "app.bsky.feed.like", "app.bsky.feed.repost", "app.bsky.graph.follow", "app.bsky.actor.profile"] {
+    for collection in [
+        POST,
+        "app.bsky.feed.like",
+        "app.bsky.feed.repost",
+        "app.bsky.graph.follow",
+        "app.bsky.actor.profile",
+    ] {
         let query = format!("let of = records({collection:?}); {{ rkey: of.rkey, cid: of.cid }}");
         let (batches, status) = rows(&query, folder.join("repo.car").to_str().unwrap(), Clock::FrameTime);
         let found = texts(&batches, "rkey").into_iter().zip(texts(&batches, "cid"));
         let mut found: Vec<_> =
             found.map(|(rkey, cid)| format!("{collection}/{}\t{}", rkey.unwrap(), cid.unwrap())).collect();
         found.sort();
-        let expected: Vec<_> = listed.lines().filter(|line| line.starts_with(&format!("{collection}/"))).collect();
+        let expected: Vec<_> =
+            listed.lines().filter(|line| line.starts_with(&format!("{collection}/"))).collect();
         assert_eq!(found, expected);
-        assert!(texts(&batches, "_key").iter().all(|key| key.as_deref() == Some("did:plc:53iucmf5ldftgqyf2ac7hmhd")));
+        assert!(
+            texts(&batches, "_key")
+                .iter()
+                .all(|key| key.as_deref() == Some("did:plc:53iucmf5ldftgqyf2ac7hmhd"))
+        );
         assert!(status.dropped.is_empty(), "{:?}", status.dropped);
     }
 }
