@@ -102,11 +102,14 @@ impl Connection {
             let frames = Frames::history(self.history.iter().cloned(), after, wish.clone(), None)?;
             return Ok(frames.until(self.limit));
         }
+        if self.exports()?.is_some() {
+            return Err(no_frames());
+        }
         match &self.location {
             Location::Named(url) if is_address(url) => self.dial(url, wish, false),
             Location::Named(path) => self.recording(Recording::open(Path::new(path))?),
             Location::Memory(bytes) => self.recording(Recording::from_bytes(bytes.clone())?),
-            Location::Repos(_) => Err(SourceError::Unfit("repositories hold records, not frames".to_owned())),
+            Location::Repos(_) => Err(no_frames()),
             Location::Held(supplier) => Ok(self.held(supplier.open(Mode::Once)?)),
         }
     }
@@ -264,6 +267,10 @@ impl Network {
         let frames = self.connection.frames(&wish)?;
         Ok(Box::new(FirehoseSource::new(plan, &self.catalog, frames, self.clock)?))
     }
+}
+
+fn no_frames() -> SourceError {
+    SourceError::Unfit("repositories hold records, not frames".to_owned())
 }
 
 fn is_address(name: &str) -> bool {
