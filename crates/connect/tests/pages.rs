@@ -161,7 +161,7 @@ fn words(row: usize) -> String {
 }
 
 fn rows(len: usize) -> Vec<Row> {
-    let every = |row: usize, of: usize| row % of != 0;
+    let every = |row: usize, of: usize| !row.is_multiple_of(of);
     let row = |row: usize| Row {
         t: Some(row as i64 / 3),
         k: every(row, 101).then(|| format!("did:plc:{:024}", row * 7 % 400)),

@@ -20,6 +20,8 @@ use crate::columns::{plain, times};
 
 /// Bytes of the rows that are decoded at once, about.
 const BATCH_BYTES: usize = 16 << 20;
+/// Just below what glibc's allocator takes for a sign of how much is let go and asked for again, at most.
+const TURNOVER_BYTES: usize = (32 << 20) - (64 << 10);
 
 /// A Parquet file, its end read.
 pub(super) struct ParquetFile {
@@ -35,6 +37,9 @@ impl ParquetFile {
             let reason = format!("it is no whole Parquet file: {}", reason.to_string());
             FileError::damaged(path, "", reason)
         };
+        // Pages of a megabyte come and go all the time. An allocator that gives such memory back to the system each time, and clears
+        // what it gets, learns from this one, which is never touched, to keep it.
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(TURNOVER_BYTES)));
         // The library may be given anything here.
         let loaded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let options = ArrowReaderOptions::new();

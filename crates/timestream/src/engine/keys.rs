@@ -140,6 +140,13 @@ fn next(len: usize) -> Result<u32, EngineError> {
     u32::try_from(len).ok().filter(|index| *index != NONE).ok_or(EngineError::TooManyKeys)
 }
 
+/// A number that is the same for equal byte strings, of their ends.
+#[inline]
+fn outlined(bytes: &[u8]) -> u64 {
+    let word = |word: Option<&[u8; 8]>| word.map_or(0, |word| u64::from_ne_bytes(*word));
+    word(bytes.first_chunk()) ^ word(bytes.last_chunk()).rotate_left(32)
+}
+
 /// Whether two byte strings are equal; of short ones, as keys are, told without a call or a branch a word.
 #[inline]
 fn same(a: &[u8], b: &[u8]) -> bool {
@@ -408,10 +415,19 @@ impl Seen<'_> {
         for (hash, likely) in self.hashes[start..start + ends.len() - 1].iter().zip(&mut likely) {
             *likely = self.table.find(spread(*hash), |_| true).copied().unwrap_or(NONE);
         }
-        let spans = likely.map(|index| if index == NONE { (0, 0) } else { arena.span(index) });
+        let mut spans = [(0, 0); ABREAST];
+        for (span, index) in spans.iter_mut().zip(&likely).filter(|(_, index)| **index != NONE) {
+            *span = arena.span(*index);
+        }
+        // Little is done with each here, so that all are asked of memory before the first is waited for.
+        let mut outlines = [0; ABREAST];
+        for (outline, (start, end)) in outlines.iter_mut().zip(spans) {
+            *outline = outlined(&arena.bytes[start..end]);
+        }
         for (at, ends) in ends.windows(2).enumerate() {
             let key = &data[ends[0] as usize..ends[1] as usize];
-            if !same(&arena.bytes[spans[at].0..spans[at].1], key) {
+            let known = &arena.bytes[spans[at].0..spans[at].1];
+            if outlines[at] != outlined(key) || !same(known, key) {
                 likely[at] = NONE;
             }
         }
