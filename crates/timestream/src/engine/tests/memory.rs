@@ -123,7 +123,7 @@ fn numbers_as_text() -> impl Iterator<Item = String> {
 
 #[test]
 fn collect_uses_the_memory_of_answers_that_are_gone() {
-    let mut state = aggregates::collect(&Utf8, &[Scalar::Int(5), Scalar::Null]).unwrap();
+    let mut state = aggregates::collect(&Utf8, &[Scalar::Int(1), Scalar::Null]).unwrap();
     let keys: Vec<u32> = (0..2_000).collect();
     let mut fold = |round: u64| {
         let texts = keys.iter().map(|key| format!("{key}:{round}:{}", "x".repeat(900)));
@@ -145,5 +145,5 @@ fn collect_uses_the_memory_of_answers_that_are_gone() {
     assert_eq!(place(&third), gone);
     let newest = third.as_list::<i32>().value(7);
     let newest: Vec<&str> = newest.as_string::<i32>().iter().flatten().map(|text| &text[..4]).collect();
-    assert_eq!(newest, ["7:0:", "7:1:", "7:2:"]);
+    assert_eq!(newest, ["7:2:"]);
 }
