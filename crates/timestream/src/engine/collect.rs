@@ -263,7 +263,7 @@ impl<T: ArrowPrimitiveType> Layout for Numbers<T> {
     type Values<'a> = PrimitiveArray<T>;
     type Out = Vec<T::Native>;
 
-    fn read<'a>(&self, values: &'a ArrayRef) -> Result<PrimitiveArray<T>, ArrowError> {
+    fn read(&self, values: &ArrayRef) -> Result<PrimitiveArray<T>, ArrowError> {
         carried::<T>(values)
     }
 
@@ -324,6 +324,8 @@ struct Texts {
     /// The memory of earlier answers, to be used again once nobody else has it: asking the system for it anew, page by page, takes
     /// longer than to copy the values.
     lent: Vec<Buffer>,
+    /// How many values the lists of the last batch had.
+    shown: usize,
 }
 
 /// Memory of so many answers is used again, if it is so large.
@@ -383,19 +385,24 @@ impl Layout for Texts {
     }
 
     fn begin(&mut self) -> Bytes {
+        let mut out = Bytes::default();
+        // About as many as in the batch before.
+        out.ends.reserve(self.shown + self.shown / 8);
         for at in 0..self.lent.len() {
             match self.lent.remove(at).into_vec() {
-                Ok(mut bytes) => {
-                    bytes.clear();
-                    return Bytes { bytes, ..Bytes::default() };
+                Ok(bytes) => {
+                    out.bytes = bytes;
+                    out.bytes.clear();
+                    break;
                 }
                 Err(lent) => self.lent.insert(at, lent),
             }
         }
-        Bytes::default()
+        out
     }
 
     fn lend(&mut self, shown: &ArrayRef) {
+        self.shown = shown.len();
         let bytes = match shown.data_type() {
             DataType::Utf8 => shown.as_string::<i32>().values(),
             DataType::Binary => shown.as_binary::<i32>().values(),

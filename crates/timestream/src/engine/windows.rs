@@ -164,15 +164,16 @@ impl Since {
     /// Folds rows that are all points and end nothing, where numbers are the keys themselves: as almost always between ticks.
     fn fold_points(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
         if self.windows.closed > 0 {
-            let again = batch.keys.iter().copied().filter(|key| self.windows.open(*key as usize)).collect();
-            self.begin_again(again)?;
+            let again: Vec<u32> =
+                batch.keys.iter().copied().filter(|key| self.windows.open(*key as usize)).collect();
+            self.begin_again(&again)?;
         }
         self.inner.fold(batch)
     }
 
     /// Begins new windows of these numbers, whose last rows have been shown.
-    fn begin_again(&mut self, numbers: Vec<u32>) -> Result<(), EngineError> {
-        if numbers.is_empty() { Ok(()) } else { self.inner.reset(&numbers) }
+    fn begin_again(&mut self, numbers: &[u32]) -> Result<(), EngineError> {
+        if numbers.is_empty() { Ok(()) } else { self.inner.reset(numbers) }
     }
 }
 
@@ -214,7 +215,7 @@ impl Aggregate for Since {
                 shown.push(key);
             }
         }
-        self.begin_again(again)?;
+        self.begin_again(&again)?;
         let known = self.numbers.used as usize;
         let values = self.inner.fold(&Batch { keys: &self.rows, known, ends: None, ..*batch })?;
         self.numbers.done(&mut *self.inner)?;

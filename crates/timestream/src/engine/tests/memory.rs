@@ -1,5 +1,6 @@
 //! What state costs.
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Float64Array, Int64Array};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType::{Float64, Int64, Utf8};
@@ -118,4 +119,31 @@ fn windows_hold_little_for_a_key() {
 
 fn numbers_as_text() -> impl Iterator<Item = String> {
     (0..50_000).map(|number| format!("{number:024}"))
+}
+
+#[test]
+fn collect_uses_the_memory_of_answers_that_are_gone() {
+    let mut state = aggregates::collect(&Utf8, &[Scalar::Int(1), Scalar::Null]).unwrap();
+    let keys: Vec<u32> = (0..2_000).collect();
+    let mut fold = |round: u64| {
+        let texts = keys.iter().map(|key| format!("{key}:{round}:{}", "x".repeat(900)));
+        let values = Column::Array(Arc::new(StringArray::from_iter_values(texts)));
+        let (times, warnings) = (vec![0; keys.len()], Warnings::default());
+        let (known, values, times, warnings) = (keys.len(), &values, &times[..], &warnings);
+        state.fold(&Batch { keys: &keys, known, values, present: None, ends: None, times, warnings }).unwrap()
+    };
+    let place = |lists: &ArrayRef| lists.as_list::<i32>().values().to_data().buffers()[1].as_ptr();
+    let first = fold(0);
+    let gone = place(&first);
+    let copy = first.as_list::<i32>().values().as_string::<i32>().iter().map(|text| text.unwrap().to_owned());
+    let copy: Vec<String> = copy.collect();
+    let second = fold(1);
+    assert_ne!(place(&second), gone, "the first answer is still there");
+    assert!(first.as_list::<i32>().values().as_string::<i32>().iter().flatten().eq(copy.iter()));
+    drop(first);
+    let third = fold(2);
+    assert_eq!(place(&third), gone);
+    let newest = third.as_list::<i32>().value(7);
+    let newest: Vec<&str> = newest.as_string::<i32>().iter().flatten().map(|text| &text[..4]).collect();
+    assert_eq!(newest, ["7:2:"]);
 }
