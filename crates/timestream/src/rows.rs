@@ -411,7 +411,7 @@ impl Rows {
             + ordinal.inner().capacity()
             + lanes
             + apart
-            + made_for.as_ref().map_or(0, Array::get_array_memory_size)
+            + made_for.as_ref().map_or(0, |keys| keys.get_array_memory_size())
             + self.key.as_ref().map_or(0, of)
             + self.columns.iter().map(Array::get_array_memory_size).sum::<usize>()
     }
