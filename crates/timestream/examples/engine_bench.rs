@@ -149,7 +149,7 @@ impl Events {
 
     /// When an event is.
     fn time(&self, number: usize) -> i64 {
-        (SPAN as i128 * number as i128 / self.total as i128) as i64
+        (i128::from(SPAN) * number as i128 / self.total as i128) as i64
     }
 
     /// A batch as the plan's scans want it.
