@@ -113,6 +113,9 @@ impl<S: Source> Source for Reorder<S> {
         }
         // Nothing follows what ended it: what was read before goes out.
         self.ended |= self.failed.is_some();
+        if self.ended && self.held.is_empty() {
+            return self.failed.take().map_or(Ok(Next::End), Err);
+        }
         let scans = self.held.iter().map(|_| None).collect();
         Ok(Next::Epoch(match self.watermark() {
             _ if self.ended => self.release(None)?,

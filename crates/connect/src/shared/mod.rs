@@ -24,7 +24,7 @@
 //! for query in ["posts.count()", "likes.count()"] {
 //!     let query = skytide_timestream::compile(query, &network.catalog)?;
 //!     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
-//!     queries.push((network.open(&plan, Mode::Live)?, plan));
+//!     queries.push((network.open(&plan, Mode::Live, None)?, plan));
 //! }
 //! let threads = queries.into_iter().map(|(source, plan)| {
 //!     std::thread::spawn(move || Answers::start(plan, source, &RunOptions::live()).map(Iterator::count))
