@@ -162,6 +162,13 @@ impl Intake {
         }
     }
 
+    /// How many frames and bytes the decoder has seen.
+    pub(crate) fn decoded(&self) -> (u64, u64) {
+        let (frames, bytes) = self.frames.read();
+        let waiting: u64 = self.full.iter().map(|(frame, _)| frame.len() as u64).sum();
+        (frames - self.full.len() as u64, bytes - waiting)
+    }
+
     /// Shows the decoder the frames that there are, at most `max`.
     fn read(&mut self, decoder: &mut impl Decode, max: usize, wait: Duration) -> Result<Batch, SourceError> {
         let (full, ledger) = (&mut self.full, &self.ledger);
@@ -178,9 +185,6 @@ impl Intake {
 
     /// Shows the decoder what there is, waiting at most `wait` for the first frame.
     pub(crate) fn fill(&mut self, decoder: &mut impl Decode, wait: Duration) -> Result<Filled, SourceError> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
         if !self.is_connected && self.frames.is_live() {
             self.is_connected = true;
             decoder.connected();
@@ -197,6 +201,13 @@ impl Intake {
                 Err(error) => note_refused(self.ledger.as_ref(), &frame, arrival, &error),
             }
         }
+        if let Some(error) = self.failed.take() {
+            if decoder.rows() == 0 {
+                return Err(error);
+            }
+            self.failed = Some(error);
+            return Ok(Filled::Points);
+        }
         let mut batch = self.read(decoder, FRAMES_PER_EPOCH, wait);
         if self.is_connected
             && let Ok(Batch::Received(frames @ BUSY..FRAMES_PER_EPOCH)) = batch
@@ -210,11 +221,11 @@ impl Intake {
         match batch {
             Ok(Batch::Received(_)) => Ok(Filled::Points),
             // Points of frames that had to wait for room go out before the end is told.
-            Ok(Batch::Idle | Batch::Ended) if decoder.rows() > 0 => Ok(Filled::Points),
+            Ok(Batch::Idle | Batch::Ended) if decoder.rows() > 0 || !self.full.is_empty() => Ok(Filled::Points),
             Ok(Batch::Idle) => Ok(Filled::Idle),
             Ok(Batch::Ended) => Ok(Filled::End),
             // What was decoded before it goes out first.
-            Err(error) if decoder.rows() > 0 => {
+            Err(error) if decoder.rows() > 0 || !self.full.is_empty() => {
                 self.failed = Some(error);
                 Ok(Filled::Points)
             }

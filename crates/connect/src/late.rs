@@ -185,14 +185,15 @@ impl Judge {
         self
     }
 
-    /// The scans to read in place of those that it was made for: where late points are kept, all columns of all points.
+    /// The scans to read in place of those that it was made for: all points, since each tells what is late, whoever wants it; where late
+    /// points are kept, all columns too.
     #[must_use]
     pub fn scans(&self, scans: &[Scan]) -> Vec<Scan> {
-        if self.policy == Late::Side {
-            scans.iter().map(|scan| whole(scan).0).collect()
-        } else {
-            scans.to_vec()
-        }
+        let all = |scan: &Scan| match self.policy {
+            Late::Side => whole(scan).0,
+            Late::Drop | Late::Error => Scan { tests: Vec::new(), ..scan.clone() },
+        };
+        scans.iter().map(all).collect()
     }
 
     /// The newest time that it was told.

@@ -113,7 +113,8 @@ impl Merge {
             if feed.has_ended || is_ahead {
                 continue;
             }
-            match feed.source.next(wait) {
+            // A source that rings has said already that it has nothing.
+            match feed.source.next(if feed.rings { Duration::ZERO } else { wait }) {
                 Err(error) => {
                     self.failed = Some(error);
                     return true;
@@ -200,11 +201,13 @@ impl Source for Merge {
                 self.poll(if self.feeds.len() == 1 { wait } else { wait.min(TURN) })
             };
         }
-        // Nothing follows an error: what was read of all sources goes out before it is told.
-        if self.failed.is_some() || self.feeds.iter().all(|feed| feed.has_ended) {
+        // Nothing follows an error: what is complete goes out before it is told, of a source alone all that it gave.
+        let is_alone = self.feeds.len() == 1;
+        if self.feeds.iter().all(|feed| feed.has_ended) || (self.failed.is_some() && is_alone) {
             self.has_ended = true;
             return Ok(Next::Epoch(self.release(None)?));
         }
+        self.has_ended = self.failed.is_some();
         let watermark = self.watermark();
         // Silence alone can let points go.
         if any || watermark > self.passed.get() {

@@ -227,9 +227,11 @@ impl Network {
         side: Option<&Side>,
     ) -> Result<Box<dyn Source + Send>, SourceError> {
         if let Some(exports) = self.connection.exports()? {
-            let source = RepoSource::new(plan, &self.catalog, exports, self.clock)?;
             // They are all there: nothing is late.
-            return Ok(Box::new(Reorder::new(source, Mode::Once, Judge::new(self.lateness))));
+            let judge = Judge::new(self.lateness);
+            let plan = Plan { scans: judge.scans(&plan.scans), ..plan.clone() };
+            let source = RepoSource::new(&plan, &self.catalog, exports, self.clock)?;
+            return Ok(Box::new(Reorder::new(source, Mode::Once, judge)));
         }
         // The one that the source makes rise, and the one that does.
         if matches!(self.clock, Clock::FrameTime | Clock::Arrival) {

@@ -377,3 +377,26 @@ fn a_frame_that_one_refuses_is_still_the_others() {
     }
     assert_eq!(relay.counters().connections, 1);
 }
+
+#[test]
+fn what_was_read_before_a_damaged_end_is_given_to_each() {
+    let frames: Arc<[Bytes]> = (1..=60).map(|seq| commit(seq, seq == 31)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = recorded(folder.path(), "damaged.frames", &frames);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend([0xff; 8]);
+    std::fs::write(&path, bytes).unwrap();
+    let location = path.to_str().unwrap().to_owned().into();
+    let connection = Connection { location, ..Connection::default() };
+    let network = Network { connection, shared: Some(Shared::new()), ..Network::default() };
+    // The frame that one of them refuses keeps the others behind it waiting.
+    let queries = ["posts.record.text", "likes.seq"].map(|query| opened(&network, query));
+    let threads = queries.map(|(plan, source)| {
+        std::thread::spawn(move || {
+            let answers = Answers::start(plan, source, &RunOptions::live()).unwrap();
+            let (given, failed): (Vec<_>, Vec<_>) = answers.partition(Result::is_ok);
+            (given.into_iter().map(|batch| batch.unwrap().num_rows()).sum::<usize>(), failed.len())
+        })
+    });
+    assert_eq!(threads.map(|thread| thread.join().unwrap()), [(59, 1), (60, 1)]);
+}

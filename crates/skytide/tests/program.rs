@@ -494,9 +494,10 @@ fn several_queries_share_a_connection_and_each_has_its_own_answer() {
 #[test]
 fn several_queries_are_told_apart_before_anything_runs() {
     let (a, b) = ("posts.count()", "likes.count()");
-    let cases: [(&[&str], i32, &[&str]); 5] = [
+    let cases: [(&[&str], i32, &[&str]); 6] = [
         (&[a, b, "-o", "a.ndjson"], 2, &["2 queries", "-o once for each"]),
         (&[a, b, "-o", "a.ndjson", "-o", "a.ndjson"], 2, &["a.ndjson", "over each other"]),
+        (&[a, b, "-o", "a.ndjson", "-o", "./a.ndjson"], 2, &["a.ndjson", "over each other"]),
         (&["x=posts.count()", "x=likes.count()"], 2, &["two queries", "`x`"]),
         (&[a, b, "--format", "csv"], 2, &["JSON lines", "-o of its own"]),
         (&[a, "likes.cuont()"], 1, &["cuont", "count"]),

@@ -242,11 +242,11 @@ impl Hub {
                 Err(error) => break Stage::Failed(Arc::new(error)),
             }
         };
-        let status = reading.status();
-        drop(reading);
+        // Who joins from here on is none of this thread's.
         let mut state = self.lock();
-        state.status = status;
+        state.status = reading.status();
         state.end(&end);
+        drop(state);
         self.filled.notify_all();
     }
 
@@ -380,7 +380,8 @@ impl Reading {
     }
 
     fn mark(&self) -> Mark {
-        let (read, bytes) = self.intake.frames.read();
+        // What waits for room is not decoded yet: whoever goes on from here reads it anew.
+        let (read, bytes) = self.intake.decoded();
         Mark {
             seq: self.together.seq(),
             position: self.together.position(),

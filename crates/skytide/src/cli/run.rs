@@ -133,11 +133,20 @@ fn outputs(args: &RunArgs) -> Result<Vec<Option<&Path>>, Failure> {
         );
     }
     let mut known = BTreeSet::new();
-    if let Some(twice) = args.output.iter().find(|output| !known.insert(*output)) {
+    if let Some(twice) = args.output.iter().find(|output| !known.insert(whole(output))) {
         let message = format!("{}: two answers would be written over each other", twice.display());
         return Err(Failure::new(USAGE, message).hint("give each query an -o of its own"));
     }
     Ok(args.output.iter().map(|output| Some(output.as_path())).collect())
+}
+
+/// A path by which a file is known however it is written; a file that is not there yet by its folder.
+fn whole(path: &Path) -> PathBuf {
+    let in_folder = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }
 
 /// Answers the only query.
@@ -222,10 +231,7 @@ fn refuse_own_files(args: &RunArgs, offers: &[Offer]) -> Result<(), Failure> {
         let message = "--late side=FILE: each of several queries would write the same late points there";
         return Err(Failure::new(USAGE, message).hint("run the query that is to keep them by itself"));
     }
-    let is_one = |one: &Path, other: &Path| {
-        one == other
-            || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
-    };
+    let is_one = |one: &Path, other: &Path| whole(one) == whole(other);
     let is_read = |file: &Path| {
         offers.iter().any(|offer| match offer {
             Offer::Files(files) => files.definition().paths.iter().any(|path| is_one(path, file)),
