@@ -221,7 +221,9 @@ impl Intake {
         match batch {
             Ok(Batch::Received(_)) => Ok(Filled::Points),
             // Points of frames that had to wait for room go out before the end is told.
-            Ok(Batch::Idle | Batch::Ended) if decoder.rows() > 0 || !self.full.is_empty() => Ok(Filled::Points),
+            Ok(Batch::Idle | Batch::Ended) if decoder.rows() > 0 || !self.full.is_empty() => {
+                Ok(Filled::Points)
+            }
             Ok(Batch::Idle) => Ok(Filled::Idle),
             Ok(Batch::Ended) => Ok(Filled::End),
             // What was decoded before it goes out first.

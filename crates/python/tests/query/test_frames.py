@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,33 @@ def test_a_query_over_an_endless_iterator_is_stopped() -> None:
     assert asyncio.run(first()) == 1
     endless = kd.sources.Firehose(itertools.cycle(FRAMES)).posts.count()
     assert len(endless.to_rows(row_limit=10_000)) == 10_000
+
+
+def test_a_query_over_an_iterator_that_waits_is_stopped() -> None:
+    go_on = threading.Event()
+
+    def waits() -> Iterator[bytes]:
+        yield FRAMES[0]
+        assert go_on.wait(timeout=30)
+
+    with kd.sources.Firehose(waits()).posts.count().run_iter("row", mode="live") as running:
+        assert next(running)["result"] == 1
+        running.stop()
+        # It ends while the iterator still waits.
+        assert list(running) == []
+        assert not go_on.is_set()
+        go_on.set()
+
+
+def test_frames_beside_a_quiet_table_do_not_wait_for_it() -> None:
+    table = kd.sources.PyDict(schema={"t": "i64", "did": "utf8"}, time_column="t", key_column="did")
+    posts = kd.sources.Firehose(iter(FRAMES)).posts
+    both = kd.record({"posts": posts.count(), "others": table.count()})
+    begun = time.monotonic()
+    with both.run_iter("row", mode="live") as running:
+        while running.status["read"] < len(FRAMES):
+            assert time.monotonic() - begun < 20, running.status
+            time.sleep(0.01)
 
 
 def test_frames_are_let_go() -> None:
