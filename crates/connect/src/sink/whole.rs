@@ -35,13 +35,19 @@ impl Whole {
             let file = File::options().write(true).open(&path)?;
             return Ok(Self { to: To::Itself(BufWriter::new(file)), bytes: 0 });
         }
-        let prefix = format!(".{}.", name.to_string_lossy());
+        // Names have an end: of a long one the beginning tells enough.
+        let prefix = format!(".{}.", name.to_string_lossy().chars().take(50).collect::<String>());
         let mut builder = Builder::new();
         builder.prefix(&prefix).suffix(".part");
         // As any other file that is made: who may read it is the user's to say.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = BufWriter::new(builder.tempfile_in(folder(&path))?);
+        let file = builder.tempfile_in(folder(&path))?;
+        if let Ok(found) = path.metadata() {
+            // What takes the place of a file can be read by whom that could.
+            file.as_file().set_permissions(found.permissions())?;
+        }
+        let file = BufWriter::new(file);
         Ok(Self { to: To::Beside { file, path }, bytes: 0 })
     }
 
