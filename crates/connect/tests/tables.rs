@@ -368,9 +368,8 @@ fn a_source_can_stop_at_its_first_late_row() {
         "`m` has a late point: it is of 1970-01-01T00:00:02Z, and came when all before 1970-01-01T00:00:03Z was \
          taken to be here; a longer lateness waits for such points, the policies `drop` and `side` go on without them"
     );
-    // What was read of both goes out: the answer as if all ended there.
-    let expected = [(0, None), (second, Some(11)), (3 * second, Some(13)), (9 * second, Some(33))]
-        .map(|(at, x)| (at, "A", x));
+    // What is complete goes out: of the time that its source had reached more could have come, and of all after it.
+    let expected = [(0, None), (second, Some(11))].map(|(at, x)| (at, "A", x));
     assert_eq!(given.0, rows(&expected));
     assert_eq!(source.status().dropped.get("late"), Some(&1));
     assert_eq!(source.status().points, 4);
@@ -406,7 +405,7 @@ fn what_was_no_longer_waited_for_follows_the_policy_of_its_table() {
             assert!(line.contains("00002Z\",\"_key\":\"A\",\"_stream\":\"n\",\"_watermark\":\"1970-01-01T00:00:00.000000003Z\""), "{line}");
         } else {
             assert_eq!(look(&mut source), [[3], [3]]);
-            assert_eq!(look(&mut source), [vec![4], vec![]]);
+            assert_eq!(look(&mut source), vec![Vec::<i64>::new(); 2]);
             let error = source.next(Duration::ZERO).unwrap_err();
             assert!(matches!(error, SourceError::Late { time: 2, watermark: 3, .. }), "{error}");
             assert_eq!(lines(&kept), Vec::<String>::new());
