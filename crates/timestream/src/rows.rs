@@ -25,7 +25,7 @@ pub struct Places {
     /// What kind of point it is and, for events, of which source.
     pub lane: Lane,
     /// The ordinal at the source (firehose: order of release, then the op's index in its commit); of a moved point that of its
-    /// origin; of a tick [`OWN_TICK`], less one for each other key that it was given.
+    /// origin; of a tick [`OWN_TICK`], less one for each other key that it was given; of what it looks up [`OWN_TICK`].
     pub ordinal: ScalarBuffer<u64>,
     /// Where points stand apart from those they pair with; none where that is their place.
     pub apart: Option<Arc<Apart>>,

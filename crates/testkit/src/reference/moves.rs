@@ -63,9 +63,9 @@ pub(super) fn looked_up(of: &Stream, by: &Stream, is_same_source: bool) -> Vec<P
     let value = |at: &Point| {
         // A null key that is looked up is none, though a stream may have points of the null key.
         let points = known.get(&at.value).filter(|_| !at.value.is_null())?;
-        // A tick asks after all of its time, too, whichever keys the others are of. What is paired asks where its own event stands.
-        let is_before = |point: &&&Point| match is_same_source && !at.place.is_tick() {
-            true => point.place <= at.own,
+        // What is paired asks where its own event stands.
+        let is_before = |point: &&&Point| match is_same_source {
+            true => point.place.is_known_at(&at.own),
             false => point.place.time <= at.place.time,
         };
         let newest = points.iter().rfind(is_before)?;

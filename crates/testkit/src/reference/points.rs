@@ -37,9 +37,15 @@ impl Place {
         Self { time, turn: Turn::Tick { rekeyed: Reverse(0), grouping: grouping.to_owned(), key } }
     }
 
-    /// Whether it is that of a tick, which is not moved.
-    pub(super) const fn is_tick(&self) -> bool {
-        matches!(self.turn, Turn::Tick { .. })
+    /// Whether what asks at `other` sees it: it is not after it. The ticks of a boundary all see each other, whichever keys they are
+    /// of, also where they were moved to one time.
+    pub(super) fn is_known_at(&self, other: &Self) -> bool {
+        match (&self.turn, &other.turn) {
+            _ if self.time != other.time => self.time < other.time,
+            (Turn::Moved(from), Turn::Moved(to)) => from.is_known_at(to),
+            (_, Turn::Tick { .. }) => true,
+            _ => self <= other,
+        }
     }
 
     /// The place at another time. What is moved once more still comes from where it came from first.

@@ -309,8 +309,18 @@ pub(super) fn small() -> Piece {
 
 /// Queries in which points of `m` look up values of `n`, whatever their sources, beside what is of `m`.
 pub(super) fn lookups() -> Piece {
-    let of = Pieces::columns(&["n"]).deeper().deeper().any();
-    let by = one_of(&["m.t", "m.id", "m.t.last()", "m.filter(m.ok).id", "m.t.shift_by(\"20s\")"]);
+    let of = prop_oneof![
+        9 => Pieces::columns(&["n"]).deeper().deeper().any(),
+        1 => one_of(&["n.count(window=tumbling.minutely()).shift_by(\"20s\")"]),
+    ];
+    let by = one_of(&[
+        "m.t",
+        "m.id",
+        "m.t.last()",
+        "m.filter(m.ok).id",
+        "m.t.shift_by(\"20s\")",
+        "m.t.last(window=since.minutely()).shift_by(\"20s\")",
+    ]);
     let beside = Pieces::columns(&["m"]).deeper().any();
     (of, by, proptest::option::of(beside))
         .prop_map(|(of, by, beside)| match beside {

@@ -170,6 +170,22 @@ pub(super) fn part<'a, T: Array + 'static>(
     part.as_any().downcast_ref::<T>().ok_or_else(found)
 }
 
+/// No count is larger: there is room for the points of any run above it.
+const MOST: u64 = u64::MAX >> 2;
+
+/// The counts of a saved state, none of which is larger than counts are.
+pub(super) fn counts<'a>(
+    state: &'a [ArrayRef],
+    index: usize,
+    what: &'static str,
+) -> Result<&'a UInt64Array, EngineError> {
+    let counts = part::<UInt64Array>(state, index, what)?;
+    match counts.iter().flatten().find(|count| *count > MOST) {
+        None => Ok(counts),
+        Some(count) => Err(EngineError::mismatch(what, format!("counts of at most {MOST}"), count)),
+    }
+}
+
 /// The values of a batch as the wide type that is summed.
 pub(super) fn widened<T: ArrowPrimitiveType>(
     values: &ArrayRef,
@@ -274,7 +290,7 @@ impl Aggregate for Count {
 
     fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
         fill(&mut self.counts, known, 0);
-        let counts = part::<UInt64Array>(state, 0, "count")?;
+        let counts = counts(state, 0, "count")?;
         for (key, count) in keys.iter().zip(counts) {
             self.counts[*key as usize] = count.unwrap_or(0);
         }
@@ -523,7 +539,7 @@ impl Aggregate for Mean {
     fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
         self.grow(known);
         let sums = part::<Float64Array>(state, 0, "mean")?;
-        let counts = part::<UInt64Array>(state, 1, "mean")?;
+        let counts = counts(state, 1, "mean")?;
         for (row, key) in keys.iter().enumerate() {
             self.sums[*key as usize] = if sums.is_valid(row) { sums.value(row) } else { 0.0 };
             self.counts[*key as usize] = if counts.is_valid(row) { counts.value(row) } else { 0 };

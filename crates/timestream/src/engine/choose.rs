@@ -152,7 +152,8 @@ pub(super) fn feed_rows(
         }));
     }
     if matches!(feed.moves, Moves::Stay | Moves::After { .. }) {
-        places = rekeyed(places, known.as_ref(), &region.grouping);
+        let asks = matches!(feed.moves, Moves::After { .. });
+        places = rekeyed(places, known.as_ref(), &region.grouping, asks);
     }
     let rows = Rows { places, key: Some(Keys { values, hashes }), columns: chosen.columns(&feed.columns)? };
     Ok(match feed.moves {

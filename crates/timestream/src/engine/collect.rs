@@ -97,7 +97,7 @@ impl Aggregate for Collect {
         let begun = part::<BooleanArray>(state, 1, "collect")?;
         self.lists.grow(known);
         fill(&mut self.begun, known, false);
-        self.lists.load(keys, lists).map_err(EngineError::kernel("collect"))?;
+        self.lists.load(keys, lists, self.max).map_err(EngineError::kernel("collect"))?;
         for (row, key) in keys.iter().enumerate() {
             self.begun[*key as usize] = begun.value(row);
         }
@@ -134,7 +134,8 @@ trait Lists: Send {
     fn len(&self, key: usize) -> usize;
     /// The lists of these keys, one after the other.
     fn values(&self, keys: &[u32], item: &DataType) -> Result<ArrayRef, ArrowError>;
-    fn load(&mut self, keys: &[u32], lists: &ListArray) -> Result<(), ArrowError>;
+    /// Takes up what [`Self::values`] gave, of each key at most the newest `max`.
+    fn load(&mut self, keys: &[u32], lists: &ListArray, max: usize) -> Result<(), ArrowError>;
     fn clear(&mut self, key: usize);
     fn tidy(&mut self);
     fn memory(&self) -> usize;
@@ -227,10 +228,12 @@ impl<L: Layout> Lists for L {
         self.finish(out, item)
     }
 
-    fn load(&mut self, keys: &[u32], lists: &ListArray) -> Result<(), ArrowError> {
+    fn load(&mut self, keys: &[u32], lists: &ListArray, max: usize) -> Result<(), ArrowError> {
         let values = self.read(lists.values())?;
         for (key, ends) in keys.iter().zip(lists.value_offsets().windows(2)) {
-            (ends[0]..ends[1]).try_for_each(|row| self.push(*key as usize, &values, row as usize))?;
+            let (start, end) = (ends[0] as usize, ends[1] as usize);
+            let newest = start.max(end.saturating_sub(max))..end;
+            newest.into_iter().try_for_each(|row| self.push(*key as usize, &values, row))?;
         }
         Ok(())
     }

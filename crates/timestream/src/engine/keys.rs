@@ -355,14 +355,31 @@ impl KeyIndex {
         Ok(self.order.iter().copied().filter(|number| is_asked[*number as usize]).collect())
     }
 
-    fn sorted(&self, numbers: &[u32]) -> Result<Vec<u32>, EngineError> {
+    /// Numbers in the order of their keys, null first.
+    pub(crate) fn sorted(&self, numbers: &[u32]) -> Result<Vec<u32>, EngineError> {
         Ok(self.order(numbers)?.iter().map(|at| numbers[*at as usize]).collect())
     }
 
-    /// The places of numbers, in the order of their keys, null first.
-    pub(crate) fn order(&self, numbers: &[u32]) -> Result<ScalarBuffer<u32>, EngineError> {
-        let order = sort_to_indices(&self.keys(numbers)?, Some(BY_KEY), None);
-        Ok(order.map_err(EngineError::kernel("keys"))?.values().clone())
+    /// The places of numbers, in the order of their keys, null first; of one number in the order they have.
+    pub(crate) fn order(&self, numbers: &[u32]) -> Result<Vec<u32>, EngineError> {
+        let keys = self.keys(numbers)?;
+        let mut order = match &self.store {
+            // Arrow's sort takes no structs, maps or lists of those.
+            Store::Bytes(_, Some(_)) => {
+                let compare = make_comparator(&keys, &keys, BY_KEY).map_err(EngineError::kernel("keys"))?;
+                let mut order: Vec<u32> = (0..).take(numbers.len()).collect();
+                order.sort_unstable_by(|a, b| compare(*a as usize, *b as usize));
+                order
+            }
+            _ => {
+                let order = sort_to_indices(&keys, Some(BY_KEY), None);
+                order.map_err(EngineError::kernel("keys"))?.values().to_vec()
+            }
+        };
+        // Neither way is stable.
+        let number = |at: &u32| numbers[*at as usize];
+        order.chunk_by_mut(|a, b| number(a) == number(b)).for_each(<[u32]>::sort_unstable);
+        Ok(order)
     }
 
     /// The order with new keys in it, which are in order.

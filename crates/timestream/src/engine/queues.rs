@@ -189,6 +189,12 @@ impl Lag {
     pub(super) fn new(input: &DataType, n: usize) -> Result<Self, EngineError> {
         Ok(Self { n, queues: Queues::new(input)? })
     }
+
+    /// Lets go of what is older than the value that is shown.
+    fn shorten(&mut self, key: u32) {
+        let room = self.n.saturating_add(1);
+        self.queues.shorten(key, |(), len| len > room);
+    }
 }
 
 impl Aggregate for Lag {
@@ -204,8 +210,7 @@ impl Aggregate for Lag {
         for (row, key) in batch.keys.iter().enumerate() {
             if valid.as_ref().is_none_or(|valid| valid.value(row)) {
                 self.queues.push(*key, (), new.next().unwrap_or(Queues::<()>::NULL));
-                let room = self.n.saturating_add(1);
-                self.queues.shorten(*key, |(), len| len > room);
+                self.shorten(*key);
             }
             let queue = self.queues.of(*key);
             shown.push(match queue.front() {
@@ -230,7 +235,10 @@ impl Aggregate for Lag {
     fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
         let lists = saved_lists(state, self.queues.data_type())?;
         let marks = vec![(); (lists.value_offsets()[lists.len()] - lists.value_offsets()[0]) as usize];
-        self.queues.load(keys, known, &marks, lists)
+        self.queues.load(keys, known, &marks, lists)?;
+        keys.iter().for_each(|key| self.shorten(*key));
+        self.queues.done();
+        Ok(())
     }
 
     fn memory(&self) -> usize {

@@ -13,8 +13,9 @@ use arrow_schema::DataType;
 use super::hash::widen;
 use crate::rows::{Keys, Lane, OWN_TICK, Place, Places, TICK};
 
-/// The places of points under another key; `key` has those that they had, of a grouping of this name.
-pub(super) fn rekeyed(places: Places, key: Option<&Keys>, grouping: &str) -> Places {
+/// The places of points under another key; `key` has those that they had, of a grouping of this name. What asks there stands after
+/// all ticks of its boundary, moved as it is: also after the one that it comes from.
+pub(super) fn rekeyed(places: Places, key: Option<&Keys>, grouping: &str, asks: bool) -> Places {
     let mut places = match &places.apart {
         None => places,
         Some(_) => {
@@ -45,8 +46,12 @@ pub(super) fn rekeyed(places: Places, key: Option<&Keys>, grouping: &str) -> Pla
         _ => None,
     });
     places.made_for = Some(Arc::new(made_for.collect::<BinaryArray>()));
-    let turn = |row: usize| u64::from(places.at(row).standing().0 == TICK);
-    places.ordinal = (0..places.len()).map(|row| places.ordinal[row] - turn(row)).collect();
+    let ordinal = |row: usize| match places.at(row).standing() {
+        (TICK, _) if asks => OWN_TICK,
+        (TICK, ordinal) => ordinal.saturating_sub(1),
+        (_, ordinal) => ordinal,
+    };
+    places.ordinal = (0..places.len()).map(ordinal).collect();
     places
 }
 

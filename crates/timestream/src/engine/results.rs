@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampNanosecondArray, UInt32Array};
-use arrow_ord::sort::sort_to_indices;
-use arrow_schema::{DataType, Field, Schema, SchemaRef, SortOptions, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::take::take;
 
 use super::error::{EngineError, SnapshotError};
@@ -142,10 +141,7 @@ impl ResultOperator {
         if numbers.is_empty() {
             return Ok(None);
         }
-        let by_key = SortOptions { descending: false, nulls_first: true };
-        let order = sort_to_indices(&held.keys.keys(&numbers)?, Some(by_key), None)
-            .map_err(EngineError::kernel("snapshot"))?;
-        let numbers: Vec<u32> = order.values().iter().map(|row| numbers[*row as usize]).collect();
+        let numbers = held.keys.sorted(&numbers)?;
         let values = held.keys.keys(&numbers)?;
         let columns = held.columns.iter().map(|column| column.take(&numbers)).collect::<Result<_, _>>()?;
         let time = at.unwrap_or(newest).saturating_add(1);

@@ -8,7 +8,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
 
 use super::aggregate::{Aggregate, Batch};
-use super::aggregates::{forget, part, widened};
+use super::aggregates::{counts, forget, part, widened};
 use super::array::fill;
 use super::error::EngineError;
 
@@ -82,7 +82,7 @@ impl Aggregate for Spread {
 
     fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
         fill(&mut self.moments, known, Moments::default());
-        let counts = part::<UInt64Array>(state, 0, self.name)?;
+        let counts = counts(state, 0, self.name)?;
         let means = part::<Float64Array>(state, 1, self.name)?;
         let squares = part::<Float64Array>(state, 2, self.name)?;
         for (row, key) in keys.iter().enumerate() {

@@ -1,11 +1,15 @@
 //! What a region computes, by hand.
 
 use arrow_array::{BooleanArray, Float64Array, Int64Array, StructArray, UInt64Array};
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::DataType::{Boolean, Float64, Int64, UInt64, Utf8};
 
 use super::*;
-use crate::engine::{EngineError, SnapshotError, pair};
+use crate::engine::rekey::rekeyed;
+use crate::engine::{EngineError, SnapshotError, pair, queues};
+use crate::functions::FunctionKind;
 use crate::plan::Scan;
+use crate::rows::{Place, TICK};
 use crate::scalar::Scalar;
 
 /// Runs a plan of one scan over rows in one epoch.
@@ -304,4 +308,41 @@ fn snapshots_that_are_damaged_or_of_another_operator_are_refused() {
     assert!(matches!(make("count", Int64).restore(shard ^ 1, &bytes), Err(SnapshotError::Foreign { .. })));
     assert!(matches!(count.restore(shard, &bytes), Err(SnapshotError::Foreign { .. })));
     make("count", Int64).restore(shard, &bytes).unwrap();
+}
+
+#[test]
+fn saved_states_that_no_run_has_are_refused_or_cut() {
+    let made = |name: &str, data_type: DataType, constants: &[Scalar]| {
+        let FunctionKind::Aggregate(make) = functions::find(name).unwrap().kind else { panic!("{name}") };
+        make(&data_type, constants).unwrap()
+    };
+    for count in [u64::MAX, 1 << 63, i64::MAX.unsigned_abs()] {
+        let count: ArrayRef = Arc::new(UInt64Array::from(vec![count]));
+        let number: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
+        for (name, state) in [
+            ("count", vec![Arc::clone(&count)]),
+            ("mean", vec![Arc::clone(&number), Arc::clone(&count)]),
+            ("variance", vec![Arc::clone(&count), Arc::clone(&number), Arc::clone(&number)]),
+        ] {
+            let loaded = made(name, Float64, &[]).load(&[0], 1, &state);
+            assert!(matches!(loaded, Err(EngineError::Mismatch { .. })), "{name}");
+        }
+    }
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![0, 1, 2, 3]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["", "a", "bc", "d"]));
+    for values in [numbers, texts] {
+        let lists = |first, len| {
+            let lengths = OffsetBuffer::from_lengths([len]);
+            queues::list(values.data_type(), lengths, values.slice(first, len), None).unwrap()
+        };
+        let begun: ArrayRef = Arc::new(BooleanArray::from(vec![true]));
+        let newest = [("collect", vec![Scalar::Int(2), Scalar::Null]), ("lag", vec![Scalar::Int(1)])];
+        for (name, constants) in newest {
+            let mut aggregate = made(name, values.data_type().clone(), &constants);
+            aggregate.load(&[0], 1, &[lists(0, 4), Arc::clone(&begun)]).unwrap();
+            assert_eq!(*aggregate.save(&[0]).unwrap()[0], *lists(2, 2), "{name}");
+        }
+    }
+    let tick = Place { time: 0, lane: TICK, origin: (0, 0), ordinal: 0 };
+    assert_eq!(rekeyed(Places::of(&[tick]), None, "key", false).at(0), tick);
 }
