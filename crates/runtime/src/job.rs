@@ -119,8 +119,9 @@ impl Job {
             |worker: usize| (0..plan.regions.len()).map(|region| station(worker, region)).collect();
         let stations = (0..options.workers).map(stations_of).collect::<Result<Vec<Vec<_>>, JobError>>()?;
         let mut results = ResultOperator::new(&plan, options.mode).map_err(JobError::Answer)?;
-        if let Some(checkpoint) = from {
-            restore(checkpoint, &plan, options.mode, &layout, &stations, &mut results)?;
+        match from {
+            Some(checkpoint) => restore(checkpoint, &plan, options.mode, &layout, &stations, &mut results)?,
+            None => stations[0].iter().for_each(|station| lock(station).count_constants()),
         }
 
         let pulse = Pulse::new();

@@ -62,6 +62,13 @@ impl Station {
         Ok(Some(emitted))
     }
 
+    /// Counts what of its constants did not fit: of a run once, by one of its workers.
+    pub(crate) const fn count_constants(&mut self) {
+        let (overflows, misfits) = self.operator.unfit_constants();
+        self.overflows += overflows;
+        self.misfits += misfits;
+    }
+
     /// Adds what it has done to its region's and its worker's.
     pub(crate) fn report(&self, region: &mut RegionReport, worker: &mut WorkerReport) {
         region.rows_in += self.taken.rows;

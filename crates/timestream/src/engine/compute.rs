@@ -1,5 +1,6 @@
 //! The steps of a region over a batch of rows, and its aggregations.
 
+use std::slice;
 use std::sync::Arc;
 
 use arrow_arith::boolean;
@@ -23,7 +24,7 @@ use super::region::{Boundary, RegionOperator};
 use super::user;
 use super::windows::{Since, Sliding, Trailing};
 use crate::functions::{Call, Column, EvalError, FunctionKind, Warnings, eval};
-use crate::plan::{Input, Reg, Region, StepOp};
+use crate::plan::{Input, Reg, Region, Step, StepOp};
 use crate::query::{Aggregation, Own, Window};
 
 /// The state of an aggregation over its window.
@@ -64,6 +65,32 @@ fn sliding(
     }
 }
 
+/// The value of a step that is a literal, or a call of constants before it; what does not fit is counted.
+pub(super) fn constant(
+    step: &Step,
+    constants: &[Option<ArrayRef>],
+    unfit: &Warnings,
+) -> Result<Option<ArrayRef>, EngineError> {
+    let cast: fn(&Call<'_>) -> Result<Column, EvalError> = eval::cast;
+    let (args, evaluate) = match &step.op {
+        StepOp::Literal(scalar) => return Ok(Some(eval::literal(scalar, &step.data_type)?)),
+        StepOp::Call { function, args } => match function.kind {
+            FunctionKind::Scalar(evaluate) => (args.as_slice(), evaluate),
+            _ => return Ok(None),
+        },
+        StepOp::Cast(value) => (slice::from_ref(value), cast),
+        _ => return Ok(None),
+    };
+    let args = args.iter().map(|arg| constants.get(*arg)?.clone().map(Column::Array));
+    let Some(args) = args.collect::<Option<Vec<Column>>>() else { return Ok(None) };
+    match evaluate(&Call { args: &args, data_type: &step.data_type, len: 1, warnings: unfit })? {
+        Column::Array(value) | Column::Constant(value) if *value.data_type() == step.data_type => {
+            Ok(Some(value))
+        }
+        other => Err(EngineError::mismatch("step", &step.data_type, other.data_type())),
+    }
+}
+
 impl RegionOperator {
     /// The value of each step at each row.
     ///
@@ -80,6 +107,10 @@ impl RegionOperator {
         let steps = &region.steps;
         let mut registers: Vec<Column> = Vec::with_capacity(steps.len());
         for (at, step) in steps.iter().enumerate() {
+            if let Some(constant) = &self.constants[at] {
+                registers.push(Column::Constant(Arc::clone(constant)));
+                continue;
+            }
             let value = match &step.op {
                 StepOp::Column { input, column } => {
                     Column::Array(joined.column(*input, *column, &step.data_type)?)
@@ -108,10 +139,7 @@ impl RegionOperator {
                     let times = Int64Array::new(joined.places.time.clone(), None);
                     Column::Array(retyped(times, &step.data_type).map_err(EngineError::kernel("time"))?)
                 }
-                StepOp::Literal(_) => match &self.literals[at] {
-                    Some(literal) => Column::Constant(Arc::clone(literal)),
-                    None => return Err(EngineError::mismatch("literal", "a constant", "none")),
-                },
+                StepOp::Literal(_) => return Err(EngineError::mismatch("literal", "a constant", "none")),
                 StepOp::Call { function, args } => {
                     let FunctionKind::Scalar(evaluate) = function.kind else {
                         return Err(EngineError::mismatch("call", "a scalar function", function.name));

@@ -23,7 +23,7 @@ use super::mask::{Mask, mask};
 use super::merge::merge;
 use super::moves::{self, Shift, Until};
 use super::ticks::Schedule;
-use crate::functions::{Column, Warnings, eval};
+use crate::functions::{Column, Warnings};
 use crate::plan::{Moves, Plan, Reg, StepOp};
 use crate::rows::{Keys, Lane, OWN_TICK, Places, Rows, TICK};
 
@@ -32,8 +32,10 @@ pub struct RegionOperator {
     pub(super) plan: Arc<Plan>,
     pub(super) region: usize,
     join: Join,
-    /// The constants among the steps.
-    pub(super) literals: Vec<Option<ArrayRef>>,
+    /// The constants among the steps, calls of constants among them.
+    pub(super) constants: Vec<Option<ArrayRef>>,
+    /// What of them did not fit.
+    unfit: Warnings,
     /// The aggregations among the steps.
     pub(super) aggregates: Vec<Option<Box<dyn Aggregate>>>,
     /// The keys' numbers, where there is state by key.
@@ -123,23 +125,21 @@ impl RegionOperator {
     pub fn new(plan: Arc<Plan>, region: usize) -> Result<Self, EngineError> {
         let join = Join::new(&plan, region)?;
         let of = &plan.regions[region];
-        let mut literals = Vec::with_capacity(of.steps.len());
+        let mut constants: Vec<Option<ArrayRef>> = Vec::with_capacity(of.steps.len());
+        let unfit = Warnings::default();
         let mut aggregates = Vec::with_capacity(of.steps.len());
         for step in &of.steps {
-            let (mut literal, mut aggregate) = (None, None);
-            match &step.op {
-                StepOp::Literal(scalar) => literal = Some(eval::literal(scalar, &step.data_type)?),
-                StepOp::Aggregate { aggregation, value, .. } => {
-                    let made = compute::state(of, aggregation, *value)?;
-                    if made.data_type() != step.data_type {
-                        let name = aggregation.function.name;
-                        return Err(EngineError::mismatch(name, &step.data_type, made.data_type()));
-                    }
-                    aggregate = Some(made);
+            let mut aggregate = None;
+            let constant = compute::constant(step, &constants, &unfit)?;
+            if let StepOp::Aggregate { aggregation, value, .. } = &step.op {
+                let made = compute::state(of, aggregation, *value)?;
+                if made.data_type() != step.data_type {
+                    let name = aggregation.function.name;
+                    return Err(EngineError::mismatch(name, &step.data_type, made.data_type()));
                 }
-                _ => {}
+                aggregate = Some(made);
             }
-            literals.push(literal);
+            constants.push(constant);
             aggregates.push(aggregate);
         }
         let schedules: Vec<_> = of.ticks.iter().map(|ticks| Schedule::new(ticks.clone())).collect();
@@ -162,7 +162,8 @@ impl RegionOperator {
         Ok(Self {
             region,
             join,
-            literals,
+            constants,
+            unfit,
             aggregates,
             index,
             numbers: Vec::new(),
@@ -171,6 +172,12 @@ impl RegionOperator {
             waiting,
             plan,
         })
+    }
+
+    /// Overflows and misfits among its constants (SEMANTICS 2.3, 2.6). They are part of no epoch, nor of a worker: a run has them once.
+    #[must_use]
+    pub const fn unfit_constants(&self) -> (u64, u64) {
+        (self.unfit.overflows.get(), self.unfit.casts.get())
     }
 
     /// Whether time alone makes it give rows, so that it must be told of epochs without any.
