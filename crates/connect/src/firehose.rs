@@ -25,10 +25,10 @@ use crate::source::{Next, Source, SourceError, Status};
 const FRAMES_PER_EPOCH: usize = 4096;
 
 /// A connection that has so many frames at once is busy: each wake of this thread costs more than the frames that it finds.
-const BUSY: usize = 8;
+const BUSY: usize = 32;
 /// Then so much time is left to it to gather more of them. The wait is part of what a row takes to be written: see
 /// docs/performance.md.
-const GATHERING: Duration = Duration::from_micros(800);
+const GATHERING: Duration = Duration::from_micros(400);
 
 /// Reads frames and decodes what a plan wants of them.
 pub struct FirehoseSource {
