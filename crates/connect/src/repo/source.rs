@@ -1,7 +1,7 @@
 //! Exports one after the other, each record that a plan reads as a point. They come in the order of their paths: whoever reads them
 //! puts them in order of time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use skytide_atproto::columns::{Clock, Decoder, StandingRecord};
@@ -12,7 +12,7 @@ use skytide_timestream::plan::Plan;
 use super::Export;
 use super::export::Repo;
 use crate::catalog::FirehoseCatalog;
-use crate::firehose::{Wanting, decoder, rows};
+use crate::firehose::{Wanting, count_reasons, decoder, rows};
 use crate::frames::now;
 use crate::source::{Next, Progress, Source, SourceError, Status};
 
@@ -114,20 +114,16 @@ impl Source for RepoSource {
     }
 
     fn status(&self) -> Status {
-        let counters = self.decoder.counters();
-        let reasons = [
-            ("undecodable", counters.refused),
-            ("misfitting values", counters.misfits),
-            ("without their record", counters.no_record),
-            ("with a time too far ahead", counters.ahead),
-            ("without a time by this clock", counters.untimed),
-            ("missing parts of a repository", self.missing),
-        ];
+        let mut dropped = BTreeMap::new();
+        count_reasons(self.decoder.counters(), &mut dropped);
+        if self.missing > 0 {
+            dropped.insert("missing parts of a repository", self.missing);
+        }
         Status {
             read: self.read,
             bytes: self.bytes,
             points: self.points,
-            dropped: reasons.into_iter().filter(|(_, count)| *count > 0).collect(),
+            dropped,
             newest: self.newest,
             progress: Some(Progress { done: self.done, total: self.total }),
             ..Status::default()
