@@ -81,7 +81,7 @@ pub struct Merge {
     bell: Bell,
     /// Up to which time points have gone out.
     passed: Passed,
-    /// What ended a source, to be said once all points before are out.
+    /// What ended a source, to be said once what is complete is out; of a source alone all that it gave.
     failed: Option<SourceError>,
     has_ended: bool,
 }
