@@ -297,6 +297,7 @@ fn wanted(scan: &Scan, catalog: &FirehoseCatalog) -> Result<WantedStream, Source
     let step = |step: &PathStep| match step {
         PathStep::Field(name) => ColumnStep::Field(name.clone()),
         PathStep::Index(index) => ColumnStep::Index(*index),
+        PathStep::Length => ColumnStep::Length,
     };
     let columns = scan.columns.iter().map(|column| column.path.iter().map(step).collect()).collect();
     // The decoder drops by equality, the region tests everything anyway.

@@ -322,11 +322,7 @@ fn whole(scan: &Scan) -> (Scan, Vec<usize>) {
         let known = scan.columns.iter().position(|column| column.path == path);
         places.push(known.unwrap_or(all.columns.len()));
         if known.is_none() {
-            all.columns.push(ScanColumn {
-                path: path.to_vec(),
-                data_type: field.data_type().clone(),
-                measured: false,
-            });
+            all.columns.push(ScanColumn { path: path.to_vec(), data_type: field.data_type().clone() });
         }
     }
     (all, places)

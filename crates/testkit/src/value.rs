@@ -60,6 +60,14 @@ impl Val {
         }
     }
 
+    /// The number of characters of a text; null of anything else.
+    pub fn length(&self) -> Self {
+        match self {
+            Self::Text(text) => Self::Int(text.chars().count() as i128),
+            _ => Self::Null,
+        }
+    }
+
     /// Whether two values are the same to the last bit, so that `-0.0` differs from `0.0`; every NaN is the same.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {

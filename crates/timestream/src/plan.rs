@@ -57,9 +57,6 @@ pub struct ScanColumn {
     pub path: Vec<PathStep>,
     /// Type of the value.
     pub data_type: DataType,
-    /// Of a text: whether nothing but its length, in characters, is asked for. A source may give other texts as long, null where
-    /// it is null; the plan does not rely on it.
-    pub measured: bool,
 }
 
 impl ScanColumn {
@@ -77,6 +74,8 @@ pub enum PathStep {
     Field(String),
     /// Item of a list, from 0; null where there is none.
     Index(usize),
+    /// Number of characters of a text, as i64; null where it is. So its source need not copy the text. Always the last step.
+    Length,
 }
 
 /// A comparison of a scan's column with a constant. Null never passes.

@@ -48,6 +48,8 @@ enum Data {
     Float(Vec<f64>),
     Time(Vec<i64>),
     Text(Strings),
+    /// Lengths of texts, each of which is read into the column beside them first.
+    Length(Vec<i64>, Box<Column>),
     Link(Strings),
     Bytes(Strings),
     /// The text is put together here first.
@@ -139,6 +141,12 @@ impl Column {
         Column::of(Data::Time(Vec::new()))
     }
 
+    /// A column of the numbers of characters of what would be in this one, if that is text.
+    pub(super) fn lengths(self) -> Option<Column> {
+        let is_text = matches!(self.data, Data::Text(_) | Data::Link(_) | Data::Json(..));
+        is_text.then(|| Column::of(Data::Length(Vec::new(), Box::new(self))))
+    }
+
     /// Number of rows.
     #[inline]
     pub(super) fn len(&self) -> usize {
@@ -150,7 +158,7 @@ impl Column {
         self.valid.truncate(rows);
         match &mut self.data {
             Data::Bool(values) => values.truncate(rows),
-            Data::Int(values) | Data::Time(values) => values.truncate(rows),
+            Data::Int(values) | Data::Time(values) | Data::Length(values, _) => values.truncate(rows),
             Data::Float(values) => values.truncate(rows),
             Data::Text(strings) | Data::Link(strings) | Data::Bytes(strings) | Data::Json(strings, _) => {
                 strings.truncate(rows);
@@ -169,7 +177,7 @@ impl Column {
         self.valid.append_null();
         match &mut self.data {
             Data::Bool(values) => values.append(false),
-            Data::Int(values) | Data::Time(values) => values.push(0),
+            Data::Int(values) | Data::Time(values) | Data::Length(values, _) => values.push(0),
             Data::Float(values) => values.push(0.0),
             Data::Text(strings) | Data::Link(strings) | Data::Bytes(strings) | Data::Json(strings, _) => {
                 strings.push_empty();
@@ -182,11 +190,14 @@ impl Column {
     /// Appends a text, given in parts; to a column of another type, a null.
     #[inline]
     pub(super) fn push_text(&mut self, parts: &[&str]) -> Result<(), Refusal> {
-        let Data::Text(strings) = &mut self.data else {
-            self.push_null();
-            return Ok(());
-        };
-        strings.push(parts)?;
+        match &mut self.data {
+            Data::Text(strings) => strings.push(parts)?,
+            Data::Length(lengths, _) => lengths.push(parts.iter().copied().map(characters).sum()),
+            _ => {
+                self.push_null();
+                return Ok(());
+            }
+        }
         self.valid.append_non_null();
         Ok(())
     }
@@ -250,6 +261,15 @@ impl Column {
             (Data::List(..), Kind::List) | (Data::Struct(..), Kind::Map) => {
                 return self.push_nested(cursor, depth, misfits);
             }
+            (Data::Length(lengths, texts), _) => {
+                texts.truncate(0);
+                texts.push(cursor, depth, misfits)?;
+                let Some(text) = texts.last_text() else {
+                    self.push_null();
+                    return Ok(());
+                };
+                lengths.push(characters(text));
+            }
             _ => {
                 *misfits += 1;
                 self.push_null();
@@ -305,7 +325,9 @@ impl Column {
             (Data::Text(strings) | Data::Link(strings), Literal::Text(text)) => {
                 strings.last() == text.as_bytes()
             }
-            (Data::Int(values), Literal::Int(value)) => values.last() == Some(value),
+            (Data::Int(values) | Data::Length(values, _), Literal::Int(value)) => {
+                values.last() == Some(value)
+            }
             (Data::Bool(values), Literal::Bool(value)) => values.get_bit(last) == *value,
             _ => false,
         }
@@ -315,7 +337,11 @@ impl Column {
     pub(super) fn last_text(&self) -> Option<&str> {
         let last = self.len().checked_sub(1)?;
         match &self.data {
-            Data::Text(strings) if self.valid.is_valid(last) => std::str::from_utf8(strings.last()).ok(),
+            Data::Text(strings) | Data::Link(strings) | Data::Json(strings, _)
+                if self.valid.is_valid(last) =>
+            {
+                std::str::from_utf8(strings.last()).ok()
+            }
             _ => None,
         }
     }
@@ -326,7 +352,7 @@ impl Column {
         // The arrays' constructors check what is pushed above to be true already: lengths, offsets and UTF-8.
         match &mut self.data {
             Data::Bool(values) => Arc::new(BooleanArray::new(values.finish(), valid)),
-            Data::Int(values) => Arc::new(Int64Array::new(next(values), valid)),
+            Data::Int(values) | Data::Length(values, _) => Arc::new(Int64Array::new(next(values), valid)),
             Data::Float(values) => Arc::new(Float64Array::new(next(values), valid)),
             Data::Time(values) => {
                 Arc::new(TimestampNanosecondArray::new(next(values), valid).with_timezone(super::UTC))
@@ -357,6 +383,11 @@ impl Column {
             }
         }
     }
+}
+
+/// The number of characters of a text; no text is so long that they do not fit.
+fn characters(text: &str) -> i64 {
+    text.chars().count() as i64
 }
 
 /// The numbers, leaving room for as many.

@@ -73,6 +73,8 @@ pub enum PathStep {
     Field(String),
     /// Item of a list, from 0.
     Index(usize),
+    /// Number of characters of a text, of which nothing is kept. Always the last step.
+    Length,
 }
 
 /// A test that a column has a constant value. Null fails.

@@ -31,7 +31,8 @@ impl Node {
     /// Wants the value at `path` for a column.
     pub(super) fn want(&mut self, path: &[PathStep], column: usize) {
         match path {
-            [] => self.columns.push(column),
+            // A column of lengths reads the text itself.
+            [] | [PathStep::Length, ..] => self.columns.push(column),
             [PathStep::Field(name), rest @ ..] => {
                 let place =
                     self.fields.binary_search_by_key(&(name.len(), name), |(field, _)| (field.len(), field));

@@ -210,14 +210,19 @@ impl Stream {
         if let StreamKind::Records { shape, action, .. } = of
             && name == "record"
         {
-            let column = self.column(Column::new(at(shape, rest)?));
+            let column = self.column(at(shape, rest)?);
             if *action != Action::Delete {
                 self.record.want(rest, column);
             }
             return Some(Output::Column(column));
         }
-        let own = Own::named(name).filter(|_| rest.is_empty() && fields.find(name).is_some())?;
-        let column = self.column(own.column());
+        let own = Own::named(name).filter(|_| fields.find(name).is_some())?;
+        let column = match rest {
+            [] => own.column(),
+            [PathStep::Length] => own.column().lengths()?,
+            _ => return None,
+        };
+        let column = self.column(column);
         self.own.push((own, column));
         Some(Output::Column(column))
     }
@@ -369,10 +374,11 @@ fn show_int(value: Option<i64>, column: &mut Column) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The shape at a path.
-fn at<'s>(shape: &'s Shape, path: &[PathStep]) -> Option<&'s Shape> {
+/// A column of the values at a path.
+fn at(shape: &Shape, path: &[PathStep]) -> Option<Column> {
     match (path, shape) {
-        ([], _) => Some(shape),
+        ([], _) => Some(Column::new(shape)),
+        ([PathStep::Length], _) => Column::new(shape).lengths(),
         ([PathStep::Field(name), rest @ ..], Shape::Struct(_)) => at(shape.field(name)?, rest),
         ([PathStep::Index(_), rest @ ..], Shape::List(item)) => at(item, rest),
         _ => None,
@@ -387,6 +393,7 @@ fn written(path: &[PathStep]) -> String {
             PathStep::Field(name) if text.is_empty() => text.push_str(name),
             PathStep::Field(name) => text.extend([".", name]),
             PathStep::Index(index) => text.push_str(&format!("[{index}]")),
+            PathStep::Length => text.push_str(".len()"),
         }
     }
     text

@@ -21,11 +21,15 @@ use skytide_atproto::records::{RecordType, Shape};
 
 use oracle::{Row, Val};
 
-/// The way to a value, written `record.langs.0`; nothing is the whole point.
+/// The way to a value, written `record.langs.0`, to the length of a text `record.text.#`; nothing is the whole point.
 fn path(text: &str) -> Vec<PathStep> {
     let steps = text.split('.').filter(|step| !step.is_empty());
     steps
-        .map(|step| step.parse().map_or_else(|_| PathStep::Field(step.to_owned()), PathStep::Index))
+        .map(|step| match step.parse() {
+            Ok(index) => PathStep::Index(index),
+            Err(_) if step == "#" => PathStep::Length,
+            Err(_) => PathStep::Field(step.to_owned()),
+        })
         .collect()
 }
 
@@ -50,6 +54,10 @@ fn queries() -> Vec<Wanted> {
         tests: vec![EqTest { column: 0, literal: Literal::Text("en".into()) }],
         ..stream(known(post, Action::Create), false, &["record.langs.0", "record.text"])
     };
+    let short = WantedStream {
+        tests: vec![EqTest { column: 0, literal: Literal::Int(5) }],
+        ..stream(known(post, Action::Create), true, &["record.text.#", "record.langs.0"])
+    };
     let wide = Arc::new(make::shape());
     let streams = vec![
         vec![stream(known(post, Action::Create), false, &["record.langs.0"])],
@@ -58,13 +66,14 @@ fn queries() -> Vec<Wanted> {
         vec![stream(
             known(post, Action::Create),
             false,
-            &["", "record", "record.embed.external", "record.text"],
+            &["", "record", "record.embed.external", "record.text", "record.text.#"],
         )],
-        vec![english],
+        vec![english, short],
         vec![
             stream(known("app.bsky.graph.follow", Action::Delete), true, &own),
             stream(known("app.bsky.graph.follow", Action::Delete), false, &["record", "record.subject"]),
             stream(known(like, Action::Create), false, &own),
+            stream(known(like, Action::Create), false, &["uri.#", "cid.#", "rkey.#", "record.subject.uri.#"]),
             stream(known("app.bsky.actor.profile", Action::Update), true, &["record", "rkey"]),
             stream(
                 records("fm.teal.alpha.actor.status", Action::Update, Arc::new(Shape::Json)),
@@ -99,6 +108,9 @@ fn queries() -> Vec<Wanted> {
                     "record.float",
                     "record.bool",
                     "record.structs.1.text",
+                    "record.json.#",
+                    "record.link.#",
+                    "record.structs.1.text.#",
                 ],
             ),
         ],
@@ -419,7 +431,18 @@ fn a_record_named_often_does_not_make_a_frame_grow() {
 #[test]
 fn wanting_what_a_stream_does_not_have_is_an_error() {
     let post = || known("app.bsky.feed.post", Action::Create);
-    for bad in ["nothing", "record.nothing", "record.text.0", "record.langs.first", "did.0", "0"] {
+    for bad in [
+        "nothing",
+        "record.nothing",
+        "record.text.0",
+        "record.langs.first",
+        "did.0",
+        "0",
+        "#",
+        "seq.#",
+        "record.langs.#",
+        "record.text.#.0",
+    ] {
         let wanted = Wanted { streams: vec![stream(post(), false, &[bad])], clock: Clock::FrameTime };
         Decoder::new(&wanted).unwrap_err();
     }

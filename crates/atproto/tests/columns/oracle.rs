@@ -336,7 +336,7 @@ fn point(
         ("record", Some(shape)) => record.map_or(Val::Null, |record| shaped(record, shape)),
         _ => own[name].clone(),
     };
-    let column = |path: &Vec<PathStep>| match path.split_first() {
+    let whole = |path: &[PathStep]| match path.split_first() {
         None => {
             let fields = stream.of.fields();
             Val::Struct(fields.iter().map(|of| (of.name().clone(), field(of.name()))).collect())
@@ -345,7 +345,14 @@ fn point(
             walk(record, shape.expect("a stream of records"), rest)
         }
         Some((PathStep::Field(name), _)) => field(name),
-        Some((PathStep::Index(_), _)) => panic!("a point is no list"),
+        Some((PathStep::Index(_) | PathStep::Length, _)) => panic!("a point is no list and no text"),
+    };
+    let column = |path: &Vec<PathStep>| match path.split_last() {
+        Some((PathStep::Length, path)) => match whole(path) {
+            Val::Text(text) => Val::Int(text.chars().count() as i64),
+            _ => Val::Null,
+        },
+        _ => whole(path),
     };
     let columns: Vec<Val> = stream.columns.iter().map(column).collect();
     let passes = stream.tests.iter().all(|test| match (&columns[test.column], &test.literal) {

@@ -1,108 +1,117 @@
-//! Texts of which nothing but the length is asked for: others as long in their place, so that theirs need not be copied.
+//! Lengths of texts, of which a source need not make more where nothing else is asked for.
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, StringArray, StringViewArray};
-use arrow_buffer::{Buffer, OffsetBuffer};
-use arrow_schema::ArrowError;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, Int64Array, StringViewArray};
+use arrow_buffer::Buffer;
+use arrow_schema::{ArrowError, DataType};
+use skytide_timestream::functions::eval;
 
 /// Bytes of a text up to which it stands in its view.
 const INLINE: u32 = 12;
 /// The bits of those bytes that no character of ASCII has.
 const BEYOND: u128 = 0x8080_8080_8080_8080_8080_8080 << 32;
 
-/// Texts of spaces, made of one buffer that is kept.
-#[derive(Debug, Clone)]
-pub(crate) struct Blanks {
-    spaces: Buffer,
-}
-
-impl Blanks {
-    pub(crate) fn new() -> Self {
-        Self { spaces: Buffer::from_vec(Vec::<u8>::new()) }
-    }
-
-    /// For each text another of as many characters, null where it is.
-    pub(crate) fn of(&mut self, texts: &StringViewArray) -> Result<ArrayRef, ArrowError> {
-        let ends = if is_ascii(texts) {
-            ends(texts, |row| texts.views()[row] as u32 as usize)
-        } else {
-            ends(texts, |row| chars(texts.value(row)))
-        };
-        let offsets = OffsetBuffer::new(ends?.into());
-        let bytes = offsets.last().map_or(0, |end| *end as usize);
-        if self.spaces.len() < bytes {
-            self.spaces = Buffer::from_vec(vec![b' '; bytes]);
-        }
-        let spaces = self.spaces.slice_with_length(0, bytes);
-        Ok(Arc::new(StringArray::try_new(offsets, spaces, texts.nulls().cloned())?))
+/// The number of characters of each text, null where it is; numbers are lengths already.
+pub(crate) fn lengths(texts: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match texts.data_type() {
+        DataType::Int64 => Ok(Arc::clone(texts)),
+        DataType::Utf8 => Ok(Arc::new(eval::lengths(texts.as_string())?)),
+        DataType::Utf8View => Ok(Arc::new(of_views(texts.as_string_view())?)),
+        other => Err(ArrowError::SchemaError(format!("{other} is no text"))),
     }
 }
 
-/// Where texts of these lengths end that stand one after another, from 0 on.
-fn ends(texts: &StringViewArray, length: impl Fn(usize) -> usize) -> Result<Vec<i32>, ArrowError> {
-    let mut ends = Vec::with_capacity(texts.len() + 1);
-    let mut end = 0_usize;
-    ends.push(0);
-    for row in 0..texts.len() {
-        end += if texts.is_valid(row) { length(row) } else { 0 };
-        ends.push(i32::try_from(end).map_err(|_| ArrowError::OffsetOverflowError(end))?);
-    }
-    Ok(ends)
+fn of_views(texts: &StringViewArray) -> Result<Int64Array, ArrowError> {
+    let lengths: Vec<i64> = if is_ascii(texts) {
+        texts.views().iter().map(|view| i64::from(*view as u32)).collect()
+    } else {
+        texts.iter().map(|text| text.map_or(0, |text| text.chars().count() as i64)).collect()
+    };
+    Int64Array::try_new(lengths.into(), texts.nulls().cloned())
 }
 
-/// Whether all texts are of ASCII, if that is told sooner by looking at all that lies between them than by looking at each.
+/// Whether all texts are of ASCII; what stands under a null may say no.
 fn is_ascii(texts: &StringViewArray) -> bool {
-    // Of each buffer the part that they are views of.
-    let mut parts: Vec<(usize, usize)> = vec![(usize::MAX, 0); texts.data_buffers().len()];
-    let (mut lengths, mut beyond) = (0, 0);
+    let (mut inline, mut seen) = (0, Seen::default());
     for view in texts.views() {
-        let length = *view as u32;
-        lengths += length as usize;
+        let (length, buffer, start) = (*view as u32, (view >> 64) as u32, (view >> 96) as usize);
         if length <= INLINE {
-            beyond |= view & BEYOND;
-        } else if let Some((start, end)) = parts.get_mut((view >> 64) as u32 as usize) {
-            let from = (view >> 96) as usize;
-            *start = from.min(*start);
-            *end = (from + length as usize).max(*end);
+            inline |= view & BEYOND;
+        } else {
+            let buffer = texts.data_buffers().get(buffer as usize).map(Buffer::as_slice);
+            let bytes = buffer.and_then(|bytes| bytes.get(start..start + length as usize));
+            seen.see(bytes.unwrap_or_default());
         }
     }
-    let parts = || parts.iter().zip(texts.data_buffers()).filter(|((start, end), _)| start < end);
-    let looked_at: usize = parts().map(|((start, end), _)| end - start).sum();
-    let is_ascii = |buffer: &Buffer, part| buffer.get(part).is_some_and(<[u8]>::is_ascii);
-    beyond == 0
-        && looked_at / 2 <= lengths
-        && parts().all(|((start, end), buffer)| is_ascii(buffer, *start..*end))
+    inline == 0 && seen.is_ascii()
 }
 
-/// The number of characters of a text.
-fn chars(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.chars().count() }
+/// All bytes of many texts laid over each other: told at the end, so that no text waits for the one before.
+#[derive(Default)]
+struct Seen {
+    wide: [u64; 4],
+    narrow: u64,
+}
+
+impl Seen {
+    #[inline]
+    fn see(&mut self, bytes: &[u8]) {
+        let words = |chunk: &[u8; 32]| {
+            let (words, _) = chunk.as_chunks::<8>();
+            [words[0], words[1], words[2], words[3]].map(u64::from_ne_bytes)
+        };
+        // The last chunk lies over the one before it.
+        if let Some(last) = bytes.last_chunk::<32>() {
+            for chunk in bytes.as_chunks().0.iter().chain([last]) {
+                self.wide.iter_mut().zip(words(chunk)).for_each(|(seen, word)| *seen |= word);
+            }
+        } else if let Some(last) = bytes.last_chunk::<8>() {
+            for word in bytes.as_chunks().0.iter().chain([last]) {
+                self.narrow |= u64::from_ne_bytes(*word);
+            }
+        } else {
+            bytes.iter().for_each(|byte| self.narrow |= u64::from(*byte));
+        }
+    }
+
+    fn is_ascii(&self) -> bool {
+        let all = self.wide.iter().fold(self.narrow, |all, word| all | word);
+        all & 0x8080_8080_8080_8080 == 0
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::cast::AsArray;
+    use arrow_array::StringArray;
+    use proptest::prelude::*;
 
     use super::*;
 
     #[test]
-    fn blanks_are_as_long_in_characters() {
-        let long = "a text that is longer than a view".to_owned();
-        let of = |texts: Vec<Option<String>>| {
-            let blanks = Blanks::new().of(&texts.iter().cloned().collect()).unwrap();
-            let lengths = |texts: &[Option<String>]| -> Vec<_> {
-                texts.iter().map(|text| text.as_ref().map(|text| text.chars().count())).collect()
-            };
-            let blank: Vec<_> =
-                blanks.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect();
-            assert!(blank.iter().flatten().all(|text| text.bytes().all(|byte| byte == b' ')));
-            assert_eq!(lengths(&blank), lengths(&texts));
-        };
-        of(vec![]);
-        of(vec![None, Some(String::new()), Some(long.clone()), Some("short".into())]);
-        of(vec![Some(long.clone()), Some("ü".into()), None]);
-        of(vec![Some("short".into()), Some(format!("{long}ß")), Some(long)]);
-        of(vec![Some("äöü".repeat(100)); 3]);
+    fn the_first_character_beyond_ascii_is_seen_wherever_it_stands() {
+        for length in 1..140 {
+            for at in 0..length {
+                let text = format!("{}ß{}", "a".repeat(at), "b".repeat(length - at - 1));
+                let made = of_views(&[Some("short"), Some(&*text)].into_iter().collect()).unwrap();
+                assert_eq!(made.values()[1], length as i64, "{at}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn texts_in_any_form_are_as_long(texts in prop::collection::vec(prop::option::of("[a-z]{0,40}|[a-zäß€]{0,40}"), 0..40)) {
+            let expected: Int64Array =
+                texts.iter().map(|text| text.as_ref().map(|text| text.chars().count() as i64)).collect();
+            let views: ArrayRef = Arc::new(texts.iter().cloned().collect::<StringViewArray>());
+            let plain: ArrayRef = Arc::new(texts.iter().cloned().collect::<StringArray>());
+            for texts in [views, plain] {
+                let made = lengths(&texts).unwrap();
+                prop_assert_eq!(made.as_primitive(), &expected);
+                prop_assert_eq!(&lengths(&made).unwrap(), &made);
+            }
+        }
     }
 }

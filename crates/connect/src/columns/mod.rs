@@ -10,7 +10,7 @@ pub(crate) mod times;
 
 pub(crate) use chunk::{Chunk, is_rising};
 pub(crate) use fit::{fitted, ordinals, plain};
-pub(crate) use lengths::Blanks;
+pub(crate) use lengths::lengths;
 pub use roles::ColumnError;
 pub(crate) use roles::Roles;
 pub(crate) use sieve::Sieve;

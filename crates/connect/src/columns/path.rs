@@ -9,6 +9,8 @@ use arrow_schema::{ArrowError, DataType, Fields};
 use arrow_select::take::take;
 use skytide_timestream::plan::PathStep;
 
+use super::lengths;
+
 /// The values at the end of a path that starts at a row.
 pub(crate) fn at(
     fields: &Fields,
@@ -26,6 +28,7 @@ pub(crate) fn at(
         values = match step {
             PathStep::Field(name) => field(&values, name)?,
             PathStep::Index(index) => item(&values, *index)?,
+            PathStep::Length => lengths(&values)?,
         };
     }
     Ok(values)

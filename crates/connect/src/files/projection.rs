@@ -73,7 +73,7 @@ impl Projection {
 fn named(path: &[PathStep]) -> Way {
     let name = |step: &PathStep| match step {
         PathStep::Field(name) => Some(name.clone()),
-        PathStep::Index(_) => None,
+        PathStep::Index(_) | PathStep::Length => None,
     };
     path.iter().map_while(name).collect()
 }

@@ -335,7 +335,7 @@ fn begin(common: &Reading, segment: Segment) -> State {
 
 fn begin_sorting(common: &Reading, segment: &Segment) -> State {
     let Definition { spill, .. } = common.files.definition();
-    let sorter = Sorter::new(&common.shape.wanted.fields, common.memory, spill);
+    let sorter = Sorter::new(&common.shape.made, common.memory, spill);
     let reading = Units::new(segment, &common.shape.timed);
     State::Sorting(Box::new(Sorting { reading, sorter, newest: None }))
 }

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_empty_array, new_null_array,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Fields, TimeUnit};
 use arrow_select::filter::FilterBuilder;
-use skytide_timestream::plan::Scan;
+use skytide_timestream::plan::{PathStep, Scan};
 
 use super::projection::Projection;
-use crate::columns::{Blanks, Chunk, Sieve, fitted, is_rising, ordinals, plain, times};
+use crate::columns::{Chunk, Sieve, fitted, is_rising, lengths, ordinals, plain, times};
 
 /// Rows a unit may have before their numbers meet those of the next one.
 const ROWS_BITS: u32 = 40;
@@ -20,8 +19,10 @@ const ROWS_BITS: u32 = 40;
 /// What is made of batches.
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
-    /// The columns that are handed on.
+    /// The columns that are wanted.
     pub(super) wanted: Projection,
+    /// They as they are handed on: texts of which nothing but the length is asked for as their lengths.
+    pub(super) made: Fields,
     /// Those and what orders rows.
     pub(super) timed: Projection,
     /// What orders rows alone.
@@ -31,9 +32,6 @@ pub(super) struct Shape {
     unit: TimeUnit,
     /// Which rows are handed on; all where there is none.
     sieve: Option<Sieve>,
-    /// Of which of the wanted columns only lengths are asked for.
-    measured: Vec<bool>,
-    blanks: Blanks,
 }
 
 /// What a batch became.
@@ -178,17 +176,21 @@ impl Shape {
         let is_measured = |name: &str| {
             let is_key = scans.iter().any(|scan| scan.keyed) && name == key;
             let mut uses = scans.iter().flat_map(|scan| &scan.columns).filter(|column| column.is_of(name));
-            !is_key && uses.all(|column| column.measured && column.path.len() == 1)
+            !is_key && uses.all(|column| matches!(column.path.as_slice(), [_, PathStep::Length]))
         };
         let wanted = wanted.viewing(|name| sieve.is_some() || is_measured(name));
-        let measured = wanted.fields.iter().map(|field| is_measured(field.name())).collect();
+        let made = |field: &Arc<Field>| match is_measured(field.name()) {
+            true => Arc::new(Field::clone(field).with_data_type(DataType::Int64)),
+            false => Arc::clone(field),
+        };
+        let made = wanted.fields.iter().map(made).collect();
         let mut timed = wanted.and(time, columns);
         if let Some(subsort) = subsort {
             timed = timed.and(subsort, columns);
         }
         let times = Projection::whole(std::iter::once(time).chain(subsort), columns);
         let (time, subsort) = (time.to_owned(), subsort.map(str::to_owned));
-        Self { wanted, timed, times, time, subsort, unit, sieve, measured, blanks: Blanks::new() }
+        Self { wanted, made, timed, times, time, subsort, unit, sieve }
     }
 
     /// The times of a batch whose first row has this number.
@@ -207,7 +209,7 @@ impl Shape {
     }
 
     /// The rows of a batch that have a time and are wanted, with the wanted columns.
-    pub(super) fn chunk(&mut self, batch: &RecordBatch, times: &Times) -> Result<Made, ArrowError> {
+    pub(super) fn chunk(&self, batch: &RecordBatch, times: &Times) -> Result<Made, ArrowError> {
         let mut misfits = 0;
         let mut columns: Vec<Option<ArrayRef>> = Vec::with_capacity(self.wanted.fields.len());
         for field in &self.wanted.fields {
@@ -239,25 +241,26 @@ impl Shape {
             }
         };
         let mut made = Vec::with_capacity(columns.len());
-        for ((column, field), measured) in columns.iter().zip(&self.wanted.fields).zip(&self.measured) {
-            made.push(match column {
-                None => new_null_array(field.data_type(), time.len()),
-                Some(values) => match values.as_string_view_opt().filter(|_| *measured) {
-                    Some(texts) => self.blanks.of(texts)?,
-                    None => {
-                        let (fits, lost) = fitted(values, field.data_type())?;
-                        misfits += lost;
-                        fits
-                    }
-                },
-            });
+        for ((column, field), to) in columns.iter().zip(&self.wanted.fields).zip(&self.made) {
+            let Some(values) = column else {
+                made.push(new_null_array(to.data_type(), time.len()));
+                continue;
+            };
+            let is_measured = field.data_type() != to.data_type();
+            if is_measured && values.data_type() == &DataType::Utf8View {
+                made.push(lengths(values)?);
+                continue;
+            }
+            let (fits, lost) = fitted(values, field.data_type())?;
+            misfits += lost;
+            made.push(if is_measured { lengths(&fits)? } else { fits });
         }
         Ok(Made { chunk: Chunk { time, ordinal, columns: made }, untimed, misfits })
     }
 
     /// No rows, with the wanted columns.
     pub(super) fn nothing(&self) -> Chunk {
-        let columns = self.wanted.fields.iter().map(|field| new_empty_array(field.data_type())).collect();
+        let columns = self.made.iter().map(|field| new_empty_array(field.data_type())).collect();
         Chunk { time: vec![].into(), ordinal: vec![].into(), columns }
     }
 

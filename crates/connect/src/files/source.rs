@@ -114,7 +114,7 @@ impl FileSource {
 
     /// Rows in order as an epoch, of which `newest` is the newest time.
     fn epoch(&mut self, chunk: &Chunk, newest: i64) -> Result<Next, SourceError> {
-        let fields = &self.reading.shape.wanted.fields;
+        let fields = &self.reading.shape.made;
         let rows = |scan: &Scan| chunk.rows(scan, fields, self.key, scan.stream.source);
         let scans = self
             .scans

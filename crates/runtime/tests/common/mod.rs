@@ -75,11 +75,8 @@ pub(crate) fn stream(source: u16) -> Arc<StreamDef> {
 
 /// A scan of a source: its text and its number, under its key or not.
 pub(crate) fn scan(source: u16, keyed: bool) -> Scan {
-    let column = |name: &str, data_type| ScanColumn {
-        path: vec![PathStep::Field(name.to_owned())],
-        data_type,
-        measured: false,
-    };
+    let column =
+        |name: &str, data_type| ScanColumn { path: vec![PathStep::Field(name.to_owned())], data_type };
     let columns = vec![column("text", DataType::Utf8), column("number", DataType::Int64)];
     Scan { stream: stream(source), keyed, pairs: None, columns, tests: Vec::new() }
 }

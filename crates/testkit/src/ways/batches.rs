@@ -166,6 +166,7 @@ pub(super) fn at_path(value: &Val, path: &[PathStep]) -> Val {
     path.iter().fold(value.clone(), |value, step| match step {
         PathStep::Field(name) => value.field(name),
         PathStep::Index(index) => value.item(*index as i128),
+        PathStep::Length => value.length(),
     })
 }
 

@@ -247,13 +247,10 @@ fn served(plan: &Plan, events: &Events, catalog: &FirehoseCatalog) -> Result<Pla
                 }
                 None => path.extend(column.path.iter().cloned()),
             }
-            ScanColumn { path, data_type, measured: false }
+            ScanColumn { path, data_type }
         };
-        let key = ScanColumn {
-            path: vec![PathStep::Field(stream.def.key.clone())],
-            data_type: stream.key_type(),
-            measured: false,
-        };
+        let key =
+            ScanColumn { path: vec![PathStep::Field(stream.def.key.clone())], data_type: stream.key_type() };
         scan.columns = scan.columns.iter().map(column).chain([column(&key)]).collect();
         scan.tests.clear();
         scan.keyed = false;
@@ -308,11 +305,8 @@ impl Adapted<'_> {
             || ArrowError::InvalidArgumentError(format!("no stream or key of {}", scan.stream.name));
         let stream = self.events.stream_named(&scan.stream.name).ok_or_else(missing)?;
         let keys = rows.columns.pop().ok_or_else(missing)?;
-        let key = ScanColumn {
-            path: vec![PathStep::Field(stream.def.key.clone())],
-            data_type: stream.key_type(),
-            measured: false,
-        };
+        let key =
+            ScanColumn { path: vec![PathStep::Field(stream.def.key.clone())], data_type: stream.key_type() };
         let values = restored(&keys, stream, &key)?;
         let columns = rows.columns.iter().zip(&scan.columns);
         Ok(Rows {

@@ -144,34 +144,14 @@ impl RegionOperator {
                     let FunctionKind::Scalar(evaluate) = function.kind else {
                         return Err(EngineError::mismatch("call", "a scalar function", function.name));
                     };
-                    let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
-                    counted(
-                        &args,
-                        len,
-                        step.counted.map(|reg| &registers[reg]),
-                        warnings,
-                        |args, len, warnings| {
-                            evaluate(&Call { args, data_type: &step.data_type, len, warnings })
-                        },
-                    )?
+                    counted(evaluate, args, step, len, &registers, warnings)?
                 }
                 StepOp::User { function, args, present } => {
                     let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
                     let present = present.map(|present| &registers[present]);
                     user::call(function, &args, present, len, &step.data_type)?
                 }
-                StepOp::Cast(value) => {
-                    let args = [registers[*value].clone()];
-                    counted(
-                        &args,
-                        len,
-                        step.counted.map(|reg| &registers[reg]),
-                        warnings,
-                        |args, len, warnings| {
-                            eval::cast(&Call { args, data_type: &step.data_type, len, warnings })
-                        },
-                    )?
-                }
+                StepOp::Cast(value) => counted(eval::cast, &[*value], step, len, &registers, warnings)?,
                 StepOp::Field { value, index } => match &registers[*value] {
                     Column::Array(values) => Column::Array(field(values, *index)?),
                     Column::Constant(value) => Column::Constant(field(value, *index)?),
@@ -272,17 +252,22 @@ fn own_part(joined: &Joined, own: Own, len: usize) -> Result<Column, EngineError
     }))
 }
 
-/// A call whose results that do not fit are counted where the mask holds. It rarely has any: only then they are looked at again.
+/// A step's call, whose results that do not fit are counted where its mask holds. It rarely has any: only then they are looked at again.
 fn counted(
-    args: &[Column],
+    function: fn(&Call<'_>) -> Result<Column, EvalError>,
+    args: &[Reg],
+    step: &Step,
     len: usize,
-    at: Option<&Column>,
+    registers: &[Column],
     warnings: &Warnings,
-    evaluate: impl Fn(&[Column], usize, &Warnings) -> Result<Column, EvalError>,
 ) -> Result<Column, EngineError> {
-    let at = at.map_or(Ok(Mask::All), mask)?;
+    let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
+    let evaluate = |args: &[Column], len, warnings: &Warnings| {
+        function(&Call { args, data_type: &step.data_type, len, warnings })
+    };
+    let at = step.counted.map_or(Ok(Mask::All), |reg| mask(&registers[reg]))?;
     let seen = Warnings::default();
-    let values = call(args, len, |args, len| evaluate(args, len, &seen))?;
+    let values = call(&args, len, |args, len| evaluate(args, len, &seen))?;
     match at {
         _ if seen.is_empty() => {}
         Mask::Nothing => {}

@@ -26,6 +26,7 @@ fn path(column: &ScanColumn) -> String {
             PathStep::Field(name) if out.is_empty() => write!(out, "{name}"),
             PathStep::Field(name) => write!(out, ".{name}"),
             PathStep::Index(index) => write!(out, "[{index}]"),
+            PathStep::Length => write!(out, ".len()"),
         };
     }
     out
@@ -33,8 +34,7 @@ fn path(column: &ScanColumn) -> String {
 
 /// What is read of a column, and as what.
 fn read(column: &ScanColumn) -> String {
-    let part = if column.measured { ", its length alone" } else { "" };
-    format!("{}: {}{part}", path(column), types::name(&column.data_type))
+    format!("{}: {}", path(column), types::name(&column.data_type))
 }
 
 /// A constant as it is written in a query.

@@ -49,23 +49,26 @@ const LIST: Function = Function {
     kind: FunctionKind::Scalar(eval::length),
 };
 
+/// `length`; of a text it is `len`.
+pub(crate) static LENGTH: Function = Function {
+    name: "length",
+    signature: "length<T: any>(value: list<T>) -> i64",
+    also: &["length(value: utf8) -> i64"],
+    summary: "The number of items of a list, or of characters of a text.",
+    details: "Items that are null count. Of a text it is the same as `len`. Null where the list or text is null.",
+    examples: &[Example {
+        query: "{langs: events.langs.length(), text: events.text.length()}",
+        events: "time, key: utf8, langs: list<utf8>, text: utf8\n00:00:01, A, [en, null], Äh\n00:00:02, A, [], \"\"\n\
+                 00:00:03, A,,",
+        rows: "_time, _key, langs, text\n00:00:01, A, 2, 2\n00:00:02, A, 0, 0\n00:00:03, A, null, null",
+    }],
+    kind: FunctionKind::Scalar(eval::length),
+    ..LIST
+};
+
 pub(super) static FUNCTIONS: &[&Function] = &[
     &INDEX,
-    &Function {
-        name: "length",
-        signature: "length<T: any>(value: list<T>) -> i64",
-        also: &["length(value: utf8) -> i64"],
-        summary: "The number of items of a list, or of characters of a text.",
-        details: "Items that are null count. Of a text it is the same as `len`. Null where the list or text is null.",
-        examples: &[Example {
-            query: "{langs: events.langs.length(), text: events.text.length()}",
-            events: "time, key: utf8, langs: list<utf8>, text: utf8\n00:00:01, A, [en, null], Äh\n00:00:02, A, [], \"\"\n\
-                     00:00:03, A,,",
-            rows: "_time, _key, langs, text\n00:00:01, A, 2, 2\n00:00:02, A, 0, 0\n00:00:03, A, null, null",
-        }],
-        kind: FunctionKind::Scalar(eval::length),
-        ..LIST
-    },
+    &LENGTH,
     &Function {
         name: "flatten",
         signature: "flatten<T: any>(lists: list<list<T>>) -> list<T>",

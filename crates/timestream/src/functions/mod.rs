@@ -14,7 +14,7 @@ mod page;
 mod registry;
 pub mod signature;
 mod streams;
-mod texts;
+pub(crate) mod texts;
 pub mod user;
 
 use std::fmt;

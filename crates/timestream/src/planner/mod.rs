@@ -3,12 +3,11 @@
 //! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has its value, as a set of streams and filters. [`layout`]: which
 //! expressions share a region. [`region`]: the steps of each region, from the answer back to the sources, so that what is
 //! computed, handed on and read is what something later asked for, and nothing else. [`pairs`]: whose events pair. Then [`pushdown`] finds the tests that
-//! all uses of a scan make, for its source to make them first, and [`measured`] the texts of which only the length is asked for.
+//! all uses of a scan make, for its source to make them first.
 
 mod domain;
 mod layout;
 mod lookup;
-mod measured;
 mod pairs;
 mod pushdown;
 mod region;
@@ -41,9 +40,8 @@ pub fn plan(query: Arc<Query>, results: Results) -> Plan {
         layout: Layout::of(&expanded),
         pairs: Pairs::of(&expanded),
     };
-    let (mut scans, regions, columns, present) = planner.build();
+    let (scans, regions, columns, present) = planner.build();
     let output = Output { present, columns, results };
-    measured::mark(&mut scans, &regions, &output);
     Plan { query, scans, regions, output }
 }
 
@@ -112,11 +110,8 @@ impl Planner<'_> {
             for (input, paths) in self.layout.regions[at].inputs.iter().zip(wanted) {
                 match input.from {
                     Input::Scan(scan) => {
-                        let column = |path: Path| ScanColumn {
-                            data_type: self.type_inside(input.node, &path),
-                            path,
-                            measured: false,
-                        };
+                        let column =
+                            |path: Path| ScanColumn { data_type: self.type_inside(input.node, &path), path };
                         scans[scan].columns = paths.into_iter().map(column).collect();
                     }
                     Input::Feed { region, feed } => requests[region][feed].columns = paths,
@@ -184,7 +179,8 @@ impl Planner<'_> {
                     fields.find(name).map(|(_, field)| field.data_type())
                 }
                 (PathStep::Index(_), list) => types::item(list),
-                _ => None,
+                (PathStep::Length, _) => Some(&DataType::Int64),
+                (PathStep::Field(_), _) => None,
             };
             data_type = inner.unwrap_or(&DataType::Null);
         }

@@ -131,7 +131,7 @@ fn path_to(planner: &Planner<'_>, stream: NodeId, node: NodeId) -> Option<Path> 
             Op::Stream(_) => return (node == stream && !path.is_empty()).then_some(path),
             Op::Field(name) => path = prepend(PathStep::Field(name.clone()), &path),
             Op::Filter => {}
-            Op::Call(_) => path = prepend(PathStep::Index(planner.constant_index(node)?), &path),
+            Op::Call(_) => path = prepend(planner.step_of(node)?, &path),
             _ => return None,
         }
         node = *of.args.first()?;

@@ -312,8 +312,8 @@ impl<'a> Steps<'a> {
                 let within = planner.domains.within(id).unwrap_or(domain);
                 Value { quiet: false, ..self.within(node.args[0], path, within) }
             }
-            Op::Call(function) => match planner.constant_index(id) {
-                Some(index) => self.value(node.args[0], &prepend(PathStep::Index(index), path)),
+            Op::Call(function) => match planner.step_of(id) {
+                Some(step) => self.value(node.args[0], &prepend(step, path)),
                 None => {
                     let args = self.arguments(&node.args, domain);
                     let op = StepOp::Call { function, args: args.iter().map(|arg| arg.reg).collect() };
@@ -489,6 +489,11 @@ impl<'a> Steps<'a> {
                     let op = StepOp::Call { function: &functions::lists::INDEX, args: vec![reg, index] };
                     self.shared(op, data_type.clone())
                 }
+                (PathStep::Length, _) => {
+                    data_type = &DataType::Int64;
+                    let op = StepOp::Call { function: &functions::texts::LEN, args: vec![reg] };
+                    self.shared(op, DataType::Int64)
+                }
                 (PathStep::Field(_), _) => continue,
             };
         }
@@ -497,13 +502,17 @@ impl<'a> Steps<'a> {
 }
 
 impl Planner<'_> {
-    /// The place that `list[3]` names, if it is a constant and not negative.
-    pub(super) fn constant_index(&self, node: NodeId) -> Option<usize> {
+    /// The step into its first argument that a call is: `list[3]`, where the place is a constant and not negative, and the length of a
+    /// text.
+    pub(super) fn step_of(&self, node: NodeId) -> Option<PathStep> {
         let Op::Call(function) = self.query.nodes[node].op else { return None };
-        let [_, index] = self.query.nodes[node].args.as_slice() else { return None };
-        match self.query.nodes[*index].op {
-            Op::Literal(Scalar::Int(index)) if function == &functions::lists::INDEX => {
-                usize::try_from(index).ok()
+        match *self.query.nodes[node].args.as_slice() {
+            [_, index] if function == &functions::lists::INDEX => {
+                let Op::Literal(Scalar::Int(index)) = self.query.nodes[index].op else { return None };
+                usize::try_from(index).ok().map(PathStep::Index)
+            }
+            [text] if [&functions::texts::LEN, &functions::lists::LENGTH].contains(&function) => {
+                (self.query.nodes[text].data_type == DataType::Utf8).then_some(PathStep::Length)
             }
             _ => None,
         }

@@ -83,7 +83,7 @@ fn parquet_columns(plan: &Plan, offers: &[Offer]) -> Vec<(PathBuf, Vec<String>)>
             columns.extend(scan.keyed.then(|| definition.key.clone()));
             columns.extend(scan.columns.iter().filter_map(|column| match column.path.first()? {
                 PathStep::Field(name) => Some(name.clone()),
-                PathStep::Index(_) => None,
+                PathStep::Index(_) | PathStep::Length => None,
             }));
         }
         for path in &definition.paths {

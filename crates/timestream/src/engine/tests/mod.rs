@@ -28,7 +28,6 @@ fn scan(columns: &[(&str, DataType)]) -> Scan {
     let column = |(name, data_type): &(&str, DataType)| ScanColumn {
         path: vec![PathStep::Field((*name).to_owned())],
         data_type: data_type.clone(),
-        measured: false,
     };
     Scan {
         stream: Arc::new(StreamDef { name: "events".into(), source: 0, fields, key: "key".into() }),

@@ -23,7 +23,7 @@ pub use compare::{eq, ge, gt, le, lt, ne};
 pub use lists::{fields, flatten, length, union};
 pub use logic::{and, coalesce, else_, if_, is_not_null, is_null, not, null_if, or};
 pub use rounding::{ceil, exp, floor, powf, round, sqrt};
-pub use text::{hash, index, len, lower, substring, upper};
+pub use text::{hash, index, len, lengths, lower, substring, upper};
 
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{ArrowError, DataType};

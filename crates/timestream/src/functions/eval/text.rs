@@ -22,18 +22,25 @@ pub fn len(call: &Call<'_>) -> Result<Column, EvalError> {
     let run = || {
         let values = call.array(0)?;
         let text = values.as_string_opt::<i32>().ok_or_else(|| refused(values.data_type()))?;
-        let (offsets, bytes) = (text.value_offsets(), text.values().as_slice());
-        let lengths: Vec<i64> = if text.is_ascii() {
-            offsets.windows(2).map(|ends| i64::from(ends[1] - ends[0])).collect()
-        } else {
-            // Every character has one byte that does not continue another.
-            let starts = |bytes: &[u8]| bytes.iter().map(|byte| i64::from(*byte as i8 >= -0x40)).sum();
-            offsets.windows(2).map(|ends| starts(&bytes[ends[0] as usize..ends[1] as usize])).collect()
-        };
-        let lengths = Int64Array::try_new(lengths.into(), text.nulls().cloned())?;
-        arrow_cast::cast(&lengths, call.data_type)
+        Ok(Arc::new(lengths(text)?) as ArrayRef)
     };
     named("len", run())
+}
+
+/// The number of characters of each text, null where it is.
+///
+/// # Errors
+/// None but defects.
+pub fn lengths(text: &StringArray) -> Result<Int64Array, ArrowError> {
+    let (offsets, bytes) = (text.value_offsets(), text.values().as_slice());
+    let lengths: Vec<i64> = if text.is_ascii() {
+        offsets.windows(2).map(|ends| i64::from(ends[1] - ends[0])).collect()
+    } else {
+        // Every character has one byte that does not continue another.
+        let starts = |bytes: &[u8]| bytes.iter().map(|byte| i64::from(*byte as i8 >= -0x40)).sum();
+        offsets.windows(2).map(|ends| starts(&bytes[ends[0] as usize..ends[1] as usize])).collect()
+    };
+    Int64Array::try_new(lengths.into(), text.nulls().cloned())
 }
 
 /// `lower`: by Unicode's rules, whatever the language.
