@@ -252,6 +252,9 @@ fn labels_identities_and_accounts_are_asked_about() {
     let counts = lines(&output(&["run", query, "--from", from, "--results", "snapshot", "-q"]));
     let of_spam = counts.iter().find(|row| row["_key"] == "spam").unwrap();
     assert_eq!(of_spam["result"].as_u64(), Some(values("spam") as u64));
+    let folder = tempfile::tempdir().unwrap();
+    let of_repos = recording(&folder, 50, "repos.frames.zst");
+    assert!(lines(&output(&["labels", "--from", &of_repos, "-q"])).is_empty());
 
     let from = "sim:accounts=50,rate=0,events=3000";
     let events = lines(&output(&["tail", "--from", from, "-q"]));

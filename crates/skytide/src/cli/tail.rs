@@ -38,7 +38,8 @@ pub(crate) fn tail(args: &TailArgs) -> Result<(), Failure> {
 
 pub(crate) fn labels(args: &LabelsArgs) -> Result<(), Failure> {
     let wanted = Wanted {
-        kinds: &[],
+        // All that a labeler sends; a recording may be of something else.
+        kinds: &[KindArg::Label, KindArg::Info, KindArg::Error],
         collections: &[],
         dids: dids(&args.lines.dids)?,
         values: &args.values,
