@@ -7,8 +7,9 @@ mod mutants;
 mod python;
 
 use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Events of the soak that is one of the checks of a landing.
@@ -90,6 +91,10 @@ fn test(flag: Option<&str>) -> Result<(), String> {
         cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
     )?;
     steps.run("tests and doc tests", cargo(&tests))?;
+    // It keeps one processor busy, and what follows mostly another one.
+    let mut million = cargo(&hostile);
+    million.env("SKYTIDE_HOSTILE", "1000000");
+    let million = Beside::start("a million hostile frames", million)?;
     // Of the whole workspace with all features, as the tests before it: so it has been built.
     steps.run("a short soak", cargo(&["run", "--all-features", "--bin", "soak", "--", SHORT_SOAK]))?;
     if let Some(python) = &python {
@@ -98,9 +103,7 @@ fn test(flag: Option<&str>) -> Result<(), String> {
     let mut docs = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("docs", docs)?;
-    let mut million = cargo(&hostile);
-    million.env("SKYTIDE_HOSTILE", "1000000");
-    steps.run("a million hostile frames", million)?;
+    steps.join(million)?;
     steps.run(
         "fuzz targets compile",
         cargo(&["check", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"]),
@@ -176,13 +179,60 @@ fn target() -> PathBuf {
 #[derive(Default)]
 struct Steps(Vec<(String, Duration)>);
 
+/// A step that runs while others do. Its output goes to a file and is shown when it is waited for; if it is not, it is killed.
+struct Beside {
+    name: &'static str,
+    command: Command,
+    child: Child,
+    output: PathBuf,
+}
+
+impl Beside {
+    fn start(name: &'static str, mut command: Command) -> Result<Self, String> {
+        let output = target().join(name.replace(' ', "-")).with_extension("log");
+        let file = File::create(&output).map_err(|error| format!("{}: {error}", output.display()))?;
+        let copy = file.try_clone().map_err(|error| format!("{}: {error}", output.display()))?;
+        let child = command.stdin(Stdio::null()).stdout(file).stderr(copy).spawn();
+        let child = child.map_err(|error| format!("{name}: {command:?} does not start: {error}"))?;
+        Ok(Self { name, command, child, output })
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Steps {
     fn run(&mut self, name: &str, mut command: Command) -> Result<(), String> {
         say(&format!("== {name}\n"));
         let start = Instant::now();
         let status =
             command.status().map_err(|error| format!("{name}: {command:?} does not start: {error}"))?;
-        self.0.push((name.to_owned(), start.elapsed()));
+        self.ended(name, start.elapsed(), status, &command)
+    }
+
+    /// Waits for a step; what it took is what it was waited for.
+    fn join(&mut self, mut step: Beside) -> Result<(), String> {
+        say(&format!("== {}\n", step.name));
+        let start = Instant::now();
+        let status = step.child.wait().map_err(|error| format!("{}: {error}", step.name))?;
+        let output = fs::read(&step.output).map_err(|error| format!("{}: {error}", step.output.display()))?;
+        say(&String::from_utf8_lossy(&output));
+        self.ended(step.name, start.elapsed(), status, &step.command)
+    }
+
+    fn ended(
+        &mut self,
+        name: &str,
+        took: Duration,
+        status: ExitStatus,
+        command: &Command,
+    ) -> Result<(), String> {
+        self.0.push((name.to_owned(), took));
         if status.success() {
             return Ok(());
         }
