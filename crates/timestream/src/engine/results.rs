@@ -90,13 +90,13 @@ struct Held {
     numbers: Vec<u32>,
 }
 
-/// The key that last came with a region's number.
+/// The key that came last with a number of its region.
 ///
-/// The same number of two workers is of two keys, but no hash tells two keys of one worker apart that have one number, since there
-/// are none; and those of two workers differ in the bits of their hashes that chose the worker. So one half of it is enough.
+/// At one worker a number is of one key. Keys of two workers differ in the bits of their hashes that chose the worker, which are
+/// among those here: so a key with this number and these bits is this one.
 #[derive(Clone, Copy)]
 struct Namesake {
-    /// Its number here; [`NONE`] where none came.
+    /// Its number here; [`NONE`] where no key came.
     number: u32,
     /// The low half of its hash.
     hash: u32,
@@ -134,19 +134,19 @@ impl ResultOperator {
     ///
     /// # Errors
     /// The rows are not the plan's answer.
-    pub fn process(&mut self, mut rows: Rows) -> Result<Rows, EngineError> {
+    pub fn process(&mut self, rows: Rows) -> Result<Rows, EngineError> {
         match self.results {
             Results::History { since: None, until: None } => Ok(rows),
             Results::History { since, until } => Ok(between(&rows, since, until)),
             Results::Snapshot { changed_since, at } => match (&mut self.held, self.mode) {
                 (Some(held), _) => {
-                    rows = between(&rows, None, at);
-                    let numbers = rows.columns.drain(self.columns.min(rows.columns.len())..).next();
+                    let rows = between(&rows, None, at);
+                    let (rows, numbers) = parted(rows, self.columns);
                     held.put(&rows, numbers.as_ref().and_then(AsArray::as_primitive_opt::<UInt32Type>))?;
                     Ok(rows.slice(0, 0))
                 }
                 (None, _) => {
-                    rows.columns.truncate(self.columns);
+                    let (rows, _) = parted(rows, self.columns);
                     newest(&self.key_type, &between(&rows, changed_since, at))
                 }
             },
@@ -306,6 +306,12 @@ impl Held {
         }
         Ok(())
     }
+}
+
+/// Rows as they are shown, and the numbers that their keys have in their regions, where those came with them.
+fn parted(mut rows: Rows, columns: usize) -> (Rows, Option<ArrayRef>) {
+    let numbers = if rows.columns.len() > columns { rows.columns.pop() } else { None };
+    (rows, numbers)
 }
 
 /// The last row of each number that occurs, in order of rows; all numbers are below `known`.
