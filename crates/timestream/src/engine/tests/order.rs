@@ -11,6 +11,7 @@ use arrow_array::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::arena::Arena;
 use crate::engine::keys::KeyIndex;
 use crate::engine::merge::settle;
 use crate::rows::Place;
@@ -199,6 +200,29 @@ proptest! {
         let expected: ArrayRef = Arc::new(first.into_iter().rev().collect::<StringArray>());
         let expected = arrow_cast::cast(&expected, &data_type).unwrap();
         prop_assert_eq!(&index.keys(&numbers).unwrap(), &expected);
+    }
+}
+
+#[test]
+fn strings_of_one_length_need_no_ends_also_after_a_blank() {
+    let text = |number: u32| format!("{number:032}");
+    for blank in [None, Some(0), Some(500)] {
+        let mut arena = Arena::default();
+        for number in 0..1_000 {
+            if blank == Some(number) {
+                arena.push_blank();
+            } else {
+                arena.push(text(number).as_bytes());
+            }
+        }
+        assert!((32_000..=40_000).contains(&arena.memory()), "{} bytes, {blank:?}", arena.memory());
+        assert_eq!(arena.len(), 1_000);
+        // One of another length: all are where they were.
+        arena.push(b"short");
+        assert_eq!(arena.get(1_000), b"short");
+        for number in (0..1_000).filter(|number| blank != Some(*number)) {
+            assert_eq!(arena.get(number), text(number).as_bytes());
+        }
     }
 }
 
