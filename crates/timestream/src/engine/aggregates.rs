@@ -366,24 +366,28 @@ impl<T: Add> Sum<T> {
     }
 
     #[inline]
+    fn stand(&mut self, key: usize, standing: Standing) {
+        let before = std::mem::replace(&mut self.standing[key], standing);
+        self.empty += usize::from(standing == Standing::Empty);
+        self.empty -= usize::from(before == Standing::Empty);
+        self.overflowed += usize::from(standing == Standing::Overflowed);
+        self.overflowed -= usize::from(before == Standing::Overflowed);
+    }
+
+    #[inline]
     fn add(&mut self, key: usize, value: T::Native) {
         match self.standing[key] {
-            Standing::Overflowed => return,
+            Standing::Overflowed => {}
             // Not added to 0, which would make 0.0 of -0.0.
             Standing::Empty => {
                 self.sums[key] = value;
-                self.empty -= 1;
+                self.stand(key, Standing::Holds);
             }
             Standing::Holds => match T::add(self.sums[key], value) {
                 Some(sum) => self.sums[key] = sum,
-                None => {
-                    self.standing[key] = Standing::Overflowed;
-                    self.overflowed += 1;
-                    return;
-                }
+                None => self.stand(key, Standing::Overflowed),
             },
         }
-        self.standing[key] = Standing::Holds;
     }
 
     /// Folds rows that all have a value, up to the first whose sum would go beyond its type; no key's has.
@@ -457,10 +461,8 @@ impl<T: Add> Aggregate for Sum<T> {
 
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
         for key in keys {
-            if let Some(standing) = self.standing.get_mut(*key as usize) {
-                self.overflowed -= usize::from(*standing == Standing::Overflowed);
-                self.empty += usize::from(*standing != Standing::Empty);
-                *standing = Standing::Empty;
+            if (*key as usize) < self.standing.len() {
+                self.stand(*key as usize, Standing::Empty);
             }
         }
         Ok(())
@@ -493,12 +495,9 @@ impl<T: Add> Aggregate for Sum<T> {
             let key = *key as usize;
             if sums.is_valid(row) {
                 self.sums[key] = sums.value(row);
-                self.standing[key] = Standing::Holds;
-                self.empty -= 1;
+                self.stand(key, Standing::Holds);
             } else if overflowed.value(row) {
-                self.standing[key] = Standing::Overflowed;
-                self.overflowed += 1;
-                self.empty -= 1;
+                self.stand(key, Standing::Overflowed);
             }
         }
         Ok(())
