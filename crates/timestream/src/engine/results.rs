@@ -274,10 +274,8 @@ impl Held {
         }
         Ok(())
     }
-}
 
-impl Held {
-    /// Numbers keys by the numbers that they have in their regions.
+    /// Numbers keys by the numbers that they have in their regions; looks up only those that came with none of these before.
     fn translate(&mut self, keys: &Keys, of_region: &[u32]) -> Result<(), EngineError> {
         let known = of_region.iter().max().map_or(0, |last| *last as usize + 1);
         array::fill(&mut self.namesakes, known, Namesake { number: NONE, hash: 0 });
