@@ -346,48 +346,71 @@ enum Standing {
 struct Sum<T: Add> {
     sums: Vec<T::Native>,
     standing: Vec<Standing>,
+    /// How many have no value yet.
+    empty: usize,
     /// How many are beyond their type.
     overflowed: usize,
 }
 
 impl<T: Add> Default for Sum<T> {
     fn default() -> Self {
-        Self { sums: Vec::new(), standing: Vec::new(), overflowed: 0 }
+        Self { sums: Vec::new(), standing: Vec::new(), empty: 0, overflowed: 0 }
     }
 }
 
 impl<T: Add> Sum<T> {
     fn grow(&mut self, known: usize) {
+        self.empty += known.saturating_sub(self.sums.len());
         fill(&mut self.sums, known, T::Native::default());
         fill(&mut self.standing, known, Standing::Empty);
     }
 
     #[inline]
+    fn stand(&mut self, key: usize, standing: Standing) {
+        let before = std::mem::replace(&mut self.standing[key], standing);
+        self.empty += usize::from(standing == Standing::Empty);
+        self.empty -= usize::from(before == Standing::Empty);
+        self.overflowed += usize::from(standing == Standing::Overflowed);
+        self.overflowed -= usize::from(before == Standing::Overflowed);
+    }
+
+    #[inline]
     fn add(&mut self, key: usize, value: T::Native) {
         match self.standing[key] {
-            Standing::Overflowed => return,
+            Standing::Overflowed => {}
             // Not added to 0, which would make 0.0 of -0.0.
-            Standing::Empty => self.sums[key] = value,
+            Standing::Empty => {
+                self.sums[key] = value;
+                self.stand(key, Standing::Holds);
+            }
             Standing::Holds => match T::add(self.sums[key], value) {
                 Some(sum) => self.sums[key] = sum,
-                None => {
-                    self.standing[key] = Standing::Overflowed;
-                    self.overflowed += 1;
-                    return;
-                }
+                None => self.stand(key, Standing::Overflowed),
             },
         }
-        self.standing[key] = Standing::Holds;
     }
 
     /// Folds rows that all have a value, up to the first whose sum would go beyond its type; no key's has.
     fn fold_values(&mut self, keys: &[u32], values: &[T::Native], out: &mut Vec<T::Native>) {
-        let (sums, standing) = (self.sums.as_mut_slice(), self.standing.as_mut_slice());
-        for (key, value) in keys.iter().zip(values) {
+        let rows = keys.iter().zip(values);
+        let sums = self.sums.as_mut_slice();
+        // Of many keys, not to ask memory how each stands is a good part of the time.
+        if self.empty == 0 {
+            for (key, value) in rows {
+                let sum = &mut sums[*key as usize];
+                let Some(next) = T::add(*sum, *value) else { return };
+                *sum = next;
+                out.push(next);
+            }
+            return;
+        }
+        let standing = self.standing.as_mut_slice();
+        for (key, value) in rows {
             let (sum, standing) = (&mut sums[*key as usize], &mut standing[*key as usize]);
             *sum = match standing {
                 Standing::Empty => {
                     *standing = Standing::Holds;
+                    self.empty -= 1;
                     *value
                 }
                 _ => match T::add(*sum, *value) {
@@ -438,9 +461,8 @@ impl<T: Add> Aggregate for Sum<T> {
 
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
         for key in keys {
-            if let Some(standing) = self.standing.get_mut(*key as usize) {
-                self.overflowed -= usize::from(*standing == Standing::Overflowed);
-                *standing = Standing::Empty;
+            if (*key as usize) < self.standing.len() {
+                self.stand(*key as usize, Standing::Empty);
             }
         }
         Ok(())
@@ -473,10 +495,9 @@ impl<T: Add> Aggregate for Sum<T> {
             let key = *key as usize;
             if sums.is_valid(row) {
                 self.sums[key] = sums.value(row);
-                self.standing[key] = Standing::Holds;
+                self.stand(key, Standing::Holds);
             } else if overflowed.value(row) {
-                self.standing[key] = Standing::Overflowed;
-                self.overflowed += 1;
+                self.stand(key, Standing::Overflowed);
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::types::{UInt16Type, UInt64Type};
-use arrow_array::{ArrayRef, BooleanArray};
+use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow_buffer::{BooleanBuffer, ScalarBuffer};
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
 
@@ -77,6 +77,12 @@ impl<'a> Chosen<'a> {
 
     pub(super) fn columns(&self, regs: &[Reg]) -> Result<Vec<ArrayRef>, EngineError> {
         regs.iter().map(|reg| self.column(*reg)).collect()
+    }
+
+    /// The numbers of the rows' keys, of those of all rows.
+    pub(super) fn numbers(&self, all: &[u32]) -> Result<ArrayRef, EngineError> {
+        let all: ArrayRef = Arc::new(UInt32Array::from(all.to_vec()));
+        self.filtered(&all)
     }
 
     pub(super) fn places(&self) -> Result<Places, EngineError> {

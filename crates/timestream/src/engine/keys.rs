@@ -1,8 +1,8 @@
 //! Keys to dense numbers: each key of an operator gets the next number when it is first seen, and every aggregation of the
 //! region keeps its state in plain vectors by that number.
 //!
-//! The table holds nothing but the numbers (about 8 bytes a key); the keys lie in one arena and are hashed again when the
-//! table grows. So state of a `count` stays under 64 bytes a key of 24 bytes. Of many keys little is in the processor's caches:
+//! The table holds nothing but the numbers (about 8 bytes a key); the keys lie in one [`Arena`] and are hashed again when the
+//! table grows. So state of a `count` stays under 64 bytes a key of 32 bytes. Of many keys little is in the processor's caches:
 //! texts are looked up several at a time, step by step, so that they wait for memory together.
 
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::{ArrowError, DataType, SortOptions};
 use hashbrown::HashTable;
 
+use super::arena::{Arena, NONE};
 use super::array::{is_carried, make_room};
 use super::error::EngineError;
 use super::hash::{hash_bits, hash_bytes, narrow, widen};
@@ -23,8 +24,6 @@ use crate::rows::Keys;
 
 /// Texts that are looked up side by side.
 const ABREAST: usize = 32;
-/// No number.
-const NONE: u32 = u32::MAX;
 
 /// The keys of an operator and their numbers.
 pub(crate) struct KeyIndex {
@@ -56,78 +55,6 @@ struct Encoded {
     hashes: Vec<u64>,
 }
 
-/// Byte strings one after another.
-#[derive(Default)]
-struct Arena {
-    bytes: Vec<u8>,
-    ends: Ends,
-}
-
-/// Where byte strings end: in 32 bits while they fit.
-enum Ends {
-    Narrow(Vec<u32>),
-    Wide(Vec<u64>),
-}
-
-impl Default for Ends {
-    fn default() -> Self {
-        Self::Narrow(Vec::new())
-    }
-}
-
-impl Arena {
-    fn len(&self) -> usize {
-        match &self.ends {
-            Ends::Narrow(ends) => ends.len(),
-            Ends::Wide(ends) => ends.len(),
-        }
-    }
-
-    /// Where a string begins and ends.
-    #[inline]
-    fn span(&self, index: u32) -> (usize, usize) {
-        let index = index as usize;
-        match &self.ends {
-            Ends::Narrow(ends) => {
-                (if index == 0 { 0 } else { ends[index - 1] as usize }, ends[index] as usize)
-            }
-            Ends::Wide(ends) => (if index == 0 { 0 } else { ends[index - 1] as usize }, ends[index] as usize),
-        }
-    }
-
-    #[inline]
-    fn get(&self, index: u32) -> &[u8] {
-        let (start, end) = self.span(index);
-        &self.bytes[start..end]
-    }
-
-    fn push(&mut self, value: &[u8]) {
-        make_room(&mut self.bytes, value.len());
-        self.bytes.extend_from_slice(value);
-        let end = self.bytes.len();
-        if let Ends::Narrow(ends) = &mut self.ends {
-            if let Ok(end) = u32::try_from(end) {
-                make_room(ends, 1);
-                ends.push(end);
-                return;
-            }
-            self.ends = Ends::Wide(ends.iter().map(|end| u64::from(*end)).collect());
-        }
-        if let Ends::Wide(ends) = &mut self.ends {
-            make_room(ends, 1);
-            ends.push(end as u64);
-        }
-    }
-
-    fn memory(&self) -> usize {
-        let ends = match &self.ends {
-            Ends::Narrow(ends) => ends.capacity() * 4,
-            Ends::Wide(ends) => ends.capacity() * 8,
-        };
-        self.bytes.capacity() + ends
-    }
-}
-
 /// All keys of a worker share the low bits that chose the worker; the table wants bits that differ.
 #[inline]
 fn spread(hash: u64) -> u64 {
@@ -138,28 +65,6 @@ fn spread(hash: u64) -> u64 {
 #[inline]
 fn next(len: usize) -> Result<u32, EngineError> {
     u32::try_from(len).ok().filter(|index| *index != NONE).ok_or(EngineError::TooManyKeys)
-}
-
-/// A number that is the same for equal byte strings, of their ends.
-#[inline]
-fn outlined(bytes: &[u8]) -> u64 {
-    let word = |word: Option<&[u8; 8]>| word.map_or(0, |word| u64::from_ne_bytes(*word));
-    word(bytes.first_chunk()) ^ word(bytes.last_chunk()).rotate_left(32)
-}
-
-/// Whether two byte strings are equal; of short ones, as keys are, told without a call or a branch a word.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let (Some(a_end), Some(b_end), 8..=64) = (a.last_chunk::<8>(), b.last_chunk::<8>(), a.len()) else {
-        return a == b;
-    };
-    let (words, others) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
-    let differ = |a: &[u8; 8], b: &[u8; 8]| u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
-    let all = words.iter().zip(others).fold(differ(a_end, b_end), |all, (a, b)| all | differ(a, b));
-    all == 0
 }
 
 impl KeyIndex {
@@ -252,7 +157,8 @@ impl KeyIndex {
                 };
                 for start in (0..values.len()).step_by(ABREAST) {
                     let ends = &offsets[start..=(start + ABREAST).min(values.len())];
-                    let likely = seen.likely(start, arena, data, ends);
+                    let mut likely = seen.likely(start, ends.len() - 1);
+                    arena.confirm(&mut likely, data, ends);
                     for (at, (ends, likely)) in ends.windows(2).zip(likely).enumerate() {
                         let row = start + at;
                         if likely != NONE && !seen.is_null(row) {
@@ -264,7 +170,11 @@ impl KeyIndex {
                             Some(index) => index,
                             None => {
                                 let index = next(arena.len())?;
-                                arena.push(key);
+                                if seen.is_null(row) {
+                                    arena.push_blank();
+                                } else {
+                                    arena.push(key);
+                                }
                                 seen.insert(row, index, |index| hash_bytes(arena.get(index)));
                                 index
                             }
@@ -312,12 +222,15 @@ impl KeyIndex {
                 narrow(bits, nulls, &self.data_type)
             }
             Store::Bytes(arena, None) => {
-                let offsets =
-                    OffsetBuffer::from_lengths(numbers.iter().map(|number| arena.get(*number).len()));
+                let texts = || {
+                    numbers.iter().map(|number| match self.null {
+                        Some(null) if null == *number => &[],
+                        _ => arena.get(*number),
+                    })
+                };
+                let offsets = OffsetBuffer::from_lengths(texts().map(<[u8]>::len));
                 let mut bytes = Vec::with_capacity(offsets.last().map_or(0, |end| *end as usize));
-                for number in numbers {
-                    bytes.extend_from_slice(arena.get(*number));
-                }
+                texts().for_each(|text| bytes.extend_from_slice(text));
                 let bytes = Buffer::from_vec(bytes);
                 match self.data_type {
                     DataType::Utf8 => Ok(Arc::new(StringArray::try_new(offsets, bytes, nulls)?)),
@@ -424,29 +337,13 @@ impl Seen<'_> {
         self.nulls.is_some_and(|nulls| nulls.is_null(row))
     }
 
-    /// The numbers of the keys from this row on that lie between these ends; [`NONE`] of those that are not where their hash
-    /// says first: they are new, or stand behind another. What stands under a null means nothing.
+    /// For so many rows from this one on the number that stands first where their hash says; [`NONE`] where there is none. Whether it
+    /// is the key's is not asked here: little is done with each, so that all are asked of memory before the first is waited for.
     #[inline]
-    fn likely(&self, start: usize, arena: &Arena, data: &[u8], ends: &[i32]) -> [u32; ABREAST] {
+    fn likely(&self, start: usize, rows: usize) -> [u32; ABREAST] {
         let mut likely = [NONE; ABREAST];
-        for (hash, likely) in self.hashes[start..start + ends.len() - 1].iter().zip(&mut likely) {
+        for (hash, likely) in self.hashes[start..start + rows].iter().zip(&mut likely) {
             *likely = self.table.find(spread(*hash), |_| true).copied().unwrap_or(NONE);
-        }
-        let mut spans = [(0, 0); ABREAST];
-        for (span, index) in spans.iter_mut().zip(&likely).filter(|(_, index)| **index != NONE) {
-            *span = arena.span(*index);
-        }
-        // Little is done with each here, so that all are asked of memory before the first is waited for.
-        let mut outlines = [0; ABREAST];
-        for (outline, (start, end)) in outlines.iter_mut().zip(spans) {
-            *outline = outlined(&arena.bytes[start..end]);
-        }
-        for (at, ends) in ends.windows(2).enumerate() {
-            let key = &data[ends[0] as usize..ends[1] as usize];
-            let known = &arena.bytes[spans[at].0..spans[at].1];
-            if outlines[at] != outlined(key) || !same(known, key) {
-                likely[at] = NONE;
-            }
         }
         likely
     }

@@ -7,6 +7,7 @@
 
 mod aggregate;
 pub mod aggregates;
+mod arena;
 pub(crate) mod array;
 mod backlog;
 mod choose;

@@ -24,7 +24,7 @@ use super::merge::merge;
 use super::moves::{self, Shift, Until};
 use super::ticks::Schedule;
 use crate::functions::{Column, Warnings};
-use crate::plan::{Moves, Plan, Reg, StepOp};
+use crate::plan::{Moves, Plan, Reg, Results, StepOp};
 use crate::rows::{Keys, Lane, OWN_TICK, Places, Rows, TICK};
 
 /// Computes a region of a plan.
@@ -63,7 +63,8 @@ pub(super) enum Moving {
 pub struct Emitted {
     /// The rows of each of the region's feeds, in order, under their new keys.
     pub feeds: Vec<Rows>,
-    /// The points of the answer, in order; of the last region only. Its columns are the plan's output columns.
+    /// The points of the answer, in order; of the last region only. Its columns are the plan's output columns; those of a snapshot may
+    /// have one more, the numbers of their keys, for [`ResultOperator`](super::ResultOperator) alone.
     pub answer: Option<Rows>,
     /// Whole-number results beyond their type, now null (SEMANTICS 2.3).
     pub overflows: u64,
@@ -248,11 +249,12 @@ impl RegionOperator {
             let output = &self.plan.output;
             let columns: Vec<Reg> = output.columns.iter().map(|(_, reg)| *reg).collect();
             let chosen = Chosen::new(joined, &registers, output.present)?;
-            outputs.answer.push(Rows {
-                places: chosen.places()?,
-                key: chosen.key()?,
-                columns: chosen.columns(&columns)?,
-            });
+            let mut columns = chosen.columns(&columns)?;
+            // What a snapshot keeps is by key, too.
+            if self.index.is_some() && matches!(output.results, Results::Snapshot { .. }) {
+                columns.push(chosen.numbers(&self.numbers)?);
+            }
+            outputs.answer.push(Rows { places: chosen.places()?, key: chosen.key()?, columns });
         }
         Ok(registers)
     }

@@ -1,11 +1,17 @@
 //! What of the answer is shown (SEMANTICS 7.5): history is cut by time, a snapshot keeps the newest row of each key.
+//!
+//! A snapshot comes of rows of all workers, so it numbers keys itself. But to look each up again would cost more than all else that is
+//! done with a row: where the rows' region has numbered them, its numbers come with the rows, and lead to those here ([`Namesake`]).
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampNanosecondArray, UInt32Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::take::take;
 
+use super::arena::NONE;
 use super::error::{EngineError, SnapshotError};
 use super::keys::KeyIndex;
 use super::slots::Slots;
@@ -66,6 +72,8 @@ pub struct ResultOperator {
     results: Results,
     mode: Mode,
     key_type: DataType,
+    /// Number of columns that are shown.
+    columns: usize,
     /// For a snapshot at the end: the newest row of each key.
     held: Option<Held>,
 }
@@ -76,8 +84,22 @@ struct Held {
     /// Time of the row.
     times: Vec<i64>,
     columns: Vec<Slots>,
+    /// By the number that a key has in its region: its number here.
+    namesakes: Vec<Namesake>,
     /// The number of each row's key in the batch at hand; kept for its room.
     numbers: Vec<u32>,
+}
+
+/// The key that came last with a number of its region.
+///
+/// At one worker a number is of one key. Keys of two workers differ in the bits of their hashes that chose the worker, which are
+/// among those here: so a key with this number and these bits is this one.
+#[derive(Clone, Copy)]
+struct Namesake {
+    /// Its number here; [`NONE`] where no key came.
+    number: u32,
+    /// The low half of its hash.
+    hash: u32,
 }
 
 impl std::fmt::Debug for Held {
@@ -99,11 +121,12 @@ impl ResultOperator {
                 keys: KeyIndex::new(&key_type)?,
                 times: Vec::new(),
                 columns: columns.iter().map(Slots::new).collect::<Result<_, _>>()?,
+                namesakes: Vec::new(),
                 numbers: Vec::new(),
             }),
             _ => None,
         };
-        Ok(Self { results, mode, key_type, held })
+        Ok(Self { results, mode, key_type, columns: columns.len(), held })
     }
 
     /// Takes the next rows of the answer, in order, and gives those to show now: of a history those within its bounds; of a
@@ -118,10 +141,14 @@ impl ResultOperator {
             Results::Snapshot { changed_since, at } => match (&mut self.held, self.mode) {
                 (Some(held), _) => {
                     let rows = between(&rows, None, at);
-                    held.put(&rows)?;
+                    let (rows, numbers) = parted(rows, self.columns);
+                    held.put(&rows, numbers.as_ref().and_then(AsArray::as_primitive_opt::<UInt32Type>))?;
                     Ok(rows.slice(0, 0))
                 }
-                (None, _) => newest(&self.key_type, &between(&rows, changed_since, at)),
+                (None, _) => {
+                    let (rows, _) = parted(rows, self.columns);
+                    newest(&self.key_type, &between(&rows, changed_since, at))
+                }
             },
         }
     }
@@ -195,7 +222,8 @@ impl ResultOperator {
         }
         let places = Places::new(times.values().clone(), Lane::One(0), vec![0; times.len()].into());
         let columns = values_of.iter().map(|(_, column)| Arc::clone(column)).collect();
-        Ok(held.put(&Rows { places, key: Some(Keys { values: Arc::clone(values), hashes }), columns })?)
+        let key = Some(Keys { values: Arc::clone(values), hashes });
+        Ok(held.put(&Rows { places, key, columns }, None)?)
     }
 
     /// The keys whose rows are held, and what that takes.
@@ -206,6 +234,7 @@ impl ResultOperator {
             points: held.keys.len(),
             bytes: held.keys.memory()
                 + held.times.capacity() * 8
+                + held.namesakes.capacity() * size_of::<Namesake>()
                 + held.columns.iter().map(Slots::memory).sum::<usize>(),
         };
         self.held.as_ref().map_or_else(held::Held::default, holds)
@@ -213,11 +242,14 @@ impl ResultOperator {
 }
 
 impl Held {
-    /// Keeps the last row of each key.
-    fn put(&mut self, rows: &Rows) -> Result<(), EngineError> {
+    /// Keeps the last row of each key. `of_region`: the keys' numbers in their regions.
+    fn put(&mut self, rows: &Rows, of_region: Option<&UInt32Array>) -> Result<(), EngineError> {
         let keys = rows.key.as_ref().ok_or_else(|| EngineError::mismatch("answer", "keys", "none"))?;
         self.numbers.clear();
-        self.keys.number(keys, &mut self.numbers)?;
+        match of_region {
+            Some(numbers) => self.translate(keys, numbers.values())?,
+            None => self.keys.number(keys, &mut self.numbers)?,
+        }
         array::fill(&mut self.times, self.keys.len(), i64::MIN);
         for (number, time) in self.numbers.iter().zip(&rows.places.time) {
             self.times[*number as usize] = *time;
@@ -242,6 +274,42 @@ impl Held {
         }
         Ok(())
     }
+
+    /// Numbers keys by the numbers that they have in their regions; looks up only those that came with none of these before.
+    fn translate(&mut self, keys: &Keys, of_region: &[u32]) -> Result<(), EngineError> {
+        let known = of_region.iter().max().map_or(0, |last| *last as usize + 1);
+        array::fill(&mut self.namesakes, known, Namesake { number: NONE, hash: 0 });
+        let of_region = of_region.iter().map(|number| *number as usize);
+        let hashes = keys.hashes.iter().map(|hash| *hash as u32);
+        let namesakes = self.namesakes.as_slice();
+        self.numbers.extend(of_region.clone().zip(hashes.clone()).map(|(number, hash)| {
+            let namesake = namesakes[number];
+            if namesake.hash == hash { namesake.number } else { NONE }
+        }));
+        let rows = (0..).zip(&self.numbers).filter(|(_, number)| **number == NONE).map(|(row, _)| row);
+        let new: UInt32Array = rows.collect::<Vec<u32>>().into();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let values = take(&keys.values, &new, None).map_err(EngineError::kernel("snapshot"))?;
+        let mut numbers = Vec::with_capacity(new.len());
+        let new = new.values().iter().map(|row| *row as usize);
+        self.keys.number(
+            &Keys { values, hashes: new.clone().map(|row| keys.hashes[row]).collect() },
+            &mut numbers,
+        )?;
+        new.zip(numbers).for_each(|(row, number)| self.numbers[row] = number);
+        for ((number, hash), here) in of_region.zip(hashes).zip(&self.numbers) {
+            self.namesakes[number] = Namesake { number: *here, hash };
+        }
+        Ok(())
+    }
+}
+
+/// Rows as they are shown, and the numbers that their keys have in their regions, where those came with them.
+fn parted(mut rows: Rows, columns: usize) -> (Rows, Option<ArrayRef>) {
+    let numbers = if rows.columns.len() > columns { rows.columns.pop() } else { None };
+    (rows, numbers)
 }
 
 /// The last row of each number that occurs, in order of rows; all numbers are below `known`.

@@ -200,9 +200,16 @@ impl<T: ArrowPrimitiveType> Store for Fixed<T> {
 
     fn put(&mut self, keys: &[u32], values: &ArrayRef) -> Result<(), ArrowError> {
         let values = carried::<T>(values)?;
-        for (row, key) in keys.iter().enumerate() {
-            self.values[*key as usize] = values.values()[row];
-            self.held[*key as usize] = values.is_valid(row);
+        for (key, value) in keys.iter().zip(values.values()) {
+            self.values[*key as usize] = *value;
+        }
+        match values.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => keys.iter().for_each(|key| self.held[*key as usize] = true),
+            Some(nulls) => {
+                for (key, is_valid) in keys.iter().zip(nulls) {
+                    self.held[*key as usize] = is_valid;
+                }
+            }
         }
         Ok(())
     }

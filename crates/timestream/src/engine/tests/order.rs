@@ -1,6 +1,9 @@
 //! Hashes, key numbers and merging.
 
+use std::collections::HashMap;
+
 use arrow_array::builder::{ListBuilder, StringBuilder};
+use arrow_array::cast::AsArray;
 use arrow_array::{
     BinaryArray, BooleanArray, Float32Array, Float64Array, Int8Array, Int32Array, Int64Array, StructArray,
     TimestampNanosecondArray, UInt16Array, UInt64Array,
@@ -8,6 +11,7 @@ use arrow_array::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::arena::Arena;
 use crate::engine::keys::KeyIndex;
 use crate::engine::merge::settle;
 use crate::rows::Place;
@@ -131,6 +135,114 @@ fn keys_with_equal_hashes_stay_apart() {
             index.number(&keys, &mut numbers).unwrap();
             assert_eq!(numbers, [0, 1, 2].repeat(40), "{other}");
         }
+    }
+}
+
+/// Keys with their hashes.
+type Hashed = Vec<(Option<String>, u64)>;
+
+/// Keys of which many are equal, of these lengths.
+fn keyed(lengths: &'static [usize]) -> impl Strategy<Value = Hashed> {
+    let text = (prop::sample::select(lengths), 0_usize..40).prop_map(|(len, number)| {
+        let mut text = format!("{number:02}").repeat(len);
+        text.truncate(len);
+        text
+    });
+    let key = prop_oneof![1 => Just(None), 20 => text.prop_map(Some)];
+    prop::collection::vec(key, 0..300).prop_map(|keys| {
+        let hash = |key: &Option<String>| hash(&StringArray::from(vec![key.as_deref()]))[0];
+        keys.into_iter().map(|key| (key.clone(), hash(&key))).collect()
+    })
+}
+
+/// Three keys whose hashes are equal: as many as there are before a table grows, which is when keys are hashed anew.
+fn crowded() -> impl Strategy<Value = Hashed> {
+    let alike = ["a".repeat(32), format!("{}b", "a".repeat(31)), format!("b{}", "a".repeat(31))];
+    let others = ["a".repeat(32), "a".repeat(33), String::new()];
+    let of = |keys: [String; 3]| prop::collection::vec(prop::sample::select(keys.map(Some).to_vec()), 0..300);
+    let hashed = |keys: Vec<Option<String>>| keys.into_iter().map(|key| (key, 7)).collect();
+    prop_oneof![of(alike).prop_map(hashed), of(others).prop_map(hashed)]
+}
+
+/// Keys of one length, of two, of many, and of one to which others come at last.
+fn keyed_alike_or_not() -> impl Strategy<Value = Hashed> {
+    let late = (keyed(&[32]), keyed(&[31, 32])).prop_map(|(first, last)| [first, last].concat());
+    let many = keyed(&[0, 1, 8, 31, 32, 33, 64, 65, 200]);
+    prop_oneof![keyed(&[32]), keyed(&[0, 5]), keyed(&[33]), many, late, crowded()]
+}
+
+proptest! {
+    #[test]
+    fn keys_have_the_numbers_in_which_they_came(
+        keys in keyed_alike_or_not(),
+        batch in 1_usize..80,
+        is_binary in any::<bool>(),
+    ) {
+        let data_type = if is_binary { DataType::Binary } else { DataType::Utf8 };
+        let mut index = KeyIndex::new(&data_type).unwrap();
+        let mut known: HashMap<Option<String>, u32> = HashMap::new();
+        let mut first: Vec<Option<String>> = Vec::new();
+        for batch in keys.chunks(batch) {
+            let texts: ArrayRef = Arc::new(batch.iter().map(|(key, _)| key.as_deref()).collect::<StringArray>());
+            let values = arrow_cast::cast(&texts, &data_type).unwrap();
+            let mut numbers = Vec::new();
+            index.number(&Keys { hashes: batch.iter().map(|(_, hash)| *hash).collect(), values }, &mut numbers).unwrap();
+            for ((key, _), number) in batch.iter().zip(numbers) {
+                let expected = *known.entry(key.clone()).or_insert_with(|| {
+                    first.push(key.clone());
+                    first.len() as u32 - 1
+                });
+                prop_assert_eq!(number, expected, "{:?}", key);
+            }
+        }
+        prop_assert_eq!(index.len(), first.len());
+        let numbers: Vec<u32> = (0..first.len() as u32).rev().collect();
+        let expected: ArrayRef = Arc::new(first.into_iter().rev().collect::<StringArray>());
+        let expected = arrow_cast::cast(&expected, &data_type).unwrap();
+        prop_assert_eq!(&index.keys(&numbers).unwrap(), &expected);
+    }
+}
+
+#[test]
+fn strings_of_one_length_need_no_ends_also_after_a_blank() {
+    let text = |number: u32| format!("{number:032}");
+    for blank in [None, Some(0), Some(500)] {
+        let mut arena = Arena::default();
+        for number in 0..1_000 {
+            if blank == Some(number) {
+                arena.push_blank();
+            } else {
+                arena.push(text(number).as_bytes());
+            }
+        }
+        assert!((32_000..=40_000).contains(&arena.memory()), "{} bytes, {blank:?}", arena.memory());
+        assert_eq!(arena.len(), 1_000);
+        // One of another length: all are where they were.
+        arena.push(b"short");
+        assert_eq!(arena.get(1_000), b"short");
+        for number in (0..1_000).filter(|number| blank != Some(*number)) {
+            assert_eq!(arena.get(number), text(number).as_bytes());
+        }
+    }
+}
+
+#[test]
+fn the_null_key_leaves_no_trace_in_bytes() {
+    // It came first, or between keys of one length, or of several.
+    for keys in [
+        vec![None, Some("aa"), Some("bb")],
+        vec![Some("aa"), None, Some("bb")],
+        vec![Some("aa"), Some("b"), None],
+    ] {
+        let values: ArrayRef = Arc::new(StringArray::from(keys.clone()));
+        let (mut index, mut numbers) = (KeyIndex::new(&DataType::Utf8).unwrap(), Vec::new());
+        index.number(&Keys { hashes: hash(&values), values }, &mut numbers).unwrap();
+        assert_eq!(numbers, [0, 1, 2]);
+        let keys_back = index.keys(&numbers).unwrap();
+        assert_eq!(
+            keys_back.as_string::<i32>().values().len(),
+            keys.iter().flatten().map(|key| key.len()).sum::<usize>()
+        );
     }
 }
 
