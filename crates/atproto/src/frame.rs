@@ -18,7 +18,7 @@ use crate::car;
 use crate::cbor::{self, Cursor, Encoder, MapKeys, Rule};
 use crate::message::envelope::Envelope;
 use crate::message::usual;
-use crate::syntax::parse_time;
+use crate::syntax::{Times, parse_time};
 
 /// What a frame carries, by its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -213,16 +213,23 @@ pub struct Peek {
 /// needs. What other messages need, [`Message::parse`](crate::message::Message::parse) says: not all of them have
 /// `seq` and `time`, and none is known of one that is yet to come.
 pub fn peek(bytes: &[u8]) -> Result<Peek, FrameError> {
+    peek_next(bytes, &mut Times::default())
+}
+
+/// As [`peek`], of frames that follow each other: `times` reads the time of each.
+///
+/// # Errors
+/// As [`peek`].
+pub fn peek_next(bytes: &[u8], times: &mut Times) -> Result<Peek, FrameError> {
     let mut cursor = Cursor::new(bytes);
     let kind = read_kind(&mut cursor)?;
     if kind == Kind::Commit {
-        let time = |bytes| std::str::from_utf8(bytes).ok().and_then(parse_time);
         if let Some(usual) = usual::read(bytes, cursor.position(), |_, _| Some(())) {
-            return Ok(Peek { kind, seq: Some(usual.seq), time: time(usual.time) });
+            return Ok(Peek { kind, seq: Some(usual.seq), time: times.parse(usual.time) });
         }
         let envelope = Envelope::read(&mut cursor, |ops| Ok(ops.skip()?))?;
         end(&cursor)?;
-        return Ok(Peek { kind, seq: Some(envelope.seq), time: time(envelope.time) });
+        return Ok(Peek { kind, seq: Some(envelope.seq), time: times.parse(envelope.time) });
     }
     let payload = cursor;
     let (seq, time) = match seq_and_time(&mut cursor) {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use skytide_atproto::cid::{Cid, CidError};
 use skytide_atproto::syntax::{
     AtIdentifier, AtUri, Datetime, DatetimeError, Did, Handle, Language, LanguageError, Nsid, RecordKey, Tid,
-    TidError, parse_time,
+    TidError, Times, parse_time,
 };
 
 /// The cases of a list: its lines, without comments and empty ones. Spaces are part of a case.
@@ -182,4 +182,32 @@ proptest! {
         prop_assert!(held::<AtUri>(&text) && held::<Language>(&text) && held::<Datetime>(&text));
         prop_assert!(held::<Cid>(&text));
     }
+}
+
+#[test]
+fn times_are_read_as_each_is_by_itself() {
+    let texts = [
+        "2026-07-04T14:38:08.517Z",
+        "2026-07-04T14:38:08.000Z",
+        "2026-07-04T14:38:08.9Z",
+        "2026-07-04T14:38:08.999+01:00",
+        "2026-07-04T14:38:08.51xZ",
+        "2026-07-04T14:38:09.517Z",
+        "2026-07-04T14:38:61.517Z",
+        "2026-07-04T14:38:61.518Z",
+        "2026-07-04T14:38:60.517Z",
+        "2026-07-04T14:38:59.517Z",
+        "1677-09-21T00:12:43.145Z",
+        "1677-09-21T00:12:43.146Z",
+        "2262-04-11T23:47:16.854Z",
+        "2262-04-11T23:47:16.855Z",
+        "2026-07-04T14:38:09.517Z",
+        "",
+    ];
+    let mut times = Times::default();
+    for text in texts {
+        assert_eq!(times.parse(text.as_bytes()), parse_time(text), "{text}");
+    }
+    assert!(parse_time(texts[0]).is_some() && parse_time(texts[6]).is_none());
+    assert_eq!(times.parse(b"2026-07-04T14:38:0\xff.517Z"), None);
 }

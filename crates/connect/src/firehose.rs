@@ -29,6 +29,9 @@ const BUSY: usize = 32;
 /// Then so much time is left to it to gather more of them. The wait is part of what a row takes to be written: see
 /// docs/performance.md.
 const GATHERING: Duration = Duration::from_micros(400);
+/// So often at most for one epoch, as long as it is as busy each time: then it brings what lay waiting elsewhere, and what an epoch
+/// costs counts for more than 7 ms do.
+const GATHERINGS: usize = 16;
 
 /// Reads frames and decodes what a plan wants of them.
 pub struct FirehoseSource {
@@ -183,6 +186,24 @@ impl Intake {
         })
     }
 
+    /// Reads on for the same epoch where it has found many frames, as long as there are as many again.
+    fn gather(&mut self, decoder: &mut impl Decode, mut found: usize) -> Result<Batch, SourceError> {
+        let mut frames = found;
+        for _ in 0..GATHERINGS {
+            if found < BUSY || frames >= FRAMES_PER_EPOCH {
+                break;
+            }
+            std::thread::sleep(GATHERING);
+            // What ends the stream is told again when it is next asked, but for an error.
+            found = match self.read(decoder, FRAMES_PER_EPOCH - frames, Duration::ZERO)? {
+                Batch::Received(found) => found,
+                Batch::Idle | Batch::Ended => 0,
+            };
+            frames += found;
+        }
+        Ok(Batch::Received(frames))
+    }
+
     /// Shows the decoder what there is, waiting at most `wait` for the first frame.
     pub(crate) fn fill(&mut self, decoder: &mut impl Decode, wait: Duration) -> Result<Filled, SourceError> {
         if !self.is_connected && self.frames.is_live() {
@@ -210,13 +231,9 @@ impl Intake {
         }
         let mut batch = self.read(decoder, FRAMES_PER_EPOCH, wait);
         if self.is_connected
-            && let Ok(Batch::Received(frames @ BUSY..FRAMES_PER_EPOCH)) = batch
+            && let Ok(Batch::Received(found)) = batch
         {
-            std::thread::sleep(GATHERING);
-            // What ends the stream is told again when it is next asked, but for an error.
-            if let Err(error) = self.read(decoder, FRAMES_PER_EPOCH - frames, Duration::ZERO) {
-                batch = Err(error);
-            }
+            batch = self.gather(decoder, found);
         }
         match batch {
             Ok(Batch::Received(_)) => Ok(Filled::Points),
@@ -318,4 +335,58 @@ pub(crate) fn rows(columns: StreamColumns, lane: u16) -> Rows {
     let places = Places::new(columns.time.into(), Lane::One(lane), columns.ordinal.into());
     let key = columns.key.map(|values| Keys { hashes: hash(values.as_ref()), values });
     Rows { places, key, columns: columns.columns }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::supply::Supply;
+
+    /// Has so many frames each time that it is asked.
+    struct Pulses(VecDeque<usize>, Bytes);
+
+    impl Supply for Pulses {
+        fn visit(
+            &mut self,
+            max: usize,
+            _: Duration,
+            show: &mut dyn FnMut(&[u8]),
+        ) -> Result<Batch, SourceError> {
+            Ok(match self.0.pop_front() {
+                Some(0) => Batch::Idle,
+                Some(frames) => {
+                    let frames = frames.min(max);
+                    (0..frames).for_each(|_| show(&self.1));
+                    Batch::Received(frames)
+                }
+                None => Batch::Ended,
+            })
+        }
+    }
+
+    /// How many frames each of the epochs has that a connection with these pulses gives.
+    fn epochs(pulses: impl IntoIterator<Item = usize>) -> Vec<u64> {
+        let frame = skytide_sim::Network::new(skytide_sim::Config::default()).next().unwrap().bytes;
+        let mut intake = Intake::new(Frames::held(Box::new(Pulses(pulses.into_iter().collect(), frame))));
+        intake.is_connected = true;
+        let mut decoder = decoder(Vec::new(), Clock::FrameTime).unwrap();
+        let (mut epochs, mut before) = (Vec::new(), 0);
+        while !matches!(intake.fill(&mut decoder, Duration::ZERO).unwrap(), Filled::End) {
+            let (read, _) = intake.frames.read();
+            epochs.push(read - std::mem::replace(&mut before, read));
+        }
+        epochs
+    }
+
+    #[test]
+    fn a_busy_connection_gathers_until_it_is_not() {
+        assert_eq!(epochs([BUSY - 1, 5]), [31, 5], "a quiet one is not kept waiting");
+        assert_eq!(epochs([BUSY, 40, 5, 50, 0, 7]), [77, 50, 7]);
+        assert_eq!(epochs([50, 50]), [100], "its end is told after what it gave");
+        // It may be as busy for ever.
+        assert_eq!(epochs([BUSY; GATHERINGS + 3]), [32 * 17, 64]);
+        assert_eq!(epochs([3000, 3000]), [4096]);
+    }
 }

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,17 +53,24 @@ def sim(*options: str) -> Iterator[Sim]:
         process.wait(LIMIT)
 
 
+@contextmanager
+def watched(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A running program whose stdout is read; it is ended at the end, and when it takes too long."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+    watch = threading.Timer(LIMIT, process.kill)
+    watch.start()
+    try:
+        yield process
+    finally:
+        watch.cancel()
+        process.kill()
+        process.wait(LIMIT)
+
+
 def run_example(name: str, *arguments: object) -> tuple[int, list[str]]:
     """Runs an example; gives its exit code and its lines. What it says on stderr is a failure."""
-    process = subprocess.Popen(
-        [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    timer = threading.Timer(LIMIT, process.kill)
-    timer.start()
-    out, err = process.communicate()
-    timer.cancel()
+    command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
+    with watched(command, stderr=subprocess.PIPE) as process:
+        out, err = process.communicate()
     assert err == ""
     return process.returncode, out.splitlines()

@@ -6,12 +6,11 @@ import itertools
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from .sim import LIMIT, sim
+from .sim import sim, watched
 
 PACKAGE = Path(__file__).parents[1]
 READMES = [PACKAGE / "README.md", PACKAGE.parents[1] / "README.md"]
@@ -34,24 +33,14 @@ def test_there_are_programs() -> None:
 def test_a_program_runs_as_it_stands_there(program: str) -> None:
     is_endless = NETWORK in program
     with sim("--seed", "7", "--rate", "2000") as network:
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-c", program.replace(NETWORK, network.url)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        watch = threading.Timer(LIMIT, process.kill)
-        watch.start()
-        try:
+        command = [sys.executable, "-u", "-c", program.replace(NETWORK, network.url)]
+        with watched(command, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None and process.stderr is not None
             lines = list(itertools.islice(process.stdout, LINES))
             if is_endless:
                 process.kill()
             errors = process.stderr.read()
             ended = process.wait()
-        finally:
-            watch.cancel()
-            process.kill()
     assert errors == ""
     if is_endless:
         shapes = r".+ has posted \d+ times since startup|(create|update|delete) at://did:\S+/\S+ .+"

@@ -18,7 +18,7 @@ use crate::frame::{self, FrameError, Kind};
 use crate::message::envelope::Envelope;
 use crate::message::usual;
 use crate::message::{Action, MAX_OPS, Path};
-use crate::syntax::{Tid, parse_time};
+use crate::syntax::{Tid, Times, parse_time};
 
 /// Bytes of records that are read of one frame at most, for each wanted stream: the limit of a frame, since a
 /// commit may name one record often.
@@ -44,38 +44,6 @@ pub struct Decoder {
     times: Times,
     /// Operations of the frame at hand that are wanted.
     hits: Vec<Hit>,
-}
-
-/// Reads times of which most lie in the same second as the one before: then only the fraction is read.
-#[derive(Debug, Default)]
-struct Times {
-    /// The text of that second with its point, as `2026-07-04T14:38:08.`.
-    text: [u8; 20],
-    /// Its start; none before the first.
-    start: Option<i64>,
-}
-
-impl Times {
-    /// What [`parse_time`] gives.
-    #[inline]
-    fn parse(&mut self, text: &[u8]) -> Option<i64> {
-        let Some((second, &[hundreds @ b'0'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'Z'])) =
-            text.split_first_chunk::<20>()
-        else {
-            return parse_time(std::str::from_utf8(text).ok()?);
-        };
-        let digit = |digit: u8| i64::from(digit - b'0');
-        let fraction = (digit(hundreds) * 100 + digit(tens) * 10 + digit(ones)) * 1_000_000;
-        match self.start {
-            Some(start) if *second == self.text => start.checked_add(fraction),
-            _ => {
-                let time = parse_time(std::str::from_utf8(text).ok()?)?;
-                self.start = time.checked_sub(fraction);
-                self.text = *second;
-                Some(time)
-            }
-        }
-    }
 }
 
 /// Where a decoder stands in its source: what it has to know to go on after a restart. Plain data, to be kept with the

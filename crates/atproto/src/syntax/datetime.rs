@@ -1,6 +1,6 @@
 //! Moments as text, read to nanoseconds.
 //!
-//! One hand-written reader serves the validated type and [`parse_time`]: a frame's `time` is read for every frame,
+//! One hand-written reader serves the validated type, [`parse_time`] and [`Times`]: a frame's `time` is read for every frame,
 //! so it has to be both strict and quick.
 
 use super::checked_text;
@@ -47,6 +47,39 @@ pub fn parse_time(text: &str) -> Option<i64> {
     let moment = read(text.as_bytes()).ok()?;
     // The first moment that 64 bits hold lies in a whole second that they do not.
     i64::try_from(i128::from(moment.seconds) * 1_000_000_000 + i128::from(moment.nanos)).ok()
+}
+
+/// Reads moments one after the other, each as [`parse_time`] does: of one that lies in the same second as the one before, as most of a
+/// stream do, only the fraction is read.
+#[derive(Clone, Debug, Default)]
+pub struct Times {
+    /// The text of that second with its point, as `2026-07-04T14:38:08.`.
+    text: [u8; 20],
+    /// Its start; none before the first.
+    start: Option<i64>,
+}
+
+impl Times {
+    /// What [`parse_time`] gives; of bytes that are no text, nothing.
+    #[inline]
+    pub fn parse(&mut self, text: &[u8]) -> Option<i64> {
+        let Some((second, &[hundreds @ b'0'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'Z'])) =
+            text.split_first_chunk::<20>()
+        else {
+            return parse_time(std::str::from_utf8(text).ok()?);
+        };
+        let digit = |digit: u8| i64::from(digit - b'0');
+        let fraction = (digit(hundreds) * 100 + digit(tens) * 10 + digit(ones)) * 1_000_000;
+        match self.start {
+            Some(start) if *second == self.text => start.checked_add(fraction),
+            _ => {
+                let time = parse_time(std::str::from_utf8(text).ok()?)?;
+                self.start = time.checked_sub(fraction);
+                self.text = *second;
+                Some(time)
+            }
+        }
+    }
 }
 
 fn check(text: &str) -> Result<(), DatetimeError> {

@@ -25,7 +25,7 @@ mod tid;
 
 pub use at_identifier::{AtIdentifier, AtIdentifierError};
 pub use at_uri::{AtUri, AtUriError};
-pub use datetime::{Datetime, DatetimeError, parse_time};
+pub use datetime::{Datetime, DatetimeError, Times, parse_time};
 pub use did::{Did, DidError};
 pub use handle::{Handle, HandleError};
 pub use language::{Language, LanguageError};

@@ -65,7 +65,7 @@ impl Subscription {
         } else if is_text {
             self.counters.texts += 1;
         } else {
-            match frame::peek(&bytes) {
+            match frame::peek_next(&bytes, &mut self.times) {
                 Ok(peek) => self.accept(bytes, peek, arrival, out),
                 Err(error) => {
                     self.quarantine(&bytes, error.to_string(), arrival);

@@ -34,6 +34,7 @@ use futures_core::Stream;
 pub use handle::Handle;
 pub use low_water::Finish;
 pub use operations::Operations;
+use skytide_atproto::syntax::Times;
 use tokio::time::Sleep;
 
 use self::{
@@ -115,6 +116,8 @@ pub struct Subscription {
     settings: Settings,
     state: State,
     place: Place,
+    /// Reads the frames' times.
+    times: Times,
     /// Of a Jetstream.
     jetstream: Option<Jetstream>,
     /// Where the chains of repositories are checked.
@@ -203,6 +206,7 @@ impl Subscription {
             endpoint,
             state: if settings.failures == 0 { State::Idle } else { State::Resting },
             place,
+            times: Times::default(),
             jetstream,
             chains: settings.checks_chains.then(Chains::default),
             last_arrival: None,

@@ -15,10 +15,16 @@ from skytide.firehose import (
     MessageFrame,
 )
 
-from .server import LIMIT
+from .server import LIMIT, Step
+from .wire import identity
 
 # Fast enough for tests, slow enough to be seen.
 QUICK: dict[str, Any] = {"backoff": 0.01, "max_backoff": 0.05}
+
+
+def frames(*seqs: int) -> list[Step]:
+    """Frames of these numbers."""
+    return [identity(seq) for seq in seqs]
 
 
 def limited(act: Callable[[], Any]) -> Any:

@@ -46,7 +46,8 @@ def test_async_repos_counts_messages() -> None:
     assert int(counts["commit"]) > 2500
     # While frames came: at a rate of 1500 that takes two seconds, or more where the network is slow.
     cursors = [int(each.split()[1].rstrip(":")) for each in reports if "None" not in each]
-    assert reports and cursors == sorted(set(cursors))
+    # Where the machine is busy, none may have come between two reports.
+    assert reports and cursors == sorted(cursors)
 
 
 def test_labels_prints_labels() -> None:

@@ -18,17 +18,12 @@ from skytide.firehose import (
     StreamTimeoutError,
 )
 
-from .server import LIMIT, Gate, Server, Step
-from .support import QUICK, Way, each_way, iterators, limited
-from .wire import identity
+from .server import LIMIT, Gate, Server
+from .support import QUICK, Way, each_way, frames, iterators, limited
 
 # What the rules allow, in seconds, and what a busy machine is given beyond.
 AT_ONCE = 0.1
 SLACK = 0.4
-
-
-def frames(*seqs: int) -> list[Step]:
-    return [identity(seq) for seq in seqs]
 
 
 def wait_until(found: Any) -> None:

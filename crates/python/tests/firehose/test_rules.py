@@ -11,14 +11,10 @@ from skytide import firehose
 from skytide.firehose import parse_subscribe_repos_message
 
 from .server import Answer, Close, Drop, Gate, Server, Step, unused_port
-from .support import Way, callbacks, each_way, iterators
+from .support import Way, callbacks, each_way, frames, iterators
 from .wire import bad_body, error, identity, info
 
 Script = list[Sequence[Step]]
-
-
-def frames(*seqs: int) -> list[Step]:
-    return [identity(seq) for seq in seqs]
 
 
 @each_way

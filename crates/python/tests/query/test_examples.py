@@ -19,43 +19,24 @@ from pathlib import Path
 import pytest
 import skytide as kd
 
-EXAMPLES = Path(__file__).parents[4] / "examples" / "python"
+from ..sim import EXAMPLES, LIMIT, sim, watched
+
 PROGRAM = os.environ.get("SKYTIDE_PROGRAM")
-LIMIT = 60.0
 #: Events that the network makes, and frames of them that are compared.
 EVENTS = 1_500
 FRAMES = 1_200
+#: Events a second.
+RATE = "2000"
 LINE = re.compile(r"(.*) has posted (\d+) times since startup\n")
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs SKYTIDE_PROGRAM")
 
 
-@contextlib.contextmanager
-def serving(*options: str) -> Iterator[str]:
-    """Serve a simulated network, which does not wait for its first client; give its address."""
-    assert PROGRAM is not None
-    command = [PROGRAM, "sim", "--listen", "127.0.0.1:0", "--rate", "2000", *options]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if found := re.search(r"serving (ws://\S+)", line):
-                yield found[1]
-                break
-        else:
-            raise AssertionError("the network does not start")
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture
 def network() -> Iterator[str]:
     """Serve a simulated network."""
-    with serving("--seed", "7", "--events", str(EVENTS)) as url:
-        yield url
+    with sim("--rate", RATE, "--seed", "7", "--events", str(EVENTS)) as network:
+        yield network.url
 
 
 @pytest.fixture(scope="session")
@@ -63,24 +44,18 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Record the beginning of the same network."""
     assert PROGRAM is not None
     path = tmp_path_factory.mktemp("recording") / "day.sky"
-    with serving("--seed", "7", "--events", str(EVENTS)) as url:
-        command = [PROGRAM, "record", "--from", url, "--cursor", "oldest", "--limit", str(FRAMES)]
-        subprocess.run(
-            [*command, "--output", str(path)], check=True, timeout=LIMIT, capture_output=True
-        )
+    with sim("--rate", RATE, "--seed", "7", "--events", str(EVENTS)) as network:
+        command = [PROGRAM, "record", "--from", network.url, "--cursor", "oldest"]
+        command += ["--limit", str(FRAMES), "--output", str(path)]
+        subprocess.run(command, check=True, timeout=LIMIT, capture_output=True)
     return path
 
 
 def printed(program: str, url: str, total: int) -> list[str]:
     """Run an example until it has printed so many lines; give the language of each."""
-    process = subprocess.Popen(
-        [sys.executable, str(EXAMPLES / program), url], stdout=subprocess.PIPE, text=True
-    )
-    watch = threading.Timer(LIMIT, process.kill)
-    watch.start()
     counts: Counter[str] = Counter()
     languages: list[str] = []
-    try:
+    with watched([sys.executable, str(EXAMPLES / program), url]) as process:
         assert process.stdout is not None
         for line in itertools.islice(process.stdout, total):
             found = LINE.fullmatch(line)
@@ -89,10 +64,6 @@ def printed(program: str, url: str, total: int) -> list[str]:
             counts[found[1]] += 1
             assert int(found[2]) == counts[found[1]]
             languages.append(found[1])
-    finally:
-        watch.cancel()
-        process.kill()
-        process.wait()
     return languages
 
 
@@ -104,8 +75,8 @@ def test_the_languages_of_bluesky(program: str, recording: Path) -> None:
     assert len(right) > FRAMES / 50 and len(set(right)) > 2
     # The recording is served over and over, and the program joins wherever it is by then: what it prints is the recording from some
     # post on. Counts alone would not show a row that is lost, since another takes its place.
-    with serving("--replay", str(recording)) as url:
-        languages = printed(program, url, len(right))
+    with sim("--rate", RATE, "--replay", str(recording)) as network:
+        languages = printed(program, network.url, len(right))
     assert languages in [right[at:] + right[:at] for at in range(len(right))]
 
 
@@ -139,7 +110,8 @@ def test_a_table_beside_the_firehose(network: str) -> None:
 
 
 def test_queries_over_one_object_share_its_connection() -> None:
-    with serving("--accounts", "20") as network, counted(network) as (address, connections):
+    with sim("--rate", RATE, "--accounts", "20") as network, counted(network.url) as served:
+        address, connections = served
         source = kd.sources.Firehose(address)
         first = source.likes.col("seq").run_iter("row", mode="live")
         seen = [next(first)["result"]]

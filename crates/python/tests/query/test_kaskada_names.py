@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import skytide as kd
+
+from .answers import results
 
 # Of Kaskada 0.6.1, by hand: each method's parameters; `*` begins those that have to be named, a name with a star stands for any number.
 SIGNATURES = """
@@ -47,10 +48,6 @@ def test_every_method_takes_the_names_and_the_places(method: list[str]) -> None:
         signature.bind(None, *places, "one", "more")
 
 
-def rows(stream: kd.Timestream) -> list[Any]:
-    return [row["result"] for row in stream.to_rows()]
-
-
 def test_calls_by_name_mean_what_calls_by_place_mean() -> None:
     source = kd.sources.PyDict(
         [{"t": at, "k": "A", "x": at, "y": 3, "l": [at, 7]} for at in range(5)],
@@ -76,7 +73,7 @@ def test_calls_by_name_mean_what_calls_by_place_mean() -> None:
         ),
         (x.collect(max=2, min=0), x.collect(2)),
     ):
-        assert rows(by_name) == rows(by_place)
+        assert results(by_name) == results(by_place)
 
 
 def test_points_that_would_move_back_are_dropped_and_counted() -> None:

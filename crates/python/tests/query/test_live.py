@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import skytide as kd
+
+from ..sim import watched
 
 SCHEMA = {"t": "i64", "k": "utf8", "x": "i64"}
 #: Every wait ends after so many seconds, if only in a failure.
@@ -171,21 +172,23 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_ends_a_waiting_query_within_100_ms() -> None:
-    process = subprocess.Popen([sys.executable, "-c", CTRL_C], stdout=subprocess.PIPE, text=True)
-    try:
+def assert_interrupted(program: str) -> None:
+    """Run a program, send it Ctrl-C while it waits, and see that it tells of it within 100 ms."""
+    with watched([sys.executable, "-c", program]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "running\n"
-        time.sleep(0.2)
+        # It is to be in the midst of its wait.
+        time.sleep(0.3)
         begun = time.monotonic()
         os.kill(process.pid, signal.SIGINT)
         word, at = process.stdout.readline().split()
         assert word == "interrupted"
         assert float(at) - begun < 0.1
         assert process.wait(LIMIT) == 0
-    finally:
-        process.kill()
-        process.wait()
+
+
+def test_ctrl_c_ends_a_waiting_query_within_100_ms() -> None:
+    assert_interrupted(CTRL_C)
 
 
 CTRL_C_IN_A_LIBRARY = """
@@ -212,25 +215,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("drain", ["pyarrow.table", "polars.DataFrame"])
 def test_ctrl_c_ends_a_query_that_another_library_drains(drain: str) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", CTRL_C_IN_A_LIBRARY % drain], stdout=subprocess.PIPE, text=True
-    )
-    watch = threading.Timer(LIMIT, process.kill)
-    watch.start()
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "running\n"
-        time.sleep(0.3)
-        begun = time.monotonic()
-        os.kill(process.pid, signal.SIGINT)
-        word, at = process.stdout.readline().split()
-        assert word == "interrupted"
-        assert float(at) - begun < 0.1
-        assert process.wait(LIMIT) == 0
-    finally:
-        watch.cancel()
-        process.kill()
-        process.wait()
+    assert_interrupted(CTRL_C_IN_A_LIBRARY % drain)
 
 
 class Stopped(Exception):

@@ -18,6 +18,8 @@ import pytest
 import skytide as kd
 from skytide.udf import Udf
 
+from .answers import results
+
 ROWS = [
     {"t": 1, "k": "A", "x": 1, "y": 0.5, "text": "one", "langs": ["en"], "ok": True},
     {"t": 2, "k": "B", "x": 20, "y": 1.5, "text": "two", "langs": [], "ok": False},
@@ -46,10 +48,6 @@ def add_one(x: pd.Series[int]) -> pd.Series[int]:
 @kd.udf("double(x: i64) -> i64", arrow=True)
 def double(x: pa.Array) -> pa.Array:
     return pc.multiply(x, 2)
-
-
-def results(stream: kd.Timestream) -> list[object]:
-    return [row["result"] for row in stream.to_rows()]
 
 
 def test_a_function_of_series_is_called_like_any_other(m: kd.Timestream) -> None:
