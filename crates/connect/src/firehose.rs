@@ -9,7 +9,7 @@ use skytide_atproto::columns::{
     StreamColumns, Wanted, WantedStream,
 };
 use skytide_atproto::frame::{self, FrameError};
-use skytide_firehose::{Batch, Cause, Ledger};
+use skytide_firehose::{Batch, Cause, JetstreamPlace, Ledger};
 use skytide_runtime::{BytesError, Epoch, Reader, Writer};
 use skytide_timestream::engine::hash;
 use skytide_timestream::plan::{Comparison, PathStep, Plan, Scan};
@@ -90,6 +90,8 @@ impl Mark {
 pub(crate) struct Standing {
     pub(crate) mark: Mark,
     pub(crate) status: Status,
+    /// Of a Jetstream.
+    pub(crate) place: Option<JetstreamPlace>,
 }
 
 impl Standing {
@@ -99,13 +101,19 @@ impl Standing {
         bytes.part(identity.as_bytes());
         self.mark.write(&mut bytes);
         state::write_status(&mut bytes, &self.status);
+        bytes.part(&self.place.as_ref().map_or_else(Vec::new, JetstreamPlace::to_bytes));
         Saved::State(SourceState(bytes.into_bytes()))
     }
 
     /// Reads what [`Self::save`] wrote of the same source.
     pub(crate) fn read(bytes: &mut Reader<'_>, identity: &str) -> Result<Self, StateError> {
         state::expect(bytes, identity)?;
-        Ok(Self { mark: Mark::read(bytes)?, status: state::read_status(bytes)? })
+        let (mark, status) = (Mark::read(bytes)?, state::read_status(bytes)?);
+        let place = match bytes.part()? {
+            [] => None,
+            place => Some(JetstreamPlace::from_bytes(place).ok_or(BytesError::Cut)?),
+        };
+        Ok(Self { mark, status, place })
     }
 }
 
@@ -129,9 +137,9 @@ impl FirehoseSource {
         Ok(Self { intake, decoder, lanes, clock, points: 0, identity, earlier })
     }
 
-    /// It can be opened again, and is told from others so; or it cannot.
-    pub(crate) fn known_as(self, identity: Result<String, SaveError>) -> Self {
-        Self { identity, ..self }
+    /// It can be opened again, and is told from others so.
+    pub(crate) fn known_as(self, identity: String) -> Self {
+        Self { identity: Ok(identity), ..self }
     }
 
     /// Goes on from where another decoder of the same frames stood.
@@ -188,10 +196,12 @@ impl Source for FirehoseSource {
 
     fn save(&self) -> Result<Saved, SaveError> {
         let identity = self.identity.as_ref().map_err(Clone::clone)?;
-        if self.intake.failed.is_some() {
+        let place = self.intake.frames.jetstream_place();
+        // Events that wait for room are known to a Jetstream's connection already.
+        if self.intake.failed.is_some() || (place.is_some() && !self.intake.full.is_empty()) {
             return Err(SaveError::NotNow);
         }
-        Ok(Standing { mark: self.mark(), status: self.status() }.save(identity))
+        Ok(Standing { mark: self.mark(), status: self.status(), place }.save(identity))
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use skytide_atproto::frame::{self, Peek};
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Batch, Blocking, Cursor, Ledger};
+use skytide_firehose::{Batch, Blocking, Cursor, JetstreamPlace, Ledger};
 
 use crate::network::{Connection, Wish};
 use crate::recovery::StateError;
@@ -227,6 +227,14 @@ impl Frames {
     #[must_use]
     pub fn is_live(&self) -> bool {
         matches!(self.input, Input::Socket(_))
+    }
+
+    /// Where a Jetstream stands, of a connection to one.
+    pub(crate) fn jetstream_place(&self) -> Option<JetstreamPlace> {
+        match &self.input {
+            Input::Socket(subscription) => subscription.jetstream_place(),
+            Input::Recording(_) | Input::Held(_) => None,
+        }
     }
 
     /// How many frames and bytes have been read.

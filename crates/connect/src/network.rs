@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use skytide_atproto::columns::Clock;
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Builder, Cursor, Service, Subscription};
+use skytide_firehose::{Builder, Cursor, JetstreamPlace, Service, Subscription};
 use skytide_runtime::Reader;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
@@ -17,7 +17,7 @@ use crate::catalog::{Feed, FirehoseCatalog};
 use crate::firehose::{FirehoseSource, Mark, Standing};
 use crate::frames::Frames;
 use crate::late::{Judge, Late, Side};
-use crate::recovery::{SaveError, StateError, state};
+use crate::recovery::state;
 use crate::reorder::Reorder;
 use crate::repo::{self, Export, RepoSource};
 use crate::shared::Shared;
@@ -108,7 +108,7 @@ impl Connection {
             return Err(no_frames());
         }
         match &self.location {
-            Location::Named(url) if is_address(url) => self.dial(url, wish, false),
+            Location::Named(url) if is_address(url) => self.dial(url, wish, |builder| builder),
             Location::Named(path) => self.recording(Recording::open(Path::new(path))?),
             Location::Memory(bytes) => self.recording(Recording::from_bytes(bytes.clone())?),
             Location::Repos(_) => Err(no_frames()),
@@ -116,22 +116,46 @@ impl Connection {
         }
     }
 
-    /// Makes ready to dial. An address that is known to have answered is sought for ever.
-    fn dial(&self, url: &str, wish: &Wish, is_known: bool) -> Result<Frames, SourceError> {
+    /// Makes ready to dial, with further settings.
+    fn dial(
+        &self,
+        url: &str,
+        wish: &Wish,
+        set: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Frames, SourceError> {
         let (service, mut builder) = wish.subscribe(url);
         if let Some(dictionary) = self.dictionary.as_ref().filter(|_| service == Service::Jetstream) {
             builder = builder.dictionary(dictionary.clone());
         }
-        if is_known {
-            builder = builder.first_attempts(None);
-        }
-        let subscription = builder.cursor(self.cursor).check_chains(self.chains).blocking()?;
+        let subscription = set(builder.cursor(self.cursor).check_chains(self.chains)).blocking()?;
         Ok(Frames::socket(subscription).until(self.limit))
+    }
+
+    /// The same where a subscription before has ended; of a Jetstream, at its place. An address that is known to have answered is sought for ever.
+    fn dial_again(
+        &self,
+        url: &str,
+        wish: &Wish,
+        place: Option<JetstreamPlace>,
+    ) -> Result<Frames, SourceError> {
+        self.dial(url, wish, |builder| {
+            let builder = builder.first_attempts(None);
+            match place {
+                Some(place) => builder.jetstream_place(place),
+                None => builder,
+            }
+        })
     }
 
     /// As [`frames`](Self::frames), but only what is after a mark, for a query that is run so. Recordings, and frames that the program
     /// holds, are counted up to there: numbers may begin anew in them.
-    pub(crate) fn frames_after(&self, wish: &Wish, mode: Mode, mark: &Mark) -> Result<Frames, SourceError> {
+    pub(crate) fn frames_after(
+        &self,
+        wish: &Wish,
+        mode: Mode,
+        mark: &Mark,
+        place: Option<JetstreamPlace>,
+    ) -> Result<Frames, SourceError> {
         let limit = self.limit.map(|limit| limit.saturating_sub(mark.read));
         match &self.location {
             Location::Named(url) if mark.is_live && is_address(url) => {
@@ -140,7 +164,7 @@ impl Connection {
                     (Some(seq), None) => Cursor::Seq(seq),
                     (None, _) => self.cursor,
                 };
-                Self { history: Vec::new(), cursor, limit, ..self.clone() }.dial(url, wish, true)
+                Self { history: Vec::new(), cursor, limit, ..self.clone() }.dial_again(url, wish, place)
             }
             _ => Ok(self.first_frames(wish, mode)?.skipping(mark.read).until(limit)),
         }
@@ -275,15 +299,9 @@ impl Network {
         matches!(self.clock, Clock::FrameTime | Clock::Arrival)
     }
 
-    /// What tells it from other sources, as far as points depend on it, where it can be opened again.
-    pub(crate) fn identity(&self, wish: &Wish) -> Result<String, SaveError> {
+    /// What tells it from other sources, as far as points depend on it.
+    pub(crate) fn identity(&self) -> String {
         let Connection { location, history, .. } = &self.connection;
-        if self.connection.is_jetstream(wish) {
-            return Err(SaveError::never(
-                location.to_string(),
-                "the cursor of a Jetstream is a time, after which events come again that were answered; a relay has numbers",
-            ));
-        }
         let mut identity: String = history.iter().map(|path| format!("{}, then ", path.display())).collect();
         identity.push_str(&location.to_string());
         match self.clock {
@@ -295,7 +313,7 @@ impl Network {
         if !self.is_in_order() {
             identity.push_str(&format!(", lateness {:?}, late points: {:?}", self.lateness, self.late));
         }
-        Ok(identity)
+        identity
     }
 
     /// The points of a plan's scans, as they come, from where an earlier run left them.
@@ -315,17 +333,16 @@ impl Network {
             chosen => chosen.to_vec(),
         };
         let wish = Wish { service: Some(service), collections, dids: Vec::new() };
-        let identity = self.identity(&wish);
+        let identity = self.identity();
         let standing = match from {
-            Some(state) => {
-                Standing::read(state, identity.as_ref().map_err(|error| StateError::from(error.clone()))?)?
-            }
+            Some(state) => Standing::read(state, &identity)?,
             None => Standing::default(),
         };
         if standing.mark.read > 0 {
-            let frames = self.connection.frames_after(&wish, mode, &standing.mark)?;
+            let Standing { mark, status, place } = standing;
+            let frames = self.connection.frames_after(&wish, mode, &mark, place)?;
             let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?.known_as(identity);
-            return Ok(Box::new(source.going_on(standing.mark).counting_on(standing.status)));
+            return Ok(Box::new(source.going_on(mark).counting_on(status)));
         }
         let is_held = matches!(self.connection.location, Location::Held(_));
         if let Some(shared) = self.shared.as_ref().filter(|_| !is_held)

@@ -400,6 +400,29 @@ fn a_connection_goes_on_after_its_last_frame() {
 }
 
 #[test]
+fn a_jetstream_goes_on_without_the_events_that_come_again() {
+    let frames = frames(4000);
+    let served = || {
+        let relay = Relay::from_frames(frames.to_vec(), sim::Pacing::Rate(4000.0)).window(4000).jetstream();
+        relay.start("127.0.0.1:0").unwrap()
+    };
+    // It sends what is asked for: posts, identities and accounts.
+    const EVENTS: u64 = 400;
+    let case = |relay: &RelayHandle, clock| {
+        let mut network = network(format!("{}/subscribe", relay.url()).into());
+        network.connection.limit = Some(EVENTS);
+        Case::new(COUNT, Network { clock, lateness: Duration::from_secs(20), ..network })
+    };
+    for (seed, clock) in (70..).zip([Clock::FrameTime, Clock::CreatedAt]) {
+        let relay = served();
+        let whole = case(&relay, clock).whole();
+        assert!(whole.read == EVENTS && whole.counted > 100, "{} {}", whole.read, whole.counted);
+        let told = hold_to(whole, || case(&relay, clock), seed, 3, 3);
+        assert!(told.read == EVENTS && relay.counters().connections > 4);
+    }
+}
+
+#[test]
 fn labels_go_on_after_their_last_frame() {
     let labels: Vec<Bytes> =
         sim::Labeler::new(sim::LabelerConfig::default()).take(1500).map(|frame| frame.bytes).collect();
@@ -650,9 +673,9 @@ fn what_was_saved_of_something_else_is_refused() {
 #[test]
 fn what_cannot_be_gone_on_with_is_told_before_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let jetstream = Case::new(COUNT, network("ws://127.0.0.1:1/subscribe".into()));
-    let told = refused(&jetstream, folder.path());
-    assert!(told.contains("ws://127.0.0.1:1/subscribe cannot be gone on with"), "{told}");
+    let repos = Case::new(COUNT, network(Location::Repos(vec!["no.car".into()])));
+    let told = refused(&repos, folder.path());
+    assert!(told.contains("exported repositories cannot be gone on with in another run"), "{told}");
     let fields = arrow_schema::Fields::from(vec![
         arrow_schema::Field::new("t", arrow_schema::DataType::Int64, true),
         arrow_schema::Field::new("k", arrow_schema::DataType::Utf8, true),

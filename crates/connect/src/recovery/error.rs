@@ -71,9 +71,6 @@ pub enum StateError {
         /// Frames that are not there.
         missing: u64,
     },
-    /// The source cannot be saved in the first place.
-    #[error(transparent)]
-    Never(#[from] SaveError),
     /// The bytes are damaged.
     #[error("what was saved of the source is damaged: {0}")]
     Damaged(#[from] BytesError),

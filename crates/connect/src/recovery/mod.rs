@@ -7,8 +7,9 @@
 //! once. A pipe has them twice. Whatever was decided on arrival (what is late, how far time had come) was decided before the save and is in
 //! it, or is decided again by the same frames in the same order: so the answer is that of a run that was never killed.
 //!
-//! A connection goes on after the number of its last frame; recordings, files of rows, and frames that the program holds are read again up
-//! to the place. What pushes rows of its own, exported repositories, and a Jetstream, whose cursor is a time, cannot be gone on with.
+//! A connection goes on after the number of its last frame, that to a Jetstream after its time, and knows the events that come again; recordings,
+//! files of rows, and frames that the program holds are read again up to the place. Rows that a program pushes, and exported repositories,
+//! cannot be gone on with.
 //!
 //! ```
 //! use std::sync::Arc;

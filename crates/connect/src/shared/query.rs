@@ -50,7 +50,7 @@ impl SharedSource {
     fn go_alone(&mut self) -> Result<FirehoseSource, SourceError> {
         // Whoever was left behind has been given something.
         let mark = self.given.unwrap_or_default();
-        let frames = self.network.connection.frames_after(&self.wish, Mode::Live, &mark)?;
+        let frames = self.network.connection.frames_after(&self.wish, Mode::Live, &mark, None)?;
         let source = FirehoseSource::new(&self.plan, &self.network.catalog, frames, self.network.clock)?;
         Ok(source.going_on(mark))
     }
@@ -114,9 +114,9 @@ impl Source for SharedSource {
     }
 
     fn save(&self) -> Result<Saved, SaveError> {
-        let identity = self.network.identity(&self.wish)?;
         let mark = self.own.as_ref().map_or(self.given.unwrap_or_default(), FirehoseSource::mark);
-        Ok(Standing { mark, status: self.status() }.save(&identity))
+        // A Jetstream is not shared.
+        Ok(Standing { mark, status: self.status(), place: None }.save(&self.network.identity()))
     }
 }
 
