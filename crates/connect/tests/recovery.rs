@@ -702,3 +702,42 @@ fn what_cannot_be_gone_on_with_is_told_before_it_is_read() {
         "{told}"
     );
 }
+
+#[test]
+fn bytes_that_somebody_made_do_no_harm() {
+    let read =
+        Network { clock: Clock::CreatedAt, lateness: Duration::from_secs(20), ..network(few(&frames(300))) };
+    let case = Case::new("{ posts: posts.record.langs, likes: likes.count() }", read);
+    let folder = tempfile::tempdir().unwrap();
+    assert!(case.life(folder.path(), 1, Some(6)).is_err());
+    let saved = folder.path().join("saved/q.saved");
+    let before = fs::read(&saved).unwrap();
+    let plan = case.plan();
+    let sources = case.sources(folder.path(), false);
+    let mut dice = Dice(99);
+    let (mut refused, mut read) = (0, 0);
+    for _ in 0..1000 {
+        let mut bytes = before[..before.len() - 8].to_vec();
+        // Lengths are at multiples of eight.
+        let at = 24 + dice.roll(bytes.len() as u64 - 32) as usize;
+        if dice.roll(2) == 0 {
+            bytes[at] ^= 1 << dice.roll(8);
+        } else {
+            let at = at / 8 * 8;
+            let length = [u64::MAX, i64::MAX as u64, 1 << 40, 0, dice.roll(5000)][dice.roll(5) as usize];
+            bytes[at..at + 8].copy_from_slice(&length.to_le_bytes());
+        }
+        let sum = twox_hash::XxHash3_64::oneshot(&bytes);
+        bytes.extend(sum.to_le_bytes());
+        fs::write(&saved, bytes).unwrap();
+        let opened = Recovery::open(&folder.path().join("saved"), "q", &plan, Mode::Live);
+        let opened = opened.map_err(RunError::from).and_then(|recovery| {
+            Ok(sources.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).map(drop)?)
+        });
+        match opened {
+            Ok(()) => read += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 150 && read > 30, "{refused} refused, {read} read");
+}

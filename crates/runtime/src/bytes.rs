@@ -3,6 +3,7 @@
 //! All numbers are 64-bit little-endian, and every part has its length before it and is padded to 8 bytes, as timely's channels want
 //! it. Nothing is allocated by a length that the bytes do not bear out.
 
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -185,9 +186,11 @@ fn decode_rows(
     lane: u64,
     [keyed, has_apart, has_made_for]: [bool; 3],
 ) -> Result<Rows, ArrowError> {
-    let short = || ArrowError::IpcError("a column is missing".to_owned());
+    let short = || ArrowError::IpcError("a column is missing or damaged".to_owned());
     // The decoder is shown what there is, and sets nothing apart for what a length in it promises.
-    let batch = StreamDecoder::new().decode(&mut Buffer::from(stream))?.ok_or_else(short)?;
+    // It panics where bytes that somebody made point beyond their end.
+    let decoded = catch_unwind(|| StreamDecoder::new().decode(&mut Buffer::from(stream)));
+    let batch = decoded.unwrap_or_else(|_| Err(short()))?.ok_or_else(short)?;
     let mut columns = batch.columns().iter().cloned();
     let mut next = || columns.next().ok_or_else(short);
     let time = next()?.as_primitive_opt::<Int64Type>().ok_or_else(short)?.values().clone();

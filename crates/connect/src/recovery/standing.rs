@@ -176,3 +176,86 @@ impl Standing {
         write().map_err(|source| RecoveryError::Io { path: path.to_owned(), source })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use skytide_runtime::{Job, Options};
+    use skytide_timestream::plan::Results;
+
+    use super::*;
+    use crate::catalog::FirehoseCatalog;
+
+    fn standing(place: Option<Place>) -> Standing {
+        let query = skytide_timestream::compile("posts.count()", &FirehoseCatalog::new()).unwrap();
+        let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
+        let checkpoint = Job::start(plan, Options::default(), None).unwrap().checkpoint().unwrap();
+        Standing::new("posts.count()", 7, place, checkpoint, SourceState(vec![1, 2, 3]))
+    }
+
+    fn in_a_file() -> Standing {
+        standing(Some(Place { file: PathBuf::from("/a/ö.ndjson"), bytes: 500 }))
+    }
+
+    #[test]
+    fn comes_back_from_its_bytes() {
+        for standing in [standing(None), in_a_file()] {
+            assert_eq!(Standing::from_bytes(&standing.to_bytes()), Ok(standing));
+        }
+    }
+
+    #[test]
+    fn the_format_stands() {
+        let bytes = in_a_file().to_bytes();
+        let head = b"skysaved\x01\0\0\0\0\0\0\0\x0d\0\0\0\0\0\0\0posts.count()\0\0\0";
+        assert!(bytes.starts_with(head));
+        // When it was saved; then rows, and their place.
+        let rest = b"\x07\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x0c\0\0\0\0\0\0\0/a/\xc3\xb6.ndjson\0\0\0\0\xf4\x01\0\0\0\0\0\0";
+        assert!(bytes[head.len() + 8..].starts_with(rest));
+        assert!(bytes[..bytes.len() - 8].ends_with(b"\x03\0\0\0\0\0\0\0\x01\x02\x03\0\0\0\0\0"));
+    }
+
+    #[test]
+    fn refuses_what_is_cut_changed_or_of_another_version() {
+        let bytes = in_a_file().to_bytes();
+        for len in 0..bytes.len() {
+            assert!(Standing::from_bytes(&bytes[..len]).is_err(), "cut to {len}");
+        }
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x10;
+            assert!(Standing::from_bytes(&changed).is_err(), "byte {at}");
+        }
+        let mut newer = bytes;
+        newer[8] = 2;
+        assert_eq!(Standing::from_bytes(&newer), Err(Unreadable::Version(2)));
+        assert_eq!(Standing::from_bytes(b"something else"), Err(Unreadable::NotSaved));
+    }
+
+    #[test]
+    fn refuses_false_lengths_whose_checksum_fits() {
+        let bytes = in_a_file().to_bytes();
+        let body = &bytes[..bytes.len() - 8];
+        let sealed = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut body = body.to_vec();
+            change(&mut body);
+            let sum = XxHash3_64::oneshot(&body);
+            body.extend(sum.to_le_bytes());
+            Standing::from_bytes(&body)
+        };
+        assert!(sealed(&|_| {}).is_ok());
+        // Any eight bytes as the largest number there is, and one byte more or less.
+        for at in (16..body.len()).step_by(8) {
+            let changed = sealed(&|body| body[at..at + 8].fill(0xff));
+            // A moment and a number of rows may be any, the texts too.
+            let is_free = matches!(at, 24 | 32 | 40 | 48 | 72 | 80 | 88) || at >= body.len() - 8;
+            assert!(is_free || changed.is_err(), "at {at}");
+        }
+        assert!(sealed(&|body| body.extend([0; 8])).is_err());
+        assert!(sealed(&|body| body.truncate(body.len() - 8)).is_err());
+    }
+}
