@@ -74,13 +74,15 @@ impl Mark {
     fn read(bytes: &mut Reader<'_>) -> Result<Self, StateError> {
         let seq = state::read_time(bytes)?.map(i64::cast_unsigned);
         let newest = state::read_time(bytes)?;
-        let ahead = u8::try_from(bytes.number()?).map_err(|_| BytesError::Number)?;
+        let ahead = u8::try_from(bytes.number()?).ok().filter(|ahead| *ahead < EventClock::CONVINCING);
+        let ahead = ahead.ok_or(BytesError::Number)?;
         let lowest_ahead = bytes.number()?.cast_signed();
-        let frames = bytes.number()?;
+        let frames = state::read_count(bytes)?;
         let arrival = state::read_time(bytes)?;
         let clock = EventClock { newest, ahead, lowest_ahead };
         let position = Position { clock, frames, arrival };
-        let (read, size, is_live) = (bytes.number()?, bytes.number()?, state::read_flag(bytes)?);
+        let (read, size) = (state::read_count(bytes)?, state::read_count(bytes)?);
+        let is_live = state::read_flag(bytes)?;
         Ok(Self { seq, position, read, bytes: size, is_live })
     }
 }

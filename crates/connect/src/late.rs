@@ -17,7 +17,7 @@ use skytide_timestream::catalog::StreamDef;
 use skytide_timestream::plan::{PathStep, Scan, ScanColumn};
 use skytide_timestream::rows::Rows;
 
-use crate::recovery::{SaveError, StateError, state};
+use crate::recovery::{SaveError, state};
 use crate::sink::{Place, Sink, SinkError};
 use crate::source::{SourceError, Status};
 
@@ -316,7 +316,7 @@ impl Judge {
     /// Goes on from what [`Self::save`] wrote.
     pub(crate) fn go_on(&mut self, bytes: &mut Reader<'_>) -> Result<(), SourceError> {
         self.newest = state::read_time(bytes)?;
-        self.late = bytes.number().map_err(StateError::from)?;
+        self.late = state::read_count(bytes)?;
         let place = state::read_place(bytes)?;
         let back = self.side.as_ref().map_or(Ok(()), |side| side.go_back(place.as_ref()));
         back.map_err(|error| SourceError::Side(error.into()))

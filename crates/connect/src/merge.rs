@@ -122,7 +122,7 @@ impl Left {
                 has_ended: state::read_flag(bytes)?,
                 held: state::read_held(bytes, scans)?,
             },
-            1 => Self::Again { of: state::read_text(bytes)?, given: bytes.number()? },
+            1 => Self::Again { of: state::read_text(bytes)?, given: state::read_count(bytes)? },
             _ => return Err(BytesError::Number.into()),
         })
     }

@@ -12,7 +12,7 @@ use skytide_timestream::plan::Scan;
 use skytide_timestream::rows::Rows;
 
 use crate::late::{Judge, Verdict};
-use crate::recovery::{SaveError, StateError, state};
+use crate::recovery::{SaveError, state};
 use crate::source::{Next, Saved, Source, SourceError, SourceState, Status};
 
 /// A source whose points come in any order, put in order.
@@ -47,7 +47,7 @@ impl<S: Source> Reorder<S> {
     pub(crate) fn go_on(&mut self, bytes: &mut Reader<'_>, scans: &[Scan]) -> Result<(), SourceError> {
         self.judge.go_on(bytes)?;
         self.ended = state::read_flag(bytes)?;
-        self.admitted = bytes.number().map_err(StateError::from)?;
+        self.admitted = state::read_count(bytes)?;
         self.held = state::read_held(bytes, scans)?;
         Ok(())
     }

@@ -76,9 +76,11 @@ impl FileSource {
 
     /// What tells the files from others.
     fn identity(&self) -> String {
-        let Definition { name, paths, .. } = self.reading.files.definition();
+        let Definition { name, paths, time, key, subsort, unit, .. } = self.reading.files.definition();
         let bytes = self.status.progress.map_or(0, |progress| progress.total);
-        format!("`{name}` of {} files with {bytes} bytes to read", paths.len())
+        let subsort = subsort.as_ref().map_or_else(String::new, |subsort| format!(", `{subsort}`"));
+        let order = format!("time `{time}` ({unit:?}){subsort}, key `{key}`");
+        format!("`{name}` of {} files with {bytes} bytes to read, {order}", paths.len())
     }
 
     /// Sets readers to the next segments, as many as may be read at once.

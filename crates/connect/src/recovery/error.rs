@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use arrow_schema::ArrowError;
-use skytide_runtime::{BytesError, CheckpointError};
+use skytide_runtime::BytesError;
 
 use crate::sink::SinkError;
 
@@ -130,13 +130,12 @@ pub enum RecoveryError {
         expected: String,
     },
     /// It is the run of this query, but over other columns, with other results, or in the other mode.
-    #[error("{} is of this query run in another way: {source}", .path.display())]
+    #[error("{} is of this query run in another way: {reason}", .path.display())]
     OtherWay {
         /// The file.
         path: PathBuf,
         /// What is different.
-        #[source]
-        source: CheckpointError,
+        reason: String,
     },
     /// The source cannot be saved.
     #[error(transparent)]

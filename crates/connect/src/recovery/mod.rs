@@ -169,16 +169,19 @@ impl Recovery {
 
 /// Whether a job of this plan can go on from what was saved.
 fn fits(standing: &Standing, plan: &Plan, mode: Mode, path: &Path) -> Result<(), RecoveryError> {
-    standing.checkpoint().fits(plan, mode).map_err(|source| {
+    standing.checkpoint().fits(plan, mode).map_err(|error| {
         let (path, found, expected) = (path.to_owned(), standing.query(), plan.query.text.as_str());
-        if matches!(source, CheckpointError::OtherPlan { .. }) && found != expected {
-            return RecoveryError::OtherQuery {
-                path,
-                found: found.to_owned(),
-                expected: expected.to_owned(),
-            };
+        let is_other_plan = matches!(error, CheckpointError::OtherPlan { .. });
+        if is_other_plan && found != expected {
+            let (found, expected) = (found.to_owned(), expected.to_owned());
+            return RecoveryError::OtherQuery { path, found, expected };
         }
-        RecoveryError::OtherWay { path, source }
+        let reason = if is_other_plan {
+            "it gives other results, or reads other columns".to_owned()
+        } else {
+            error.to_string()
+        };
+        RecoveryError::OtherWay { path, reason }
     })
 }
 

@@ -29,6 +29,13 @@ pub(crate) fn read_flag(bytes: &mut Reader<'_>) -> Result<bool, StateError> {
     }
 }
 
+/// More than anything is ever counted to: what is more is no count, and adding to it must not overflow.
+const MOST: u64 = 1 << 48;
+
+pub(crate) fn read_count(bytes: &mut Reader<'_>) -> Result<u64, StateError> {
+    Some(bytes.number()?).filter(|count| *count < MOST).ok_or(BytesError::Number.into())
+}
+
 pub(crate) fn read_text(bytes: &mut Reader<'_>) -> Result<String, StateError> {
     Ok(String::from_utf8_lossy(bytes.part()?).into_owned())
 }
@@ -75,14 +82,14 @@ pub(crate) fn write_status(bytes: &mut Writer, status: &Status) {
 /// Reads what was done. A reason that is counted no more is left out.
 pub(crate) fn read_status(bytes: &mut Reader<'_>) -> Result<Status, StateError> {
     let mut status = Status {
-        read: bytes.number()?,
-        bytes: bytes.number()?,
-        points: bytes.number()?,
+        read: read_count(bytes)?,
+        bytes: read_count(bytes)?,
+        points: read_count(bytes)?,
         ..Status::default()
     };
     for _ in 0..bytes.number()? {
         let name = bytes.part()?;
-        let count = bytes.number()?;
+        let count = read_count(bytes)?;
         if let Some(reason) = reason(name) {
             status.dropped.insert(reason, count);
         }
@@ -148,6 +155,7 @@ pub(crate) fn read_held(bytes: &mut Reader<'_>, scans: &[Scan]) -> Result<Vec<Ve
         }
         held.push(batches);
     }
+    held.resize_with(scans.len(), Vec::new);
     Ok(held)
 }
 
