@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use skytide_atproto::columns::{
-    Clock, Counters, Decoder, EqTest, Literal, PathStep as ColumnStep, Position, Pushed, StreamColumns,
-    Wanted, WantedStream,
+    Clock, Counters, Decoder, EqTest, EventClock, Literal, PathStep as ColumnStep, Position, Pushed,
+    StreamColumns, Wanted, WantedStream,
 };
 use skytide_atproto::frame::{self, FrameError};
-use skytide_firehose::{Batch, Cause, Ledger};
-use skytide_runtime::Epoch;
+use skytide_firehose::{Batch, Cause, JetstreamPlace, Ledger};
+use skytide_runtime::{BytesError, Epoch, Reader, Writer};
 use skytide_timestream::engine::hash;
 use skytide_timestream::plan::{Comparison, PathStep, Plan, Scan};
 use skytide_timestream::rows::{Keys, Lane, Places, Rows};
@@ -18,7 +18,8 @@ use skytide_timestream::scalar::Scalar;
 
 use crate::catalog::FirehoseCatalog;
 use crate::frames::Frames;
-use crate::source::{Next, Source, SourceError, Status};
+use crate::recovery::{SaveError, StateError, state};
+use crate::source::{Next, Saved, Source, SourceError, SourceState, Status};
 
 /// So many frames make an epoch at most: enough that what an epoch costs is nothing beside them, few enough that the rows
 /// of one stay in the cache.
@@ -40,6 +41,85 @@ pub struct FirehoseSource {
     lanes: Vec<u16>,
     clock: Clock,
     points: u64,
+    /// What can be opened again, as it is told from other sources; else why it cannot be saved.
+    identity: Result<String, SaveError>,
+    /// What was done in earlier runs.
+    earlier: Status,
+}
+
+/// Where frames stand after the points that were made of them last: all that it takes to go on after those.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mark {
+    /// The number of the last frame that had one.
+    pub(crate) seq: Option<u64>,
+    pub(crate) position: Position,
+    /// Frames and bytes decoded since the source was opened first.
+    pub(crate) read: u64,
+    pub(crate) bytes: u64,
+    /// Whether recordings that come first are behind.
+    pub(crate) is_live: bool,
+}
+
+impl Mark {
+    fn write(&self, bytes: &mut Writer) {
+        let Position { clock, frames, arrival } = self.position;
+        state::write_time(bytes, self.seq.map(u64::cast_signed));
+        state::write_time(bytes, clock.newest);
+        bytes.number(clock.ahead.into());
+        bytes.number(clock.lowest_ahead.cast_unsigned());
+        bytes.number(frames);
+        state::write_time(bytes, arrival);
+        bytes.number(self.read);
+        bytes.number(self.bytes);
+        bytes.number(self.is_live.into());
+    }
+
+    fn read(bytes: &mut Reader<'_>) -> Result<Self, StateError> {
+        let seq = state::read_time(bytes)?.map(i64::cast_unsigned);
+        let newest = state::read_time(bytes)?;
+        let ahead = u8::try_from(bytes.number()?).ok().filter(|ahead| *ahead < EventClock::CONVINCING);
+        let ahead = ahead.ok_or(BytesError::Number)?;
+        let lowest_ahead = bytes.number()?.cast_signed();
+        let frames = state::read_count(bytes)?;
+        let arrival = state::read_time(bytes)?;
+        let clock = EventClock { newest, ahead, lowest_ahead };
+        let position = Position { clock, frames, arrival };
+        let (read, size) = (state::read_count(bytes)?, state::read_count(bytes)?);
+        let is_live = state::read_flag(bytes)?;
+        Ok(Self { seq, position, read, bytes: size, is_live })
+    }
+}
+
+/// Where a source of frames left off, and what it had done.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    pub(crate) mark: Mark,
+    pub(crate) status: Status,
+    /// Of a Jetstream.
+    pub(crate) place: Option<JetstreamPlace>,
+}
+
+impl Standing {
+    /// The state of a source that is told from others so.
+    pub(crate) fn save(&self, identity: &str) -> Saved {
+        let mut bytes = Writer::default();
+        bytes.part(identity.as_bytes());
+        self.mark.write(&mut bytes);
+        state::write_status(&mut bytes, &self.status);
+        bytes.part(&self.place.as_ref().map_or_else(Vec::new, JetstreamPlace::to_bytes));
+        Saved::State(SourceState(bytes.into_bytes()))
+    }
+
+    /// Reads what [`Self::save`] wrote of the same source.
+    pub(crate) fn read(bytes: &mut Reader<'_>, identity: &str) -> Result<Self, StateError> {
+        state::expect(bytes, identity)?;
+        let (mark, status) = (Mark::read(bytes)?, state::read_status(bytes)?);
+        let place = match bytes.part()? {
+            [] => None,
+            place => Some(JetstreamPlace::from_bytes(place).ok_or(BytesError::Cut)?),
+        };
+        Ok(Self { mark, status, place })
+    }
 }
 
 impl FirehoseSource {
@@ -56,14 +136,32 @@ impl FirehoseSource {
     ) -> Result<Self, SourceError> {
         let Wanting { streams, lanes } = Wanting::of(plan, catalog)?;
         let decoder = decoder(streams, clock)?;
-        Ok(Self { intake: Intake::new(frames), decoder, lanes, clock, points: 0 })
+        let reason = "the program has opened its frames; a `Network` opens them by their address";
+        let identity = Err(SaveError::never("a firehose", reason));
+        let (intake, earlier) = (Intake::new(frames), Status::default());
+        Ok(Self { intake, decoder, lanes, clock, points: 0, identity, earlier })
+    }
+
+    /// It can be opened again, and is told from others so.
+    pub(crate) fn known_as(self, identity: String) -> Self {
+        Self { identity: Ok(identity), ..self }
     }
 
     /// Goes on from where another decoder of the same frames stood.
-    pub(crate) fn going_on(mut self, position: Position) -> Self {
-        self.decoder.set_position(position);
-        self.intake.go_on();
+    pub(crate) fn going_on(mut self, mark: Mark) -> Self {
+        self.decoder.set_position(mark.position);
+        self.intake.go_on(mark);
         self
+    }
+
+    /// Counts on from what was done in earlier runs.
+    pub(crate) fn counting_on(self, earlier: Status) -> Self {
+        Self { earlier, ..self }
+    }
+
+    /// Where it stands: all that was decoded has been given out.
+    pub(crate) fn mark(&self) -> Mark {
+        self.intake.mark(self.decoder.position())
     }
 
     /// The points decoded so far, as an epoch.
@@ -92,10 +190,23 @@ impl Source for FirehoseSource {
 
     fn status(&self) -> Status {
         let mut status = self.intake.frames.status();
+        // What waits for room is not behind it.
+        (status.read, status.bytes) = self.intake.decoded();
         status.points = self.points;
         status.newest = self.newest();
         count_reasons(self.decoder.counters(), &mut status.dropped);
+        status.add_earlier(&self.earlier);
         status
+    }
+
+    fn save(&self) -> Result<Saved, SaveError> {
+        let identity = self.identity.as_ref().map_err(Clone::clone)?;
+        let place = self.intake.frames.jetstream_place();
+        // Events that wait for room are known to a Jetstream's connection already.
+        if self.intake.failed.is_some() || (place.is_some() && !self.intake.full.is_empty()) {
+            return Err(SaveError::NotNow);
+        }
+        Ok(Standing { mark: self.mark(), status: self.status(), place }.save(identity))
     }
 }
 
@@ -140,6 +251,12 @@ pub(crate) struct Intake {
     ledger: Option<Ledger>,
     /// What ended the frames, to be said once their points are out.
     failed: Option<SourceError>,
+    /// The number of the last frame decoded that had one.
+    seq: Option<u64>,
+    /// Whether a frame of the connection was decoded.
+    is_live: bool,
+    /// Frames and bytes that were decoded before these.
+    before: (u64, u64),
 }
 
 /// What has been taken in.
@@ -154,15 +271,45 @@ pub(crate) enum Filled {
 
 impl Intake {
     pub(crate) fn new(frames: Frames) -> Self {
-        Self { frames, full: VecDeque::new(), is_connected: false, ledger: None, failed: None }
+        Self {
+            frames,
+            full: VecDeque::new(),
+            is_connected: false,
+            ledger: None,
+            failed: None,
+            seq: None,
+            is_live: false,
+            before: (0, 0),
+        }
     }
 
     /// Frames that come over a connection already go on where another one ended: it is not their first.
-    fn go_on(&mut self) {
+    fn go_on(&mut self, mark: Mark) {
         if self.frames.is_live() {
             self.is_connected = true;
             self.ledger = self.frames.ledger();
         }
+        self.seq = mark.seq;
+        self.is_live = mark.is_live;
+        self.before = (mark.read, mark.bytes);
+    }
+
+    /// Where the frames stand whose decoder stands there.
+    pub(crate) fn mark(&self, position: Position) -> Mark {
+        // What waits for room is not decoded yet: whoever goes on from here reads it anew.
+        let (read, bytes) = self.decoded();
+        Mark {
+            seq: self.seq,
+            position,
+            read: self.before.0 + read,
+            bytes: self.before.1 + bytes,
+            is_live: self.is_live,
+        }
+    }
+
+    /// Whether frames have numbers, so that others can go on after one.
+    pub(crate) fn has_numbers(&self) -> bool {
+        self.seq.is_some()
     }
 
     /// How many frames and bytes the decoder has seen.
@@ -174,15 +321,17 @@ impl Intake {
 
     /// Shows the decoder the frames that there are, at most `max`.
     fn read(&mut self, decoder: &mut impl Decode, max: usize, wait: Duration) -> Result<Batch, SourceError> {
-        let (full, ledger) = (&mut self.full, &self.ledger);
+        let (full, ledger, last) = (&mut self.full, &self.ledger, &mut self.seq);
+        let (is_live, is_connected) = (&mut self.is_live, self.is_connected);
         self.frames.visit(max, wait, |frame, arrival| {
             let waits = !full.is_empty();
             match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
-                Ok(_) => {}
-                Err(FrameError::Full) => full.push_back((Bytes::copy_from_slice(frame), arrival)),
+                Ok(Pushed { seq, .. }) => *last = seq.or(*last),
+                Err(FrameError::Full) => return full.push_back((Bytes::copy_from_slice(frame), arrival)),
                 // It is counted by the decoder; the rest of the stream goes on.
-                Err(error) => note_refused(ledger.as_ref(), frame, arrival, &error),
+                Err(error) => *last = note_refused(ledger.as_ref(), frame, arrival, &error).or(*last),
             }
+            *is_live = is_connected;
         })
     }
 
@@ -213,14 +362,16 @@ impl Intake {
         }
         // What found no room goes before anything else.
         while let Some((frame, arrival)) = self.full.pop_front() {
-            match decoder.push(&frame, arrival) {
-                Ok(_) => {}
+            let seq = match decoder.push(&frame, arrival) {
+                Ok(pushed) => pushed.seq,
                 Err(FrameError::Full) if decoder.rows() > 0 => {
                     self.full.push_front((frame, arrival));
                     return Ok(Filled::Points);
                 }
                 Err(error) => note_refused(self.ledger.as_ref(), &frame, arrival, &error),
-            }
+            };
+            self.seq = seq.or(self.seq);
+            self.is_live = self.is_connected;
         }
         if let Some(error) = self.failed.take() {
             if decoder.rows() == 0 {
@@ -263,18 +414,28 @@ pub(crate) fn newest(position: Position, clock: Clock) -> Option<i64> {
 
 /// Adds what a decoder did not hand on, or not as it came.
 pub(crate) fn count_reasons(counters: &Counters, dropped: &mut BTreeMap<&'static str, u64>) {
-    let reasons = [
-        ("undecodable", counters.refused),
-        ("misfitting values", counters.misfits),
-        ("without their record", counters.no_record),
-        ("with a time too far ahead", counters.ahead),
-        ("without a time by this clock", counters.untimed),
-        ("labels of no account", counters.no_subject),
+    let counts = [
+        counters.refused,
+        counters.misfits,
+        counters.no_record,
+        counters.ahead,
+        counters.untimed,
+        counters.no_subject,
     ];
-    for (reason, count) in reasons.into_iter().filter(|(_, count)| *count > 0) {
+    for (reason, count) in REASONS.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
         *dropped.entry(reason).or_default() += count;
     }
 }
+
+/// What a decoder counts.
+pub(crate) const REASONS: [&str; 6] = [
+    "undecodable",
+    "misfitting values",
+    "without their record",
+    "with a time too far ahead",
+    "without a time by this clock",
+    "labels of no account",
+];
 
 /// What a plan reads of a firehose, by scan.
 pub(crate) struct Wanting {
@@ -299,13 +460,14 @@ pub(crate) fn decoder(streams: Vec<WantedStream>, clock: Clock) -> Result<Decode
         .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))
 }
 
-/// Enters a frame that only the decoder could tell to be damaged.
+/// Enters a frame that only the decoder could tell to be damaged, and gives its number.
 #[cold]
-fn note_refused(ledger: Option<&Ledger>, frame: &[u8], arrival: i64, error: &FrameError) {
+fn note_refused(ledger: Option<&Ledger>, frame: &[u8], arrival: i64, error: &FrameError) -> Option<u64> {
+    let seq = frame::peek(frame).ok().and_then(|peek| peek.seq);
     if let Some(ledger) = ledger {
-        let seq = frame::peek(frame).ok().and_then(|peek| peek.seq);
         ledger.enter(arrival, Cause::Quarantined { seq, reason: error.to_string() });
     }
+    seq
 }
 
 /// What the decoder must read for a scan.

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use skytide_atproto::frame::{self, Peek};
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Batch, Blocking, Cursor, Ledger};
+use skytide_firehose::{Batch, Blocking, Cursor, JetstreamPlace, Ledger};
 
 use crate::network::{Connection, Wish};
+use crate::recovery::StateError;
 use crate::source::{Progress, SourceError, Status};
 use crate::supply::Supply;
 
@@ -28,7 +29,23 @@ pub struct Frames {
     progress: Option<Progress>,
     /// What follows a recording.
     then: Option<Box<Following>>,
+    /// So many frames have been shown in an earlier run.
+    skip: u64,
 }
+
+/// What a subscription counts.
+pub(crate) const MET: [&str; 8] = [
+    "repeated",
+    "undecodable",
+    "oversized",
+    "text messages",
+    "reconnects",
+    "failed attempts",
+    "outdated cursors",
+    "possible gaps",
+];
+/// What counts recordings that are cut off.
+pub(crate) const CUT_OFF: &str = "cut off at the end";
 
 /// Recordings and a connection that go on where a recording ends.
 struct Following {
@@ -77,8 +94,13 @@ impl Frames {
         self
     }
 
-    /// The frames of recordings, one after the other, then those of a connection from there on; what two of them have is shown once. What
-    /// is up to the `last` frame, by its number and time, is not shown.
+    /// Does not show the next `skip` frames.
+    pub(crate) fn skipping(mut self, skip: u64) -> Self {
+        self.skip = skip;
+        self
+    }
+
+    /// The frames of recordings, one after the other, then those of a connection from there on; what two of them have is shown once.
     ///
     /// # Errors
     /// The first recording cannot be read.
@@ -86,22 +108,16 @@ impl Frames {
         recordings: impl IntoIterator<Item = PathBuf>,
         connection: Connection,
         wish: Wish,
-        last: Option<(u64, Option<i64>)>,
     ) -> Result<Self, SourceError> {
         let mut recordings: VecDeque<PathBuf> = recordings.into_iter().collect();
         let Some(first) = recordings.pop_front() else { return connection.frames(&wish) };
-        let mut first = Recording::open(first)?;
-        if let Some((seq, _)) = last {
-            // Where it has none of its own, it is at its end.
-            first.seek_seq(seq + 1)?;
-        }
-        let mut frames = Self::recording(first);
-        frames.then = Some(Box::new(Following { recordings, connection, wish, last }));
+        let mut frames = Self::recording(Recording::open(first)?);
+        frames.then = Some(Box::new(Following { recordings, connection, wish, last: None }));
         Ok(frames)
     }
 
     fn of(input: Input) -> Self {
-        Self { input, read: 0, bytes: 0, limit: None, cut_off: 0, progress: None, then: None }
+        Self { input, read: 0, bytes: 0, limit: None, cut_off: 0, progress: None, then: None, skip: 0 }
     }
 
     /// Goes on to what follows a recording.
@@ -146,6 +162,9 @@ impl Frames {
         if max == 0 {
             return Ok(Batch::Ended);
         }
+        // Frames that are shown are not in one batch with others.
+        let is_skipping = self.skip > 0;
+        let max = if is_skipping { max.min(usize::try_from(self.skip).unwrap_or(usize::MAX)) } else { max };
         let (mut frames, mut bytes) = (0_u64, 0_u64);
         let mut last = self.then.as_mut().map(|then| &mut then.last);
         let mut show = |frame: &[u8], arrival: i64| {
@@ -156,7 +175,9 @@ impl Frames {
             }
             frames += 1;
             bytes += frame.len() as u64;
-            visit(frame, arrival);
+            if !is_skipping {
+                visit(frame, arrival);
+            }
         };
         let batch = match &mut self.input {
             Input::Socket(subscription) => subscription
@@ -174,9 +195,23 @@ impl Frames {
                 supply.visit(max, wait, &mut |frame| show(frame, arrival))
             }
         };
-        self.read += frames;
-        self.bytes += bytes;
+        if is_skipping {
+            self.skip -= frames;
+        } else {
+            self.read += frames;
+            self.bytes += bytes;
+        }
         match (batch, self.then.take()) {
+            (Ok(Batch::Ended), following)
+                if self.skip > 0 && following.as_ref().is_none_or(|then| then.recordings.is_empty()) =>
+            {
+                Err(StateError::Shrunk { missing: self.skip }.into())
+            }
+            // Whoever reads may want to stop before all are behind.
+            (Ok(Batch::Received(_)), following) if is_skipping => {
+                self.then = following;
+                Ok(Batch::Idle)
+            }
             // Whoever reads looks whether it is live now before it asks again.
             (Ok(Batch::Ended), Some(following)) if self.limit.is_none_or(|limit| self.read < limit) => {
                 self.follow(following).map(|()| Batch::Idle)
@@ -192,6 +227,14 @@ impl Frames {
     #[must_use]
     pub fn is_live(&self) -> bool {
         matches!(self.input, Input::Socket(_))
+    }
+
+    /// Where a Jetstream stands, of a connection to one.
+    pub(crate) fn jetstream_place(&self) -> Option<JetstreamPlace> {
+        match &self.input {
+            Input::Socket(subscription) => subscription.jetstream_place(),
+            Input::Recording(_) | Input::Held(_) => None,
+        }
     }
 
     /// How many frames and bytes have been read.
@@ -219,23 +262,23 @@ impl Frames {
                 let handle = subscription.handle();
                 let counters = handle.counters();
                 status.cursor = handle.cursor();
-                let met = [
-                    ("repeated", counters.repeated),
-                    ("undecodable", counters.undecodable),
-                    ("oversized", counters.oversized),
-                    ("text messages", counters.texts),
-                    ("reconnects", counters.connections.saturating_sub(1)),
-                    ("failed attempts", counters.failed_attempts),
-                    ("outdated cursors", counters.outdated_cursors),
-                    ("possible gaps", handle.ledger().len()),
+                let counts = [
+                    counters.repeated,
+                    counters.undecodable,
+                    counters.oversized,
+                    counters.texts,
+                    counters.connections.saturating_sub(1),
+                    counters.failed_attempts,
+                    counters.outdated_cursors,
+                    handle.ledger().len(),
                 ];
-                status.dropped.extend(met.into_iter().filter(|(_, count)| *count > 0));
+                status.dropped.extend(MET.into_iter().zip(counts).filter(|(_, count)| *count > 0));
             }
             Input::Recording(recording) => cut_off += u64::from(recording.cut_off().is_some()),
             Input::Held(_) => {}
         }
         if cut_off > 0 {
-            status.dropped.insert("cut off at the end", cut_off);
+            status.dropped.insert(CUT_OFF, cut_off);
         }
         status
     }

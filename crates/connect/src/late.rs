@@ -7,15 +7,18 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray, UInt32Array};
 use arrow_schema::{Field, Schema};
+use skytide_runtime::{Reader, Writer};
 use skytide_timestream::catalog::StreamDef;
 use skytide_timestream::plan::{PathStep, Scan, ScanColumn};
 use skytide_timestream::rows::Rows;
 
+use crate::recovery::{SaveError, state};
+use crate::sink::{Place, Sink, SinkError};
 use crate::source::{SourceError, Status};
 
 /// What becomes of the points of a source that are late.
@@ -49,7 +52,13 @@ impl Late {
 /// stream's name; `_watermark`, up to which time all was taken to be here when the point came; then all columns of the stream, whether or
 /// not the query reads them (but for one that has such a name). Points that the query would filter out are among them.
 #[derive(Clone)]
-pub struct Side(Arc<Mutex<Take>>);
+pub struct Side(Arc<Mutex<To>>);
+
+/// Where late points go.
+enum To {
+    Function(Box<Take>),
+    Sink(Box<dyn Sink + Send>),
+}
 
 /// Why a side cannot take points: what its function says.
 pub type SideError = Box<dyn Error + Send + Sync>;
@@ -62,12 +71,41 @@ impl Side {
     /// An error of the function ends the source of the points.
     #[must_use]
     pub fn new(take: impl FnMut(&RecordBatch) -> Result<(), SideError> + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(take)))
+        Self(Arc::new(Mutex::new(To::Function(Box::new(take)))))
+    }
+
+    /// Writes late points to a sink, which nobody finishes. One with a [place](Sink::place) has each point once also where a run is
+    /// [recovered](crate::recovery).
+    #[must_use]
+    pub fn sink(sink: impl Sink + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(To::Sink(Box::new(sink)))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, To> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, batch: &RecordBatch) -> Result<(), SideError> {
-        let mut take = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (*take)(batch)
+        match &mut *self.lock() {
+            To::Function(take) => take(batch),
+            To::Sink(sink) => sink.write(batch).map_err(Into::into),
+        }
+    }
+
+    /// Where its points end, brought to the disk.
+    fn place(&self) -> Result<Option<Place>, SinkError> {
+        match &mut *self.lock() {
+            To::Function(_) => Ok(None),
+            To::Sink(sink) => sink.place(),
+        }
+    }
+
+    /// Takes away what is after a place.
+    fn go_back(&self, place: Option<&Place>) -> Result<(), SinkError> {
+        match &mut *self.lock() {
+            To::Function(_) => Ok(()),
+            To::Sink(sink) => sink.go_back(place),
+        }
     }
 }
 
@@ -127,6 +165,9 @@ struct Whole {
     /// Whether no scan before it is of the same stream.
     is_first: bool,
 }
+
+/// What late points are counted as: those that are gone, and those of the side.
+pub(crate) const REASONS: [&str; 2] = ["late", "late to the side"];
 
 /// What becomes of a point.
 pub(crate) enum Verdict {
@@ -263,10 +304,28 @@ impl Judge {
         rows
     }
 
+    /// Writes what later decisions depend on, and where the late points of the side end.
+    pub(crate) fn save(&self, bytes: &mut Writer) -> Result<(), SaveError> {
+        state::write_time(bytes, self.newest);
+        bytes.number(self.late);
+        let place = self.side.as_ref().map(Side::place).transpose()?.flatten();
+        state::write_place(bytes, place.as_ref());
+        Ok(())
+    }
+
+    /// Goes on from what [`Self::save`] wrote.
+    pub(crate) fn go_on(&mut self, bytes: &mut Reader<'_>) -> Result<(), SourceError> {
+        self.newest = state::read_time(bytes)?;
+        self.late = state::read_count(bytes)?;
+        let place = state::read_place(bytes)?;
+        let back = self.side.as_ref().map_or(Ok(()), |side| side.go_back(place.as_ref()));
+        back.map_err(|error| SourceError::Side(error.into()))
+    }
+
     /// Adds what was late to what a source has done.
     pub(crate) fn report(&self, status: &mut Status) {
         if self.late > 0 {
-            let reason = if self.policy == Late::Side { "late to the side" } else { "late" };
+            let reason = REASONS[usize::from(self.policy == Late::Side)];
             *status.dropped.entry(reason).or_default() += self.late;
         }
     }

@@ -12,6 +12,7 @@ pub mod frames;
 pub mod late;
 pub mod merge;
 pub mod network;
+pub mod recovery;
 pub mod reorder;
 pub mod repo;
 pub mod run;

@@ -7,12 +7,14 @@
 
 use std::time::{Duration, Instant};
 
-use skytide_runtime::Epoch;
+use skytide_runtime::{BytesError, Epoch, Reader, Writer};
 use skytide_timestream::engine::{Mode, merge};
+use skytide_timestream::plan::Scan;
 use skytide_timestream::rows::Rows;
 
 use crate::late::Passed;
-use crate::source::{Next, Progress, Source, SourceError, Status};
+use crate::recovery::{SaveError, StateError, state};
+use crate::source::{Next, Progress, Saved, Source, SourceError, SourceState, Status};
 use crate::tables::Bell;
 
 /// Points held of a source that is ahead of the others before it is no longer asked.
@@ -65,8 +67,64 @@ impl Feed {
         self.scans.iter().copied()
     }
 
+    /// Writes what it takes to go on after the points that have gone out.
+    fn save(&self, bytes: &mut Writer) -> Result<(), SaveError> {
+        state::write_places(bytes, &self.scans);
+        match self.source.save()? {
+            Saved::State(SourceState(state)) => {
+                bytes.number(0);
+                bytes.part(&state);
+                state::write_time(bytes, self.told);
+                bytes.number(self.has_ended.into());
+                state::write_held(bytes, &self.held)?;
+            }
+            // What is held is read again; each of its scans has as many rows.
+            Saved::Again { of, given } => {
+                let held: usize = self.held.first().into_iter().flatten().map(Rows::len).sum();
+                bytes.number(1);
+                bytes.part(of.as_bytes());
+                bytes.number(given.saturating_sub(held as u64));
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on from where it stood; its source does already.
+    pub(crate) fn going_on(mut self, left: Left) -> Self {
+        if let Left::State { told, has_ended, held, .. } = left {
+            self.rows = held.iter().flatten().map(Rows::len).sum();
+            (self.told, self.has_ended, self.held) = (told, has_ended, held);
+        }
+        self
+    }
+
     fn is_waited_for(&self) -> bool {
         !self.has_ended && self.idle.is_none_or(|idle| self.heard.elapsed() < idle)
+    }
+}
+
+/// Where a feed stood when it was saved.
+pub(crate) enum Left {
+    /// Its source has a state.
+    State { state: SourceState, told: Option<i64>, has_ended: bool, held: Vec<Vec<Rows>> },
+    /// Its source gives the same points again, of which so many have gone out.
+    Again { of: String, given: u64 },
+}
+
+impl Left {
+    /// Reads what [`Feed`] wrote of these scans of a plan, which stand in it at `places`.
+    pub(crate) fn read(bytes: &mut Reader<'_>, places: &[usize], scans: &[Scan]) -> Result<Self, StateError> {
+        state::expect_places(bytes, places)?;
+        Ok(match bytes.number()? {
+            0 => Self::State {
+                state: SourceState(bytes.part()?.to_vec()),
+                told: state::read_time(bytes)?,
+                has_ended: state::read_flag(bytes)?,
+                held: state::read_held(bytes, scans)?,
+            },
+            1 => Self::Again { of: state::read_text(bytes)?, given: state::read_count(bytes)? },
+            _ => return Err(BytesError::Number.into()),
+        })
     }
 }
 
@@ -101,6 +159,15 @@ impl Merge {
     ) -> Self {
         let is_strict = is_strict || feeds.len() > 1;
         Self { feeds, scans, mode, is_strict, bell, passed, failed: None, has_ended: false }
+    }
+
+    /// Goes on from where its feeds, which do already, had been let go up to.
+    pub(crate) fn going_on(mut self, bytes: &mut Reader<'_>) -> Result<Self, StateError> {
+        if let Some(passed) = state::read_time(bytes)? {
+            self.passed.reach(passed);
+        }
+        self.has_ended = state::read_flag(bytes)?;
+        Ok(self)
     }
 
     /// Takes what the sources have; tells whether they had anything, if only what ended one.
@@ -239,5 +306,18 @@ impl Source for Merge {
             }
         }
         all
+    }
+
+    fn save(&self) -> Result<Saved, SaveError> {
+        if self.failed.is_some() {
+            return Err(SaveError::NotNow);
+        }
+        let mut bytes = Writer::default();
+        for feed in &self.feeds {
+            feed.save(&mut bytes)?;
+        }
+        state::write_time(&mut bytes, self.passed.get());
+        bytes.number(self.has_ended.into());
+        Ok(Saved::State(SourceState(bytes.into_bytes())))
     }
 }

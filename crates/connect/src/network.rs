@@ -8,18 +8,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use skytide_atproto::columns::Clock;
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Builder, Cursor, Service, Subscription};
+use skytide_firehose::{Builder, Cursor, JetstreamPlace, Service, Subscription};
+use skytide_runtime::Reader;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
 use crate::catalog::{Feed, FirehoseCatalog};
-use crate::firehose::FirehoseSource;
+use crate::firehose::{FirehoseSource, Mark, Standing};
 use crate::frames::Frames;
 use crate::late::{Judge, Late, Side};
+use crate::recovery::state;
 use crate::reorder::Reorder;
 use crate::repo::{self, Export, RepoSource};
 use crate::shared::Shared;
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, SourceState};
 use crate::supply::{FromSeq, Supplier, Supply};
 
 /// The collections that a Jetstream can be asked for at most.
@@ -99,14 +101,14 @@ impl Connection {
     pub fn frames(&self, wish: &Wish) -> Result<Frames, SourceError> {
         if !self.history.is_empty() {
             let after = Self { history: Vec::new(), ..self.clone() };
-            let frames = Frames::history(self.history.iter().cloned(), after, wish.clone(), None)?;
+            let frames = Frames::history(self.history.iter().cloned(), after, wish.clone())?;
             return Ok(frames.until(self.limit));
         }
         if self.exports()?.is_some() {
             return Err(no_frames());
         }
         match &self.location {
-            Location::Named(url) if is_address(url) => self.dial(url, wish, false),
+            Location::Named(url) if is_address(url) => self.dial(url, wish, |builder| builder),
             Location::Named(path) => self.recording(Recording::open(Path::new(path))?),
             Location::Memory(bytes) => self.recording(Recording::from_bytes(bytes.clone())?),
             Location::Repos(_) => Err(no_frames()),
@@ -114,43 +116,66 @@ impl Connection {
         }
     }
 
-    /// Makes ready to dial. An address that is known to have answered is sought for ever.
-    fn dial(&self, url: &str, wish: &Wish, is_known: bool) -> Result<Frames, SourceError> {
+    /// Makes ready to dial, with further settings.
+    fn dial(
+        &self,
+        url: &str,
+        wish: &Wish,
+        set: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Frames, SourceError> {
         let (service, mut builder) = wish.subscribe(url);
         if let Some(dictionary) = self.dictionary.as_ref().filter(|_| service == Service::Jetstream) {
             builder = builder.dictionary(dictionary.clone());
         }
-        if is_known {
-            builder = builder.first_attempts(None);
-        }
-        let subscription = builder.cursor(self.cursor).check_chains(self.chains).blocking()?;
+        let subscription = set(builder.cursor(self.cursor).check_chains(self.chains)).blocking()?;
         Ok(Frames::socket(subscription).until(self.limit))
     }
 
-    /// As [`frames`](Self::frames), but only what is after the frame of this number, up to which the newest time was that; `read` frames of
-    /// its limit are used up. `is_live` says that the recordings that come first are behind.
+    /// The same where a subscription before has ended; of a Jetstream, at its place. An address that is known to have answered is sought for ever.
+    fn dial_again(
+        &self,
+        url: &str,
+        wish: &Wish,
+        place: Option<JetstreamPlace>,
+    ) -> Result<Frames, SourceError> {
+        self.dial(url, wish, |builder| {
+            let builder = builder.first_attempts(None);
+            match place {
+                Some(place) => builder.jetstream_place(place),
+                None => builder,
+            }
+        })
+    }
+
+    /// As [`frames`](Self::frames), but only what is after a mark, for a query that is run so. Recordings, and frames that the program
+    /// holds, are counted up to there: numbers may begin anew in them.
     pub(crate) fn frames_after(
         &self,
         wish: &Wish,
-        (seq, time): (u64, Option<i64>),
-        read: u64,
-        is_live: bool,
+        mode: Mode,
+        mark: &Mark,
+        place: Option<JetstreamPlace>,
     ) -> Result<Frames, SourceError> {
-        let limit = self.limit.map(|limit| limit.saturating_sub(read));
-        let cursor = match time {
-            Some(time) => Cursor::After { seq, time },
-            None if self.is_live() => Cursor::Seq(seq),
-            None => Cursor::After { seq, time: i64::MIN },
-        };
-        let after = Self { history: Vec::new(), cursor, limit, ..self.clone() };
+        let limit = self.limit.map(|limit| limit.saturating_sub(mark.read));
         match &self.location {
-            Location::Named(url) if is_live && is_address(url) => return after.dial(url, wish, true),
-            _ if self.history.is_empty() => return after.frames(wish),
-            _ => {}
+            Location::Named(url) if mark.is_live && is_address(url) => {
+                let cursor = match (mark.seq, mark.position.clock.newest) {
+                    (Some(seq), Some(time)) => Cursor::After { seq, time },
+                    (Some(seq), None) => Cursor::Seq(seq),
+                    (None, _) => self.cursor,
+                };
+                Self { history: Vec::new(), cursor, limit, ..self.clone() }.dial_again(url, wish, place)
+            }
+            _ => Ok(self.first_frames(wish, mode)?.skipping(mark.read).until(limit)),
         }
-        let history = self.history.iter().cloned();
-        let after = Self { limit: None, cursor: self.cursor, ..after };
-        Ok(Frames::history(history, after, wish.clone(), Some((seq, time)))?.until(limit))
+    }
+
+    /// As [`frames`](Self::frames), for a query that is run so.
+    fn first_frames(&self, wish: &Wish, mode: Mode) -> Result<Frames, SourceError> {
+        match &self.location {
+            Location::Held(supplier) => Ok(self.held(supplier.open(mode)?)),
+            _ => self.frames(wish),
+        }
     }
 
     /// Whether whoever comes later is to have only what comes then.
@@ -226,6 +251,20 @@ impl Network {
         mode: Mode,
         side: Option<&Side>,
     ) -> Result<Box<dyn Source + Send>, SourceError> {
+        self.reopen(plan, mode, side, None)
+    }
+
+    /// As [`open`](Self::open), but where an earlier run left it, if one is given.
+    ///
+    /// # Errors
+    /// As of `open`, or the state is of another source or of other settings, or damaged.
+    pub fn reopen(
+        &self,
+        plan: &Plan,
+        mode: Mode,
+        side: Option<&Side>,
+        from: Option<&SourceState>,
+    ) -> Result<Box<dyn Source + Send>, SourceError> {
         if let Some(exports) = self.connection.exports()? {
             // They are all there: nothing is late.
             let judge = Judge::new(self.lateness);
@@ -233,20 +272,57 @@ impl Network {
             let source = RepoSource::new(&plan, &self.catalog, exports, self.clock)?;
             return Ok(Box::new(Reorder::new(source, Mode::Once, judge)));
         }
+        let mut state = from.map(|state| Reader::new(&state.0));
         // The one that the source makes rise, and the one that does.
-        if matches!(self.clock, Clock::FrameTime | Clock::Arrival) {
-            return self.source(plan, mode);
+        if self.is_in_order() {
+            let source = self.source(plan, mode, state.as_mut())?;
+            state::end(state)?;
+            return Ok(source);
         }
         let mut judge = Judge::new(self.lateness).at(self.connection.location.to_string());
         if mode == Mode::Live {
             judge = judge.by(self.late, &plan.scans, side)?;
         }
-        let plan = Plan { scans: judge.scans(&plan.scans), ..plan.clone() };
-        Ok(Box::new(Reorder::new(self.source(&plan, mode)?, mode, judge)))
+        let wanted = &plan.scans;
+        let plan = Plan { scans: judge.scans(wanted), ..plan.clone() };
+        let source = self.source(&plan, mode, state.as_mut())?;
+        let mut source = Reorder::new(source, mode, judge);
+        if let Some(state) = &mut state {
+            source.go_on(state, wanted)?;
+        }
+        state::end(state)?;
+        Ok(Box::new(source))
     }
 
-    /// The points of a plan's scans, as they come.
-    fn source(&self, plan: &Plan, mode: Mode) -> Result<Box<dyn Source + Send>, SourceError> {
+    /// Whether points come in the order of their times.
+    fn is_in_order(&self) -> bool {
+        matches!(self.clock, Clock::FrameTime | Clock::Arrival)
+    }
+
+    /// What tells it from other sources, as far as points depend on it.
+    pub(crate) fn identity(&self) -> String {
+        let Connection { location, history, .. } = &self.connection;
+        let mut identity: String = history.iter().map(|path| format!("{}, then ", path.display())).collect();
+        identity.push_str(&location.to_string());
+        match self.clock {
+            Clock::FrameTime => {}
+            Clock::Arrival => identity.push_str(" by time of arrival"),
+            Clock::Rev => identity.push_str(" by revision"),
+            Clock::CreatedAt => identity.push_str(" by createdAt"),
+        }
+        if !self.is_in_order() {
+            identity.push_str(&format!(", lateness {:?}, late points: {:?}", self.lateness, self.late));
+        }
+        identity
+    }
+
+    /// The points of a plan's scans, as they come, from where an earlier run left them.
+    fn source(
+        &self,
+        plan: &Plan,
+        mode: Mode,
+        from: Option<&mut Reader<'_>>,
+    ) -> Result<Box<dyn Source + Send>, SourceError> {
         let feed = self.catalog.feed(plan)?;
         let service = match feed {
             Feed::Repos => Service::Repos,
@@ -257,17 +333,26 @@ impl Network {
             chosen => chosen.to_vec(),
         };
         let wish = Wish { service: Some(service), collections, dids: Vec::new() };
-        if let Location::Held(supplier) = &self.connection.location {
-            let frames = self.connection.held(supplier.open(mode)?);
-            return Ok(Box::new(FirehoseSource::new(plan, &self.catalog, frames, self.clock)?));
+        let identity = self.identity();
+        let standing = match from {
+            Some(state) => Standing::read(state, &identity)?,
+            None => Standing::default(),
+        };
+        if standing.mark.read > 0 {
+            let Standing { mark, status, place } = standing;
+            let frames = self.connection.frames_after(&wish, mode, &mark, place)?;
+            let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?.known_as(identity);
+            return Ok(Box::new(source.going_on(mark).counting_on(status)));
         }
-        if let Some(shared) = &self.shared
+        let is_held = matches!(self.connection.location, Location::Held(_));
+        if let Some(shared) = self.shared.as_ref().filter(|_| !is_held)
             && let Some(source) = shared.join(self, plan, feed, &wish)?
         {
             return Ok(Box::new(source));
         }
-        let frames = self.connection.frames(&wish)?;
-        Ok(Box::new(FirehoseSource::new(plan, &self.catalog, frames, self.clock)?))
+        let frames = self.connection.first_frames(&wish, mode)?;
+        let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?;
+        Ok(Box::new(source.known_as(identity).counting_on(standing.status)))
     }
 }
 

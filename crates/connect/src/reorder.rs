@@ -6,12 +6,14 @@
 use std::time::Duration;
 
 use arrow_array::UInt32Array;
-use skytide_runtime::Epoch;
+use skytide_runtime::{Epoch, Reader, Writer};
 use skytide_timestream::engine::{Mode, merge};
+use skytide_timestream::plan::Scan;
 use skytide_timestream::rows::Rows;
 
 use crate::late::{Judge, Verdict};
-use crate::source::{Next, Source, SourceError, Status};
+use crate::recovery::{SaveError, state};
+use crate::source::{Next, Saved, Source, SourceError, SourceState, Status};
 
 /// A source whose points come in any order, put in order.
 pub struct Reorder<S> {
@@ -39,6 +41,15 @@ impl<S: Source> Reorder<S> {
             Mode::Once => None,
             Mode::Live => self.judge.watermark(),
         }
+    }
+
+    /// Goes on from what it saved when it read the scans that the plan wants, as `inner` does already.
+    pub(crate) fn go_on(&mut self, bytes: &mut Reader<'_>, scans: &[Scan]) -> Result<(), SourceError> {
+        self.judge.go_on(bytes)?;
+        self.ended = state::read_flag(bytes)?;
+        self.admitted = state::read_count(bytes)?;
+        self.held = state::read_held(bytes, scans)?;
+        Ok(())
     }
 
     fn admit(&mut self, epoch: Epoch) -> Result<(), SourceError> {
@@ -130,6 +141,21 @@ impl<S: Source> Source for Reorder<S> {
         status.points = self.admitted;
         status.newest = self.judge.newest();
         status
+    }
+
+    fn save(&self) -> Result<Saved, SaveError> {
+        if self.failed.is_some() {
+            return Err(SaveError::NotNow);
+        }
+        let Saved::State(SourceState(inner)) = self.inner.save()? else {
+            return Err(SaveError::never("a source whose points are put in order", "it is read as a whole"));
+        };
+        let mut bytes = Writer::from(inner);
+        self.judge.save(&mut bytes)?;
+        bytes.number(self.ended.into());
+        bytes.number(self.admitted);
+        state::write_held(&mut bytes, &self.held)?;
+        Ok(Saved::State(SourceState(bytes.into_bytes())))
     }
 }
 

@@ -15,8 +15,9 @@ use skytide_timestream::plan::Plan;
 
 pub use stream::AnswerStream;
 
+use crate::recovery::{Recovery, RecoveryError, SaveError, Standing};
 use crate::sink::{Sink, SinkError};
-use crate::source::{Next, Source, SourceError, Status};
+use crate::source::{Next, Saved, Source, SourceError, Status};
 
 /// How a query is run.
 #[derive(Debug, Clone)]
@@ -116,6 +117,9 @@ pub enum RunError {
     /// The sink.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The run cannot be saved, or not go on from what was saved.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
 }
 
 /// Runs a plan over a source into a sink. `watch` is told what has been done after each epoch and each wait.
@@ -127,9 +131,28 @@ pub fn run(
     source: &mut dyn Source,
     sink: &mut dyn Sink,
     options: &RunOptions,
+    watch: impl FnMut(&Status, usize),
+) -> Result<Outcome, RunError> {
+    drive(plan, source, sink, options, None, watch)
+}
+
+/// As [`run`], saved and gone on with where there is a recovery.
+pub(crate) fn drive(
+    plan: Arc<Plan>,
+    source: &mut dyn Source,
+    sink: &mut dyn Sink,
+    options: &RunOptions,
+    mut recovery: Option<&mut Recovery>,
     mut watch: impl FnMut(&Status, usize),
 ) -> Result<Outcome, RunError> {
-    let mut running = Running::start(plan, source, options)?;
+    let text = plan.query.text.clone();
+    let standing = recovery.as_ref().and_then(|recovery| recovery.standing());
+    let mut running = Running::start(plan, source, options, standing)?;
+    if let Some(recovery) = &mut recovery {
+        recovery.begin(sink)?;
+        // What can never be saved is told before anything is read.
+        running.save(&text, sink, recovery)?;
+    }
     let put = |sink: &mut dyn Sink, batches: Vec<RecordBatch>| match batches
         .iter()
         .try_for_each(|batch| sink.write(batch))
@@ -144,6 +167,19 @@ pub fn run(
             break;
         }
         watch(&running.source.status(), running.given.rows);
+        if let Some(recovery) = recovery.as_mut().filter(|recovery| recovery.is_due()) {
+            is_open = put(sink, running.settled()?)?;
+            if !is_open {
+                break;
+            }
+            running.save(&text, sink, recovery)?;
+        }
+    }
+    if let Some(recovery) = recovery.filter(|_| is_open && running.may_go_on()) {
+        is_open = put(sink, running.settled()?)?;
+        if is_open {
+            running.save(&text, sink, recovery)?;
+        }
     }
     // Whatever ended it, what was read is answered.
     let (rest, mut outcome, failed) = running.finish()?;
@@ -180,7 +216,7 @@ impl<S: Source> Answers<S> {
     /// # Errors
     /// The job cannot be started.
     pub fn start(plan: Arc<Plan>, source: S, options: &RunOptions) -> Result<Self, RunError> {
-        let running = Some(Running::start(plan, source, options)?);
+        let running = Some(Running::start(plan, source, options, None)?);
         Ok(Self { running, ready: VecDeque::new(), failed: None, outcome: None })
     }
 
@@ -240,20 +276,65 @@ struct Running<S> {
     given: Given,
     /// Why nothing more is read.
     end: Option<Result<End, SourceError>>,
+    /// Whether anything was read since it was saved.
+    has_moved: bool,
 }
 
 impl<S: Source> Running<S> {
-    fn start(plan: Arc<Plan>, source: S, options: &RunOptions) -> Result<Self, JobError> {
+    /// Starts a job, from where an earlier run left it if it did. The source is there already.
+    fn start(
+        plan: Arc<Plan>,
+        source: S,
+        options: &RunOptions,
+        standing: Option<&Standing>,
+    ) -> Result<Self, JobError> {
         let jobs =
             Options { workers: options.workers, mode: options.mode, epochs_in_flight: EPOCHS_IN_FLIGHT };
         Ok(Self {
-            job: Job::start(plan, jobs, None)?,
+            job: Job::start(plan, jobs, standing.map(Standing::checkpoint))?,
             source,
             ends: options.duration.map(|duration| Instant::now() + duration),
             options: options.clone(),
-            given: Given { rows: 0, limit: options.limit },
+            given: Given { rows: standing.map_or(0, Standing::rows), limit: options.limit },
             end: None,
+            has_moved: true,
         })
+    }
+
+    /// Waits for the rows of all that was read.
+    fn settled(&mut self) -> Result<Vec<RecordBatch>, JobError> {
+        let settled = self.job.settle()?;
+        Ok(self.given.cut(settled))
+    }
+
+    /// Whether another run may go on from where it ended: it has not failed, and no rows that it has were left out.
+    fn may_go_on(&self) -> bool {
+        matches!(self.end, Some(Ok(End::Source | End::Duration | End::Stopped)))
+    }
+
+    /// Saves it, where it can be at this moment. It is settled, and its rows are in the sink.
+    fn save(&mut self, query: &str, sink: &mut dyn Sink, recovery: &mut Recovery) -> Result<(), RunError> {
+        if !self.has_moved || self.given.is_all() {
+            return Ok(());
+        }
+        let source = match self.source.save() {
+            Ok(Saved::State(state)) => state,
+            Ok(Saved::Again { of, .. }) => {
+                return Err(RecoveryError::from(SaveError::never(
+                    of,
+                    "`Sources` opens it so that it can be",
+                ))
+                .into());
+            }
+            Err(SaveError::NotNow) => return Ok(()),
+            Err(error) => return Err(RecoveryError::from(error).into()),
+        };
+        let checkpoint = self.job.checkpoint()?;
+        // The rows are on the disk before what says that they are.
+        let place = sink.place()?;
+        recovery.save(Standing::new(query, self.given.rows, place, checkpoint, source))?;
+        self.has_moved = false;
+        Ok(())
     }
 
     /// Reads on, and gives the rows that are complete; none when nothing more is read.
@@ -267,14 +348,17 @@ impl<S: Source> Running<S> {
         // Look first: rows still on their way through the workers are not kept waiting for the next message.
         let mut next = self.source.next(Duration::ZERO);
         if matches!(next, Ok(Next::Idle)) {
-            let settled = self.job.settle()?;
+            let settled = self.settled()?;
             if !settled.is_empty() {
-                return Ok(Some(self.given.cut(settled)));
+                return Ok(Some(settled));
             }
             next = self.source.next(WAIT);
         }
         match next {
-            Ok(Next::Epoch(epoch)) => self.job.push(epoch)?,
+            Ok(Next::Epoch(epoch)) => {
+                self.has_moved = true;
+                self.job.push(epoch)?;
+            }
             Ok(Next::Idle) => {}
             Ok(Next::End) => self.end = Some(Ok(End::Source)),
             Err(error) => self.end = Some(Err(error)),

@@ -9,6 +9,8 @@ use skytide_timestream::times::timestamp_text;
 
 use crate::files::FileError;
 use crate::late::SideError;
+use crate::recovery::{SaveError, StateError};
+use crate::{firehose, frames};
 
 /// A source of epochs for one plan's scans.
 pub trait Source {
@@ -22,7 +24,34 @@ pub trait Source {
 
     /// What it has done so far.
     fn status(&self) -> Status;
+
+    /// What it takes to give the points after those that were given out, in another process (see [`recovery`](crate::recovery)). What
+    /// was read and has not been given out yet is not behind it: it is in what is saved, or is read again.
+    ///
+    /// # Errors
+    /// It never can, as is said of a source that does not say how; or not at this moment.
+    fn save(&self) -> Result<Saved, SaveError> {
+        Err(SaveError::never("this source", "it does not say where it stands"))
+    }
 }
+
+/// What a source saves of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saved {
+    /// Where it stands after the points that it gave last, and what it holds.
+    State(SourceState),
+    /// It gives the same points whenever it is read: how many have been given of each scan tells the rest.
+    Again {
+        /// What is read, as far as it can be told from something else.
+        of: String,
+        /// Points given.
+        given: u64,
+    },
+}
+
+/// Where a source stands and what it holds, as bytes. Whoever can open the source can open it [there](crate::sources::Sources::reopen).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceState(pub(crate) Vec<u8>);
 
 impl<S: Source + ?Sized> Source for &mut S {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
@@ -31,6 +60,10 @@ impl<S: Source + ?Sized> Source for &mut S {
 
     fn status(&self) -> Status {
         (**self).status()
+    }
+
+    fn save(&self) -> Result<Saved, SaveError> {
+        (**self).save()
     }
 }
 
@@ -41,6 +74,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn status(&self) -> Status {
         (**self).status()
+    }
+
+    fn save(&self) -> Result<Saved, SaveError> {
+        (**self).save()
     }
 }
 
@@ -74,6 +111,18 @@ pub struct Status {
     pub cursor: Option<u64>,
     /// What is known of the whole: messages or bytes read of how many.
     pub progress: Option<Progress>,
+}
+
+impl Status {
+    /// Adds what was done before, by the same source in an earlier run.
+    pub(crate) fn add_earlier(&mut self, earlier: &Self) {
+        self.read += earlier.read;
+        self.bytes += earlier.bytes;
+        self.points += earlier.points;
+        for (reason, count) in &earlier.dropped {
+            *self.dropped.entry(reason).or_default() += count;
+        }
+    }
 }
 
 /// How much of bounded work is done.
@@ -130,6 +179,9 @@ pub enum SourceError {
     /// The side could not take late points.
     #[error("late points cannot be kept: {0}")]
     Side(#[source] SideError),
+    /// It cannot go on from where an earlier run left it.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The connection that several queries share has failed.
     #[error(transparent)]
     Shared(Arc<SourceError>),
@@ -142,4 +194,10 @@ pub enum SourceError {
     /// Columns could not be put in order or joined.
     #[error("points could not be put in order: {0}")]
     Arrow(#[from] arrow_schema::ArrowError),
+}
+
+/// What a count of [`Status::dropped`] is of, by its name in saved bytes; none for one that is not known.
+pub(crate) fn reason(name: &[u8]) -> Option<&'static str> {
+    let known = firehose::REASONS.iter().chain(&frames::MET).chain([&frames::CUT_OFF]);
+    known.copied().find(|reason| reason.as_bytes() == name)
 }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use skytide_runtime::Reader;
 use skytide_timestream::catalog::{Catalog, StreamDef};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
 use crate::files::Files;
 use crate::late::{Passed, Side};
-use crate::merge::{Feed, Merge};
+use crate::merge::{Feed, Left, Merge};
 use crate::network::Network;
-use crate::source::SourceError;
+use crate::recovery::{StateError, state};
+use crate::source::{SourceError, SourceState};
 use crate::tables::{Bell, Table, TableSource};
 
 /// Something that streams are read from.
@@ -133,6 +135,21 @@ impl Sources {
     /// A source cannot be opened, the plan reads what none of them has, or late points are to be kept and there is no
     /// [side](Self::late_to).
     pub fn open(&self, plan: &Plan, mode: Mode, stalled: &Arc<AtomicBool>) -> Result<Merge, SourceError> {
+        self.reopen(plan, mode, stalled, None)
+    }
+
+    /// As [`open`](Self::open), but where an earlier run left them, if one is given ([`Recovery::source`](crate::recovery::Recovery::source)).
+    ///
+    /// # Errors
+    /// As of `open`, or the state is of other sources, or damaged.
+    pub fn reopen(
+        &self,
+        plan: &Plan,
+        mode: Mode,
+        stalled: &Arc<AtomicBool>,
+        from: Option<&SourceState>,
+    ) -> Result<Merge, SourceError> {
+        let mut from = from.map(|state| Reader::new(&state.0));
         let (bell, passed, side) = (Bell::default(), Passed::default(), self.side.as_ref());
         let mut feeds = Vec::new();
         let mut is_strict = false;
@@ -148,6 +165,7 @@ impl Sources {
                 continue;
             }
             let part: Vec<_> = scans.iter().map(|scan| plan.scans[*scan].clone()).collect();
+            let left = from.as_mut().map(|from| Left::read(from, &scans, &part)).transpose()?;
             let feed = match offer {
                 Offer::Table { table, idle, .. } => {
                     is_strict |= mode == Mode::Live && table.definition().subsort.is_some();
@@ -156,19 +174,39 @@ impl Sources {
                     let idle = idle.filter(|_| mode == Mode::Live);
                     Feed::new(Box::new(source), scans, idle, true)
                 }
-                Offer::Files(files) => Feed::new(Box::new(files.source(part)), scans, None, false),
+                Offer::Files(files) => {
+                    let mut source = files.source(part);
+                    if let Some(left) = &left {
+                        let Left::Again { of, given } = left else { return Err(StateError::Kind.into()) };
+                        source = source.after(of, *given)?;
+                    }
+                    Feed::new(Box::new(source), scans, None, false)
+                }
                 Offer::Network(network) => {
                     let part = Plan { scans: part, ..plan.clone() };
-                    Feed::new(network.open(&part, mode, side)?, scans, None, false)
+                    let state = match &left {
+                        Some(Left::State { state, .. }) => Some(state),
+                        Some(Left::Again { .. }) => return Err(StateError::Kind.into()),
+                        None => None,
+                    };
+                    Feed::new(network.reopen(&part, mode, side, state)?, scans, None, false)
                 }
             };
-            feeds.push(feed);
+            feeds.push(match left {
+                Some(left) => feed.going_on(left),
+                None => feed,
+            });
         }
         let read: BTreeSet<_> = feeds.iter().flat_map(Feed::scans).collect();
         if read.len() < plan.scans.len() {
             return Err(SourceError::Unfit("the query reads a stream that no source has".to_owned()));
         }
-        Ok(Merge::new(feeds, plan.scans.len(), mode, is_strict, bell, passed))
+        let mut merge = Merge::new(feeds, plan.scans.len(), mode, is_strict, bell, passed);
+        if let Some(from) = &mut from {
+            merge = merge.going_on(from)?;
+        }
+        state::end(from)?;
+        Ok(merge)
     }
 }
 

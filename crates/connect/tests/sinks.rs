@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
-use skytide_connect::sink::{Arrow, Callback, Csv, FileFormat, FileSink, Ndjson, Roll, Sink};
+use skytide_connect::sink::{Arrow, Callback, Csv, FileFormat, FileSink, Ndjson, Roll, Sink, TextFile};
 
 fn batch() -> RecordBatch {
     let time = TimestampNanosecondArray::from(vec![0, 1_783_175_887_517_000_000]).with_timezone("UTC");
@@ -42,6 +42,36 @@ fn json_lines_write_nulls_out() {
         "{\"_time\":\"1970-01-01T00:00:00Z\",\"_key\":\"a,\\\"b\\\"\",\"result\":1,\"langs\":[\"en\",null]}\n\
          {\"_time\":\"2026-07-04T14:38:07.517Z\",\"_key\":null,\"result\":null,\"langs\":null}\n"
     );
+}
+
+#[test]
+fn text_is_cut_back_to_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    let schema = batch().schema();
+    let mut sink = TextFile::csv(&path, &schema).unwrap();
+    sink.write(&batch().slice(0, 1)).unwrap();
+    let place = sink.place().unwrap().unwrap();
+    let first = std::fs::read_to_string(&path).unwrap();
+    assert_eq!((place.bytes, first.lines().count()), (first.len() as u64, 2));
+    sink.write(&batch()).unwrap();
+    // Another one goes on from there; what is written next is shorter than what was there.
+    let mut sink = TextFile::csv(&path, &schema).unwrap();
+    sink.go_back(Some(&place)).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
+    sink.write(&batch().slice(1, 1)).unwrap();
+    let whole = text(|out| Csv::new(out, schema.clone()).write(&batch()).unwrap());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+    sink.go_back(None).unwrap();
+    sink.finish().unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "_time,_key,result,langs\n");
+
+    let error = sink.go_back(Some(&place)).unwrap_err().to_string();
+    assert!(error.contains("rows.csv: it has 24 bytes, and had 73 when the run was saved"), "{error}");
+    let error = TextFile::ndjson(folder.path()).map(drop).unwrap_err().to_string();
+    assert!(error.ends_with("it is no file, whose rows could be cut back"), "{error}");
+    #[cfg(unix)]
+    assert!(TextFile::ndjson(std::path::Path::new("/dev/null")).is_err());
 }
 
 #[test]

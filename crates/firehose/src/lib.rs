@@ -72,8 +72,8 @@ pub use skytide_atproto::{
     message::{Action, Message},
 };
 pub use subscription::{
-    Batch, Blocking, Buffered, BufferedStream, Builder, Cursor, Finish, Frame, Handle, OnClose, Operation,
-    Operations, Overflow, Subscription,
+    Batch, Blocking, Buffered, BufferedStream, Builder, Cursor, Finish, Frame, Handle, JetstreamPlace,
+    OnClose, Operation, Operations, Overflow, Subscription,
 };
 
 /// The largest frame that the protocol allows, in bytes: the default limit of subscriptions.

@@ -100,6 +100,21 @@ impl Checkpoint {
         self.newest
     }
 
+    /// Whether a job of this plan in this mode can go on from it.
+    ///
+    /// # Errors
+    /// It was made by another plan, or in the other mode.
+    pub fn fits(&self, plan: &Plan, mode: Mode) -> Result<(), CheckpointError> {
+        let expected = plan_hash(plan);
+        if self.plan != expected {
+            return Err(CheckpointError::OtherPlan { expected, found: self.plan });
+        }
+        if self.mode != mode {
+            return Err(CheckpointError::OtherMode { expected: mode, found: self.mode });
+        }
+        Ok(())
+    }
+
     /// The bytes to store.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -387,13 +387,7 @@ fn restore(
     stations: &[Vec<station::Shared>],
     results: &mut ResultOperator,
 ) -> Result<(), JobError> {
-    let expected = plan_hash(plan);
-    if checkpoint.plan != expected {
-        return Err(CheckpointError::OtherPlan { expected, found: checkpoint.plan }.into());
-    }
-    if checkpoint.mode != mode {
-        return Err(CheckpointError::OtherMode { expected: mode, found: checkpoint.mode }.into());
-    }
+    checkpoint.fits(plan, mode)?;
     for StatePiece { owner, shard, bytes } in &checkpoint.pieces {
         match *owner {
             Owner::Region(number) => {

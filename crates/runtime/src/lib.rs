@@ -30,6 +30,7 @@
 //! This is the only crate that names timely.
 
 mod assembly;
+mod bytes;
 mod checkpoint;
 mod dataflow;
 mod edge;
@@ -48,6 +49,7 @@ extern crate self as skytide_runtime;
 #[path = "../tests/common/mod.rs"]
 mod testing;
 
+pub use bytes::{BytesError, Reader, Writer};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use error::JobError;
 pub use job::{Epoch, Job, Options};

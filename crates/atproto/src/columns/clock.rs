@@ -7,9 +7,6 @@
 /// How far above the maximum a `time` is believed, above arrival the first one, and above the event clock a time by
 /// another clock: five minutes.
 pub(super) const BELIEVED: i64 = 5 * 60 * 1_000_000_000;
-/// So many frames in a row that are further ahead are believed after all.
-const CONVINCING: u8 = 16;
-
 /// The state of the clock. Times are UTC nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EventClock {
@@ -22,6 +19,9 @@ pub struct EventClock {
 }
 
 impl EventClock {
+    /// So many frames in a row that are further ahead are believed after all: [`ahead`](Self::ahead) is less.
+    pub const CONVINCING: u8 = 16;
+
     /// Takes the `time` of the next frame. Gives the frame's event time, and whether its own was not believed.
     #[inline]
     pub fn tell(&mut self, time: i64) -> (i64, bool) {
@@ -42,7 +42,7 @@ impl EventClock {
     fn tell_ahead(&mut self, time: i64, newest: i64) -> (i64, bool) {
         self.lowest_ahead = if self.ahead == 0 { time } else { self.lowest_ahead.min(time) };
         self.ahead += 1;
-        if self.ahead < CONVINCING {
+        if self.ahead < Self::CONVINCING {
             return (newest, true);
         }
         self.ahead = 0;

@@ -58,6 +58,18 @@ impl EventId {
         let (id, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
         EventId(*id)
     }
+
+    /// The identifier that these bytes are.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> EventId {
+        EventId(bytes)
+    }
+
+    /// Its bytes, to be kept.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
 }
 
 /// Why an event cannot be read. None of them is a reason to leave the stream: the event is left out, and counted.

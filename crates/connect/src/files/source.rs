@@ -19,7 +19,8 @@ use super::segment::{Counts, Given, Place, Reading, SegmentReader};
 use super::set::{Definition, Files};
 use super::shape::Shape;
 use crate::columns::Chunk;
-use crate::source::{Next, Progress, Source, SourceError, Status};
+use crate::recovery::{SaveError, StateError};
+use crate::source::{Next, Progress, Saved, Source, SourceError, Status};
 
 /// Reads the scans of a plan from files.
 ///
@@ -36,6 +37,8 @@ pub struct FileSource {
     open: VecDeque<(usize, Reader)>,
     /// The place up to which all rows were given out.
     last: Option<Place>,
+    /// Rows that are left out: they were given in an earlier run.
+    skip: u64,
     status: Status,
 }
 
@@ -58,7 +61,26 @@ impl FileSource {
         let status = Status { progress: Some(Progress { done: 0, total }), ..Status::default() };
         let memory = memory / readers.max(&1);
         let reading = Reading { parts, shape, units: units.into(), memory, files };
-        Self { reading, scans, key, segments, open: VecDeque::new(), last: None, status }
+        Self { reading, scans, key, segments, open: VecDeque::new(), last: None, skip: 0, status }
+    }
+
+    /// Leaves out the first `given` rows, of files that were `of` this when they were read before.
+    pub(crate) fn after(mut self, of: &str, given: u64) -> Result<Self, StateError> {
+        let here = self.identity();
+        if of != here {
+            return Err(StateError::Other { found: of.to_owned(), expected: here });
+        }
+        self.skip = given;
+        Ok(self)
+    }
+
+    /// What tells the files from others.
+    fn identity(&self) -> String {
+        let Definition { name, paths, time, key, subsort, unit, .. } = self.reading.files.definition();
+        let bytes = self.status.progress.map_or(0, |progress| progress.total);
+        let subsort = subsort.as_ref().map_or_else(String::new, |subsort| format!(", `{subsort}`"));
+        let order = format!("time `{time}` ({unit:?}){subsort}, key `{key}`");
+        format!("`{name}` of {} files with {bytes} bytes to read, {order}", paths.len())
     }
 
     /// Sets readers to the next segments, as many as may be read at once.
@@ -114,6 +136,10 @@ impl FileSource {
 
     /// Rows in order as an epoch, of which `newest` is the newest time.
     fn epoch(&mut self, chunk: &Chunk, newest: i64) -> Result<Next, SourceError> {
+        self.status.points += chunk.len() as u64;
+        let given = usize::try_from(self.skip).unwrap_or(usize::MAX).min(chunk.len());
+        self.skip -= given as u64;
+        let chunk = &chunk.slice(given, chunk.len() - given);
         let fields = &self.reading.shape.made;
         let rows = |scan: &Scan| chunk.rows(scan, fields, self.key, scan.stream.source);
         let scans = self
@@ -122,7 +148,6 @@ impl FileSource {
             .map(|scan| (chunk.len() > 0).then(|| rows(scan)).transpose())
             .collect::<Result<_, ArrowError>>()?;
         self.status.newest = self.status.newest.max(Some(newest));
-        self.status.points += chunk.len() as u64;
         Ok(Next::Epoch(Epoch { scans, watermark: newest }))
     }
 }
@@ -157,5 +182,10 @@ impl Source for FileSource {
 
     fn status(&self) -> Status {
         self.status.clone()
+    }
+
+    fn save(&self) -> Result<Saved, SaveError> {
+        // Of what is left out nothing has been given yet, and all of it before.
+        Ok(Saved::Again { of: self.identity(), given: self.status.points + self.skip })
     }
 }

@@ -14,7 +14,8 @@ use super::export::Repo;
 use crate::catalog::FirehoseCatalog;
 use crate::firehose::{Wanting, count_reasons, decoder, rows};
 use crate::frames::now;
-use crate::source::{Next, Progress, Source, SourceError, Status};
+use crate::recovery::SaveError;
+use crate::source::{Next, Progress, Saved, Source, SourceError, Status};
 
 /// So many records make an epoch at most.
 const RECORDS_PER_EPOCH: usize = 16_384;
@@ -128,5 +129,9 @@ impl Source for RepoSource {
             progress: Some(Progress { done: self.done, total: self.total }),
             ..Status::default()
         }
+    }
+
+    fn save(&self) -> Result<Saved, SaveError> {
+        Err(SaveError::never("exported repositories", "they are read whole before the first row"))
     }
 }

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use skytide_atproto::columns::{Clock, Position};
+use skytide_atproto::columns::Clock;
 use skytide_runtime::Epoch;
 
-use crate::firehose::{Filled, Intake, Wanting, newest};
+use crate::firehose::{Filled, Intake, Mark, Wanting, newest};
 use crate::frames::Frames;
 use crate::network::Connection;
 use crate::run::WAIT;
@@ -20,19 +20,6 @@ use crate::source::{SourceError, Status};
 
 /// What a batch costs beside its rows, in bytes: a place in a queue, the vectors of its columns.
 const BATCH: usize = 512;
-
-/// Where the frames stood when a batch was made: all that a query needs to go on by itself.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Mark {
-    /// The number of the last frame that had one.
-    pub(super) seq: Option<u64>,
-    pub(super) position: Position,
-    /// Frames and bytes read since the connection was opened.
-    pub(super) read: u64,
-    pub(super) bytes: u64,
-    /// Whether recordings that come first are behind.
-    pub(super) is_live: bool,
-}
 
 /// Points laid ready for a query.
 struct Batch {
@@ -266,7 +253,7 @@ impl Hub {
             let mut lines = state.queries.values().filter(|line| line.is_reading());
             let has_room = lines.any(|line| line.bytes < self.bound / 2);
             // Where frames have no numbers, nobody can go on by itself.
-            let may_leave = reading.together.seq().is_some();
+            let may_leave = reading.intake.has_numbers();
             let mut lines = state.queries.values().filter(|line| line.is_reading());
             if has_room && (may_leave || lines.all(|line| line.bytes < self.bound)) {
                 return Ok(true);
@@ -380,15 +367,7 @@ impl Reading {
     }
 
     fn mark(&self) -> Mark {
-        // What waits for room is not decoded yet: whoever goes on from here reads it anew.
-        let (read, bytes) = self.intake.decoded();
-        Mark {
-            seq: self.together.seq(),
-            position: self.together.position(),
-            read,
-            bytes,
-            is_live: self.intake.frames.is_live(),
-        }
+        self.intake.mark(self.together.position())
     }
 }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skytide_runtime::Epoch;
+use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
-use crate::firehose::{FirehoseSource, newest};
+use crate::firehose::{FirehoseSource, Mark, Standing, newest};
 use crate::network::{Network, Wish};
-use crate::shared::hub::{Found, Hub, Mark};
-use crate::source::{Next, Source, SourceError, Status};
+use crate::recovery::SaveError;
+use crate::shared::hub::{Found, Hub};
+use crate::source::{Next, Saved, Source, SourceError, Status};
 
 /// What a query reads of a shared connection; by itself where it was too slow.
 pub(super) struct SharedSource {
@@ -47,16 +49,10 @@ impl SharedSource {
     /// Opens a connection of its own that goes on where the shared one left it.
     fn go_alone(&mut self) -> Result<FirehoseSource, SourceError> {
         // Whoever was left behind has been given something.
-        let Mark { seq, position, read, is_live, .. } = self.given.unwrap_or_default();
-        let frames = match seq {
-            Some(seq) => {
-                let place = (seq, position.clock.newest);
-                self.network.connection.frames_after(&self.wish, place, read, is_live)?
-            }
-            None => self.network.connection.frames(&self.wish)?,
-        };
+        let mark = self.given.unwrap_or_default();
+        let frames = self.network.connection.frames_after(&self.wish, Mode::Live, &mark, None)?;
         let source = FirehoseSource::new(&self.plan, &self.network.catalog, frames, self.network.clock)?;
-        Ok(source.going_on(position))
+        Ok(source.going_on(mark))
     }
 }
 
@@ -115,6 +111,12 @@ impl Source for SharedSource {
             cursor: own.cursor.or(status.cursor),
             ..own
         }
+    }
+
+    fn save(&self) -> Result<Saved, SaveError> {
+        let mark = self.own.as_ref().map_or(self.given.unwrap_or_default(), FirehoseSource::mark);
+        // A Jetstream is not shared.
+        Ok(Standing { mark, status: self.status(), place: None }.save(&self.network.identity()))
     }
 }
 

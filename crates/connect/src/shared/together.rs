@@ -33,8 +33,6 @@ pub(super) struct Together {
     is_refused: bool,
     /// The next frame is the first of a live connection.
     is_first: bool,
-    /// The number of the last frame that had one.
-    seq: Option<u64>,
     /// What the decoders before did not hand on.
     dropped: BTreeMap<&'static str, u64>,
 }
@@ -75,7 +73,6 @@ impl Together {
             apart: None,
             is_refused: false,
             is_first: false,
-            seq: None,
             dropped: BTreeMap::new(),
         })
     }
@@ -122,11 +119,6 @@ impl Together {
     /// Where the decoding stands.
     pub(super) fn position(&self) -> Position {
         self.decoder.position()
-    }
-
-    /// The number of the last frame that had one.
-    pub(super) fn seq(&self) -> Option<u64> {
-        self.seq
     }
 
     /// Adds what was not handed on, or not as it came.
@@ -207,7 +199,6 @@ impl Together {
 
     #[inline]
     fn saw(&mut self, pushed: Pushed) {
-        self.seq = pushed.seq.or(self.seq);
         self.is_first &= pushed.source_time.is_none();
     }
 }

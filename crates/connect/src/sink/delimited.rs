@@ -22,6 +22,11 @@ impl<W: Write> Csv<W> {
         Self { target, schema, headed: false }
     }
 
+    /// Says whether there is a header.
+    pub(super) fn set_headed(&mut self, headed: bool) {
+        self.headed = headed;
+    }
+
     fn put(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
         let flat = flatten(&printable(batch)?)?;
         let mut bytes = Vec::new();

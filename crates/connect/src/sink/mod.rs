@@ -3,6 +3,7 @@
 mod delimited;
 mod file;
 mod printable;
+mod text;
 mod whole;
 
 use std::io::{self, Write};
@@ -16,6 +17,8 @@ use arrow_schema::{ArrowError, SchemaRef};
 pub use delimited::Csv;
 pub use file::{FileFormat, FileSink, Roll};
 pub use printable::printable;
+pub use text::TextFile;
+pub(crate) use whole::Whole;
 
 /// Takes the rows of an answer, in order.
 pub trait Sink {
@@ -30,6 +33,33 @@ pub trait Sink {
     /// # Errors
     /// As [`Sink::write`].
     fn finish(&mut self) -> Result<(), SinkError>;
+
+    /// Brings what was written to the disk, and tells where it ends; none where nothing can be taken back, as of a pipe. Then rows that
+    /// are written after the place that a run was saved with come twice when it goes on.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    fn place(&mut self) -> Result<Option<Place>, SinkError> {
+        Ok(None)
+    }
+
+    /// Takes away what is after a place, everything where there is none. A sink without places has nothing to do.
+    ///
+    /// # Errors
+    /// The place is not in this target, or the target does not reach up to it.
+    fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
+        let _ = place;
+        Ok(())
+    }
+}
+
+/// Where the rows of a file end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// Bytes of it.
+    pub bytes: u64,
 }
 
 /// Why rows could not be written.

@@ -9,7 +9,7 @@ use tempfile::{Builder, NamedTempFile};
 /// A file being written beside the one that it will be: `.NAME.RANDOM.part` in the same folder. Dropped, it is removed.
 ///
 /// What is there already and is no file, as a device or a named pipe, is written to as it is.
-pub(super) struct Whole {
+pub(crate) struct Whole {
     to: To,
     bytes: u64,
 }
@@ -21,7 +21,7 @@ enum To {
 
 impl Whole {
     /// Begins a file that will be at `path`.
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let Some(name) = path.file_name() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no name of a file"));
         };
@@ -52,12 +52,12 @@ impl Whole {
     }
 
     /// Bytes written.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Everything is written: it is brought to the disk, then given its name. What had the name is gone.
-    pub(super) fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         match self.to {
             To::Itself(mut file) => file.flush(),
             To::Beside { file, path } => {
@@ -69,7 +69,7 @@ impl Whole {
     }
 
     /// As [`Self::finish`], but where something has the name by then, it gets the first of `names` that nothing has.
-    pub(super) fn finish_new(self, mut names: impl FnMut() -> PathBuf) -> io::Result<()> {
+    pub(crate) fn finish_new(self, mut names: impl FnMut() -> PathBuf) -> io::Result<()> {
         let (file, mut path) = match self.to {
             To::Itself(_) => return self.finish(),
             To::Beside { file, path } => (file, path),

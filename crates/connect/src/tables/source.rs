@@ -12,7 +12,8 @@ use skytide_timestream::plan::Scan;
 use super::table::{Bell, Definition, Reader, Table};
 use crate::columns::Chunk;
 use crate::late::{Judge, Passed, Side, Verdict};
-use crate::source::{Next, Source, SourceError, Status};
+use crate::recovery::SaveError;
+use crate::source::{Next, Saved, Source, SourceError, Status};
 
 /// Rows of an epoch, about.
 const EPOCH_ROWS: usize = 16_384;
@@ -197,5 +198,10 @@ impl Source for TableSource {
         let reasons = [("misfitting values", counts.misfits), ("without a time", counts.untimed)];
         status.dropped.extend(reasons.into_iter().filter(|(_, count)| *count > 0));
         status
+    }
+
+    fn save(&self) -> Result<Saved, SaveError> {
+        let name = self.scans.first().map_or("?", |scan| scan.stream.name.as_str());
+        Err(SaveError::never(format!("table `{name}`"), "rows that a program pushed are gone with it"))
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::runtime::{self, Runtime};
 
-use super::{Batch, Frame, Handle, Subscription};
+use super::{Batch, Frame, Handle, JetstreamPlace, Subscription};
 use crate::Error;
 
 /// So many frames are received together for the iterator.
@@ -37,6 +37,12 @@ impl Blocking {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.subscription.handle()
+    }
+
+    /// See [`Subscription::jetstream_place`]; what the iterator has not given yet counts as handed on.
+    #[must_use]
+    pub fn jetstream_place(&self) -> Option<JetstreamPlace> {
+        self.subscription.jetstream_place()
     }
 
     /// Takes a [stop](Handle::stop), or the end, back: it goes on from the [low-water mark](Handle::cursor).

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use rustls::ClientConfig;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-use super::{Blocking, Buffered, Cursor, Finish, Overflow, Subscription, handle::checked};
+use super::{Blocking, Buffered, Cursor, Finish, JetstreamPlace, Overflow, Subscription, handle::checked};
 use crate::{Backoff, Endpoint, EndpointError, Error, Event, MAX_FRAME, Service};
 
 /// What to do when the server closes the connection as normal (1000).
@@ -57,6 +57,7 @@ pub(super) struct Settings {
     pub(super) time_jump: Option<Duration>,
     pub(super) checks_chains: bool,
     pub(super) dictionary: Option<Arc<[u8]>>,
+    pub(super) seen: Arc<JetstreamPlace>,
     observer: Option<Observer>,
 }
 
@@ -92,6 +93,7 @@ impl Builder {
             time_jump: (service != Service::Labels).then_some(TIME_JUMP),
             checks_chains: false,
             dictionary: None,
+            seen: Arc::default(),
             observer: None,
         };
         Self { endpoint: Endpoint::parse(url, service), settings, parameters: Vec::new() }
@@ -133,6 +135,13 @@ impl Builder {
     /// The accounts that a Jetstream is to send (at most 10,000 DIDs), all unless given.
     pub fn dids<D: Into<String>>(self, dids: impl IntoIterator<Item = D>) -> Self {
         self.parameters(dids.into_iter().map(|did| ("wantedDids", did)))
+    }
+
+    /// Begins a Jetstream where another subscription stood; the events that this one had are repetitions.
+    pub fn jetstream_place(mut self, place: JetstreamPlace) -> Self {
+        self.settings.cursor = place.cursor();
+        self.settings.seen = Arc::new(place);
+        self
     }
 
     /// Has a Jetstream compress its events with this zstd dictionary, the one that its project publishes.

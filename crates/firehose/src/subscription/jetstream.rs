@@ -8,6 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use skytide_atproto::jetstream::{self, EventFrame, EventId, JetstreamError};
 use zstd::bulk::Decompressor;
 
+use super::Cursor;
 use crate::Error;
 
 /// So many microseconds before its place a connection asks to begin.
@@ -92,12 +93,93 @@ impl Jetstream {
         is_new
     }
 
+    /// Takes events for seen that an earlier subscription was given.
+    pub(super) fn remember(&mut self, place: &JetstreamPlace) {
+        for (time_us, id) in &place.events {
+            if self.seen.insert(*id) {
+                self.order.push_back((*time_us, *id));
+            }
+        }
+    }
+
+    /// The events that are known, at a place.
+    pub(super) fn place(&self, last: Option<u64>, newest: Option<i64>) -> JetstreamPlace {
+        JetstreamPlace { last, newest, events: self.order.iter().copied().collect() }
+    }
+
     /// Forgets what was seen: it is to come again.
     pub(super) fn forget(&mut self) {
         self.seen.clear();
         self.order.clear();
     }
 }
+
+/// Where a subscription to a Jetstream stands, for one in another process: after which time, and which events of the seconds before were
+/// handed on, since those come again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JetstreamPlace {
+    last: Option<u64>,
+    newest: Option<i64>,
+    events: Vec<(u64, EventId)>,
+}
+
+impl JetstreamPlace {
+    /// Where to begin.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        match (self.last, self.newest) {
+            (Some(seq), Some(time)) => Cursor::After { seq, time },
+            (Some(seq), None) => Cursor::Seq(seq),
+            (None, _) => Cursor::Live,
+        }
+    }
+
+    /// The bytes to store: numbers of 64 bits, little-endian; whether there is a time (microseconds) to begin after, and that; the same of
+    /// the newest time (UTC nanoseconds); then each event, its time (microseconds) and the 16 bytes of its [`EventId`].
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(32 + self.events.len() * EVENT);
+        for number in [
+            self.last.is_some().into(),
+            self.last.unwrap_or_default(),
+            self.newest.is_some().into(),
+            self.newest.unwrap_or_default().cast_unsigned(),
+        ] {
+            bytes.extend(u64::to_le_bytes(number));
+        }
+        for (time_us, id) in &self.events {
+            bytes.extend(time_us.to_le_bytes());
+            bytes.extend(id.to_bytes());
+        }
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote; none of other bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (head, events) = bytes.split_first_chunk::<32>()?;
+        let (numbers, _) = head.as_chunks::<8>();
+        let [has_last, last, has_newest, newest] = *numbers else { return None };
+        let [has_last, last, has_newest, newest] =
+            [has_last, last, has_newest, newest].map(u64::from_le_bytes);
+        let (events, rest) = events.as_chunks::<EVENT>();
+        if has_last > 1 || has_newest > 1 || !rest.is_empty() || events.len() > MOST_REMEMBERED {
+            return None;
+        }
+        let event = |bytes: &[u8; EVENT]| {
+            let (time, id) = bytes.split_first_chunk::<8>()?;
+            Some((u64::from_le_bytes(*time), EventId::from_bytes(id.try_into().ok()?)))
+        };
+        Some(Self {
+            last: (has_last == 1).then_some(last),
+            newest: (has_newest == 1).then_some(newest.cast_signed()),
+            events: events.iter().map(event).collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// Bytes of an event that is remembered.
+const EVENT: usize = 24;
 
 /// What a server is asked for: parameters of the address, and, where that would be too long, a message to say after the
 /// opening.
@@ -143,6 +225,29 @@ mod tests {
         // Long after, it is forgotten.
         assert!(jetstream.see(100 + REMEMBERED + 1, event(3, 1).id, Some(100 + REMEMBERED + 1)));
         assert!(jetstream.see(100, event(1, 100).id, Some(100 + REMEMBERED + 1)));
+    }
+
+    #[test]
+    fn what_was_seen_is_known_in_another_process() {
+        let mut jetstream = Jetstream::new(None, 1000).unwrap();
+        assert!(jetstream.see(100, event(1, 100).id, None));
+        assert!(jetstream.see(120, event(2, 120).id, Some(100)));
+        let place = jetstream.place(Some(120), Some(120_000));
+        assert_eq!(place.cursor(), Cursor::After { seq: 120, time: 120_000 });
+        let bytes = place.to_bytes();
+        assert_eq!(JetstreamPlace::from_bytes(&bytes), Some(place.clone()));
+        for len in 0..bytes.len() {
+            let cut = JetstreamPlace::from_bytes(&bytes[..len]);
+            assert_ne!(cut, Some(place.clone()), "cut to {len}");
+            assert!(len < 32 || len % EVENT == 32 % EVENT || cut.is_none(), "cut to {len}");
+        }
+        let mut next = Jetstream::new(None, 1000).unwrap();
+        next.remember(&place);
+        assert!(!next.see(100, event(1, 100).id, Some(120)));
+        assert!(!next.see(121, event(2, 121).id, Some(120)));
+        assert!(next.see(110, event(3, 110).id, Some(120)));
+        let none = JetstreamPlace::default();
+        assert_eq!(JetstreamPlace::from_bytes(&none.to_bytes()), Some(none));
     }
 
     #[test]

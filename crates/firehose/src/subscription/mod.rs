@@ -32,6 +32,7 @@ pub use builder::{Builder, OnClose};
 pub use frame::{Frame, Operation};
 use futures_core::Stream;
 pub use handle::Handle;
+pub use jetstream::JetstreamPlace;
 pub use low_water::Finish;
 pub use operations::Operations;
 use skytide_atproto::syntax::Times;
@@ -197,7 +198,11 @@ impl Subscription {
     fn new(endpoint: Endpoint, settings: Settings, parameters: Vec<(String, String)>) -> Result<Self, Error> {
         let place = settings.cursor.place();
         let jetstream = match settings.service {
-            Service::Jetstream => Some(Jetstream::new(settings.dictionary.as_deref(), settings.max_frame)?),
+            Service::Jetstream => {
+                let mut jetstream = Jetstream::new(settings.dictionary.as_deref(), settings.max_frame)?;
+                jetstream.remember(&settings.seen);
+                Some(jetstream)
+            }
             Service::Repos | Service::Labels => None,
         };
         let mark = place.last().map(|seq| Mark { seq, time: place.newest() });
@@ -233,6 +238,13 @@ impl Subscription {
         Handle::new(self.shared.clone())
     }
 
+    /// Of a Jetstream: where it stands after all that was handed on, for a subscription in another process
+    /// ([`Builder::jetstream_place`]).
+    #[must_use]
+    pub fn jetstream_place(&self) -> Option<JetstreamPlace> {
+        Some(self.jetstream.as_ref()?.place(self.place.last(), self.place.newest()))
+    }
+
     /// Takes a [stop](Handle::stop), or the end, back: it goes on from the [low-water mark](Handle::cursor), so frames
     /// that were handed on and not finished come again.
     pub fn start_again(&mut self) {
@@ -252,6 +264,7 @@ impl Subscription {
         }
         if let Some(jetstream) = &mut self.jetstream {
             jetstream.forget();
+            jetstream.remember(&self.settings.seen);
         }
         self.last_arrival = None;
         "started again".clone_into(&mut self.ended);

@@ -23,6 +23,7 @@ Examples:
   skytide run 'likes.with_key(record.subject.uri).count()' --from wss://bsky.network --for 30s
   skytide run 'posts.count()' 'likes.count()' -o posts.ndjson -o likes.ndjson
   skytide run 'events.count()' --from events.parquet --time ts --key did
+  skytide run 'posts.count()' --from wss://bsky.network --resume posts.state -o posts.ndjson
   skytide tail --from wss://bsky.network --collections app.bsky.feed.post --limit 10
 
 A SOURCE is
@@ -95,11 +96,25 @@ pub(crate) struct RunArgs {
     pub(crate) workers: usize,
     #[command(flatten)]
     pub(crate) lateness: LatenessArgs,
+    #[command(flatten)]
+    pub(crate) resume: ResumeArgs,
     /// When it has ended, show the plan on stderr, as `skytide explain` does, with what each part has done and holds
     #[arg(long)]
     pub(crate) stats: bool,
     #[command(flatten)]
     pub(crate) status: StatusArgs,
+}
+
+/// How a run is saved, and gone on with.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ResumeArgs {
+    /// Save the run in this folder from time to time and when it is stopped; go on from what is saved there, if anything. A file
+    /// of -o (JSON lines, CSV) then has each row once, also after a crash; on stdout rows since the last save come again
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) resume: Option<PathBuf>,
+    /// How often it is saved
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s", requires = "resume")]
+    pub(crate) resume_every: Duration,
 }
 
 /// What is late, and what becomes of it.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use skytide_connect::recovery::{RecoveryError, SaveError, StateError};
 use skytide_connect::run::RunError;
 use skytide_connect::source::SourceError;
 use skytide_firehose::Error;
@@ -58,6 +59,7 @@ impl From<&SourceError> for Failure {
             | SourceError::NoFrame { .. }
             | SourceError::Repo(_)
             | SourceError::File(_) => SOURCE,
+            SourceError::State(_) => USAGE,
             _ => DATA,
         };
         let failure = Self::new(code, error.to_string());
@@ -73,6 +75,10 @@ impl From<&SourceError> for Failure {
             SourceError::Late { .. } => {
                 failure.hint("as in --lateness 10s, --late drop or --late side=FILE")
             }
+            SourceError::State(StateError::Other { .. } | StateError::Kind) => failure.hint(
+                "sources, --time, --lateness and --late are to be as they were; another --resume folder begins anew",
+            ),
+            SourceError::State(_) => failure.hint("another --resume folder begins anew"),
             _ => failure,
         }
     }
@@ -84,6 +90,26 @@ impl From<RunError> for Failure {
             RunError::Source(error) => error.into(),
             RunError::Job(error) => Self::new(DATA, error.to_string()),
             RunError::Sink(error) => Self::new(DATA, error.to_string()),
+            RunError::Recovery(error) => error.into(),
         }
+    }
+}
+
+impl From<RecoveryError> for Failure {
+    fn from(error: RecoveryError) -> Self {
+        let (code, hint) = match &error {
+            RecoveryError::OtherQuery { .. } => (USAGE, "give each query a --resume folder of its own"),
+            RecoveryError::OtherWay { .. } => (
+                USAGE,
+                "--mode, --results, lexicons and the columns of files are to be as they were; another --resume folder begins anew",
+            ),
+            RecoveryError::Busy { .. } => (USAGE, "end it first, or give another --resume folder"),
+            RecoveryError::Save(SaveError::Never { .. }) => (USAGE, "leave --resume out"),
+            RecoveryError::NotSaved { .. }
+            | RecoveryError::Version { .. }
+            | RecoveryError::Damaged { .. } => (DATA, "another --resume folder begins anew"),
+            _ => return Self::new(DATA, error.to_string()),
+        };
+        Self::new(code, error.to_string()).hint(hint)
     }
 }

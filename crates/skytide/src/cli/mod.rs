@@ -9,6 +9,7 @@ mod interrupt;
 mod location;
 mod query;
 mod record;
+mod resume;
 mod run;
 mod sim;
 mod sources;

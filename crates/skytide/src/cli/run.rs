@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use skytide_connect::late::Side;
 use skytide_connect::merge::Merge;
 use skytide_connect::network::Location;
+use skytide_connect::recovery::{Recovery, Standing};
 use skytide_connect::run::{Outcome, RunOptions};
 use skytide_connect::sink::{Ndjson, Sink, SinkError};
-use skytide_connect::source::Status;
+use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Offer;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::{Plan, Results};
@@ -22,6 +23,7 @@ use super::failure::{DATA, Failure, USAGE};
 use super::input;
 use super::interrupt::Interrupt;
 use super::query::Compiled;
+use super::resume;
 use super::status::{StatusLine, lock, say};
 use super::target::Target;
 
@@ -31,6 +33,8 @@ struct Query {
     plan: Arc<Plan>,
     source: Merge,
     sink: Box<dyn Sink + Send>,
+    /// Where it is saved.
+    recovery: Option<Recovery>,
     /// Rows given out.
     rows: Arc<AtomicUsize>,
 }
@@ -39,7 +43,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     // The queries first: their errors come before anything runs.
     let compiled = Compiled::all(&args.queries, &args.sources, &args.socket, &args.lateness)?;
     let (names, outputs) = (names(args)?, outputs(args)?);
-    let is_terminal = compiled.len() == 1 && args.output.is_empty() && io::stdout().is_terminal();
+    // A table in place cannot be gone on with.
+    let is_terminal = compiled.len() == 1
+        && args.output.is_empty()
+        && args.resume.resume.is_none()
+        && io::stdout().is_terminal();
     let mut targets = Vec::with_capacity(names.len());
     for (name, output) in names.iter().zip(outputs) {
         let tag = (compiled.len() > 1).then(|| name.clone());
@@ -67,6 +75,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     // Queries have the same sources.
     let offers = compiled.first().map_or(&[][..], |compiled| &compiled.offers);
     refuse_own_files(args, offers)?;
+    resume::refuse(args, &targets)?;
 
     let interrupt = Interrupt::listen()?;
     // The simulated networks live as long as the run.
@@ -78,12 +87,23 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         compiled.iter().zip(plans.iter().cloned()).zip(targets).zip(names)
     {
         let mut sources = compiled.in_order(&offers)?;
+        let recovery = resume::opened(&args.resume, &name, &plan, mode)?;
+        let standing = recovery.as_ref().and_then(Recovery::standing);
         if let Some(path) = args.lateness.late.side() {
-            sources = sources.late_to(side(path)?);
+            sources = sources.late_to(match &recovery {
+                Some(_) => resume::side(path, standing.is_some())?,
+                None => side(path)?,
+            });
         }
-        let source = sources.open(&plan, mode, &Arc::default())?;
-        let sink = target.open(results, is_terminal, &plan, &status)?;
-        queries.push(Query { name, plan, source, sink, rows: Arc::default() });
+        let source = sources.reopen(&plan, mode, &Arc::default(), standing.map(Standing::source))?;
+        if let Some(standing) = standing {
+            lock(&status).resumed(source.status().read);
+            if args.stats || !args.status.quiet {
+                say(&resume::said(&name, standing));
+            }
+        }
+        let sink = target.open(results, is_terminal, recovery.is_some(), &plan, &status)?;
+        queries.push(Query { name, plan, source, sink, recovery, rows: Arc::default() });
     }
     let options = RunOptions {
         mode,
@@ -206,7 +226,11 @@ fn tell(name: &str, failure: Failure, failures: &Mutex<Vec<Failure>>, status: &M
 
 impl Query {
     fn answer(mut self, options: &RunOptions, watch: impl FnMut(&Status, usize)) -> Result<Outcome, Failure> {
-        Ok(skytide_connect::run::run(self.plan, &mut self.source, self.sink.as_mut(), options, watch)?)
+        let (source, sink) = (&mut self.source, self.sink.as_mut());
+        Ok(match &mut self.recovery {
+            Some(recovery) => recovery.run(self.plan, source, sink, options, watch)?,
+            None => skytide_connect::run::run(self.plan, source, sink, options, watch)?,
+        })
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct StatusLine {
     shows_lag: bool,
     started: Instant,
     drawn: Option<(Instant, u64)>,
+    /// Events that were read by earlier runs.
+    earlier: u64,
     rate: f64,
 }
 
@@ -28,7 +30,12 @@ impl StatusLine {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
-        Self { bar, quiet, shows_lag, started: Instant::now(), drawn: None, rate: 0.0 }
+        Self { bar, quiet, shows_lag, started: Instant::now(), drawn: None, earlier: 0, rate: 0.0 }
+    }
+
+    /// Says that so many events were read by runs before.
+    pub(crate) fn resumed(&mut self, earlier: u64) {
+        self.earlier = self.earlier.max(earlier);
     }
 
     /// Brings the line up to date, if it is time to.
@@ -46,7 +53,7 @@ impl StatusLine {
             self.bar.set_position(progress.done);
         }
         let now = Instant::now();
-        let (since, before) = self.drawn.unwrap_or((self.started, 0));
+        let (since, before) = self.drawn.unwrap_or((self.started, self.earlier));
         let seconds = now.duration_since(since).as_secs_f64().max(1e-3);
         self.rate = status.read.saturating_sub(before) as f64 / seconds;
         self.drawn = Some((now, status.read));
@@ -71,8 +78,12 @@ impl StatusLine {
             return;
         }
         let seconds = self.started.elapsed().as_secs_f64();
+        let new = match self.earlier {
+            0 => String::new(),
+            earlier => format!(", {} of them", HumanCount(status.read.saturating_sub(earlier))),
+        };
         say(&format!(
-            "{} events in {seconds:.1} s, {} rows{}\n",
+            "{} events{new} in {seconds:.1} s, {} rows{}\n",
             HumanCount(status.read),
             HumanCount(rows as u64),
             drops(status)

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use console::Term;
 use skytide_connect::files::Format;
 use skytide_connect::run::RunError;
-use skytide_connect::sink::{Arrow, Csv, FileFormat, FileSink, Ndjson, Roll, Sink};
+use skytide_connect::sink::{Arrow, Csv, FileFormat, FileSink, Ndjson, Roll, Sink, TextFile};
 use skytide_timestream::engine::answer_schema;
 use skytide_timestream::plan::Plan;
 
@@ -110,16 +110,22 @@ impl<'a> Target<'a> {
         })
     }
 
+    /// Whether rows can be written on after those of an earlier run.
+    pub(crate) fn can_resume(&self) -> bool {
+        matches!(self, Self::Tagged(_) | Self::Stream(_, Form::Ndjson | Form::Csv))
+    }
+
     /// Whether a person reads it.
     pub(crate) fn is_table(&self) -> bool {
         matches!(self, Self::Stream(_, Form::Table))
     }
 
-    /// Opens it for the rows of a plan.
+    /// Opens it for the rows of a plan. Where it is saved, whoever runs it takes away what is in a file already.
     pub(crate) fn open(
         &self,
         results: ResultsArg,
         is_terminal: bool,
+        is_saved: bool,
         plan: &Plan,
         status: &Arc<Mutex<StatusLine>>,
     ) -> Result<Box<dyn Sink + Send>, Failure> {
@@ -132,6 +138,12 @@ impl<'a> Target<'a> {
             Self::Folder(path, format, roll) => {
                 let sink = FileSink::folder(path, *format, &schema, *roll);
                 return Ok(Box::new(sink.map_err(RunError::from)?));
+            }
+            Self::Stream(Some(path), Form::Csv) if is_saved => {
+                return Ok(Box::new(TextFile::csv(path, &schema).map_err(RunError::from)?));
+            }
+            Self::Stream(Some(path), _) if is_saved => {
+                return Ok(Box::new(TextFile::ndjson(path).map_err(RunError::from)?));
             }
             Self::Stream(path, form) => (path, form),
         };

@@ -1,0 +1,200 @@
+//! A run that is killed goes on where it stopped: the state of its job is saved with the cursors of its sources, as one file.
+//!
+//! At a save everything that was read is answered and its rows are brought to the disk; then one file says all of it: what the operators
+//! hold, after which frame each source stands, what is held until its time has come and what late points are judged by, and where the rows
+//! end. It takes the place of the file before at once, so a crash finds the one or the other, and the cursor never runs ahead of the state.
+//! Rows that a [`TextFile`](crate::sink::TextFile) has after the place that was saved are cut off when a run goes on: it writes them again, and each is there
+//! once. A pipe has them twice. Whatever was decided on arrival (what is late, how far time had come) was decided before the save and is in
+//! it, or is decided again by the same frames in the same order: so the answer is that of a run that was never killed.
+//!
+//! A connection goes on after the number of its last frame, that to a Jetstream after its time, and knows the events that come again; recordings,
+//! files of rows, and frames that the program holds are read again up to the place. Rows that a program pushes, and exported repositories,
+//! cannot be gone on with.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use skytide_connect::network::{Connection, Network};
+//! use skytide_connect::recovery::Recovery;
+//! use skytide_connect::run::{End, RunOptions};
+//! use skytide_connect::sink::TextFile;
+//! use skytide_connect::sources::{Offer, Sources};
+//! use skytide_firehose::{Compression, Recorder};
+//! use skytide_timestream::{engine::Mode, plan::Results};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let path = folder.join("day.frames");
+//! let mut recorder = Recorder::create(&path, Compression::None)?;
+//! for frame in skytide_sim::Network::new(skytide_sim::Config::default()).take(600) {
+//!     recorder.push(&frame.bytes)?;
+//! }
+//! recorder.finish()?;
+//!
+//! let connection = Connection { location: path.to_string_lossy().into(), ..Connection::default() };
+//! let network = Network { connection, ..Network::default() };
+//! let sources = Sources::new(vec![Offer::Network(Arc::new(network))]);
+//! let query = Arc::new(skytide_timestream::compile("posts.with_key(record.langs[0]).count()", &sources)?);
+//! let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+//!
+//! let run = |options: RunOptions| -> Result<_, Box<dyn std::error::Error>> {
+//!     let mut recovery = Recovery::open(&folder.join("saved"), "langs", &plan, options.mode)?;
+//!     let mut source = sources.reopen(&plan, options.mode, &Arc::default(), recovery.source())?;
+//!     let mut sink = TextFile::ndjson(&folder.join("langs.ndjson"))?;
+//!     Ok(recovery.run(Arc::clone(&plan), &mut source, &mut sink, &options, |_, _| {})?)
+//! };
+//! // One is stopped before it has begun; another one goes on from there.
+//! let stopped = RunOptions::live();
+//! stopped.stop.stop();
+//! assert_eq!(run(stopped)?.end, End::Stopped);
+//! assert_eq!(run(RunOptions::live())?.source.read, 600);
+//! // A third finds nothing left to do.
+//! assert_eq!(run(RunOptions::live())?.source.read, 600);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod standing;
+pub(crate) mod state;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skytide_runtime::CheckpointError;
+use skytide_timestream::engine::Mode;
+use skytide_timestream::plan::Plan;
+
+use crate::run::{Outcome, RunError, RunOptions, drive};
+use crate::sink::{Sink, SinkError};
+use crate::source::{Source, SourceState, Status};
+
+pub use error::{RecoveryError, SaveError, StateError};
+pub use standing::Standing;
+
+/// So often is a run saved unless told otherwise.
+pub const EVERY: Duration = Duration::from_secs(10);
+
+/// The saved run of a query, of which there is one at a time.
+#[derive(Debug)]
+pub struct Recovery {
+    path: PathBuf,
+    /// Held while this is there: the system lets go of it when the process ends, however it does.
+    _lock: File,
+    every: Duration,
+    standing: Option<Standing>,
+    saved: Instant,
+}
+
+impl Recovery {
+    /// Opens `folder`, which is made if it is not there, and reads what was saved in it under `name`, if anything. The folder may hold other
+    /// queries under other names.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written to; another run has this name open; what is there is no saved run, of another version, damaged, or
+    /// of another query or mode.
+    pub fn open(folder: &Path, name: &str, plan: &Plan, mode: Mode) -> Result<Self, RecoveryError> {
+        let failed = |path: &Path, source| RecoveryError::Io { path: path.to_owned(), source };
+        std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
+        let path = folder.join(format!("{name}.saved"));
+        let lock_path = folder.join(format!("{name}.lock"));
+        let lock = File::options().create(true).truncate(false).write(true).open(&lock_path);
+        let lock = lock.map_err(|source| failed(&lock_path, source))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => RecoveryError::Busy { path: path.clone() },
+            TryLockError::Error(source) => failed(&lock_path, source),
+        })?;
+        sweep(folder, name).map_err(|source| failed(folder, source))?;
+        let standing = Standing::read(&path)?;
+        if let Some(standing) = &standing {
+            fits(standing, plan, mode, &path)?;
+        }
+        Ok(Self { path, _lock: lock, every: EVERY, standing, saved: Instant::now() })
+    }
+
+    /// Saves so often; with no time between, after each epoch. Unless told otherwise, every 10 seconds.
+    #[must_use]
+    pub fn every(self, every: Duration) -> Self {
+        Self { every, ..self }
+    }
+
+    /// What was saved last: by an earlier run, until this one has saved.
+    #[must_use]
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
+    /// Where the sources are to be [opened](crate::sources::Sources::reopen).
+    #[must_use]
+    pub fn source(&self) -> Option<&SourceState> {
+        self.standing.as_ref().map(Standing::source)
+    }
+
+    /// As [`run`](crate::run::run), from where the run that was saved stood. `source` is opened [there](Self::source), and of this plan.
+    ///
+    /// It is saved before it begins, from time to time, and where it ends by itself, by [`Stop`](crate::run::Stop) or after its time: what comes
+    /// only at an end, as the rows of a snapshot, is taken back by the run that goes on. Where it fails, or has all the rows that were asked
+    /// for, the one saved before stands. Rows and what the source did are counted from the beginning of the first run.
+    ///
+    /// # Errors
+    /// As of [`run`](crate::run::run); the source cannot be saved; rows before are not where they were.
+    pub fn run(
+        &mut self,
+        plan: Arc<Plan>,
+        source: &mut dyn Source,
+        sink: &mut dyn Sink,
+        options: &RunOptions,
+        watch: impl FnMut(&Status, usize),
+    ) -> Result<Outcome, RunError> {
+        drive(plan, source, sink, options, Some(self), watch)
+    }
+
+    /// Takes back what a sink has after what was saved.
+    pub(crate) fn begin(&self, sink: &mut dyn Sink) -> Result<(), SinkError> {
+        sink.go_back(self.standing.as_ref().and_then(|standing| standing.place.as_ref()))
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.saved.elapsed() >= self.every
+    }
+
+    pub(crate) fn save(&mut self, standing: Standing) -> Result<(), RecoveryError> {
+        standing.write(&self.path)?;
+        self.standing = Some(standing);
+        self.saved = Instant::now();
+        Ok(())
+    }
+}
+
+/// Whether a job of this plan can go on from what was saved.
+fn fits(standing: &Standing, plan: &Plan, mode: Mode, path: &Path) -> Result<(), RecoveryError> {
+    standing.checkpoint().fits(plan, mode).map_err(|error| {
+        let (path, found, expected) = (path.to_owned(), standing.query(), plan.query.text.as_str());
+        let is_other_plan = matches!(error, CheckpointError::OtherPlan { .. });
+        if is_other_plan && found != expected {
+            let (found, expected) = (found.to_owned(), expected.to_owned());
+            return RecoveryError::OtherQuery { path, found, expected };
+        }
+        let reason = if is_other_plan {
+            "it gives other results, or reads other columns".to_owned()
+        } else {
+            error.to_string()
+        };
+        RecoveryError::OtherWay { path, reason }
+    })
+}
+
+/// Removes what a run left behind that was killed while it was being saved.
+fn sweep(folder: &Path, name: &str) -> std::io::Result<()> {
+    let prefix = format!(".{name}.saved.");
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        let left = entry.file_name();
+        let left = left.to_string_lossy();
+        if left.starts_with(&prefix) && left.ends_with(".part") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Text in a file that grows, and that can be cut back to where it was when a run was saved.
+//!
+//! Rows that are in it after that place were written by a run that was killed: whoever goes on from there writes them again, so that
+//! each row is there once.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use super::{Csv, Ndjson, Place, Sink, SinkError};
+
+/// Writes rows to a file as they come, each batch at once.
+pub struct TextFile {
+    path: PathBuf,
+    file: File,
+    lines: Lines,
+}
+
+enum Lines {
+    Ndjson(Ndjson<File>),
+    Csv(Csv<File>),
+}
+
+impl TextFile {
+    /// JSON lines at the end of a file, which is made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made or written to, or is no file, as a device or a named pipe.
+    pub fn ndjson(path: &Path) -> Result<Self, SinkError> {
+        Self::open(path, |file| Lines::Ndjson(Ndjson::new(file)))
+    }
+
+    /// CSV at the end of a file, which is made if it is not there; one that is empty gets a header.
+    ///
+    /// # Errors
+    /// As of [`ndjson`](Self::ndjson).
+    pub fn csv(path: &Path, schema: &SchemaRef) -> Result<Self, SinkError> {
+        let mut this = Self::open(path, |file| Lines::Csv(Csv::new(file, schema.clone())))?;
+        let place = this.at()?;
+        this.head(place);
+        Ok(this)
+    }
+
+    fn open(path: &Path, lines: impl FnOnce(File) -> Lines) -> Result<Self, SinkError> {
+        let failed = |error: io::Error| SinkError::file(path, &error);
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(failed(io::Error::other("it is no file, whose rows could be cut back")));
+        }
+        let mut file =
+            File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
+        file.seek(SeekFrom::End(0)).map_err(failed)?;
+        let lines = lines(file.try_clone().map_err(failed)?);
+        Ok(Self { path: path.canonicalize().map_err(failed)?, file, lines })
+    }
+
+    fn at(&mut self) -> Result<u64, SinkError> {
+        self.file.stream_position().map_err(|error| SinkError::file(&self.path, &error))
+    }
+
+    fn head(&mut self, place: u64) {
+        if let Lines::Csv(csv) = &mut self.lines {
+            csv.set_headed(place > 0);
+        }
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        if length < bytes {
+            let reason = format!("it has {length} bytes, and had {bytes} when the run was saved");
+            return Err(io::Error::other(reason));
+        }
+        self.file.set_len(bytes)?;
+        self.file.seek(SeekFrom::Start(bytes)).map(drop)
+    }
+}
+
+impl Sink for TextFile {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        let written = match &mut self.lines {
+            Lines::Ndjson(lines) => lines.write(batch),
+            Lines::Csv(lines) => lines.write(batch),
+        };
+        written.map_err(|error| match error {
+            SinkError::Io(error) => SinkError::file(&self.path, &error),
+            other => other,
+        })
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        match &mut self.lines {
+            Lines::Ndjson(lines) => lines.finish(),
+            Lines::Csv(lines) => lines.finish(),
+        }
+    }
+
+    fn place(&mut self) -> Result<Option<Place>, SinkError> {
+        self.file.sync_all().map_err(|error| SinkError::file(&self.path, &error))?;
+        Ok(Some(Place { file: self.path.clone(), bytes: self.at()? }))
+    }
+
+    fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
+        if let Some(place) = place.filter(|place| place.file != self.path) {
+            let reason = format!("the rows before are in {}", place.file.display());
+            return Err(SinkError::file(&self.path, &io::Error::other(reason)));
+        }
+        let bytes = place.map_or(0, |place| place.bytes);
+        self.cut(bytes).map_err(|error| SinkError::file(&self.path, &error))?;
+        self.head(bytes);
+        Ok(())
+    }
+}
