@@ -31,7 +31,7 @@ const BUSY: usize = 32;
 /// docs/performance.md.
 const GATHERING: Duration = Duration::from_micros(400);
 /// So often at most for one epoch, as long as it is as busy each time: then it brings what lay waiting elsewhere, and what an epoch
-/// costs counts for more than 7 ms do.
+/// costs counts for more than the 7 ms do, or 10 where the machine is busy.
 const GATHERINGS: usize = 16;
 
 /// Reads frames and decodes what a plan wants of them.
