@@ -1,7 +1,7 @@
 //! The firehose as a source: frames in, the columns that a plan's scans want out, nothing else decoded.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use skytide_atproto::columns::{
@@ -30,9 +30,9 @@ const BUSY: usize = 32;
 /// Then so much time is left to it to gather more of them. The wait is part of what a row takes to be written: see
 /// docs/performance.md.
 const GATHERING: Duration = Duration::from_micros(400);
-/// So often at most for one epoch, as long as it is as busy each time: then it brings what lay waiting elsewhere, and what an epoch
-/// costs counts for more than the 7 ms do, or 10 where the machine is busy.
-const GATHERINGS: usize = 16;
+/// And again, as long as it is as busy each time, but no longer than this for one epoch: then it brings what lay waiting elsewhere, and
+/// what an epoch costs counts for more than a few milliseconds do.
+const GATHERING_AT_MOST: Duration = Duration::from_millis(6);
 
 /// Reads frames and decodes what a plan wants of them.
 pub struct FirehoseSource {
@@ -337,11 +337,8 @@ impl Intake {
 
     /// Reads on for the same epoch where it has found many frames, as long as there are as many again.
     fn gather(&mut self, decoder: &mut impl Decode, mut found: usize) -> Result<Batch, SourceError> {
-        let mut frames = found;
-        for _ in 0..GATHERINGS {
-            if found < BUSY || frames >= FRAMES_PER_EPOCH {
-                break;
-            }
+        let (mut frames, begun) = (found, Instant::now());
+        while found >= BUSY && frames < FRAMES_PER_EPOCH && begun.elapsed() < GATHERING_AT_MOST {
             std::thread::sleep(GATHERING);
             // What ends the stream is told again when it is next asked, but for an error.
             found = match self.read(decoder, FRAMES_PER_EPOCH - frames, Duration::ZERO)? {
@@ -547,8 +544,10 @@ mod tests {
         assert_eq!(epochs([BUSY - 1, 5]), [31, 5], "a quiet one is not kept waiting");
         assert_eq!(epochs([BUSY, 40, 5, 50, 0, 7]), [77, 50, 7]);
         assert_eq!(epochs([50, 50]), [100], "its end is told after what it gave");
-        // It may be as busy for ever.
-        assert_eq!(epochs([BUSY; GATHERINGS + 3]), [32 * 17, 64]);
+        // It may be as busy for ever; sleeping takes at least its time.
+        let most = 1 + GATHERING_AT_MOST.div_duration_f64(GATHERING).ceil() as usize;
+        let epochs_of_many = epochs([BUSY; 100]);
+        assert!(epochs_of_many.iter().all(|frames| *frames <= (most * BUSY) as u64), "{epochs_of_many:?}");
         assert_eq!(epochs([3000, 3000]), [4096]);
     }
 }

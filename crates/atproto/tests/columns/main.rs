@@ -155,10 +155,10 @@ fn real_frames_give_the_oracles_rows() {
         assert_eq!((decoder.counters().frames, decoder.counters().ops), (150, 150));
         assert_eq!(decoder.counters().misfits, 0);
     }
-    let own = vec![3, 3, counts[1][0], counts[5][3], 1, 1, 1, 0];
+    let own = vec![3, 3, counts[1][0], counts[1][0], counts[5][4], 1, 1, 1, 0];
     assert_eq!(
         counts,
-        [vec![17], vec![counts[1][0]], vec![counts[1][0]], vec![17], vec![7], own, vec![0, 0, 0]]
+        [vec![17], vec![counts[1][0]], vec![counts[1][0]], vec![17], vec![7, counts[4][1]], own, vec![0, 0, 0]]
     );
     assert!(counts[1][0] > 80);
 }
