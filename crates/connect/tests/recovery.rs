@@ -453,10 +453,15 @@ fn recordings_and_then_a_connection_are_one_stream() {
         recorded(folder.path(), "a.frames", &frames[..1500]),
         recorded(folder.path(), "b.frames.zst", &frames[1000..3000]),
     ];
+    // Whoever wrote the first one was ended before it could finish; that is counted once.
+    let mut cut = fs::read(&network.connection.history[0]).unwrap();
+    cut.extend([7; 3]);
+    fs::write(&network.connection.history[0], cut).unwrap();
     for (seed, clock) in (40..).zip([Clock::FrameTime, Clock::CreatedAt]) {
         let network = Network { clock, lateness: Duration::from_secs(20), ..network.clone() };
         let told = hold(&Case::new(COUNT, network), seed, 4, 8);
         assert_eq!(told.read, 4000);
+        assert!(told.dropped.contains(&("cut off at the end", 1)), "{:?}", told.dropped);
     }
 }
 
