@@ -43,7 +43,7 @@ struct Mutant {
 struct Tests {
     /// The package.
     package: String,
-    /// `lib` for those in the sources, else the name of the file under `tests`.
+    /// `lib` for those in the sources, else the name of the file or folder under `tests`.
     target: String,
     /// A part of the names of the tests; empty for all.
     filter: String,
@@ -357,11 +357,14 @@ mod tests {
             mutant.applied(root()).unwrap_or_else(|error| panic!("{error}"));
             assert!(mutant.find != mutant.put && !mutant.breaks.contains('\n'), "{mutant:?}");
             let package = root().join("crates").join(mutant.tests.package.trim_start_matches("skytide-"));
-            let source = match mutant.tests.target.as_str() {
-                "lib" => package.join("src/lib.rs"),
-                name => package.join("tests").join(format!("{name}.rs")),
+            let sources = match mutant.tests.target.as_str() {
+                "lib" => vec![package.join("src/lib.rs")],
+                name => ["tests/NAME.rs", "tests/NAME/main.rs"]
+                    .map(|path| package.join(path.replace("NAME", name)))
+                    .to_vec(),
             };
-            assert!(source.is_file(), "{}: no {}", mutant.name, source.display());
+            let is_there = sources.iter().any(|source| source.is_file());
+            assert!(is_there, "{}: no {}", mutant.name, sources[0].display());
         }
         // What must never go unseen.
         for name in [

@@ -162,9 +162,7 @@ impl Frames {
         if max == 0 {
             return Ok(Batch::Ended);
         }
-        // Frames that are shown are not in one batch with others.
-        let is_skipping = self.skip > 0;
-        let max = if is_skipping { max.min(usize::try_from(self.skip).unwrap_or(usize::MAX)) } else { max };
+        let skip = &mut self.skip;
         let (mut frames, mut bytes) = (0_u64, 0_u64);
         let mut last = self.then.as_mut().map(|then| &mut then.last);
         let mut show = |frame: &[u8], arrival: i64| {
@@ -173,11 +171,13 @@ impl Frames {
             {
                 *last = Some((seq, time));
             }
+            if *skip > 0 {
+                *skip -= 1;
+                return;
+            }
             frames += 1;
             bytes += frame.len() as u64;
-            if !is_skipping {
-                visit(frame, arrival);
-            }
+            visit(frame, arrival);
         };
         let batch = match &mut self.input {
             Input::Socket(subscription) => subscription
@@ -195,22 +195,21 @@ impl Frames {
                 supply.visit(max, wait, &mut |frame| show(frame, arrival))
             }
         };
-        if is_skipping {
-            self.skip -= frames;
-        } else {
-            self.read += frames;
-            self.bytes += bytes;
-        }
+        self.read += frames;
+        self.bytes += bytes;
         match (batch, self.then.take()) {
             (Ok(Batch::Ended), following)
                 if self.skip > 0 && following.as_ref().is_none_or(|then| then.recordings.is_empty()) =>
             {
                 Err(StateError::Shrunk { missing: self.skip }.into())
             }
-            // Whoever reads may want to stop before all are behind.
-            (Ok(Batch::Received(_)), following) if is_skipping => {
+            // Whoever reads may want to stop before all that is left out is behind.
+            (Ok(Batch::Received(_)), following) => {
                 self.then = following;
-                Ok(Batch::Idle)
+                Ok(match usize::try_from(frames).unwrap_or(usize::MAX) {
+                    0 => Batch::Idle,
+                    shown => Batch::Received(shown),
+                })
             }
             // Whoever reads looks whether it is live now before it asks again.
             (Ok(Batch::Ended), Some(following)) if self.limit.is_none_or(|limit| self.read < limit) => {

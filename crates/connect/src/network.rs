@@ -15,7 +15,7 @@ use skytide_timestream::plan::Plan;
 
 use crate::catalog::{Feed, FirehoseCatalog};
 use crate::firehose::{FirehoseSource, Mark, Standing};
-use crate::frames::Frames;
+use crate::frames::{CUT_OFF, Frames};
 use crate::late::{Judge, Late, Side};
 use crate::recovery::state;
 use crate::reorder::Reorder;
@@ -339,7 +339,11 @@ impl Network {
             None => Standing::default(),
         };
         if standing.mark.read > 0 {
-            let Standing { mark, status, place } = standing;
+            let Standing { mark, mut status, place } = standing;
+            if !mark.is_live {
+                // They are read again, and counted then.
+                status.dropped.remove(CUT_OFF);
+            }
             let frames = self.connection.frames_after(&wish, mode, &mark, place)?;
             let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?.known_as(identity);
             return Ok(Box::new(source.going_on(mark).counting_on(status)));

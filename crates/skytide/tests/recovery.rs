@@ -162,6 +162,13 @@ fn what_cannot_be_resumed_is_named() {
         "{clock}"
     );
     // Several have each their own.
-    let both = run("b=posts.count()");
-    assert!(both.status.success() && !both.stdout.is_empty(), "{}", err(&both));
+    let file = folder.path().join("b.ndjson");
+    let file = file.to_str().unwrap();
+    let both = output(&["run", "b=posts.count()", "--from", &recording, "--resume", &state, "-o", file]);
+    assert!(both.status.success(), "{}", err(&both));
+    // What has a file keeps it.
+    let rows = fs::read(file).unwrap();
+    let elsewhere = refused(&["b=posts.count()", "--from", &recording], 2);
+    assert!(elsewhere.contains("b.ndjson, and this run writes elsewhere"), "{elsewhere}");
+    assert!(!rows.is_empty() && fs::read(file).unwrap() == rows);
 }

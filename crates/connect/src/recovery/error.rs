@@ -137,6 +137,12 @@ pub enum RecoveryError {
         /// What is different.
         reason: String,
     },
+    /// The rows before are in a file, and this run does not write there.
+    #[error("the rows before are in {}, and this run writes elsewhere", .file.display())]
+    OtherOutput {
+        /// The file.
+        file: PathBuf,
+    },
     /// The source cannot be saved.
     #[error(transparent)]
     Save(#[from] SaveError),

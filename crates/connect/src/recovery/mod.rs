@@ -67,7 +67,7 @@ use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
 use crate::run::{Outcome, RunError, RunOptions, drive};
-use crate::sink::{Sink, SinkError};
+use crate::sink::Sink;
 use crate::source::{Source, SourceState, Status};
 
 pub use error::{RecoveryError, SaveError, StateError};
@@ -151,8 +151,16 @@ impl Recovery {
     }
 
     /// Takes back what a sink has after what was saved.
-    pub(crate) fn begin(&self, sink: &mut dyn Sink) -> Result<(), SinkError> {
-        sink.go_back(self.standing.as_ref().and_then(|standing| standing.place.as_ref()))
+    pub(crate) fn begin(&self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        let before = self.standing.as_ref().and_then(|standing| standing.place.as_ref());
+        if let Some(before) = before {
+            // Who looks at the rows elsewhere would leave a file that nothing can be added to any more.
+            let here = sink.place()?;
+            if here.is_none_or(|here| here.file != before.file) {
+                return Err(RecoveryError::OtherOutput { file: before.file.clone() }.into());
+            }
+        }
+        Ok(sink.go_back(before)?)
     }
 
     pub(crate) fn is_due(&self) -> bool {

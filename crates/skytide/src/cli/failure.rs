@@ -103,6 +103,9 @@ impl From<RecoveryError> for Failure {
                 USAGE,
                 "--mode, --results, lexicons and the columns of files are to be as they were; another --resume folder begins anew",
             ),
+            RecoveryError::OtherOutput { .. } => {
+                (USAGE, "give -o as it was, or another --resume folder, which begins anew")
+            }
             RecoveryError::Busy { .. } => (USAGE, "end it first, or give another --resume folder"),
             RecoveryError::Save(SaveError::Never { .. }) => (USAGE, "leave --resume out"),
             RecoveryError::NotSaved { .. }

@@ -1,0 +1,173 @@
+//! What is not gone on with, and why.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use skytide_atproto::columns::Clock;
+use skytide_connect::late::Late;
+use skytide_connect::network::{Location, Network};
+use skytide_connect::recovery::{Recovery, RecoveryError};
+use skytide_connect::run::RunError;
+use skytide_connect::sink::TextFile;
+use skytide_connect::sources::Offer;
+use skytide_connect::tables;
+use skytide_timestream::engine::Mode;
+use skytide_timestream::plan::Results;
+
+use crate::case::*;
+
+/// What a life is refused for.
+fn refused(case: &Case, folder: &Path) -> String {
+    let lived = case.try_life(folder, 1, None, &mut |_| panic!("it runs")).unwrap_or_else(|_| panic!());
+    lived.unwrap_err().to_string()
+}
+
+#[test]
+fn what_was_saved_of_something_else_is_refused() {
+    let frames = frames(600);
+    let read = Network { clock: Clock::CreatedAt, ..network(few(&frames)) };
+    let case = Case::new(COUNT, read.clone());
+    let folder = tempfile::tempdir().unwrap();
+    assert!(case.life(folder.path(), 1, Some(5)).is_err());
+    let saved = folder.path().join("saved/q.saved");
+    let before = fs::read(&saved).unwrap();
+    let with = |change: &dyn Fn(&mut Network)| {
+        let mut other = read.clone();
+        change(&mut other);
+        refused(&Case::new(COUNT, other), folder.path())
+    };
+
+    let other = refused(&Case::new("likes.count()", read.clone()), folder.path());
+    assert!(other.contains(&format!("is of the query `{COUNT}`; this one is `likes.count()`")), "{other}");
+    let snapshot = refused(&Case { results: Results::snapshot(), ..case.clone() }, folder.path());
+    assert!(snapshot.contains("of this query run in another way"), "{snapshot}");
+    let once = refused(&Case { mode: Mode::Once, ..case.clone() }, folder.path());
+    assert!(once.contains("made in Live mode, the job runs in Once mode"), "{once}");
+    let address = with(&|network| network.connection.location = "ws://127.0.0.1:1".into());
+    assert!(
+        address.contains("reads the program's frames by createdAt")
+            && address.contains("reads ws://127.0.0.1:1 by"),
+        "{address}"
+    );
+    assert!(with(&|network| network.clock = Clock::FrameTime).contains("reads the program's frames"));
+    assert!(with(&|network| network.lateness = Duration::from_secs(9)).contains("lateness 9s"));
+    assert!(with(&|network| network.late = Late::Error).contains("late points: Error"));
+
+    // Bytes that are none of it.
+    let named = |bytes: &[u8]| {
+        fs::write(&saved, bytes).unwrap();
+        refused(&case, folder.path())
+    };
+    assert!(named(b"something else").ends_with("q.saved is not a saved run"));
+    assert!(named(&before[..before.len() - 1]).contains("is damaged"));
+    let mut newer = before.clone();
+    newer[8] = 2;
+    assert!(named(&newer).contains("has version 2, this program reads version 1"));
+    let mut changed = before.clone();
+    changed[before.len() / 2] ^= 1;
+    assert!(named(&changed).contains("is damaged: its checksum does not fit"));
+    fs::write(&saved, &before).unwrap();
+
+    // Rows that are not where they were.
+    let rows = folder.path().join("rows.ndjson");
+    let text = fs::read(&rows).unwrap();
+    fs::write(&rows, b"").unwrap();
+    assert!(refused(&case, folder.path()).contains("rows.ndjson: it has 0 bytes, and had"));
+    fs::write(&rows, text).unwrap();
+    let plan = case.plan();
+    let recovery = Recovery::open(&folder.path().join("saved"), "q", &plan, Mode::Live).unwrap();
+    let mut elsewhere = TextFile::ndjson(&folder.path().join("other.ndjson")).unwrap();
+    let mut recovery = recovery;
+    let mut source = case
+        .sources(folder.path(), true)
+        .reopen(&plan, Mode::Live, &Arc::default(), recovery.source())
+        .unwrap();
+    let busy = Recovery::open(&folder.path().join("saved"), "q", &plan, Mode::Live);
+    assert!(matches!(busy, Err(RecoveryError::Busy { .. })));
+    let options = case.options(1);
+    let error =
+        recovery.run(plan, &mut source, &mut elsewhere, &options, |_, _| panic!("it runs")).unwrap_err();
+    assert!(error.to_string().contains("rows.ndjson"), "{error}");
+    drop(recovery);
+
+    // What a run left that was killed as it saved is swept away; then it goes on.
+    let left = folder.path().join("saved/.q.saved.abc.part");
+    fs::write(&left, b"half").unwrap();
+    assert!(case.life(folder.path(), 1, None).is_ok());
+    assert!(!left.exists());
+    assert_eq!(fs::read_to_string(&rows).unwrap(), case.whole().rows);
+}
+
+#[test]
+fn what_cannot_be_gone_on_with_is_told_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let repos = Case::new(COUNT, network(Location::Repos(vec!["no.car".into()])));
+    let told = refused(&repos, folder.path());
+    assert!(told.contains("exported repositories cannot be gone on with in another run"), "{told}");
+    let fields = arrow_schema::Fields::from(vec![
+        arrow_schema::Field::new("t", arrow_schema::DataType::Int64, true),
+        arrow_schema::Field::new("k", arrow_schema::DataType::Utf8, true),
+    ]);
+    let table = tables::Table::new(tables::Definition {
+        name: "m".to_owned(),
+        fields,
+        time: "t".to_owned(),
+        hides_time: false,
+        key: "k".to_owned(),
+        subsort: None,
+        grouping: None,
+        unit: arrow_schema::TimeUnit::Nanosecond,
+        keeps: true,
+        lateness: Duration::ZERO,
+        late: Late::Drop,
+    });
+    let table = table.unwrap();
+    let offer = Offer::Table { name: "m".to_owned(), table, idle: None };
+    let case = Case { offers: vec![offer], ..Case::new("m.count()", Network::default()) };
+    let told = refused(&case, folder.path());
+    assert!(
+        told.contains("table `m` cannot be gone on with in another run: rows that a program pushed"),
+        "{told}"
+    );
+}
+
+#[test]
+fn bytes_that_somebody_made_do_no_harm() {
+    let read =
+        Network { clock: Clock::CreatedAt, lateness: Duration::from_secs(20), ..network(few(&frames(300))) };
+    let case = Case::new("{ posts: posts.record.langs, likes: likes.count() }", read);
+    let folder = tempfile::tempdir().unwrap();
+    assert!(case.life(folder.path(), 1, Some(6)).is_err());
+    let saved = folder.path().join("saved/q.saved");
+    let before = fs::read(&saved).unwrap();
+    let plan = case.plan();
+    let sources = case.sources(folder.path(), false);
+    let mut dice = Dice(99);
+    let (mut refused, mut read) = (0, 0);
+    for _ in 0..1000 {
+        let mut bytes = before[..before.len() - 8].to_vec();
+        // Lengths are at multiples of eight.
+        let at = 24 + dice.roll(bytes.len() as u64 - 32) as usize;
+        if dice.roll(2) == 0 {
+            bytes[at] ^= 1 << dice.roll(8);
+        } else {
+            let at = at / 8 * 8;
+            let length = [u64::MAX, i64::MAX as u64, 1 << 40, 0, dice.roll(5000)][dice.roll(5) as usize];
+            bytes[at..at + 8].copy_from_slice(&length.to_le_bytes());
+        }
+        let sum = twox_hash::XxHash3_64::oneshot(&bytes);
+        bytes.extend(sum.to_le_bytes());
+        fs::write(&saved, bytes).unwrap();
+        let opened = Recovery::open(&folder.path().join("saved"), "q", &plan, Mode::Live);
+        let opened = opened.map_err(RunError::from).and_then(|recovery| {
+            Ok(sources.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).map(drop)?)
+        });
+        match opened {
+            Ok(()) => read += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 150 && read > 30, "{refused} refused, {read} read");
+}

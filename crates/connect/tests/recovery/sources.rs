@@ -1,0 +1,256 @@
+//! Each kind of source goes on where it was.
+
+use std::cell::RefCell;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use skytide_atproto::columns::Clock;
+use skytide_connect::files::{Definition, Files};
+use skytide_connect::network::Network;
+use skytide_connect::recovery::Recovery;
+use skytide_connect::run::{End, RunOptions};
+use skytide_connect::shared::Shared;
+use skytide_connect::sink::TextFile;
+use skytide_connect::sources::Offer;
+use skytide_firehose::{Compression, Recorder};
+use skytide_sim::{self as sim, Relay, RelayHandle};
+use skytide_timestream::engine::{Mode, answer_schema};
+
+use crate::case::*;
+
+/// A relay of these frames, and a network that reads them all.
+fn relayed(frames: &Arc<[Bytes]>) -> (RelayHandle, Network) {
+    let relay = Relay::from_frames(frames.to_vec(), sim::Pacing::Rate(1e6)).window(frames.len() as u64);
+    let relay = relay.beginning(sim::Beginning::AtOnce).start("127.0.0.1:0").unwrap();
+    let begun = Instant::now();
+    while relay.counters().newest_seq < frames.len() as u64 {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::yield_now();
+    }
+    let mut network = network(relay.url().into());
+    network.connection.limit = Some(frames.len() as u64);
+    (relay, network)
+}
+
+#[test]
+fn a_connection_goes_on_after_its_last_frame() {
+    let frames = frames(3000);
+    for (seed, clock) in (20..).zip([Clock::FrameTime, Clock::CreatedAt]) {
+        let by_clock = |network| Network { clock, lateness: Duration::from_secs(20), ..network };
+        let whole = Case::new(COUNT, by_clock(network(few(&frames)))).whole();
+        // Killed while frames come, and while those are sent that came meanwhile.
+        for (pacing, turns) in [(sim::Pacing::Rate(4000.0), 40), (sim::Pacing::Rate(1e6), 2)] {
+            let relays = RefCell::new(Vec::new());
+            let case = || {
+                let relay = Relay::from_frames(frames.to_vec(), pacing).window(3000);
+                let relay = relay.start("127.0.0.1:0").unwrap();
+                let mut network = network(relay.url().into());
+                network.connection.limit = Some(3000);
+                relays.borrow_mut().push(relay);
+                Case::new(COUNT, by_clock(network))
+            };
+            let told = hold_to(whole.clone(), case, seed, 3, turns);
+            assert_eq!(told.read, 3000);
+            let made: u64 = relays.borrow().iter().map(|relay| relay.counters().connections).sum();
+            assert!(made > 5, "{made} connections");
+        }
+    }
+}
+
+#[test]
+fn a_jetstream_goes_on_without_the_events_that_come_again() {
+    let frames = frames(4000);
+    let served = || {
+        let relay = Relay::from_frames(frames.to_vec(), sim::Pacing::Rate(4000.0)).window(4000).jetstream();
+        relay.start("127.0.0.1:0").unwrap()
+    };
+    // It sends what is asked for: posts, identities and accounts.
+    const EVENTS: u64 = 400;
+    let case = |relay: &RelayHandle, clock| {
+        let mut network = network(format!("{}/subscribe", relay.url()).into());
+        network.connection.limit = Some(EVENTS);
+        Case::new(COUNT, Network { clock, lateness: Duration::from_secs(20), ..network })
+    };
+    for (seed, clock) in (70..).zip([Clock::FrameTime, Clock::CreatedAt]) {
+        let relay = served();
+        let whole = case(&relay, clock).whole();
+        assert!(whole.read == EVENTS && whole.counted > 100, "{} {}", whole.read, whole.counted);
+        let told = hold_to(whole, || case(&relay, clock), seed, 3, 3);
+        assert!(told.read == EVENTS && relay.counters().connections > 4);
+    }
+}
+
+#[test]
+fn labels_go_on_after_their_last_frame() {
+    let labels: Vec<Bytes> =
+        sim::Labeler::new(sim::LabelerConfig::default()).take(1500).map(|frame| frame.bytes).collect();
+    let relay = Relay::serving(sim::SUBSCRIBE_LABELS, sim::Replay::once(labels)).window(1500);
+    let relay = relay.start("127.0.0.1:0").unwrap();
+    let mut network = network(relay.url().into());
+    network.connection.limit = Some(1500);
+    let told = hold(&Case::new("labels.with_key(val).count()", network), 30, 2, 4);
+    assert!(told.counted > 1000);
+}
+
+/// A recording of these frames.
+fn recorded(folder: &Path, name: &str, frames: &[Bytes]) -> PathBuf {
+    let path = folder.join(name);
+    let compression = if name.ends_with("zst") { Compression::Zstd { level: 3 } } else { Compression::None };
+    let mut recorder = Recorder::create(&path, compression).unwrap();
+    frames.iter().for_each(|frame| recorder.push(frame).unwrap());
+    recorder.finish().unwrap();
+    path
+}
+
+#[test]
+fn recordings_and_then_a_connection_are_one_stream() {
+    let frames = frames(4000);
+    let folder = tempfile::tempdir().unwrap();
+    let (_relay, mut network) = relayed(&frames);
+    network.connection.history = vec![
+        recorded(folder.path(), "a.frames", &frames[..1500]),
+        recorded(folder.path(), "b.frames.zst", &frames[1000..3000]),
+    ];
+    // Whoever wrote the first one was ended before it could finish; that is counted once.
+    let mut cut = fs::read(&network.connection.history[0]).unwrap();
+    cut.extend([7; 3]);
+    fs::write(&network.connection.history[0], cut).unwrap();
+    for (seed, clock) in (40..).zip([Clock::FrameTime, Clock::CreatedAt]) {
+        let network = Network { clock, lateness: Duration::from_secs(20), ..network.clone() };
+        let told = hold(&Case::new(COUNT, network), seed, 4, 8);
+        assert_eq!(told.read, 4000);
+        assert!(told.dropped.contains(&("cut off at the end", 1)), "{:?}", told.dropped);
+    }
+}
+
+#[test]
+fn the_place_in_a_recording_does_not_depend_on_numbers() {
+    let mut frames = frames(1000).to_vec();
+    // The numbering begins anew.
+    let other = sim::Config { accounts: 60, rate: 20, seed: 2, ..sim::Config::default() };
+    frames.extend(sim::Network::new(other).take(1000).map(|frame| frame.bytes));
+    let folder = tempfile::tempdir().unwrap();
+    let path = recorded(folder.path(), "a.frames", &frames);
+    // What is in the memory is shown in pieces as small as a limit makes them.
+    let case = Case::new(COUNT, network(few(&frames.clone().into())));
+    hold(&case, 50, 2, 20);
+    let mut named = network(path.to_str().unwrap().to_owned().into());
+    let whole = Case::new(COUNT, named.clone()).whole();
+    let folder = tempfile::tempdir().unwrap();
+    for limit in [700, 1300, 2000] {
+        named.connection.limit = Some(limit);
+        let case = Case::new(COUNT, named.clone());
+        // A run that came to its end is at its end: so each is one that was killed in its first turn after.
+        assert!(case.life(folder.path(), 1, Some(0)).is_err());
+    }
+    let told = Case::new(COUNT, named).life(folder.path(), 1, None).unwrap_or_else(|_| panic!());
+    assert_eq!(fs::read_to_string(folder.path().join("rows.ndjson")).unwrap(), whole.rows);
+    assert_eq!(told.source.read, 2000);
+
+    // One that has become shorter is another one.
+    let folder = tempfile::tempdir().unwrap();
+    let case = Case::new(COUNT, network(path.to_str().unwrap().to_owned().into()));
+    assert!(case.life(folder.path(), 1, Some(1)).is_err());
+    recorded(path.parent().unwrap(), "a.frames", &frames[..100]);
+    let refused = case.try_life(folder.path(), 1, None, &mut |_| {}).unwrap_or_else(|_| panic!());
+    assert!(refused.unwrap_err().to_string().contains("ends 1900 frames before"), "what was read is gone");
+}
+
+#[test]
+fn files_beside_a_network_are_read_again_up_to_the_place() {
+    let frames = frames(2000);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scores.csv");
+    let mut csv = "ts,did,value\n".to_owned();
+    for second in 0..100 {
+        for row in 0..7 {
+            csv.push_str(&format!("2026-01-01T00:{:02}:{:02}Z,k{row},{second}\n", second / 60, second % 60));
+        }
+    }
+    fs::write(&path, &csv).unwrap();
+    let files = || Offer::Files(Arc::new(Files::open(Definition::new(&path, "ts", "did")).unwrap()));
+    for clock in [Clock::FrameTime, Clock::CreatedAt] {
+        let network = Network { clock, lateness: Duration::from_secs(20), ..network(few(&frames)) };
+        let mut case = Case::new("{ posts: posts.count(), score: scores.value.sum() }", network);
+        case.offers.push(files());
+        let told = hold(&case, 60, 3, 20);
+        assert!(told.counted > 700);
+    }
+    let network = network(few(&frames));
+    let mut case = Case::new("{ posts: posts.count(), score: scores.value.sum() }", network);
+    case.offers.push(files());
+    let lives = tempfile::tempdir().unwrap();
+    assert!(case.life(lives.path(), 1, Some(5)).is_err());
+    fs::write(&path, csv + "2026-01-01T01:00:00Z,k,1\n").unwrap();
+    case.offers[1] = files();
+    let refused = case.try_life(lives.path(), 1, None, &mut |_| {}).unwrap_or_else(|_| panic!());
+    assert!(refused.unwrap_err().to_string().contains("`scores` of 1 files"));
+}
+
+#[test]
+fn queries_that_share_a_connection_are_saved_each_by_itself() {
+    let frames = frames(4000);
+    let (_relay, mut network) = relayed(&frames);
+    let queries = [COUNT, MOVED];
+    let whole = queries.map(|query| Case::new(query, network.clone()).whole());
+    network.shared = Some(Shared::new());
+    let network = Arc::new(network);
+    let folders = queries.map(|_| tempfile::tempdir().unwrap());
+    for kills in [Some(2), Some(3), None] {
+        std::thread::scope(|scope| {
+            for (query, folder) in queries.iter().zip(&folders) {
+                let mut case = Case::new(query, Network::default());
+                case.offers = vec![Offer::Network(Arc::clone(&network))];
+                scope.spawn(move || case.life(folder.path(), 1, kills).is_ok());
+            }
+        });
+    }
+    for (folder, whole) in folders.iter().zip(whole) {
+        assert!(fs::read_to_string(folder.path().join("rows.ndjson")).unwrap() == whole.rows);
+    }
+}
+
+#[test]
+fn a_limit_is_of_all_lives_and_csv_has_one_header() {
+    let case = Case::new(COUNT, network(few(&frames(1500))));
+    let (plan, folder) = (case.plan(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("rows.csv");
+    let lives = |limit: usize, killed: Option<usize>| {
+        let options = RunOptions { limit: Some(limit), ..RunOptions::live() };
+        let living = || {
+            let saved = folder.path().join("saved");
+            let mut recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
+            let source = case.sources(folder.path(), true);
+            let mut source = source.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).unwrap();
+            let mut sink = TextFile::csv(&path, &answer_schema(&plan).unwrap()).unwrap();
+            let watch = |_: &_, rows| {
+                if killed.is_some_and(|killed| rows >= killed) {
+                    resume_unwind(Box::new(Killed));
+                }
+            };
+            recovery.run(Arc::clone(&plan), &mut source, &mut sink, &options, watch).unwrap()
+        };
+        catch_unwind(AssertUnwindSafe(living)).ok()
+    };
+    assert!(lives(100, Some(30)).is_none());
+    assert!(lives(100, Some(60)).is_none());
+    let outcome = lives(100, None).unwrap();
+    assert_eq!((outcome.end, outcome.rows), (End::Limit, 100));
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!((text.lines().count(), text.matches("_time").count()), (101, 1));
+    // Whoever wants more has it: none was lost where the limit cut.
+    assert_eq!(lives(150, None).unwrap().rows, 150);
+    let longer = fs::read_to_string(&path).unwrap();
+    assert!(longer.starts_with(&text) && longer.lines().count() == 151);
+    let whole = case.whole().rows;
+    let counts =
+        |text: &str, count: fn(&str) -> String| text.lines().map(count).take(150).collect::<Vec<_>>();
+    let of_csv =
+        counts(longer.split_once('\n').unwrap().1, |line| line.rsplit(',').next().unwrap().to_owned());
+    let of_json = counts(&whole, |line| line.rsplit(':').next().unwrap().trim_end_matches('}').to_owned());
+    assert_eq!(of_csv, of_json);
+}
