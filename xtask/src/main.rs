@@ -79,11 +79,8 @@ fn test(flag: Option<&str>) -> Result<(), String> {
     if vectors {
         tests.extend(["--", "--include-ignored"]);
     }
-    let mut hostile =
-        vec!["test", "--release", "--package", "skytide-atproto", "--all-features", "--test", "hostile"];
-    if vectors {
-        hostile.extend(["--", "--include-ignored"]);
-    }
+    let hostile =
+        ["test", "--release", "--package", "skytide-atproto", "--all-features", "--test", "hostile"];
     let mut steps = Steps::default();
     steps.run("format", cargo(&["fmt", "--all", "--check"]))?;
     steps.run(
@@ -91,9 +88,12 @@ fn test(flag: Option<&str>) -> Result<(), String> {
         cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
     )?;
     steps.run("tests and doc tests", cargo(&tests))?;
-    // It keeps one processor busy, and what follows mostly another one.
-    let mut million = cargo(&hostile);
-    million.env("SKYTIDE_HOSTILE", "1000000");
+    // They keep one processor busy, and what follows mostly another one.
+    let mut million = Command::new(steps.build("hostile frames: their program", &hostile)?);
+    if vectors {
+        million.arg("--include-ignored");
+    }
+    million.env("SKYTIDE_HOSTILE", "1000000").current_dir(root().join("crates/atproto"));
     let million = Beside::start("a million hostile frames", million)?;
     // Of the whole workspace with all features, as the tests before it: so it has been built.
     steps.run("a short soak", cargo(&["run", "--all-features", "--bin", "soak", "--", SHORT_SOAK]))?;
@@ -149,6 +149,17 @@ fn cargo(args: &[&str]) -> Command {
     command.args(args);
     forget_ourselves(&mut command);
     command
+}
+
+/// What cargo says in JSON.
+fn messages(said: &[u8]) -> Vec<serde_json::Value> {
+    String::from_utf8_lossy(said).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The program of a test that was built.
+fn test_program(messages: &[serde_json::Value]) -> Option<PathBuf> {
+    let mut programs = messages.iter().filter(|of| of["profile"]["test"] == true);
+    programs.find_map(|of| Some(PathBuf::from(of["executable"].as_str()?)))
 }
 
 /// Takes away what cargo says about xtask to xtask: build scripts that look at it would run again, and what hangs on them be
@@ -213,6 +224,18 @@ impl Steps {
         let status =
             command.status().map_err(|error| format!("{name}: {command:?} does not start: {error}"))?;
         self.ended(name, start.elapsed(), status, &command)
+    }
+
+    /// Builds a test and gives its program.
+    fn build(&mut self, name: &str, test: &[&str]) -> Result<PathBuf, String> {
+        say(&format!("== {name}\n"));
+        let start = Instant::now();
+        let mut command = cargo(test);
+        command.args(["--no-run", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit());
+        let output =
+            command.output().map_err(|error| format!("{name}: {command:?} does not start: {error}"))?;
+        self.ended(name, start.elapsed(), output.status, &command)?;
+        test_program(&messages(&output.stdout)).ok_or_else(|| format!("{name}: cargo names no program"))
     }
 
     /// Waits for a step; what it took is what it was waited for.

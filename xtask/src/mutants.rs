@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{cargo, root, say, target};
+use super::{cargo, messages, root, say, target, test_program};
 
 /// The folder of the mutants, in the checkout.
 const FOLDER: &str = "mutants";
@@ -310,21 +310,18 @@ impl Bench {
             .env("CARGO_INCREMENTAL", "1")
             .env("CARGO_PROFILE_DEV_DEBUG", "false");
         let output = command.output().map_err(|error| format!("{command:?} does not start: {error}"))?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let messages =
-            || said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let messages = messages(&output.stdout);
         if !output.status.success() {
             let mut text = String::from_utf8_lossy(&output.stderr).into_owned();
-            messages()
+            messages
+                .iter()
                 .filter_map(|of| Some(of["message"]["rendered"].as_str()?.to_owned()))
                 .for_each(|of| text.push_str(&of));
             let path = self.log(log);
             fs::write(&path, text).map_err(|error| format!("{path}: {error}"))?;
             return Err(format!("mutant {log}: {tests} do not build: {path}"));
         }
-        let mut programs = messages().filter(|of| of["profile"]["test"] == true);
-        let program = programs.find_map(|of| Some(PathBuf::from(of["executable"].as_str()?)));
-        program.ok_or_else(|| format!("{tests}: cargo names no program"))
+        test_program(&messages).ok_or_else(|| format!("{tests}: cargo names no program"))
     }
 }
 

@@ -137,6 +137,16 @@ fn check(path: &Path, rows: &[Row]) {
         asked(r#"m.filter(m.lang != "b" and m.x > 3).text.len()"#).0,
         points.iter().filter(few).map(|row| length(row)).collect::<Vec<_>>()
     );
+    // Longer than a view holds: by its length alone, and as the text.
+    let is_long = |row: &&&Row| row.text.as_ref().is_some_and(|text| text.chars().count() > 12);
+    let long = || points.iter().filter(is_long);
+    assert_eq!(
+        asked("m.filter(m.text.len() > 12).text.len()").0,
+        long().map(|row| length(row)).collect::<Vec<_>>()
+    );
+    let (found, status) = asked("m.filter(m.text.len() > 12)");
+    assert_eq!(found, long().map(|row| whole(row)).collect::<Vec<_>>());
+    assert_eq!(status.points, found.len() as u64);
     // One of two uses wants every row; the text is asked for whole, too.
     let (both, _) = asked(r#"{all: m.text.len(), some: m.filter(m.lang == "b").text}"#);
     let expected = points.iter().map(|row| {

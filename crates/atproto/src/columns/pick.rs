@@ -77,14 +77,18 @@ impl Node {
         misfits: &mut u64,
     ) -> Result<(), Refusal> {
         let start = *cursor;
+        let (mut counted, mut again) = (misfits, 0);
         for &column in &self.columns {
             *cursor = start;
-            columns[column].push(cursor, depth, misfits)?;
+            columns[column].push(cursor, depth, counted)?;
+            // What does not fit has been counted, here and inside.
+            counted = &mut again;
         }
         if self.is_leaf() {
             return Ok(());
         }
         *cursor = start;
+        let misfits = counted;
         match cursor.kind()? {
             Kind::Map if !self.fields.is_empty() => {
                 check_depth(cursor, depth)?;

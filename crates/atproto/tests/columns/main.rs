@@ -55,7 +55,7 @@ fn queries() -> Vec<Wanted> {
         ..stream(known(post, Action::Create), false, &["record.langs.0", "record.text"])
     };
     let short = WantedStream {
-        tests: vec![EqTest { column: 0, literal: Literal::Int(5) }],
+        tests: vec![EqTest { column: 0, literal: Literal::Int(8) }],
         ..stream(known(post, Action::Create), true, &["record.text.#", "record.langs.0"])
     };
     let wide = Arc::new(make::shape());
@@ -158,7 +158,15 @@ fn real_frames_give_the_oracles_rows() {
     let own = vec![3, 3, counts[1][0], counts[1][0], counts[5][4], 1, 1, 1, 0];
     assert_eq!(
         counts,
-        [vec![17], vec![counts[1][0]], vec![counts[1][0]], vec![17], vec![7, counts[4][1]], own, vec![0, 0, 0]]
+        [
+            vec![17],
+            vec![counts[1][0]],
+            vec![counts[1][0]],
+            vec![17],
+            vec![7, counts[4][1]],
+            own,
+            vec![0, 0, 0]
+        ]
     );
     assert!(counts[1][0] > 80);
 }
@@ -451,6 +459,23 @@ fn wanting_what_a_stream_does_not_have_is_an_error() {
         clock: Clock::FrameTime,
     });
     assert_eq!(error.unwrap_err().to_string(), "no value at record.langs[0].x in a point of stream 0");
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_counted_once_however_often_it_is_wanted() {
+    let number_for_text = make::number_for_text(false);
+    let inside = make::number_for_text(true);
+    let both = ["record.text", "record.text.#", "record.inner.text", "record.inner.text.#"];
+    for columns in [&both[..], &["record", "record.text", "record.inner"], &["record.inner", "record.text.#"]]
+    {
+        for frame in [&number_for_text, &inside] {
+            let of = records(make::COLLECTION, Action::Create, Arc::new(make::shape()));
+            let streams = vec![stream(of, false, columns)];
+            let mut decoder = Decoder::new(&Wanted { streams, clock: Clock::FrameTime }).unwrap();
+            decoder.push(frame, 0).unwrap();
+            assert_eq!(decoder.counters().misfits, 1, "{columns:?}");
+        }
+    }
 }
 
 #[test]

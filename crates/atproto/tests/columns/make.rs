@@ -112,6 +112,12 @@ pub(crate) fn without_its_block() -> Vec<u8> {
     commit(1, &[(COLLECTION, "self".to_owned(), Action::Create, map([]).to_bytes())], false)
 }
 
+/// A commit whose record has an integer where text should be: in itself, or in the record inside it.
+pub(crate) fn number_for_text(is_inside: bool) -> Vec<u8> {
+    let record = map([("text", Value::Integer(5))]);
+    commit_of(&if is_inside { map([("inner", record)]) } else { record })
+}
+
 /// A commit whose record has text where an integer should be.
 pub(crate) fn misfit() -> Vec<u8> {
     commit_of(&map([("int", text("one"))]))

@@ -157,6 +157,7 @@ impl Source for FileSource {
         let begun = Instant::now();
         loop {
             match self.step(wait.saturating_sub(begun.elapsed()))? {
+                None if self.skip > 0 => return Err(StateError::Shrunk { missing: self.skip }.into()),
                 None => return Ok(Next::End),
                 Some(Some(Given { chunk, until })) => {
                     // The statistics of a file are what its writer says.

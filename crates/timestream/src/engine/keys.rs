@@ -2,7 +2,7 @@
 //! region keeps its state in plain vectors by that number.
 //!
 //! The table holds nothing but the numbers (about 8 bytes a key); the keys lie in one [`Arena`] and are hashed again when the
-//! table grows. So state of a `count` stays under 64 bytes a key of 32 bytes. Of many keys little is in the processor's caches:
+//! table grows. So state of a `count` stays under 64 bytes a key, where all keys are of one length and that is 32. Of many keys little is in the processor's caches:
 //! texts are looked up several at a time, step by step, so that they wait for memory together.
 
 use std::sync::Arc;
