@@ -17,7 +17,7 @@ use skytide_timestream::rows::{Keys, Lane, Places, Rows};
 use skytide_timestream::scalar::Scalar;
 
 use crate::catalog::FirehoseCatalog;
-use crate::frames::Frames;
+use crate::frames::{Frames, Last};
 use crate::recovery::{SaveError, StateError, state};
 use crate::source::{Next, Saved, Source, SourceError, SourceState, Status};
 
@@ -50,8 +50,7 @@ pub struct FirehoseSource {
 /// Where frames stand after the points that were made of them last: all that it takes to go on after those.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mark {
-    /// The number of the last frame that had one.
-    pub(crate) seq: Option<u64>,
+    pub(crate) last: Last,
     pub(crate) position: Position,
     /// Frames and bytes decoded since the source was opened first.
     pub(crate) read: u64,
@@ -63,7 +62,8 @@ pub(crate) struct Mark {
 impl Mark {
     fn write(&self, bytes: &mut Writer) {
         let Position { clock, frames, arrival } = self.position;
-        state::write_time(bytes, self.seq.map(u64::cast_signed));
+        state::write_time(bytes, self.last.seq.map(u64::cast_signed));
+        state::write_time(bytes, self.last.newest);
         state::write_time(bytes, clock.newest);
         bytes.number(clock.ahead.into());
         bytes.number(clock.lowest_ahead.cast_unsigned());
@@ -76,6 +76,7 @@ impl Mark {
 
     fn read(bytes: &mut Reader<'_>) -> Result<Self, StateError> {
         let seq = state::read_time(bytes)?.map(i64::cast_unsigned);
+        let last = Last { seq, newest: state::read_time(bytes)? };
         let newest = state::read_time(bytes)?;
         let ahead = u8::try_from(bytes.number()?).ok().filter(|ahead| *ahead < EventClock::CONVINCING);
         let ahead = ahead.ok_or(BytesError::Number)?;
@@ -86,7 +87,7 @@ impl Mark {
         let position = Position { clock, frames, arrival };
         let (read, size) = (state::read_count(bytes)?, state::read_count(bytes)?);
         let is_live = state::read_flag(bytes)?;
-        Ok(Self { seq, position, read, bytes: size, is_live })
+        Ok(Self { last, position, read, bytes: size, is_live })
     }
 }
 
@@ -251,8 +252,8 @@ pub(crate) struct Intake {
     ledger: Option<Ledger>,
     /// What ended the frames, to be said once their points are out.
     failed: Option<SourceError>,
-    /// The number of the last frame decoded that had one.
-    seq: Option<u64>,
+    /// Of the frames decoded.
+    last: Last,
     /// Whether a frame of the connection was decoded.
     is_live: bool,
     /// Frames and bytes that were decoded before these.
@@ -277,7 +278,7 @@ impl Intake {
             is_connected: false,
             ledger: None,
             failed: None,
-            seq: None,
+            last: Last::default(),
             is_live: false,
             before: (0, 0),
         }
@@ -289,7 +290,7 @@ impl Intake {
             self.is_connected = true;
             self.ledger = self.frames.ledger();
         }
-        self.seq = mark.seq;
+        self.last = mark.last;
         self.is_live = mark.is_live;
         self.before = (mark.read, mark.bytes);
     }
@@ -299,7 +300,7 @@ impl Intake {
         // What waits for room is not decoded yet: whoever goes on from here reads it anew.
         let (read, bytes) = self.decoded();
         Mark {
-            seq: self.seq,
+            last: self.last,
             position,
             read: self.before.0 + read,
             bytes: self.before.1 + bytes,
@@ -309,7 +310,7 @@ impl Intake {
 
     /// Whether frames have numbers, so that others can go on after one.
     pub(crate) fn has_numbers(&self) -> bool {
-        self.seq.is_some()
+        self.last.seq.is_some()
     }
 
     /// How many frames and bytes the decoder has seen.
@@ -321,16 +322,17 @@ impl Intake {
 
     /// Shows the decoder the frames that there are, at most `max`.
     fn read(&mut self, decoder: &mut impl Decode, max: usize, wait: Duration) -> Result<Batch, SourceError> {
-        let (full, ledger, last) = (&mut self.full, &self.ledger, &mut self.seq);
+        let (full, ledger, last) = (&mut self.full, &self.ledger, &mut self.last);
         let (is_live, is_connected) = (&mut self.is_live, self.is_connected);
         self.frames.visit(max, wait, |frame, arrival| {
             let waits = !full.is_empty();
-            match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
-                Ok(Pushed { seq, .. }) => *last = seq.or(*last),
+            let (seq, time) = match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
+                Ok(Pushed { seq, source_time, .. }) => (seq, source_time),
                 Err(FrameError::Full) => return full.push_back((Bytes::copy_from_slice(frame), arrival)),
                 // It is counted by the decoder; the rest of the stream goes on.
-                Err(error) => *last = note_refused(ledger.as_ref(), frame, arrival, &error).or(*last),
-            }
+                Err(error) => note_refused(ledger.as_ref(), frame, arrival, &error),
+            };
+            last.pass(seq, time, arrival);
             *is_live = is_connected;
         })
     }
@@ -359,15 +361,15 @@ impl Intake {
         }
         // What found no room goes before anything else.
         while let Some((frame, arrival)) = self.full.pop_front() {
-            let seq = match decoder.push(&frame, arrival) {
-                Ok(pushed) => pushed.seq,
+            let (seq, time) = match decoder.push(&frame, arrival) {
+                Ok(pushed) => (pushed.seq, pushed.source_time),
                 Err(FrameError::Full) if decoder.rows() > 0 => {
                     self.full.push_front((frame, arrival));
                     return Ok(Filled::Points);
                 }
                 Err(error) => note_refused(self.ledger.as_ref(), &frame, arrival, &error),
             };
-            self.seq = seq.or(self.seq);
+            self.last.pass(seq, time, arrival);
             self.is_live = self.is_connected;
         }
         if let Some(error) = self.failed.take() {
@@ -457,14 +459,19 @@ pub(crate) fn decoder(streams: Vec<WantedStream>, clock: Clock) -> Result<Decode
         .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))
 }
 
-/// Enters a frame that only the decoder could tell to be damaged, and gives its number.
+/// Enters a frame that only the decoder could tell to be damaged, and gives its number and time.
 #[cold]
-fn note_refused(ledger: Option<&Ledger>, frame: &[u8], arrival: i64, error: &FrameError) -> Option<u64> {
-    let seq = frame::peek(frame).ok().and_then(|peek| peek.seq);
+fn note_refused(
+    ledger: Option<&Ledger>,
+    frame: &[u8],
+    arrival: i64,
+    error: &FrameError,
+) -> (Option<u64>, Option<i64>) {
+    let (seq, time) = frame::peek(frame).map_or((None, None), |peek| (peek.seq, peek.time));
     if let Some(ledger) = ledger {
         ledger.enter(arrival, Cause::Quarantined { seq, reason: error.to_string() });
     }
-    seq
+    (seq, time)
 }
 
 /// What the decoder must read for a scan.

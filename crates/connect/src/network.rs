@@ -159,11 +159,7 @@ impl Connection {
         let limit = self.limit.map(|limit| limit.saturating_sub(mark.read));
         match &self.location {
             Location::Named(url) if mark.is_live && is_address(url) => {
-                let cursor = match (mark.seq, mark.position.clock.newest) {
-                    (Some(seq), Some(time)) => Cursor::After { seq, time },
-                    (Some(seq), None) => Cursor::Seq(seq),
-                    (None, _) => self.cursor,
-                };
+                let cursor = mark.last.cursor(self.cursor);
                 Self { history: Vec::new(), cursor, limit, ..self.clone() }.dial_again(url, wish, place)
             }
             _ => Ok(self.first_frames(wish, mode)?.skipping(mark.read).until(limit)),

@@ -26,7 +26,7 @@ const VERSION: u64 = 1;
 /// The state of several sources in order (`merge.rs`): for each the places of its scans in the plan, and either 0, its own state, up to
 /// which time it told all to be here, whether it was at its end and the rows held of each scan, or 1, what it is and how many of its rows have
 /// gone out; then up to which time points have gone out, and whether all was at its end. That of frames (`firehose.rs`): what tells the source from
-/// others, the number of the last frame, the clocks, how much was read and counted, the place of a Jetstream. Where points are put in order (`reorder.rs`): that
+/// others, the number of the last frame and the newest time of those up to it, the clocks, how much was read and counted, the place of a Jetstream. Where points are put in order (`reorder.rs`): that
 /// of the frames, the newest time and the number of late points, where the late ones of the side end, whether it was at its end, points
 /// admitted, and the rows held. Rows are as between processes: an Arrow IPC stream.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,6 +61,40 @@ fn a_connection_goes_on_after_its_last_frame() {
     }
 }
 
+/// These frames, so many minutes apart.
+fn apart(frames: &[Bytes], minutes: usize) -> Arc<[Bytes]> {
+    // The key, and the head of a text of 24 bytes.
+    const TIME: &[u8] = b"dtimex\x18";
+    let moved = frames.iter().enumerate().map(|(frame, bytes)| {
+        let (mut bytes, minute) = (bytes.to_vec(), frame * minutes);
+        let at = bytes.windows(TIME.len()).position(|bytes| bytes == TIME).unwrap() + TIME.len();
+        let (day, hour) = (1 + minute / 1440, minute / 60 % 24);
+        let time = format!("2020-01-{day:02}T{hour:02}:{:02}:00.000Z", minute % 60);
+        bytes[at..at + 24].copy_from_slice(time.as_bytes());
+        Bytes::from(bytes)
+    });
+    moved.collect()
+}
+
+#[test]
+fn a_frame_that_comes_again_is_known_however_far_it_is_from_the_one_before() {
+    let frames = apart(&frames(600), 6);
+    let mut whole = Case::new(COUNT, network(few(&frames))).whole();
+    // Each step is one of the time, and nothing else may be missing.
+    whole.dropped.insert(0, ("possible gaps", 599));
+    let relays = RefCell::new(Vec::new());
+    let case = || {
+        let relay = Relay::from_frames(frames.to_vec(), sim::Pacing::Rate(2000.0)).window(600);
+        let relay = relay.cursor_rule(sim::CursorRule::Inclusive).start("127.0.0.1:0").unwrap();
+        let mut network = network(relay.url().into());
+        network.connection.limit = Some(600);
+        relays.borrow_mut().push(relay);
+        Case::new(COUNT, network)
+    };
+    let told = hold_to(whole, case, 90, 3, 8);
+    assert_eq!(told.read, 600);
+}
+
 #[test]
 fn a_jetstream_goes_on_without_the_events_that_come_again() {
     let frames = frames(4000);
