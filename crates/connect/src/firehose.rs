@@ -8,7 +8,7 @@ use skytide_atproto::columns::{
     Clock, Counters, Decoder, EqTest, EventClock, Literal, PathStep as ColumnStep, Position, Pushed,
     StreamColumns, Wanted, WantedStream,
 };
-use skytide_atproto::frame::{self, FrameError};
+use skytide_atproto::frame::{self, FrameError, Kind};
 use skytide_firehose::{Batch, Cause, JetstreamPlace, Ledger};
 use skytide_runtime::{BytesError, Epoch, Reader, Writer};
 use skytide_timestream::engine::hash;
@@ -57,6 +57,8 @@ pub(crate) struct Mark {
     pub(crate) bytes: u64,
     /// Whether recordings that come first are behind.
     pub(crate) is_live: bool,
+    /// Whether a frame of the connection has told its time.
+    pub(crate) has_begun: bool,
 }
 
 impl Mark {
@@ -72,6 +74,7 @@ impl Mark {
         bytes.number(self.read);
         bytes.number(self.bytes);
         bytes.number(self.is_live.into());
+        bytes.number(self.has_begun.into());
     }
 
     fn read(bytes: &mut Reader<'_>) -> Result<Self, StateError> {
@@ -86,8 +89,8 @@ impl Mark {
         let clock = EventClock { newest, ahead, lowest_ahead };
         let position = Position { clock, frames, arrival };
         let (read, size) = (state::read_count(bytes)?, state::read_count(bytes)?);
-        let is_live = state::read_flag(bytes)?;
-        Ok(Self { last, position, read, bytes: size, is_live })
+        let (is_live, has_begun) = (state::read_flag(bytes)?, state::read_flag(bytes)?);
+        Ok(Self { last, position, read, bytes: size, is_live, has_begun })
     }
 }
 
@@ -248,6 +251,8 @@ pub(crate) struct Intake {
     full: VecDeque<(Bytes, i64)>,
     /// Whether frames come over a connection by now.
     is_connected: bool,
+    /// Whether a frame of the connection has told its time: the first one's is believed up to five minutes after its arrival.
+    has_begun: bool,
     /// Where frames that do not decode are entered, of a subscription.
     ledger: Option<Ledger>,
     /// What ended the frames, to be said once their points are out.
@@ -276,6 +281,7 @@ impl Intake {
             frames,
             full: VecDeque::new(),
             is_connected: false,
+            has_begun: false,
             ledger: None,
             failed: None,
             last: Last::default(),
@@ -284,9 +290,10 @@ impl Intake {
         }
     }
 
-    /// Frames that come over a connection already go on where another one ended: it is not their first.
+    /// Frames that come over a connection already go on where another one ended: it is not their first, once one has told its time.
     fn go_on(&mut self, mark: Mark) {
-        if self.frames.is_live() {
+        self.has_begun = mark.has_begun;
+        if self.has_begun && self.frames.is_live() {
             self.is_connected = true;
             self.ledger = self.frames.ledger();
         }
@@ -305,6 +312,7 @@ impl Intake {
             read: self.before.0 + read,
             bytes: self.before.1 + bytes,
             is_live: self.is_live,
+            has_begun: self.has_begun,
         }
     }
 
@@ -324,10 +332,14 @@ impl Intake {
     fn read(&mut self, decoder: &mut impl Decode, max: usize, wait: Duration) -> Result<Batch, SourceError> {
         let (full, ledger, last) = (&mut self.full, &self.ledger, &mut self.last);
         let (is_live, is_connected) = (&mut self.is_live, self.is_connected);
+        let has_begun = &mut self.has_begun;
         self.frames.visit(max, wait, |frame, arrival| {
             let waits = !full.is_empty();
             let (seq, time) = match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
-                Ok(Pushed { seq, source_time, .. }) => (seq, source_time),
+                Ok(pushed) => {
+                    *has_begun |= is_connected && tells_time(&pushed);
+                    (pushed.seq, pushed.source_time)
+                }
                 Err(FrameError::Full) => return full.push_back((Bytes::copy_from_slice(frame), arrival)),
                 // It is counted by the decoder; the rest of the stream goes on.
                 Err(error) => note_refused(ledger.as_ref(), frame, arrival, &error),
@@ -362,7 +374,10 @@ impl Intake {
         // What found no room goes before anything else.
         while let Some((frame, arrival)) = self.full.pop_front() {
             let (seq, time) = match decoder.push(&frame, arrival) {
-                Ok(pushed) => (pushed.seq, pushed.source_time),
+                Ok(pushed) => {
+                    self.has_begun |= self.is_connected && tells_time(&pushed);
+                    (pushed.seq, pushed.source_time)
+                }
                 Err(FrameError::Full) if decoder.rows() > 0 => {
                     self.full.push_front((frame, arrival));
                     return Ok(Filled::Points);
@@ -401,6 +416,12 @@ impl Intake {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a frame that was read has a time, by which the event clock goes: those of labels are in the labels.
+#[inline]
+fn tells_time(pushed: &Pushed) -> bool {
+    pushed.source_time.is_some() || pushed.kind == Kind::Labels
 }
 
 /// The newest event time by the chosen clock, where that clock runs forward.
@@ -544,6 +565,23 @@ mod tests {
             epochs.push(read - std::mem::replace(&mut before, read));
         }
         epochs
+    }
+
+    #[test]
+    fn the_first_time_is_the_first_one_whoever_goes_on_before_it() {
+        let frames = skytide_sim::Network::new(skytide_sim::Config::default()).take(2);
+        let frames: Vec<Bytes> = frames.map(|frame| frame.bytes).collect();
+        let begun = |frame: Bytes| {
+            let mut intake = Intake::new(Frames::held(Box::new(Pulses([1].into(), frame))));
+            intake.is_connected = true;
+            let mut decoder = decoder(Vec::new(), Clock::FrameTime).unwrap();
+            intake.fill(&mut decoder, Duration::ZERO).unwrap();
+            let mark = intake.mark(decoder.position());
+            assert!(mark.is_live && mark.read == 1);
+            mark.has_begun
+        };
+        assert!(!begun(Bytes::from_static(b"refused")));
+        assert!(begun(frames[0].clone()));
     }
 
     #[test]

@@ -83,6 +83,13 @@ impl Last {
     }
 }
 
+impl Following {
+    /// Whether what was recorded is at its end.
+    fn leads_to_a_connection(&self) -> bool {
+        self.recordings.is_empty() && self.connection.is_live()
+    }
+}
+
 enum Input {
     Socket(Box<Blocking>),
     Recording(Box<Recording>),
@@ -222,7 +229,7 @@ impl Frames {
         self.bytes += bytes;
         match (batch, self.then.take()) {
             (Ok(Batch::Ended), following)
-                if self.skip > 0 && following.as_ref().is_none_or(|then| then.recordings.is_empty()) =>
+                if self.skip > 0 && following.as_ref().is_none_or(|then| then.leads_to_a_connection()) =>
             {
                 Err(StateError::Shrunk { missing: self.skip }.into())
             }

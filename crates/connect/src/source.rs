@@ -120,7 +120,9 @@ impl Status {
         self.bytes += earlier.bytes;
         self.points += earlier.points;
         for (reason, count) in &earlier.dropped {
-            *self.dropped.entry(reason).or_default() += count;
+            let all = self.dropped.entry(reason).or_default();
+            // Recordings that are read again are counted again; those that are not have been counted.
+            *all = if *reason == frames::CUT_OFF { (*all).max(*count) } else { *all + count };
         }
     }
 }

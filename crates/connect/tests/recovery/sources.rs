@@ -16,7 +16,7 @@ use skytide_connect::run::{End, RunOptions};
 use skytide_connect::shared::Shared;
 use skytide_connect::sink::TextFile;
 use skytide_connect::sources::Offer;
-use skytide_firehose::{Compression, Recorder};
+use skytide_firehose::{Compression, Cursor, Recorder};
 use skytide_sim::{self as sim, Relay, RelayHandle};
 use skytide_timestream::engine::{Mode, answer_schema};
 
@@ -162,6 +162,35 @@ fn recordings_and_then_a_connection_are_one_stream() {
 }
 
 #[test]
+fn recordings_alone_are_one_stream() {
+    let frames = frames(2000);
+    let folder = tempfile::tempdir().unwrap();
+    let last = recorded(folder.path(), "c.frames", &frames[1200..]);
+    // Whoever wrote it was ended before it could finish; that is counted once, however often it is read.
+    let mut cut = fs::read(&last).unwrap();
+    cut.extend([7; 3]);
+    fs::write(&last, cut).unwrap();
+    let mut network = network(last.to_str().unwrap().to_owned().into());
+    network.connection.cursor = Cursor::Live;
+    network.connection.history = vec![
+        recorded(folder.path(), "a.frames", &frames[..500]),
+        recorded(folder.path(), "b.frames.zst", &frames[300..1500]),
+    ];
+    let told = hold(&Case::new(COUNT, network.clone()), 44, 4, 8);
+    assert_eq!((told.read, told.dropped), (2000, vec![("cut off at the end", 1)]));
+    // Saved at its end, and asked again.
+    let (case, folder) = (Case::new(COUNT, network), tempfile::tempdir().unwrap());
+    for _ in 0..3 {
+        let Ok(outcome) = case.life(folder.path(), 1, None) else { panic!() };
+        let status = outcome.source;
+        assert_eq!(
+            (status.read, status.dropped.into_iter().collect()),
+            (2000, vec![("cut off at the end", 1)])
+        );
+    }
+}
+
+#[test]
 fn the_place_in_a_recording_does_not_depend_on_numbers() {
     let mut frames = frames(1000).to_vec();
     // The numbering begins anew.
@@ -257,7 +286,7 @@ fn a_limit_is_of_all_lives_and_csv_has_one_header() {
         let options = RunOptions { limit: Some(limit), ..RunOptions::live() };
         let living = || {
             let saved = folder.path().join("saved");
-            let mut recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
+            let recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
             let source = case.sources(folder.path(), true);
             let mut source = source.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).unwrap();
             let mut sink = TextFile::csv(&path, &answer_schema(&plan).unwrap()).unwrap();
