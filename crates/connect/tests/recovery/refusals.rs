@@ -183,6 +183,31 @@ fn what_cannot_be_gone_on_with_is_told_before_it_is_read() {
 }
 
 #[test]
+fn rows_that_are_compressed_are_none_of_ours() {
+    let read = |codec| {
+        let columns: [(&str, arrow_array::ArrayRef); 2] = [
+            ("0", Arc::new(arrow_array::Int64Array::from(vec![7; 1000]))),
+            ("1", Arc::new(arrow_array::UInt64Array::from(vec![7; 1000]))),
+        ];
+        let batch = arrow_array::RecordBatch::try_from_iter(columns).unwrap();
+        let options = arrow_ipc::writer::IpcWriteOptions::default().try_with_compression(codec).unwrap();
+        let mut stream =
+            arrow_ipc::writer::StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options)
+                .unwrap();
+        stream.write(&batch).unwrap();
+        let mut bytes = skytide_runtime::Writer::default();
+        bytes.number(1);
+        bytes.number(0);
+        bytes.part(&stream.into_inner().unwrap());
+        skytide_runtime::Reader::new(&bytes.into_bytes()).rows().map(|rows| rows.len())
+    };
+    assert_eq!(read(None).unwrap(), 1000);
+    for codec in [arrow_ipc::CompressionType::LZ4_FRAME, arrow_ipc::CompressionType::ZSTD] {
+        assert!(read(Some(codec)).is_err());
+    }
+}
+
+#[test]
 fn bytes_that_somebody_made_do_no_harm() {
     let read =
         Network { clock: Clock::CreatedAt, lateness: Duration::from_secs(20), ..network(few(&frames(300))) };
