@@ -16,7 +16,8 @@ use crate::{firehose, frames};
 pub trait Source {
     /// The next epoch. All its points come after those of the epochs before it.
     ///
-    /// Waits at most `wait` for something to read; a zero `wait` only looks.
+    /// Waits at most `wait` for something to read; a zero `wait` only looks. A connection that is busy may take some milliseconds
+    /// more, also to look: it gathers frames for the same epoch.
     ///
     /// # Errors
     /// What ended the source. What was read before it has been given out.

@@ -168,7 +168,13 @@ mod tests {
         for (name, other) in [("q.saved".to_owned(), "q.saved.saved".to_owned()), (long.clone(), long + "r")]
         {
             // As when the process is killed.
-            let begun = |name: &str| std::mem::forget(Whole::create(&folder.path().join(name)).unwrap());
+            let begun = |name: &str| {
+                let whole = Whole::create(&folder.path().join(name)).unwrap();
+                let To::Beside { file, .. } = &whole.to else { unreachable!() };
+                let part = file.get_ref().path().to_owned();
+                drop(whole);
+                std::fs::write(part, b"half").unwrap();
+            };
             let left = || folder.path().read_dir().unwrap().count();
             begun(&name);
             begun(&other);
