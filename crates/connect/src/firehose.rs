@@ -8,7 +8,7 @@ use skytide_atproto::columns::{
     Clock, Counters, Decoder, EqTest, EventClock, Literal, PathStep as ColumnStep, Position, Pushed,
     StreamColumns, Wanted, WantedStream,
 };
-use skytide_atproto::frame::{self, FrameError};
+use skytide_atproto::frame::{self, FrameError, Kind};
 use skytide_firehose::{Batch, Cause, JetstreamPlace, Ledger};
 use skytide_runtime::{BytesError, Epoch, Reader, Writer};
 use skytide_timestream::engine::hash;
@@ -17,7 +17,7 @@ use skytide_timestream::rows::{Keys, Lane, Places, Rows};
 use skytide_timestream::scalar::Scalar;
 
 use crate::catalog::FirehoseCatalog;
-use crate::frames::Frames;
+use crate::frames::{Frames, Last};
 use crate::recovery::{SaveError, StateError, state};
 use crate::source::{Next, Saved, Source, SourceError, SourceState, Status};
 
@@ -50,20 +50,22 @@ pub struct FirehoseSource {
 /// Where frames stand after the points that were made of them last: all that it takes to go on after those.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mark {
-    /// The number of the last frame that had one.
-    pub(crate) seq: Option<u64>,
+    pub(crate) last: Last,
     pub(crate) position: Position,
     /// Frames and bytes decoded since the source was opened first.
     pub(crate) read: u64,
     pub(crate) bytes: u64,
     /// Whether recordings that come first are behind.
     pub(crate) is_live: bool,
+    /// Whether a frame of the connection has told its time.
+    pub(crate) has_begun: bool,
 }
 
 impl Mark {
     fn write(&self, bytes: &mut Writer) {
         let Position { clock, frames, arrival } = self.position;
-        state::write_time(bytes, self.seq.map(u64::cast_signed));
+        state::write_time(bytes, self.last.seq.map(u64::cast_signed));
+        state::write_time(bytes, self.last.newest);
         state::write_time(bytes, clock.newest);
         bytes.number(clock.ahead.into());
         bytes.number(clock.lowest_ahead.cast_unsigned());
@@ -72,10 +74,12 @@ impl Mark {
         bytes.number(self.read);
         bytes.number(self.bytes);
         bytes.number(self.is_live.into());
+        bytes.number(self.has_begun.into());
     }
 
     fn read(bytes: &mut Reader<'_>) -> Result<Self, StateError> {
         let seq = state::read_time(bytes)?.map(i64::cast_unsigned);
+        let last = Last { seq, newest: state::read_time(bytes)? };
         let newest = state::read_time(bytes)?;
         let ahead = u8::try_from(bytes.number()?).ok().filter(|ahead| *ahead < EventClock::CONVINCING);
         let ahead = ahead.ok_or(BytesError::Number)?;
@@ -85,8 +89,8 @@ impl Mark {
         let clock = EventClock { newest, ahead, lowest_ahead };
         let position = Position { clock, frames, arrival };
         let (read, size) = (state::read_count(bytes)?, state::read_count(bytes)?);
-        let is_live = state::read_flag(bytes)?;
-        Ok(Self { seq, position, read, bytes: size, is_live })
+        let (is_live, has_begun) = (state::read_flag(bytes)?, state::read_flag(bytes)?);
+        Ok(Self { last, position, read, bytes: size, is_live, has_begun })
     }
 }
 
@@ -247,12 +251,14 @@ pub(crate) struct Intake {
     full: VecDeque<(Bytes, i64)>,
     /// Whether frames come over a connection by now.
     is_connected: bool,
+    /// Whether a frame of the connection has told its time: the first one's is believed up to five minutes after its arrival.
+    has_begun: bool,
     /// Where frames that do not decode are entered, of a subscription.
     ledger: Option<Ledger>,
     /// What ended the frames, to be said once their points are out.
     failed: Option<SourceError>,
-    /// The number of the last frame decoded that had one.
-    seq: Option<u64>,
+    /// Of the frames decoded.
+    last: Last,
     /// Whether a frame of the connection was decoded.
     is_live: bool,
     /// Frames and bytes that were decoded before these.
@@ -275,21 +281,23 @@ impl Intake {
             frames,
             full: VecDeque::new(),
             is_connected: false,
+            has_begun: false,
             ledger: None,
             failed: None,
-            seq: None,
+            last: Last::default(),
             is_live: false,
             before: (0, 0),
         }
     }
 
-    /// Frames that come over a connection already go on where another one ended: it is not their first.
+    /// Frames that come over a connection already go on where another one ended: it is not their first, once one has told its time.
     fn go_on(&mut self, mark: Mark) {
-        if self.frames.is_live() {
+        self.has_begun = mark.has_begun;
+        if self.has_begun && self.frames.is_live() {
             self.is_connected = true;
             self.ledger = self.frames.ledger();
         }
-        self.seq = mark.seq;
+        self.last = mark.last;
         self.is_live = mark.is_live;
         self.before = (mark.read, mark.bytes);
     }
@@ -299,17 +307,18 @@ impl Intake {
         // What waits for room is not decoded yet: whoever goes on from here reads it anew.
         let (read, bytes) = self.decoded();
         Mark {
-            seq: self.seq,
+            last: self.last,
             position,
             read: self.before.0 + read,
             bytes: self.before.1 + bytes,
             is_live: self.is_live,
+            has_begun: self.has_begun,
         }
     }
 
     /// Whether frames have numbers, so that others can go on after one.
     pub(crate) fn has_numbers(&self) -> bool {
-        self.seq.is_some()
+        self.last.seq.is_some()
     }
 
     /// How many frames and bytes the decoder has seen.
@@ -321,16 +330,21 @@ impl Intake {
 
     /// Shows the decoder the frames that there are, at most `max`.
     fn read(&mut self, decoder: &mut impl Decode, max: usize, wait: Duration) -> Result<Batch, SourceError> {
-        let (full, ledger, last) = (&mut self.full, &self.ledger, &mut self.seq);
+        let (full, ledger, last) = (&mut self.full, &self.ledger, &mut self.last);
         let (is_live, is_connected) = (&mut self.is_live, self.is_connected);
+        let has_begun = &mut self.has_begun;
         self.frames.visit(max, wait, |frame, arrival| {
             let waits = !full.is_empty();
-            match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
-                Ok(Pushed { seq, .. }) => *last = seq.or(*last),
+            let (seq, time) = match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
+                Ok(pushed) => {
+                    *has_begun |= is_connected && tells_time(&pushed);
+                    (pushed.seq, pushed.source_time)
+                }
                 Err(FrameError::Full) => return full.push_back((Bytes::copy_from_slice(frame), arrival)),
                 // It is counted by the decoder; the rest of the stream goes on.
-                Err(error) => *last = note_refused(ledger.as_ref(), frame, arrival, &error).or(*last),
-            }
+                Err(error) => note_refused(ledger.as_ref(), frame, arrival, &error),
+            };
+            last.pass(seq, time, arrival);
             *is_live = is_connected;
         })
     }
@@ -359,15 +373,18 @@ impl Intake {
         }
         // What found no room goes before anything else.
         while let Some((frame, arrival)) = self.full.pop_front() {
-            let seq = match decoder.push(&frame, arrival) {
-                Ok(pushed) => pushed.seq,
+            let (seq, time) = match decoder.push(&frame, arrival) {
+                Ok(pushed) => {
+                    self.has_begun |= self.is_connected && tells_time(&pushed);
+                    (pushed.seq, pushed.source_time)
+                }
                 Err(FrameError::Full) if decoder.rows() > 0 => {
                     self.full.push_front((frame, arrival));
                     return Ok(Filled::Points);
                 }
                 Err(error) => note_refused(self.ledger.as_ref(), &frame, arrival, &error),
             };
-            self.seq = seq.or(self.seq);
+            self.last.pass(seq, time, arrival);
             self.is_live = self.is_connected;
         }
         if let Some(error) = self.failed.take() {
@@ -399,6 +416,12 @@ impl Intake {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a frame that was read has a time, by which the event clock goes: those of labels are in the labels.
+#[inline]
+fn tells_time(pushed: &Pushed) -> bool {
+    pushed.source_time.is_some() || pushed.kind == Kind::Labels
 }
 
 /// The newest event time by the chosen clock, where that clock runs forward.
@@ -457,14 +480,19 @@ pub(crate) fn decoder(streams: Vec<WantedStream>, clock: Clock) -> Result<Decode
         .map_err(|error| SourceError::Unfit(format!("the firehose does not have it: {error}")))
 }
 
-/// Enters a frame that only the decoder could tell to be damaged, and gives its number.
+/// Enters a frame that only the decoder could tell to be damaged, and gives its number and time.
 #[cold]
-fn note_refused(ledger: Option<&Ledger>, frame: &[u8], arrival: i64, error: &FrameError) -> Option<u64> {
-    let seq = frame::peek(frame).ok().and_then(|peek| peek.seq);
+fn note_refused(
+    ledger: Option<&Ledger>,
+    frame: &[u8],
+    arrival: i64,
+    error: &FrameError,
+) -> (Option<u64>, Option<i64>) {
+    let (seq, time) = frame::peek(frame).map_or((None, None), |peek| (peek.seq, peek.time));
     if let Some(ledger) = ledger {
         ledger.enter(arrival, Cause::Quarantined { seq, reason: error.to_string() });
     }
-    seq
+    (seq, time)
 }
 
 /// What the decoder must read for a scan.
@@ -537,6 +565,23 @@ mod tests {
             epochs.push(read - std::mem::replace(&mut before, read));
         }
         epochs
+    }
+
+    #[test]
+    fn the_first_time_is_the_first_one_whoever_goes_on_before_it() {
+        let frames = skytide_sim::Network::new(skytide_sim::Config::default()).take(2);
+        let frames: Vec<Bytes> = frames.map(|frame| frame.bytes).collect();
+        let begun = |frame: Bytes| {
+            let mut intake = Intake::new(Frames::held(Box::new(Pulses([1].into(), frame))));
+            intake.is_connected = true;
+            let mut decoder = decoder(Vec::new(), Clock::FrameTime).unwrap();
+            intake.fill(&mut decoder, Duration::ZERO).unwrap();
+            let mark = intake.mark(decoder.position());
+            assert!(mark.is_live && mark.read == 1);
+            mark.has_begun
+        };
+        assert!(!begun(Bytes::from_static(b"refused")));
+        assert!(begun(frames[0].clone()));
     }
 
     #[test]

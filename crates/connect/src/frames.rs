@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use skytide_atproto::frame::{self, Peek};
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Batch, Blocking, Cursor, JetstreamPlace, Ledger};
+use skytide_firehose::{BELIEVED_AHEAD, Batch, Blocking, Cursor, JetstreamPlace, Ledger};
 
 use crate::network::{Connection, Wish};
 use crate::recovery::StateError;
@@ -52,8 +52,42 @@ struct Following {
     recordings: VecDeque<PathBuf>,
     connection: Connection,
     wish: Wish,
-    /// The newest frame read: its number, and its time where it has one.
-    last: Option<(u64, Option<i64>)>,
+    last: Last,
+}
+
+/// The last frame that had a number, as a subscription knows it that goes on after it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub(crate) seq: Option<u64>,
+    /// The newest time of the frames up to it that is believed: their own, not the one that points have by it.
+    pub(crate) newest: Option<i64>,
+}
+
+impl Last {
+    /// Takes in the next frame, which came at `arrival`.
+    #[inline]
+    pub(crate) fn pass(&mut self, seq: Option<u64>, time: Option<i64>, arrival: i64) {
+        if seq.is_some() {
+            self.seq = seq;
+            self.newest = self.newest.max(time.map(|time| time.min(arrival.saturating_add(BELIEVED_AHEAD))));
+        }
+    }
+
+    /// Where a connection begins that goes on after it, or what is said otherwise where there is none.
+    pub(crate) fn cursor(self, otherwise: Cursor) -> Cursor {
+        match (self.seq, self.newest) {
+            (Some(seq), Some(time)) => Cursor::After { seq, time },
+            (Some(seq), None) => Cursor::Seq(seq),
+            (None, _) => otherwise,
+        }
+    }
+}
+
+impl Following {
+    /// Whether what was recorded is at its end.
+    fn leads_to_a_connection(&self) -> bool {
+        self.recordings.is_empty() && self.connection.is_live()
+    }
 }
 
 enum Input {
@@ -112,7 +146,7 @@ impl Frames {
         let mut recordings: VecDeque<PathBuf> = recordings.into_iter().collect();
         let Some(first) = recordings.pop_front() else { return connection.frames(&wish) };
         let mut frames = Self::recording(Recording::open(first)?);
-        frames.then = Some(Box::new(Following { recordings, connection, wish, last: None }));
+        frames.then = Some(Box::new(Following { recordings, connection, wish, last: Last::default() }));
         Ok(frames)
     }
 
@@ -128,20 +162,16 @@ impl Frames {
         self.progress = None;
         if let Some(path) = following.recordings.pop_front() {
             let mut recording = Recording::open(path)?;
-            if let Some((seq, _)) = following.last {
+            if let Some(seq) = following.last.seq {
                 // Where it has none of its own, it is at its end.
-                recording.seek_seq(seq + 1)?;
+                recording.seek_seq(seq.saturating_add(1))?;
             }
             self.input = Input::Recording(Box::new(recording));
             self.then = Some(following);
             return Ok(());
         }
         let Following { mut connection, wish, last, .. } = *following;
-        connection.cursor = match last {
-            Some((seq, Some(time))) => Cursor::After { seq, time },
-            Some((seq, None)) => Cursor::Seq(seq),
-            None => connection.cursor,
-        };
+        connection.cursor = last.cursor(connection.cursor);
         self.input = connection.frames(&wish)?.input;
         Ok(())
     }
@@ -167,9 +197,9 @@ impl Frames {
         let mut last = self.then.as_mut().map(|then| &mut then.last);
         let mut show = |frame: &[u8], arrival: i64| {
             if let Some(last) = last.as_deref_mut()
-                && let Ok(Peek { seq: Some(seq), time, .. }) = frame::peek(frame)
+                && let Ok(Peek { seq, time, .. }) = frame::peek(frame)
             {
-                *last = Some((seq, time));
+                last.pass(seq, time, arrival);
             }
             if *skip > 0 {
                 *skip -= 1;
@@ -199,7 +229,7 @@ impl Frames {
         self.bytes += bytes;
         match (batch, self.then.take()) {
             (Ok(Batch::Ended), following)
-                if self.skip > 0 && following.as_ref().is_none_or(|then| then.recordings.is_empty()) =>
+                if self.skip > 0 && following.as_ref().is_none_or(|then| then.leads_to_a_connection()) =>
             {
                 Err(StateError::Shrunk { missing: self.skip }.into())
             }

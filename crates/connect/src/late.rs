@@ -100,11 +100,22 @@ impl Side {
         }
     }
 
-    /// Takes away what is after a place.
-    fn go_back(&self, place: Option<&Place>) -> Result<(), SinkError> {
-        match &mut *self.lock() {
-            To::Function(_) => Ok(()),
-            To::Sink(sink) => sink.go_back(place),
+    /// Takes away what is after a place, where the points before are in the same kind of side.
+    fn go_back(&self, place: Option<&Place>) -> Result<(), SideError> {
+        match (place, self.place()?) {
+            (None, None) => Ok(()),
+            (None, Some(here)) => {
+                let here = here.file.display();
+                Err(format!("those before went to no file, and this run keeps them in {here}").into())
+            }
+            (Some(before), None) => {
+                let before = before.file.display();
+                Err(format!("those before are in {before}, and this run keeps them elsewhere").into())
+            }
+            (Some(_), Some(_)) => match &mut *self.lock() {
+                To::Function(_) => Ok(()),
+                To::Sink(sink) => Ok(sink.go_back(place)?),
+            },
         }
     }
 }
@@ -283,13 +294,15 @@ impl Judge {
         Verdict::Stops(SourceError::Late { stream: format!("`{name}`{place}"), time, watermark })
     }
 
+    /// The side, if late points go there.
+    fn kept(&self) -> Option<&Side> {
+        self.side.as_ref().filter(|_| self.policy == Late::Side)
+    }
+
     /// Gives late rows of a scan, read by [`Self::scans`], with their watermarks to the side, if that is where they go.
     pub(crate) fn keep(&self, scan: usize, rows: &Rows, late: &[(u32, i64)]) -> Result<(), SourceError> {
         let whole = self.streams.get(scan).filter(|whole| whole.is_first && !late.is_empty());
-        let (Some(side), Some(whole)) = (self.side.as_ref().filter(|_| self.policy == Late::Side), whole)
-        else {
-            return Ok(());
-        };
+        let (Some(side), Some(whole)) = (self.kept(), whole) else { return Ok(()) };
         let places: UInt32Array = late.iter().map(|(row, _)| *row).collect();
         let watermarks = late.iter().map(|(_, watermark)| *watermark).collect();
         side.take(&whole.batch(&rows.select(&places)?, watermarks)?).map_err(SourceError::Side)
@@ -308,7 +321,7 @@ impl Judge {
     pub(crate) fn save(&self, bytes: &mut Writer) -> Result<(), SaveError> {
         state::write_time(bytes, self.newest);
         bytes.number(self.late);
-        let place = self.side.as_ref().map(Side::place).transpose()?.flatten();
+        let place = self.kept().map(Side::place).transpose()?.flatten();
         state::write_place(bytes, place.as_ref());
         Ok(())
     }
@@ -318,8 +331,7 @@ impl Judge {
         self.newest = state::read_time(bytes)?;
         self.late = state::read_count(bytes)?;
         let place = state::read_place(bytes)?;
-        let back = self.side.as_ref().map_or(Ok(()), |side| side.go_back(place.as_ref()));
-        back.map_err(|error| SourceError::Side(error.into()))
+        self.kept().map_or(Ok(()), |side| side.go_back(place.as_ref())).map_err(SourceError::Side)
     }
 
     /// Adds what was late to what a source has done.

@@ -15,7 +15,7 @@ use skytide_timestream::plan::Plan;
 
 use crate::catalog::{Feed, FirehoseCatalog};
 use crate::firehose::{FirehoseSource, Mark, Standing};
-use crate::frames::{CUT_OFF, Frames};
+use crate::frames::Frames;
 use crate::late::{Judge, Late, Side};
 use crate::recovery::state;
 use crate::reorder::Reorder;
@@ -159,11 +159,7 @@ impl Connection {
         let limit = self.limit.map(|limit| limit.saturating_sub(mark.read));
         match &self.location {
             Location::Named(url) if mark.is_live && is_address(url) => {
-                let cursor = match (mark.seq, mark.position.clock.newest) {
-                    (Some(seq), Some(time)) => Cursor::After { seq, time },
-                    (Some(seq), None) => Cursor::Seq(seq),
-                    (None, _) => self.cursor,
-                };
+                let cursor = mark.last.cursor(self.cursor);
                 Self { history: Vec::new(), cursor, limit, ..self.clone() }.dial_again(url, wish, place)
             }
             _ => Ok(self.first_frames(wish, mode)?.skipping(mark.read).until(limit)),
@@ -301,9 +297,16 @@ impl Network {
 
     /// What tells it from other sources, as far as points depend on it.
     pub(crate) fn identity(&self) -> String {
-        let Connection { location, history, .. } = &self.connection;
+        let Connection { location, history, cursor, .. } = &self.connection;
         let mut identity: String = history.iter().map(|path| format!("{}, then ", path.display())).collect();
         identity.push_str(&location.to_string());
+        match cursor {
+            // What was saved tells where it begins.
+            _ if self.connection.is_live() => {}
+            Cursor::Seq(seq) => identity.push_str(&format!(" from frame {seq}")),
+            Cursor::After { seq, .. } => identity.push_str(&format!(" after frame {seq}")),
+            _ => {}
+        }
         match self.clock {
             Clock::FrameTime => {}
             Clock::Arrival => identity.push_str(" by time of arrival"),
@@ -339,11 +342,7 @@ impl Network {
             None => Standing::default(),
         };
         if standing.mark.read > 0 {
-            let Standing { mark, mut status, place } = standing;
-            if !mark.is_live {
-                // They are read again, and counted then.
-                status.dropped.remove(CUT_OFF);
-            }
+            let Standing { mark, status, place } = standing;
             let frames = self.connection.frames_after(&wish, mode, &mark, place)?;
             let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?.known_as(identity);
             return Ok(Box::new(source.going_on(mark).counting_on(status)));

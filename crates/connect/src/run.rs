@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
-use skytide_runtime::{Job, JobError, Options, Report};
+use skytide_runtime::{Checkpoint, Job, JobError, Options, Report};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
 pub use stream::AnswerStream;
 
-use crate::recovery::{Recovery, RecoveryError, SaveError, Standing};
+use crate::recovery::{Recovery, RecoveryError, SaveError, Standing, State};
 use crate::sink::{Sink, SinkError};
 use crate::source::{Next, Saved, Source, SourceError, Status};
 
@@ -146,8 +146,9 @@ pub(crate) fn drive(
     mut watch: impl FnMut(&Status, usize),
 ) -> Result<Outcome, RunError> {
     let text = plan.query.text.clone();
-    let standing = recovery.as_ref().and_then(|recovery| recovery.standing());
-    let mut running = Running::start(plan, source, options, standing)?;
+    let (checkpoint, rows) = recovery.as_mut().map_or((None, 0), |recovery| recovery.left());
+    let mut running = Running::start(plan, source, options, checkpoint.as_ref(), rows)?;
+    drop(checkpoint);
     if let Some(recovery) = &mut recovery {
         recovery.begin(sink)?;
         // What can never be saved is told before anything is read.
@@ -216,7 +217,7 @@ impl<S: Source> Answers<S> {
     /// # Errors
     /// The job cannot be started.
     pub fn start(plan: Arc<Plan>, source: S, options: &RunOptions) -> Result<Self, RunError> {
-        let running = Some(Running::start(plan, source, options, None)?);
+        let running = Some(Running::start(plan, source, options, None, 0)?);
         Ok(Self { running, ready: VecDeque::new(), failed: None, outcome: None })
     }
 
@@ -281,21 +282,22 @@ struct Running<S> {
 }
 
 impl<S: Source> Running<S> {
-    /// Starts a job, from where an earlier run left it if it did. The source is there already.
+    /// Starts a job, from where an earlier run left it, after so many rows, if it did. The source is there already.
     fn start(
         plan: Arc<Plan>,
         source: S,
         options: &RunOptions,
-        standing: Option<&Standing>,
+        from: Option<&Checkpoint>,
+        rows: usize,
     ) -> Result<Self, JobError> {
         let jobs =
             Options { workers: options.workers, mode: options.mode, epochs_in_flight: EPOCHS_IN_FLIGHT };
         Ok(Self {
-            job: Job::start(plan, jobs, standing.map(Standing::checkpoint))?,
+            job: Job::start(plan, jobs, from)?,
             source,
             ends: options.duration.map(|duration| Instant::now() + duration),
             options: options.clone(),
-            given: Given { rows: standing.map_or(0, Standing::rows), limit: options.limit },
+            given: Given { rows, limit: options.limit },
             end: None,
             has_moved: true,
         })
@@ -332,7 +334,8 @@ impl<S: Source> Running<S> {
         let checkpoint = self.job.checkpoint()?;
         // The rows are on the disk before what says that they are.
         let place = sink.place()?;
-        recovery.save(Standing::new(query, self.given.rows, place, checkpoint, source))?;
+        let state = State { checkpoint, source };
+        recovery.save(&Standing::new(query, self.given.rows, place, &state), &state)?;
         self.has_moved = false;
         Ok(())
     }

@@ -16,7 +16,8 @@ use crate::{firehose, frames};
 pub trait Source {
     /// The next epoch. All its points come after those of the epochs before it.
     ///
-    /// Waits at most `wait` for something to read; a zero `wait` only looks.
+    /// Waits at most `wait` for something to read; a zero `wait` only looks. A connection that is busy may take some milliseconds
+    /// more, also to look: it gathers frames for the same epoch.
     ///
     /// # Errors
     /// What ended the source. What was read before it has been given out.
@@ -120,7 +121,9 @@ impl Status {
         self.bytes += earlier.bytes;
         self.points += earlier.points;
         for (reason, count) in &earlier.dropped {
-            *self.dropped.entry(reason).or_default() += count;
+            let all = self.dropped.entry(reason).or_default();
+            // Recordings that are read again are counted again; those that are not have been counted.
+            *all = if *reason == frames::CUT_OFF { (*all).max(*count) } else { *all + count };
         }
     }
 }

@@ -9,7 +9,7 @@ const RESTART_AFTER: i64 = 60 * 1_000_000_000;
 
 /// No time further ahead of the arrival than this, in nanoseconds, is believed: one absurd time would otherwise hide a
 /// numbering that begins anew for as long as it lies ahead.
-pub(crate) const BELIEVED_AHEAD: i64 = 5 * 60 * 1_000_000_000;
+pub const BELIEVED_AHEAD: i64 = 5 * 60 * 1_000_000_000;
 
 /// What a frame is, seen from the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,9 @@ const LANES: u64 = u64::MAX;
 /// Marks rows with a lane and an origin each.
 const ORIGINS: u64 = u64::MAX - 1;
 
+/// What each message of an Arrow stream begins with.
+const CONTINUES: [u8; 4] = [0xff; 4];
+
 /// Why bytes cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -180,6 +183,28 @@ fn encode_rows(rows: &Rows) -> Result<Vec<u8>, ArrowError> {
     writer.into_inner()
 }
 
+/// Whether no batch of an Arrow stream is compressed; none where it is no whole stream.
+fn is_plain(mut stream: &[u8]) -> Option<bool> {
+    while let Some((head, rest)) = stream.split_first_chunk::<8>() {
+        let (mark, len) = head.split_first_chunk::<4>()?;
+        if *mark != CONTINUES {
+            return Some(false);
+        }
+        let len = u32::from_le_bytes(len.try_into().ok()?) as usize;
+        if len == 0 {
+            break;
+        }
+        let message = arrow_ipc::root_as_message(rest.get(..len)?).ok()?;
+        let batch = message.header_as_record_batch();
+        let batch = batch.or_else(|| message.header_as_dictionary_batch().and_then(|batch| batch.data()));
+        if batch.is_some_and(|batch| batch.compression().is_some()) {
+            return Some(false);
+        }
+        stream = rest.get(len..)?.get(usize::try_from(message.bodyLength()).ok()?..)?;
+    }
+    Some(true)
+}
+
 /// `has` says whether there are keys, places apart, keys that ticks were made for.
 fn decode_rows(
     stream: &[u8],
@@ -187,6 +212,10 @@ fn decode_rows(
     [keyed, has_apart, has_made_for]: [bool; 3],
 ) -> Result<Rows, ArrowError> {
     let short = || ArrowError::IpcError("a column is missing or damaged".to_owned());
+    // Rows that we wrote are never compressed; what is sets apart what its own numbers say.
+    if !is_plain(stream).unwrap_or(false) {
+        return Err(short());
+    }
     // The decoder is shown what there is, and sets nothing apart for what a length in it promises.
     // It panics where bytes that somebody made point beyond their end.
     let decoded = catch_unwind(|| StreamDecoder::new().decode(&mut Buffer::from(stream)));

@@ -143,6 +143,12 @@ pub enum RecoveryError {
         /// The file.
         file: PathBuf,
     },
+    /// The rows before are in no file, and this run writes to one: it would begin in their midst.
+    #[error("the rows before went to no file, and this run writes to {}", .file.display())]
+    NoOutput {
+        /// The file.
+        file: PathBuf,
+    },
     /// The source cannot be saved.
     #[error(transparent)]
     Save(#[from] SaveError),

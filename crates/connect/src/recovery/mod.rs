@@ -38,7 +38,7 @@
 //! let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
 //!
 //! let run = |options: RunOptions| -> Result<_, Box<dyn std::error::Error>> {
-//!     let mut recovery = Recovery::open(&folder.join("saved"), "langs", &plan, options.mode)?;
+//!     let recovery = Recovery::open(&folder.join("saved"), "langs", &plan, options.mode)?;
 //!     let mut source = sources.reopen(&plan, options.mode, &Arc::default(), recovery.source())?;
 //!     let mut sink = TextFile::ndjson(&folder.join("langs.ndjson"))?;
 //!     Ok(recovery.run(Arc::clone(&plan), &mut source, &mut sink, &options, |_, _| {})?)
@@ -62,16 +62,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use skytide_runtime::CheckpointError;
+use skytide_runtime::{Checkpoint, CheckpointError};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
 use crate::run::{Outcome, RunError, RunOptions, drive};
-use crate::sink::Sink;
+use crate::sink::{Sink, sweep};
 use crate::source::{Source, SourceState, Status};
 
 pub use error::{RecoveryError, SaveError, StateError};
 pub use standing::Standing;
+pub(crate) use standing::State;
 
 /// So often is a run saved unless told otherwise.
 pub const EVERY: Duration = Duration::from_secs(10);
@@ -84,6 +85,8 @@ pub struct Recovery {
     _lock: File,
     every: Duration,
     standing: Option<Standing>,
+    /// Until it runs.
+    state: Option<State>,
     saved: Instant,
 }
 
@@ -105,12 +108,13 @@ impl Recovery {
             TryLockError::WouldBlock => RecoveryError::Busy { path: path.clone() },
             TryLockError::Error(source) => failed(&lock_path, source),
         })?;
-        sweep(folder, name).map_err(|source| failed(folder, source))?;
-        let standing = Standing::read(&path)?;
-        if let Some(standing) = &standing {
-            fits(standing, plan, mode, &path)?;
+        // What a run left behind that was killed while it was being saved.
+        sweep(&path).map_err(|source| failed(folder, source))?;
+        let (standing, state) = Standing::read(&path)?.unzip();
+        if let (Some(standing), Some(state)) = (&standing, &state) {
+            fits(standing, state, plan, mode, &path)?;
         }
-        Ok(Self { path, _lock: lock, every: EVERY, standing, saved: Instant::now() })
+        Ok(Self { path, _lock: lock, every: EVERY, standing, state, saved: Instant::now() })
     }
 
     /// Saves so often; with no time between, after each epoch. Unless told otherwise, every 10 seconds.
@@ -119,7 +123,7 @@ impl Recovery {
         Self { every, ..self }
     }
 
-    /// What was saved last: by an earlier run, until this one has saved.
+    /// What an earlier run saved last.
     #[must_use]
     pub fn standing(&self) -> Option<&Standing> {
         self.standing.as_ref()
@@ -128,7 +132,7 @@ impl Recovery {
     /// Where the sources are to be [opened](crate::sources::Sources::reopen).
     #[must_use]
     pub fn source(&self) -> Option<&SourceState> {
-        self.standing.as_ref().map(Standing::source)
+        self.state.as_ref().map(|state| &state.source)
     }
 
     /// As [`run`](crate::run::run), from where the run that was saved stood. `source` is opened [there](Self::source), and of this plan.
@@ -140,44 +144,58 @@ impl Recovery {
     /// # Errors
     /// As of [`run`](crate::run::run); the source cannot be saved; rows before are not where they were.
     pub fn run(
-        &mut self,
+        mut self,
         plan: Arc<Plan>,
         source: &mut dyn Source,
         sink: &mut dyn Sink,
         options: &RunOptions,
         watch: impl FnMut(&Status, usize),
     ) -> Result<Outcome, RunError> {
-        drive(plan, source, sink, options, Some(self), watch)
+        drive(plan, source, sink, options, Some(&mut self), watch)
+    }
+
+    /// What the job goes on from, which is let go of, and after how many rows.
+    pub(crate) fn left(&mut self) -> (Option<Checkpoint>, usize) {
+        let checkpoint = self.state.take().map(|state| state.checkpoint);
+        (checkpoint, self.standing.as_ref().map_or(0, Standing::rows))
     }
 
     /// Takes back what a sink has after what was saved.
     pub(crate) fn begin(&self, sink: &mut dyn Sink) -> Result<(), RunError> {
-        let before = self.standing.as_ref().and_then(|standing| standing.place.as_ref());
-        if let Some(before) = before {
+        let standing = self.standing.as_ref();
+        let before = standing.and_then(|standing| standing.place.as_ref());
+        match (before, sink.place()?) {
             // Who looks at the rows elsewhere would leave a file that nothing can be added to any more.
-            let here = sink.place()?;
-            if here.is_none_or(|here| here.file != before.file) {
-                return Err(RecoveryError::OtherOutput { file: before.file.clone() }.into());
+            (Some(before), here) if here.as_ref().is_none_or(|here| here.file != before.file) => {
+                Err(RecoveryError::OtherOutput { file: before.file.clone() }.into())
             }
+            (None, Some(here)) if standing.is_some_and(|standing| standing.rows() > 0) => {
+                Err(RecoveryError::NoOutput { file: here.file }.into())
+            }
+            _ => Ok(sink.go_back(before)?),
         }
-        Ok(sink.go_back(before)?)
     }
 
     pub(crate) fn is_due(&self) -> bool {
         self.saved.elapsed() >= self.every
     }
 
-    pub(crate) fn save(&mut self, standing: Standing) -> Result<(), RecoveryError> {
-        standing.write(&self.path)?;
-        self.standing = Some(standing);
+    pub(crate) fn save(&mut self, standing: &Standing, state: &State) -> Result<(), RecoveryError> {
+        standing.write(state, &self.path)?;
         self.saved = Instant::now();
         Ok(())
     }
 }
 
 /// Whether a job of this plan can go on from what was saved.
-fn fits(standing: &Standing, plan: &Plan, mode: Mode, path: &Path) -> Result<(), RecoveryError> {
-    standing.checkpoint().fits(plan, mode).map_err(|error| {
+fn fits(
+    standing: &Standing,
+    state: &State,
+    plan: &Plan,
+    mode: Mode,
+    path: &Path,
+) -> Result<(), RecoveryError> {
+    state.checkpoint.fits(plan, mode).map_err(|error| {
         let (path, found, expected) = (path.to_owned(), standing.query(), plan.query.text.as_str());
         let is_other_plan = matches!(error, CheckpointError::OtherPlan { .. });
         if is_other_plan && found != expected {
@@ -191,18 +209,4 @@ fn fits(standing: &Standing, plan: &Plan, mode: Mode, path: &Path) -> Result<(),
         };
         RecoveryError::OtherWay { path, reason }
     })
-}
-
-/// Removes what a run left behind that was killed while it was being saved.
-fn sweep(folder: &Path, name: &str) -> std::io::Result<()> {
-    let prefix = format!(".{name}.saved.");
-    for entry in folder.read_dir()? {
-        let entry = entry?;
-        let left = entry.file_name();
-        let left = left.to_string_lossy();
-        if left.starts_with(&prefix) && left.ends_with(".part") {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! A saved run, as one file: the state of its job, where its sources stand, and where its rows end. All of one moment.
 
+use std::hash::Hasher;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -26,7 +27,7 @@ const VERSION: u64 = 1;
 /// The state of several sources in order (`merge.rs`): for each the places of its scans in the plan, and either 0, its own state, up to
 /// which time it told all to be here, whether it was at its end and the rows held of each scan, or 1, what it is and how many of its rows have
 /// gone out; then up to which time points have gone out, and whether all was at its end. That of frames (`firehose.rs`): what tells the source from
-/// others, the number of the last frame, the clocks, how much was read and counted, the place of a Jetstream. Where points are put in order (`reorder.rs`): that
+/// others, the number of the last frame and the newest time of those up to it, the clocks, how much was read and counted, the place of a Jetstream. Where points are put in order (`reorder.rs`): that
 /// of the frames, the newest time and the number of late points, where the late ones of the side end, whether it was at its end, points
 /// admitted, and the rows held. Rows are as between processes: an Arrow IPC stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +35,17 @@ pub struct Standing {
     query: String,
     saved: i64,
     rows: usize,
+    newest: Option<i64>,
     pub(super) place: Option<Place>,
-    checkpoint: Checkpoint,
-    source: SourceState,
+}
+
+/// What a run goes on from: all that is large of what was saved, which is let go once it runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Of its job.
+    pub(crate) checkpoint: Checkpoint,
+    /// Where its sources stood.
+    pub(crate) source: SourceState,
 }
 
 /// Why bytes are no saved run.
@@ -66,14 +75,8 @@ impl From<CheckpointError> for Unreadable {
 }
 
 impl Standing {
-    pub(crate) fn new(
-        query: &str,
-        rows: usize,
-        place: Option<Place>,
-        checkpoint: Checkpoint,
-        source: SourceState,
-    ) -> Self {
-        Self { query: query.to_owned(), saved: now(), rows, place, checkpoint, source }
+    pub(crate) fn new(query: &str, rows: usize, place: Option<Place>, state: &State) -> Self {
+        Self { query: query.to_owned(), saved: now(), rows, newest: state.checkpoint.newest(), place }
     }
 
     /// The text of the query.
@@ -97,36 +100,26 @@ impl Standing {
     /// Time of the newest event that is in its state, in UTC nanoseconds.
     #[must_use]
     pub fn newest(&self) -> Option<i64> {
-        self.checkpoint.newest()
+        self.newest
     }
 
-    /// The state of its job.
-    pub(crate) fn checkpoint(&self) -> &Checkpoint {
-        &self.checkpoint
+    /// Writes it with its state, a part after the other: a state may be as large as the memory.
+    fn write_to(&self, state: &State, out: &mut impl Write) -> io::Result<()> {
+        let mut out = Summed { out, sum: XxHash3_64::new() };
+        let mut head = Writer::from(MAGIC.to_vec());
+        head.number(VERSION);
+        head.part(self.query.as_bytes());
+        head.number(self.saved.cast_unsigned());
+        head.number(self.rows as u64);
+        state::write_place(&mut head, self.place.as_ref());
+        out.put(&head.into_bytes())?;
+        out.part(&state.checkpoint.to_bytes())?;
+        out.part(&state.source.0)?;
+        let sum = out.sum.finish();
+        out.out.write_all(&sum.to_le_bytes())
     }
 
-    /// Where its sources stood.
-    #[must_use]
-    pub fn source(&self) -> &SourceState {
-        &self.source
-    }
-
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Writer::from(MAGIC.to_vec());
-        bytes.number(VERSION);
-        bytes.part(self.query.as_bytes());
-        bytes.number(self.saved.cast_unsigned());
-        bytes.number(self.rows as u64);
-        state::write_place(&mut bytes, self.place.as_ref());
-        bytes.part(&self.checkpoint.to_bytes());
-        bytes.part(&self.source.0);
-        let mut bytes = bytes.into_bytes();
-        let sum = XxHash3_64::oneshot(&bytes);
-        bytes.extend(sum.to_le_bytes());
-        bytes
-    }
-
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<(Self, State), Unreadable> {
         let Some(rest) = bytes.strip_prefix(MAGIC) else { return Err(Unreadable::NotSaved) };
         let version = Reader::new(rest).number()?;
         if version != VERSION {
@@ -137,22 +130,24 @@ impl Standing {
             return Err(Unreadable::Damaged("its checksum does not fit".to_owned()));
         }
         let mut reader = Reader::new(body.get(MAGIC.len() + 8..).ok_or(BytesError::Cut)?);
-        let standing = Self {
+        let mut standing = Self {
             query: state::read_text(&mut reader)?,
             saved: reader.number()?.cast_signed(),
             rows: usize::try_from(state::read_count(&mut reader)?).map_err(|_| BytesError::Number)?,
+            newest: None,
             place: state::read_place(&mut reader)?,
-            checkpoint: Checkpoint::from_bytes(reader.part()?)?,
-            source: SourceState(reader.part()?.to_vec()),
         };
+        let checkpoint = Checkpoint::from_bytes(reader.part()?)?;
+        standing.newest = checkpoint.newest();
+        let state = State { checkpoint, source: SourceState(reader.part()?.to_vec()) };
         if !reader.is_at_end() {
             return Err(Unreadable::Damaged("it is longer than its parts".to_owned()));
         }
-        Ok(standing)
+        Ok((standing, state))
     }
 
     /// What is saved in a file; none where there is no file.
-    pub(super) fn read(path: &Path) -> Result<Option<Self>, RecoveryError> {
+    pub(super) fn read(path: &Path) -> Result<Option<(Self, State)>, RecoveryError> {
         let path = || path.to_owned();
         let bytes = match std::fs::read(path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -167,13 +162,33 @@ impl Standing {
     }
 
     /// Puts it in the place of what the file had, at once: after a crash there is the one or the other.
-    pub(super) fn write(&self, path: &Path) -> Result<(), RecoveryError> {
+    pub(super) fn write(&self, state: &State, path: &Path) -> Result<(), RecoveryError> {
         let write = || {
             let mut file = Whole::create(path)?;
-            file.write_all(&self.to_bytes())?;
+            self.write_to(state, &mut file)?;
             file.finish()
         };
         write().map_err(|source| RecoveryError::Io { path: path.to_owned(), source })
+    }
+}
+
+/// Writes bytes, and sums them up.
+struct Summed<'a, W> {
+    out: &'a mut W,
+    sum: XxHash3_64,
+}
+
+impl<W: Write> Summed<'_, W> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sum.write(bytes);
+        self.out.write_all(bytes)
+    }
+
+    /// As [`Writer::part`].
+    fn part(&mut self, part: &[u8]) -> io::Result<()> {
+        self.put(&(part.len() as u64).to_le_bytes())?;
+        self.put(part)?;
+        self.put(&[0; 8][..part.len().next_multiple_of(8) - part.len()])
     }
 }
 
@@ -190,27 +205,35 @@ mod tests {
     use super::*;
     use crate::catalog::FirehoseCatalog;
 
-    fn standing(place: Option<Place>) -> Standing {
+    fn standing(place: Option<Place>) -> (Standing, State) {
         let query = skytide_timestream::compile("posts.count()", &FirehoseCatalog::new()).unwrap();
         let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
         let checkpoint = Job::start(plan, Options::default(), None).unwrap().checkpoint().unwrap();
-        Standing::new("posts.count()", 7, place, checkpoint, SourceState(vec![1, 2, 3]))
+        let state = State { checkpoint, source: SourceState(vec![1, 2, 3]) };
+        (Standing::new("posts.count()", 7, place, &state), state)
     }
 
-    fn in_a_file() -> Standing {
-        standing(Some(Place { file: PathBuf::from("/a/ö.ndjson"), bytes: 500 }))
+    fn bytes((standing, state): &(Standing, State)) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        standing.write_to(state, &mut bytes).unwrap();
+        bytes
+    }
+
+    fn in_a_file() -> Vec<u8> {
+        bytes(&standing(Some(Place { file: PathBuf::from("/a/ö.ndjson"), bytes: 500 })))
     }
 
     #[test]
     fn comes_back_from_its_bytes() {
-        for standing in [standing(None), in_a_file()] {
-            assert_eq!(Standing::from_bytes(&standing.to_bytes()), Ok(standing));
+        let there = Place { file: PathBuf::from("a.ndjson"), bytes: 5 };
+        for standing in [standing(None), standing(Some(there))] {
+            assert_eq!(Standing::from_bytes(&bytes(&standing)), Ok(standing));
         }
     }
 
     #[test]
     fn the_format_stands() {
-        let bytes = in_a_file().to_bytes();
+        let bytes = in_a_file();
         let head = b"skysaved\x01\0\0\0\0\0\0\0\x0d\0\0\0\0\0\0\0posts.count()\0\0\0";
         assert!(bytes.starts_with(head));
         // When it was saved; then rows, and their place.
@@ -221,7 +244,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_cut_changed_or_of_another_version() {
-        let bytes = in_a_file().to_bytes();
+        let bytes = in_a_file();
         for len in 0..bytes.len() {
             assert!(Standing::from_bytes(&bytes[..len]).is_err(), "cut to {len}");
         }
@@ -238,7 +261,7 @@ mod tests {
 
     #[test]
     fn refuses_false_lengths_whose_checksum_fits() {
-        let bytes = in_a_file().to_bytes();
+        let bytes = in_a_file();
         let body = &bytes[..bytes.len() - 8];
         let sealed = |change: &dyn Fn(&mut Vec<u8>)| {
             let mut body = body.to_vec();

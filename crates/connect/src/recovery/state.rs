@@ -147,8 +147,9 @@ pub(crate) fn read_held(bytes: &mut Reader<'_>, scans: &[Scan]) -> Result<Vec<Ve
         for _ in 0..bytes.number()? {
             let rows = bytes.rows()?;
             let wanted = scan.columns.iter().map(|column| &column.data_type);
-            let is_keyed = rows.key.is_some() || !scan.keyed;
-            if !is_keyed || !rows.columns.iter().map(|column| column.data_type()).eq(wanted) {
+            let is_keyed = rows.key.is_some() == scan.keyed;
+            let rises = rows.places.time.is_sorted();
+            if !is_keyed || !rises || !rows.columns.iter().map(|column| column.data_type()).eq(wanted) {
                 return Err(StateError::Kind);
             }
             batches.push(rows);

@@ -154,7 +154,7 @@ impl Line {
         source: impl Source,
         options: &RunOptions,
     ) -> Result<Option<Outcome>, RunError> {
-        let mut running = Running::start(plan, source, options, None)?;
+        let mut running = Running::start(plan, source, options, None, 0)?;
         while let Some(batches) = running.turn()? {
             if !self.put(batches) {
                 return Ok(None);

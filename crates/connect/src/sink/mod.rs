@@ -18,7 +18,7 @@ pub use delimited::Csv;
 pub use file::{FileFormat, FileSink, Roll};
 pub use printable::printable;
 pub use text::TextFile;
-pub(crate) use whole::Whole;
+pub(crate) use whole::{Whole, sweep};
 
 /// Takes the rows of an answer, in order.
 pub trait Sink {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::whole::settled;
 use super::{Csv, Ndjson, Place, Sink, SinkError};
 
 /// Writes rows to a file as they come, each batch at once.
@@ -51,9 +52,14 @@ impl TextFile {
         }
         let mut file =
             File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
-        file.seek(SeekFrom::End(0)).map_err(failed)?;
+        let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        let path = path.canonicalize().map_err(failed)?;
+        if length == 0 {
+            // It may have been made now: its rows are to be found after a crash.
+            settled(&path).map_err(failed)?;
+        }
         let lines = lines(file.try_clone().map_err(failed)?);
-        Ok(Self { path: path.canonicalize().map_err(failed)?, file, lines })
+        Ok(Self { path, file, lines })
     }
 
     fn at(&mut self) -> Result<u64, SinkError> {

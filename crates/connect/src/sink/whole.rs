@@ -1,10 +1,12 @@
 //! A file that has its name only when it is whole.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
+use twox_hash::XxHash3_64;
 
 /// A file being written beside the one that it will be: `.NAME.RANDOM.part` in the same folder. Dropped, it is removed.
 ///
@@ -35,10 +37,9 @@ impl Whole {
             let file = File::options().write(true).open(&path)?;
             return Ok(Self { to: To::Itself(BufWriter::new(file)), bytes: 0 });
         }
-        // Names have an end: of a long one the beginning tells enough.
-        let prefix = format!(".{}.", name.to_string_lossy().chars().take(50).collect::<String>());
+        let prefix = prefix(name);
         let mut builder = Builder::new();
-        builder.prefix(&prefix).suffix(".part");
+        builder.prefix(&prefix).suffix(SUFFIX);
         // As any other file that is made: who may read it is the user's to say.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -87,6 +88,36 @@ impl Whole {
     }
 }
 
+/// So many characters of a name are in that of the unfinished file.
+const MOST: usize = 50;
+/// What the names of unfinished files end in.
+const SUFFIX: &str = ".part";
+
+/// What the name of an unfinished file begins with. Names have an end: of a long one it is the beginning, and what tells it from others.
+fn prefix(name: &OsStr) -> String {
+    let name = name.to_string_lossy();
+    if name.chars().nth(MOST).is_none() {
+        return format!(".{name}.");
+    }
+    let begins: String = name.chars().take(MOST).collect();
+    format!(".{begins}-{:016x}.", XxHash3_64::oneshot(name.as_bytes()))
+}
+
+/// Removes what is left of files of this path that were never finished; nobody may be writing one.
+pub(crate) fn sweep(path: &Path) -> io::Result<()> {
+    let prefix = prefix(path.file_name().unwrap_or_default());
+    for entry in folder(path).read_dir()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let random = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(SUFFIX));
+        if random.is_some_and(|random| !random.is_empty() && !random.contains('.')) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Brings what was written to the disk.
 fn synced(file: BufWriter<NamedTempFile>) -> io::Result<NamedTempFile> {
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -95,7 +126,7 @@ fn synced(file: BufWriter<NamedTempFile>) -> io::Result<NamedTempFile> {
 }
 
 /// Brings the name of a file to the disk: it, too, is to be there after a crash. Only some systems open folders.
-fn settled(path: &Path) -> io::Result<()> {
+pub(super) fn settled(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(folder(path))?.sync_all()?;
     Ok(())
@@ -122,4 +153,36 @@ impl Write for Whole {
 /// The folder of a file.
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_swept_away_and_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = "q".repeat(80);
+        for (name, other) in [("q.saved".to_owned(), "q.saved.saved".to_owned()), (long.clone(), long + "r")]
+        {
+            // As when the process is killed.
+            let begun = |name: &str| {
+                let whole = Whole::create(&folder.path().join(name)).unwrap();
+                let To::Beside { file, .. } = &whole.to else { unreachable!() };
+                let part = file.get_ref().path().to_owned();
+                drop(whole);
+                std::fs::write(part, b"half").unwrap();
+            };
+            let left = || folder.path().read_dir().unwrap().count();
+            begun(&name);
+            begun(&other);
+            assert_eq!(left(), 2);
+            sweep(&folder.path().join(&name)).unwrap();
+            assert_eq!(left(), 1, "{name}");
+            sweep(&folder.path().join(&other)).unwrap();
+            assert_eq!(left(), 0, "{other}");
+        }
+    }
 }

@@ -78,7 +78,7 @@ fn a_stop_takes_nothing_from_the_answer() {
         let mut lives = 0;
         loop {
             let saved = folder.path().join("saved");
-            let mut recovery = Recovery::open(&saved, "q", &plan, mode).unwrap();
+            let recovery = Recovery::open(&saved, "q", &plan, mode).unwrap();
             let sources = case.sources(folder.path(), true);
             let mut source = sources.reopen(&plan, mode, &Arc::default(), recovery.source()).unwrap();
             let mut sink = TextFile::ndjson(&folder.path().join("rows.ndjson")).unwrap();

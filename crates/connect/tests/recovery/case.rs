@@ -143,7 +143,7 @@ impl Case {
         let plan = self.plan();
         let living = || {
             let saved = folder.join("saved");
-            let mut recovery = Recovery::open(&saved, "q", &plan, self.mode)?.every(Duration::ZERO);
+            let recovery = Recovery::open(&saved, "q", &plan, self.mode)?.every(Duration::ZERO);
             let sources = self.sources(folder, recovery.source().is_none());
             let mut source = sources.reopen(&plan, self.mode, &Arc::default(), recovery.source())?;
             let mut sink = TextFile::ndjson(&folder.join("rows.ndjson"))?;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skytide_atproto::columns::Clock;
-use skytide_connect::late::Late;
+use skytide_connect::late::{Late, Side};
 use skytide_connect::network::{Location, Network};
 use skytide_connect::recovery::{Recovery, RecoveryError};
 use skytide_connect::run::RunError;
-use skytide_connect::sink::TextFile;
-use skytide_connect::sources::Offer;
+use skytide_connect::sink::{Ndjson, TextFile};
+use skytide_connect::sources::{Offer, Sources};
 use skytide_connect::tables;
+use skytide_firehose::Cursor;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Results;
 
@@ -55,6 +56,9 @@ fn what_was_saved_of_something_else_is_refused() {
     assert!(with(&|network| network.lateness = Duration::from_secs(9)).contains("lateness 9s"));
     assert!(with(&|network| network.late = Late::Error).contains("late points: Error"));
 
+    let cursor = with(&|network| network.connection.cursor = Cursor::Seq(5));
+    assert!(cursor.contains("reads the program's frames from frame 5 by createdAt"), "{cursor}");
+
     // Bytes that are none of it.
     let named = |bytes: &[u8]| {
         fs::write(&saved, bytes).unwrap();
@@ -79,7 +83,6 @@ fn what_was_saved_of_something_else_is_refused() {
     let plan = case.plan();
     let recovery = Recovery::open(&folder.path().join("saved"), "q", &plan, Mode::Live).unwrap();
     let mut elsewhere = TextFile::ndjson(&folder.path().join("other.ndjson")).unwrap();
-    let mut recovery = recovery;
     let mut source = case
         .sources(folder.path(), true)
         .reopen(&plan, Mode::Live, &Arc::default(), recovery.source())
@@ -90,14 +93,60 @@ fn what_was_saved_of_something_else_is_refused() {
     let error =
         recovery.run(plan, &mut source, &mut elsewhere, &options, |_, _| panic!("it runs")).unwrap_err();
     assert!(error.to_string().contains("rows.ndjson"), "{error}");
-    drop(recovery);
 
     // What a run left that was killed as it saved is swept away; then it goes on.
     let left = folder.path().join("saved/.q.saved.abc.part");
+    // Another query's is not: it may be writing it.
+    let others = folder.path().join("saved/.q.saved.saved.abc.part");
     fs::write(&left, b"half").unwrap();
+    fs::write(&others, b"half").unwrap();
     assert!(case.life(folder.path(), 1, None).is_ok());
-    assert!(!left.exists());
+    assert!(!left.exists() && others.exists());
     assert_eq!(fs::read_to_string(&rows).unwrap(), case.whole().rows);
+}
+
+#[test]
+fn a_file_is_not_emptied_for_rows_that_went_elsewhere_before() {
+    let case = Case::new(COUNT, network(few(&frames(600))));
+    let folder = tempfile::tempdir().unwrap();
+    let plan = case.plan();
+    let recovery = Recovery::open(&folder.path().join("saved"), "q", &plan, Mode::Live).unwrap();
+    let mut source =
+        case.sources(folder.path(), true).reopen(&plan, Mode::Live, &Arc::default(), None).unwrap();
+    let mut out = Ndjson::new(Vec::new());
+    let outcome = recovery.run(plan, &mut source, &mut out, &case.options(1), |_, _| {}).unwrap();
+    assert!(outcome.rows > 0);
+    let rows = folder.path().join("rows.ndjson");
+    fs::write(&rows, b"somebody's\n").unwrap();
+    let told = refused(&case, folder.path());
+    assert!(told.contains("the rows before went to no file, and this run writes to"), "{told}");
+    assert_eq!(fs::read(&rows).unwrap(), b"somebody's\n");
+}
+
+#[test]
+fn late_points_stay_where_they_were() {
+    let late = Network { clock: Clock::CreatedAt, late: Late::Side, ..network(few(&frames(1500))) };
+    let to_file = Case { keeps_late: true, ..Case::new(COUNT, late) };
+    let plan = to_file.plan();
+    let to_function = |folder: &Path| {
+        let recovery = Recovery::open(&folder.join("saved"), "q", &plan, Mode::Live).unwrap();
+        let sources = Sources::new(to_file.offers.clone()).late_to(Side::new(|_| Ok(())));
+        let mut source = sources.reopen(&plan, Mode::Live, &Arc::default(), recovery.source())?;
+        let mut rows = TextFile::ndjson(&folder.join("rows.ndjson"))?;
+        recovery.run(Arc::clone(&plan), &mut source, &mut rows, &to_file.options(1), |_, _| {})
+    };
+    let folder = tempfile::tempdir().unwrap();
+    assert!(to_function(folder.path()).is_ok());
+    let file = folder.path().join("late.ndjson");
+    fs::write(&file, b"somebody's\n").unwrap();
+    let told = refused(&to_file, folder.path());
+    assert!(told.contains("those before went to no file"), "{told}");
+    assert_eq!(fs::read(&file).unwrap(), b"somebody's\n");
+
+    let folder = tempfile::tempdir().unwrap();
+    assert!(to_file.life(folder.path(), 1, Some(9)).is_err());
+    let told = to_function(folder.path()).unwrap_err().to_string();
+    assert!(told.contains("late.ndjson, and this run keeps them elsewhere"), "{told}");
 }
 
 #[test]
@@ -131,6 +180,31 @@ fn what_cannot_be_gone_on_with_is_told_before_it_is_read() {
         told.contains("table `m` cannot be gone on with in another run: rows that a program pushed"),
         "{told}"
     );
+}
+
+#[test]
+fn rows_that_are_compressed_are_none_of_ours() {
+    let read = |codec| {
+        let columns: [(&str, arrow_array::ArrayRef); 2] = [
+            ("0", Arc::new(arrow_array::Int64Array::from(vec![7; 1000]))),
+            ("1", Arc::new(arrow_array::UInt64Array::from(vec![7; 1000]))),
+        ];
+        let batch = arrow_array::RecordBatch::try_from_iter(columns).unwrap();
+        let options = arrow_ipc::writer::IpcWriteOptions::default().try_with_compression(codec).unwrap();
+        let mut stream =
+            arrow_ipc::writer::StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options)
+                .unwrap();
+        stream.write(&batch).unwrap();
+        let mut bytes = skytide_runtime::Writer::default();
+        bytes.number(1);
+        bytes.number(0);
+        bytes.part(&stream.into_inner().unwrap());
+        skytide_runtime::Reader::new(&bytes.into_bytes()).rows().map(|rows| rows.len())
+    };
+    assert_eq!(read(None).unwrap(), 1000);
+    for codec in [arrow_ipc::CompressionType::LZ4_FRAME, arrow_ipc::CompressionType::ZSTD] {
+        assert!(read(Some(codec)).is_err());
+    }
 }
 
 #[test]

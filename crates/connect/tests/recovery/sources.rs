@@ -16,7 +16,7 @@ use skytide_connect::run::{End, RunOptions};
 use skytide_connect::shared::Shared;
 use skytide_connect::sink::TextFile;
 use skytide_connect::sources::Offer;
-use skytide_firehose::{Compression, Recorder};
+use skytide_firehose::{Compression, Cursor, Recorder};
 use skytide_sim::{self as sim, Relay, RelayHandle};
 use skytide_timestream::engine::{Mode, answer_schema};
 
@@ -59,6 +59,40 @@ fn a_connection_goes_on_after_its_last_frame() {
             assert!(made > 5, "{made} connections");
         }
     }
+}
+
+/// These frames, so many minutes apart.
+fn apart(frames: &[Bytes], minutes: usize) -> Arc<[Bytes]> {
+    // The key, and the head of a text of 24 bytes.
+    const TIME: &[u8] = b"dtimex\x18";
+    let moved = frames.iter().enumerate().map(|(frame, bytes)| {
+        let (mut bytes, minute) = (bytes.to_vec(), frame * minutes);
+        let at = bytes.windows(TIME.len()).position(|bytes| bytes == TIME).unwrap() + TIME.len();
+        let (day, hour) = (1 + minute / 1440, minute / 60 % 24);
+        let time = format!("2020-01-{day:02}T{hour:02}:{:02}:00.000Z", minute % 60);
+        bytes[at..at + 24].copy_from_slice(time.as_bytes());
+        Bytes::from(bytes)
+    });
+    moved.collect()
+}
+
+#[test]
+fn a_frame_that_comes_again_is_known_however_far_it_is_from_the_one_before() {
+    let frames = apart(&frames(600), 6);
+    let mut whole = Case::new(COUNT, network(few(&frames))).whole();
+    // Each step is one of the time, and nothing else may be missing.
+    whole.dropped.insert(0, ("possible gaps", 599));
+    let relays = RefCell::new(Vec::new());
+    let case = || {
+        let relay = Relay::from_frames(frames.to_vec(), sim::Pacing::Rate(2000.0)).window(600);
+        let relay = relay.cursor_rule(sim::CursorRule::Inclusive).start("127.0.0.1:0").unwrap();
+        let mut network = network(relay.url().into());
+        network.connection.limit = Some(600);
+        relays.borrow_mut().push(relay);
+        Case::new(COUNT, network)
+    };
+    let told = hold_to(whole, case, 90, 3, 8);
+    assert_eq!(told.read, 600);
 }
 
 #[test]
@@ -124,6 +158,35 @@ fn recordings_and_then_a_connection_are_one_stream() {
         let told = hold(&Case::new(COUNT, network), seed, 4, 8);
         assert_eq!(told.read, 4000);
         assert!(told.dropped.contains(&("cut off at the end", 1)), "{:?}", told.dropped);
+    }
+}
+
+#[test]
+fn recordings_alone_are_one_stream() {
+    let frames = frames(2000);
+    let folder = tempfile::tempdir().unwrap();
+    let last = recorded(folder.path(), "c.frames", &frames[1200..]);
+    // Whoever wrote it was ended before it could finish; that is counted once, however often it is read.
+    let mut cut = fs::read(&last).unwrap();
+    cut.extend([7; 3]);
+    fs::write(&last, cut).unwrap();
+    let mut network = network(last.to_str().unwrap().to_owned().into());
+    network.connection.cursor = Cursor::Live;
+    network.connection.history = vec![
+        recorded(folder.path(), "a.frames", &frames[..500]),
+        recorded(folder.path(), "b.frames.zst", &frames[300..1500]),
+    ];
+    let told = hold(&Case::new(COUNT, network.clone()), 44, 4, 8);
+    assert_eq!((told.read, told.dropped), (2000, vec![("cut off at the end", 1)]));
+    // Saved at its end, and asked again.
+    let (case, folder) = (Case::new(COUNT, network), tempfile::tempdir().unwrap());
+    for _ in 0..3 {
+        let Ok(outcome) = case.life(folder.path(), 1, None) else { panic!() };
+        let status = outcome.source;
+        assert_eq!(
+            (status.read, status.dropped.into_iter().collect()),
+            (2000, vec![("cut off at the end", 1)])
+        );
     }
 }
 
@@ -223,7 +286,7 @@ fn a_limit_is_of_all_lives_and_csv_has_one_header() {
         let options = RunOptions { limit: Some(limit), ..RunOptions::live() };
         let living = || {
             let saved = folder.path().join("saved");
-            let mut recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
+            let recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
             let source = case.sources(folder.path(), true);
             let mut source = source.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).unwrap();
             let mut sink = TextFile::csv(&path, &answer_schema(&plan).unwrap()).unwrap();

@@ -103,7 +103,7 @@ impl From<RecoveryError> for Failure {
                 USAGE,
                 "--mode, --results, lexicons and the columns of files are to be as they were; another --resume folder begins anew",
             ),
-            RecoveryError::OtherOutput { .. } => {
+            RecoveryError::OtherOutput { .. } | RecoveryError::NoOutput { .. } => {
                 (USAGE, "give -o as it was, or another --resume folder, which begins anew")
             }
             RecoveryError::Busy { .. } => (USAGE, "end it first, or give another --resume folder"),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use skytide_connect::late::Side;
 use skytide_connect::merge::Merge;
 use skytide_connect::network::Location;
-use skytide_connect::recovery::{Recovery, Standing};
+use skytide_connect::recovery::Recovery;
 use skytide_connect::run::{Outcome, RunOptions};
 use skytide_connect::sink::{Ndjson, Sink, SinkError};
 use skytide_connect::source::{Source, Status};
@@ -95,7 +95,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
                 None => side(path)?,
             });
         }
-        let source = sources.reopen(&plan, mode, &Arc::default(), standing.map(Standing::source))?;
+        let source =
+            sources.reopen(&plan, mode, &Arc::default(), recovery.as_ref().and_then(Recovery::source))?;
         if let Some(standing) = standing {
             lock(&status).resumed(source.status().read);
             if args.stats || !args.status.quiet {
@@ -227,7 +228,7 @@ fn tell(name: &str, failure: Failure, failures: &Mutex<Vec<Failure>>, status: &M
 impl Query {
     fn answer(mut self, options: &RunOptions, watch: impl FnMut(&Status, usize)) -> Result<Outcome, Failure> {
         let (source, sink) = (&mut self.source, self.sink.as_mut());
-        Ok(match &mut self.recovery {
+        Ok(match self.recovery {
             Some(recovery) => recovery.run(self.plan, source, sink, options, watch)?,
             None => skytide_connect::run::run(self.plan, source, sink, options, watch)?,
         })
