@@ -2,26 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-fn skytide(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_skytide"));
-    command.args(args).stdin(Stdio::null()).env_remove("SKYTIDE_LOG");
-    command
-}
-
-fn output(args: &[&str]) -> Output {
-    skytide(args).output().expect("the program starts")
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use common::{err, output, skytide};
 
 /// The rows of a run that succeeds.
 fn rows(args: &[&str]) -> Vec<Value> {

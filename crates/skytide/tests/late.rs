@@ -2,25 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::process::{Command, Output, Stdio};
+mod common;
+
+use std::process::Output;
 
 use serde_json::Value;
 
+use common::{err, out, output};
+
 const QUERY: &str = "likes.filter(seq > 0).record.createdAt";
-
-fn output(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_skytide"));
-    command.args(args).stdin(Stdio::null()).env_remove("SKYTIDE_LOG");
-    command.output().expect("the program starts")
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("stdout is UTF-8")
-}
 
 /// A folder with a recording of the simulated network, whose authors claim times in any order.
 fn recorded() -> (tempfile::TempDir, String) {

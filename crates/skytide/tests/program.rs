@@ -2,39 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use common::{Running, err, out, output, skytide};
+
 const MAIN: &str = "posts.with_key(record.langs[0]).count()";
-
-fn skytide(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_skytide"));
-    command.args(args).stdin(Stdio::null()).env_remove("SKYTIDE_LOG");
-    command
-}
-
-fn output(args: &[&str]) -> Output {
-    skytide(args).output().expect("the program starts")
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("stdout is UTF-8")
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Kills what a test leaves behind.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A recording of the simulated network.
 fn recording(folder: &tempfile::TempDir, events: u32, name: &str) -> String {

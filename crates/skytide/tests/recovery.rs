@@ -2,43 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use skytide_sim::{Config, Network, Pacing, Relay, RelayHandle};
+
+use common::{Running, err, output, skytide};
 
 const QUERY: &str =
     "{ langs: posts.record.langs[0], likes: likes.count(), minutes: likes.count(window=since.minutely()) }";
 const FRAMES: usize = 4000;
 /// Longer than any of it takes.
 const LIMIT: Duration = Duration::from_secs(60);
-
-fn skytide(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_skytide"));
-    command.args(args).stdin(Stdio::null()).env_remove("SKYTIDE_LOG");
-    command
-}
-
-fn output(args: &[&str]) -> Output {
-    skytide(args).output().expect("the program starts")
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Killed when it is dropped, so that none outlives its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // SIGKILL: it can finish nothing.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A relay whose frames come over a few seconds, and a recording of the same ones.
 fn served(folder: &Path) -> (RelayHandle, String) {
