@@ -68,8 +68,8 @@ def is_turned(printed: list[str], right: list[str]) -> bool:
     )
 
 
-def main(program: str, rate: int = 2_000, seconds: int = 20) -> None:
-    """Run the example and print the figures."""
+def main(program: str, rate: int = 16_700, seconds: int = 10) -> None:
+    """Run the example and print the figures. Of so many events a second 2,000 are posts."""
     events = rate * seconds
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.frames"
