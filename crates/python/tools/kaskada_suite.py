@@ -34,15 +34,9 @@ WANTED: dict[str, list[str]] = {
     "moved points: a point that is moved by zero is not moved, and is one with its event": [
         "shift_until_test.py::test_shift_until_predicate",
     ],
-    "values: a time that is a float is taken for what it is, not multiplied as a float": [
+    "values: a time that is a float is taken for what it is, to the nanosecond as in pandas, not multiplied as a float": [
         "pandas_source_test.py::test_float_seconds",
         "pandas_source_test.py::test_float_milliseconds",
-    ],
-    "values: seconds are whole numbers, which are not compared with a length of time": [
-        "time_test.py::test_compare_literal_timedelta",
-    ],
-    "continuity: a field of a record that is at its points only is so, too": [
-        "shift_by_test.py::test_shift_collect",
     ],
 }
 

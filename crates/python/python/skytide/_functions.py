@@ -326,7 +326,8 @@ class Functions:
         """Whether two values are equal.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
-        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
+        length of time beside a count of seconds (`seconds_since…`) is as many.
 
         ``eq<T: any>(x: T, y: T) -> bool``
         """
@@ -336,7 +337,8 @@ class Functions:
         """Whether two values differ.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
-        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
+        length of time beside a count of seconds (`seconds_since…`) is as many.
 
         ``ne<T: any>(x: T, y: T) -> bool``
         """
@@ -346,7 +348,8 @@ class Functions:
         """Whether the first is less than the second.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
-        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
+        length of time beside a count of seconds (`seconds_since…`) is as many.
 
         ``lt<T: ordered>(x: T, y: T) -> bool``
         """
@@ -356,7 +359,8 @@ class Functions:
         """Whether the first is at most the second.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
-        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
+        length of time beside a count of seconds (`seconds_since…`) is as many.
 
         ``le<T: ordered>(x: T, y: T) -> bool``
         """
@@ -366,7 +370,8 @@ class Functions:
         """Whether the first is greater than the second.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
-        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
+        length of time beside a count of seconds (`seconds_since…`) is as many.
 
         ``gt<T: ordered>(x: T, y: T) -> bool``
         """
@@ -376,7 +381,8 @@ class Functions:
         """Whether the first is at least the second.
 
         Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes
-        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one.
+        by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
+        length of time beside a count of seconds (`seconds_since…`) is as many.
 
         ``ge<T: ordered>(x: T, y: T) -> bool``
         """

@@ -90,6 +90,15 @@ impl Graph {
         }
     }
 
+    /// A literal that is cast, and to what; none if a node is none.
+    pub(super) fn cast_literal(&self, node: usize) -> Option<(&Scalar, &DataType)> {
+        let Node { op: Op::Cast, args, data_type, .. } = &self.nodes[node] else { return None };
+        match &self.nodes[*args.first()?].op {
+            Op::Literal(literal) => Some((literal, data_type)),
+            _ => None,
+        }
+    }
+
     pub(super) fn add_stream(
         &mut self,
         stream: Arc<StreamDef>,
@@ -238,9 +247,24 @@ impl Graph {
                 Continuity::Discrete
             }
             Op::Aggregate(_) => Continuity::Continuous,
+            Op::Field(ref name) => match self.put_into(args[0], name).map(|put| self.nodes[put].continuity) {
+                Some(Continuity::Continuous) => Continuity::Continuous,
+                _ => points,
+            },
             _ => points,
         };
         Ok(Node { op, args, data_type, grouping: grouping.cloned(), continuity, span: span.clone() })
+    }
+
+    /// What the query itself put into a record under this name; none if it is no record of the query's. A field is at the points
+    /// of its record, and holds between them if what was put there holds.
+    fn put_into(&self, mut record: usize, name: &str) -> Option<usize> {
+        while let Op::Field(of) = &self.nodes[record].op {
+            record = self.put_into(self.nodes[record].args[0], of)?;
+        }
+        let Op::Record(names) = &self.nodes[record].op else { return None };
+        let at = names.iter().position(|known| known == name)?;
+        self.nodes[record].args.get(at).copied()
     }
 
     fn add(&mut self, node: Node) -> Result<usize, QueryError> {

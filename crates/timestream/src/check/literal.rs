@@ -37,6 +37,20 @@ pub(super) fn negate(literal: &Scalar) -> Option<Scalar> {
     }
 }
 
+/// A length of time as a number of seconds; none if it is none.
+pub(super) fn seconds(literal: &Scalar) -> Option<Scalar> {
+    const SECOND: i64 = 1_000_000_000;
+    let nanos = match literal {
+        Scalar::Duration(nanos) => *nanos,
+        Scalar::Text(text) => times::parse_duration(text)?,
+        _ => return None,
+    };
+    Some(match nanos % SECOND {
+        0 => Scalar::Int(nanos / SECOND),
+        _ => Scalar::Float(nanos as f64 / SECOND as f64),
+    })
+}
+
 /// How a literal can meet a type.
 pub(super) enum Fit {
     /// It takes this type: the very one, or one that also holds the literal.

@@ -17,7 +17,7 @@ use arrow_schema::DataType;
 use crate::catalog::{Catalog, StreamDef};
 use crate::error::QueryError;
 use crate::functions::user::{UserDefined, UserFunctions};
-use crate::functions::{self, Form, Function, FunctionKind};
+use crate::functions::{self, Family, Form, Function, FunctionKind};
 use crate::query::{Grouping, Op, Query, Span};
 use crate::scalar::Scalar;
 use crate::syntax::{self, Arg, BinaryOp, Expr, ExprKind, Ident, Program, UnaryOp};
@@ -396,7 +396,10 @@ impl<'a> Checker<'a> {
         window: Option<&'a Expr>,
         span: &Span,
     ) -> Result<Value, QueryError> {
-        let matched = arguments::arrange(function, given, span)?;
+        let mut matched = arguments::arrange(function, given, span)?;
+        if function.family == Family::Comparisons {
+            self.as_seconds(&mut matched);
+        }
         match &function.kind {
             FunctionKind::Form(Form::Col) => {
                 let [value, name, ..] = matched.as_slice() else { return Err(defect(function, span)) };
@@ -442,6 +445,32 @@ impl<'a> Checker<'a> {
                 self.seconds_since_previous(function, &matched, span)
             }
             FunctionKind::Aggregate(_) => self.aggregation(function, &matched, window, span),
+        }
+    }
+
+    /// A length of time beside a count of seconds is as many seconds: `time().seconds_since_previous() > "5m"`.
+    fn as_seconds(&self, given: &mut [Given<'a>]) {
+        let counts = |given: &Given<'_>| match given.value {
+            Value::Node(node) => {
+                matches!(self.graph.node(node).op, Op::Call(Function { name: "seconds_since", .. }))
+            }
+            Value::Literal(_) => false,
+        };
+        if !given.iter().any(counts) {
+            return;
+        }
+        for argument in given {
+            let literal = match &argument.value {
+                Value::Literal(literal) => literal,
+                // `"5m".cast("duration")`
+                Value::Node(node) => match self.graph.cast_literal(*node) {
+                    Some((literal, DataType::Duration(_))) => literal,
+                    _ => continue,
+                },
+            };
+            if let Some(seconds) = literal::seconds(literal) {
+                argument.value = Value::Literal(seconds);
+            }
         }
     }
 

@@ -10,7 +10,8 @@ const COMPARISON: Function = Function {
     also: &[],
     summary: "",
     details: "Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes by its bytes in UTF-8. \
-              A text literal beside a moment or a length of time is read as one.",
+              A text literal beside a moment or a length of time is read as one; a length of time beside a count of seconds \
+              (`seconds_since…`) is as many.",
     examples: &[],
     strict: true,
     overflows: false,
