@@ -99,13 +99,13 @@ impl Connection {
     /// # Errors
     /// The file cannot be read or has no frame from the cursor on, or the address is none.
     pub fn frames(&self, wish: &Wish) -> Result<Frames, SourceError> {
+        if self.exports()?.is_some() {
+            return Err(no_frames());
+        }
         if !self.history.is_empty() {
             let after = Self { history: Vec::new(), ..self.clone() };
             let frames = Frames::history(self.history.iter().cloned(), after, wish.clone())?;
             return Ok(frames.until(self.limit));
-        }
-        if self.exports()?.is_some() {
-            return Err(no_frames());
         }
         match &self.location {
             Location::Named(url) if is_address(url) => self.dial(url, wish, |builder| builder),
@@ -182,14 +182,22 @@ impl Connection {
     /// The exported repositories that it is, if it is no stream of frames.
     fn exports(&self) -> Result<Option<Vec<Export>>, SourceError> {
         let files = |paths: Vec<PathBuf>| Some(paths.into_iter().map(Export::File).collect());
-        Ok(match &self.location {
+        let exports = match &self.location {
             Location::Named(name) if !is_address(name) && repo::is_named(Path::new(name)) => {
                 files(repo::named(Path::new(name))?)
             }
             Location::Repos(paths) => files(paths.clone()),
             Location::Memory(bytes) if repo::is_begun(bytes) => Some(vec![Export::Memory(bytes.clone())]),
             Location::Named(_) | Location::Memory(_) | Location::Held(_) => None,
-        })
+        };
+        match (exports, self.history.as_slice()) {
+            (Some(_), [recording, ..]) => Err(SourceError::Unfit(format!(
+                "{}: repositories cannot go on where a recording ends ({}): both have the same streams",
+                self.location,
+                recording.display()
+            ))),
+            (exports, _) => Ok(exports),
+        }
     }
 
     fn held(&self, supply: Box<dyn Supply>) -> Frames {

@@ -79,12 +79,15 @@ impl Sources {
     pub fn in_order(mut offers: Vec<Offer>, mentions: &[String]) -> Result<Vec<Offer>, String> {
         for (at, offer) in offers.iter().enumerate() {
             let others = &offers[..at];
-            let twice = mentions.iter().find(|mention| {
-                // A network's own names may be a table's; a recording beside its firehose is one name for two.
-                offer.has(mention) && others.iter().any(|other| other.has(mention))
-            });
-            if let Some(name) = twice {
-                return Err(format!("two sources of one query have a stream called `{name}`"));
+            for name in mentions.iter().filter(|mention| offer.has(mention)) {
+                let Some(other) = others.iter().find(|other| other.has(name)) else { continue };
+                let help = match (offer, other) {
+                    (Offer::Network(_), Offer::Network(_)) => {
+                        "of networks and repositories a query reads one"
+                    }
+                    _ => "give that of the file or table another name (--as)",
+                };
+                return Err(format!("two sources of one query have a stream called `{name}`: {help}"));
             }
         }
         offers.sort_by_key(|offer| {

@@ -330,6 +330,22 @@ fn times_of_every_kind() {
 }
 
 #[test]
+fn what_is_written_as_csv_is_read_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.csv");
+    let texts = ["C:\\new\\table", "a \\, b", "\\", "say \"so\"", "two\nlines"];
+    let batch = RecordBatch::try_from_iter([
+        ("t", Arc::new(Int64Array::from_iter_values(0..5)) as ArrayRef),
+        ("k", Arc::new(StringArray::from_iter_values(texts)) as ArrayRef),
+        ("x", Arc::new(Int64Array::from_iter_values(0..5)) as ArrayRef),
+    ])
+    .unwrap();
+    write(&path, &batch);
+    let (rows, _) = answer("m.x", define(&path)).unwrap();
+    assert_eq!(rows.into_iter().map(|row| row.1.unwrap()).collect::<Vec<_>>(), texts);
+}
+
+#[test]
 fn rows_without_a_time_and_values_that_do_not_fit_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let csv = folder.path().join("rows.csv");

@@ -234,6 +234,23 @@ fn the_time_is_that_of_the_key_else_of_the_record_else_of_the_repository() {
 }
 
 #[test]
+fn repositories_do_not_go_on_where_a_recording_ends() {
+    let (did, (rev, records)) = repositories(50).into_iter().next().unwrap();
+    let export = Bytes::from(export(&did, rev, &records));
+    let catalog = FirehoseCatalog::new();
+    let query = skytide_timestream::compile("posts.count()", &catalog).unwrap();
+    let plan = skytide_timestream::plan(Arc::new(query), Results::history());
+    let connection = Connection {
+        location: Location::Memory(export),
+        history: vec!["monday.frames.zst".into()],
+        ..Connection::default()
+    };
+    let network = Network { connection, ..Network::default() };
+    let error = network.open(&plan, Mode::Once, None).err().unwrap().to_string();
+    assert!(error.contains("monday.frames.zst") && error.contains("repositories cannot go on"), "{error}");
+}
+
+#[test]
 fn what_is_no_repository_is_said_to_be_none_and_damage_is_contained() {
     let (did, (rev, records)) = repositories(700).pop_first().unwrap();
     let whole = export(&did, rev, &records);

@@ -19,9 +19,10 @@ const CSV_ROWS: usize = 8192;
 /// Words that are no value in CSV, as an empty cell is none.
 const NULLS: [&str; 2] = ["null", "NULL"];
 
-/// The format of CSV: a header, then a row a line; `\` escapes, an empty cell is null.
+/// The format of CSV (RFC 4180): a header, then a row a line; a quote within quotes is doubled, a backslash is a letter as any
+/// other; an empty cell is null.
 pub(crate) fn csv_format() -> Format {
-    Format::default().with_header(true).with_escape(b'\\')
+    Format::default().with_header(true)
 }
 
 /// What cells that look so are read as: moments to the nanosecond, whatever the first ones have of it, and in UTC.
@@ -66,8 +67,7 @@ pub fn csv_fields(text: &str) -> Result<Fields, TableError> {
     batches.iter().try_for_each(|batch| writer.write(batch))?;
     drop(writer);
     let names = if batches.is_empty() { text.as_bytes() } else { &cells };
-    let format = if batches.is_empty() { csv_format() } else { Format::default().with_header(true) };
-    Ok(csv_types(&format.infer_schema(names, None)?.0.fields))
+    Ok(csv_types(&csv_format().infer_schema(names, None)?.0.fields))
 }
 
 /// The columns of JSON, a row a line: of the types that hold all its values.

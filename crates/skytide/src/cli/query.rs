@@ -91,8 +91,8 @@ fn catalog(lexicons: &[PathBuf]) -> Result<FirehoseCatalog, Failure> {
 }
 
 fn in_order(offers: &[Offer], mentions: &[String]) -> Result<Sources, Failure> {
-    let ordered = Sources::in_order(offers.to_vec(), mentions)
-        .map_err(|message| Failure::new(USAGE, message).hint("--as gives a file's stream another name"))?;
+    let ordered =
+        Sources::in_order(offers.to_vec(), mentions).map_err(|message| Failure::new(USAGE, message))?;
     Ok(Sources::new(ordered))
 }
 
