@@ -112,7 +112,7 @@ struct State {
     /// Nobody will read any more.
     is_left: bool,
     /// Called once when there is something to read.
-    wake: Option<Py<PyAny>>,
+    wakes: Vec<Py<PyAny>>,
     status: Status,
     /// Whole-number results beyond their type, and values that did not fit theirs; once it has ended.
     nulled: (u64, u64),
@@ -125,12 +125,12 @@ impl Line {
 
     /// Tells the reader; the lock is let go before Python is called.
     fn tell(&self, mut state: MutexGuard<'_, State>) {
-        let wake = state.wake.take();
+        let wakes = std::mem::take(&mut state.wakes);
         drop(state);
         self.filled.notify_all();
-        if let Some(wake) = wake {
+        if !wakes.is_empty() {
             // A loop that is closed, or an interpreter that ends, needs no waking.
-            let _ = Python::try_attach(|py| drop(wake.call0(py)));
+            let _ = Python::try_attach(|py| wakes.iter().for_each(|wake| drop(wake.call0(py))));
         }
     }
 
@@ -302,7 +302,7 @@ impl Execution {
         if state.has_ended || !state.batches.is_empty() {
             return false;
         }
-        state.wake = Some(wake);
+        state.wakes.push(wake);
         true
     }
 
@@ -407,7 +407,7 @@ impl Line {
         self.stop.stop();
         let mut state = self.lock();
         state.is_left = true;
-        state.wake = None;
+        state.wakes.clear();
         self.emptied.notify_all();
     }
 }

@@ -138,6 +138,29 @@ def test_tasks_push_and_read_side_by_side() -> None:
     assert asyncio.run(asyncio.wait_for(main(), LIMIT)) == list(range(1, 501))
 
 
+def test_several_tasks_wait_for_one_answer_and_all_end_with_it() -> None:
+    async def main() -> list[int]:
+        m = table()
+        running = m.col("x").sum().run_iter("row", mode="live")
+        got: list[int] = []
+
+        async def read() -> None:
+            async for item in running:
+                got.append(item["result"])
+                if len(got) == 100:
+                    running.stop()
+
+        async def push() -> None:
+            for at in range(100):
+                await m.add_rows(row(at, 1))
+                await asyncio.sleep(0)
+
+        await asyncio.gather(read(), read(), read(), push())
+        return sorted(got)
+
+    assert asyncio.run(asyncio.wait_for(main(), LIMIT)) == list(range(1, 101))
+
+
 def test_cancelling_a_task_ends_the_query_at_once() -> None:
     async def main() -> None:
         m = table()
