@@ -224,6 +224,19 @@ fn what_is_wrong_is_said_with_what_to_do() {
     let none =
         fails(&["run", "e.count()", "--from", &folder.at("*.parquet"), "--time", "ts", "--key", "did"], 3);
     assert!(none.contains("no file has such a name"), "{none}");
+    let strange = folder.put("events.csv.gz", EVENTS);
+    let strange =
+        fails(&["run", "e.count()", "--from", &strange, "--as", "e", "--time", "ts", "--key", "did"], 2);
+    assert!(
+        strange.contains("events.csv.gz: neither the name nor") && strange.contains(".jsonl"),
+        "{strange}"
+    );
+    let empty = folder.put("empty.jsonl", "");
+    let empty = fails(&["run", "empty.count()", "--from", &empty, "--time", "ts", "--key", "did"], 3);
+    assert!(empty.contains("there are none: it holds nothing"), "{empty}");
+    let broken = folder.put("broken.jsonl", "{\"ts\": 1, \"did\": \"a\"}\n\n{\"ts\": 2,\n");
+    let broken = fails(&["run", "broken.count()", "--from", &broken, "--time", "ts", "--key", "did"], 3);
+    assert!(broken.contains("broken.jsonl, line 3: EOF") && !broken.contains("at line"), "{broken}");
     let tail = fails(&["tail", "--from", &path], 2);
     assert!(tail.contains("events.csv holds rows") && tail.contains("skytide run"), "{tail}");
     let pipe = says(&["--time", "ts", "--key", "did", "--format", "parquet"], 2);
@@ -254,8 +267,9 @@ fn a_run_that_fails_leaves_the_whole_file_of_what_was_delivered() {
 #[test]
 fn an_interrupted_run_leaves_the_whole_file_of_what_was_delivered() {
     let folder = Folder::new();
-    let (out, killed) = (folder.at("out.arrow"), folder.at("killed.arrow"));
-    for (path, signal) in [(&out, "-INT"), (&killed, "-KILL")] {
+    let [closed, out, killed] = ["closed.arrow", "out.arrow", "killed.arrow"].map(|name| folder.at(name));
+    // A terminal that closes (HUP) ends it as Ctrl-C does.
+    for (path, signal) in [(&closed, "-HUP"), (&out, "-INT"), (&killed, "-KILL")] {
         let args = ["run", "likes.count()", "-o", path, "--for", "60s", "--from", "sim:accounts=20,rate=0"];
         let mut child = skytide(&args).stderr(Stdio::piped()).spawn().unwrap();
         // Rows are on their way to it once there is something in the file that will have the name.
@@ -275,9 +289,9 @@ fn an_interrupted_run_leaves_the_whole_file_of_what_was_delivered() {
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         while stderr.read_line(&mut said).unwrap() > 0 {}
         let code = child.wait().unwrap().code();
-        if signal == "-INT" {
+        if signal != "-KILL" {
             assert_eq!(code, Some(130), "{said}");
-            assert_eq!(folder.names(), ["out.arrow"]);
+            assert!(Path::new(path).exists() && folder.names().iter().all(|name| name.ends_with(".arrow")));
         }
     }
     let delivered = rows(&["run", "out.result", "--from", &out, "--time", "_time", "--key", "_key"]);

@@ -80,6 +80,15 @@ fn simple_name(data_type: &DataType) -> Option<&'static str> {
         DataType::Timestamp(..) => "timestamp",
         DataType::Duration(_) => "duration",
         DataType::Map(..) => "map",
+        DataType::Date32 | DataType::Date64 => "date",
+        DataType::Time32(_) | DataType::Time64(_) => "time of day",
+        DataType::Interval(_) => "calendar interval",
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => "decimal",
+        DataType::Dictionary(..) => "dictionary",
+        DataType::Union(..) => "union",
         _ => return None,
     })
 }

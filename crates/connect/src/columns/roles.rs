@@ -9,7 +9,7 @@ use super::times;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ColumnError {
     /// A column is named that there is not.
-    #[error("there is no column {column:?} for the {role}; there are {known}")]
+    #[error("there is no column {column:?} for the {role}; {}", known_columns(.known))]
     NoColumn {
         /// What it is for.
         role: &'static str,
@@ -31,6 +31,13 @@ pub enum ColumnError {
         /// Its type.
         found: String,
     },
+}
+
+fn known_columns(known: &str) -> String {
+    if known.is_empty() {
+        return "there are none: it holds nothing".to_owned();
+    }
+    format!("there are {known}")
 }
 
 /// The places of the columns that have a part of their own.

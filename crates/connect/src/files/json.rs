@@ -75,6 +75,17 @@ impl JsonFile {
     }
 }
 
+/// What is wrong with a line, and at which of its bytes: the library counts lines from the one it was given.
+fn told(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(reason) if error.line() == 1 => format!("{reason} at column {}", error.column()),
+        Some(reason) => format!("{reason} at its end"),
+        None => text,
+    }
+}
+
 /// The rows of a file; empty lines are left out.
 struct Lines {
     path: PathBuf,
@@ -110,7 +121,7 @@ impl Lines {
                 continue;
             }
             let row: serde_json::Value = serde_json::from_slice(&self.bytes)
-                .map_err(|error| wrong(format!("{error}; each line is a JSON object of its own")))?;
+                .map_err(|error| wrong(format!("{}; each line is a JSON object of its own", told(&error))))?;
             if !row.is_object() {
                 return Err(wrong("a row is a JSON object".to_owned()));
             }

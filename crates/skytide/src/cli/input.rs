@@ -78,7 +78,8 @@ pub(crate) fn offers(
             offers.push(Offer::Files(Arc::new(files.map_err(SourceError::from)?)));
             continue;
         }
-        let clock = source.settings.clock().map_err(|message| Failure::new(USAGE, message))?;
+        let clock =
+            source.settings.clock(&source.location).map_err(|message| Failure::new(USAGE, message))?;
         passed += 1;
         if passed <= history.len() {
             continue;

@@ -1,9 +1,10 @@
-//! Ctrl-C: the first asks the work to end with what it has, the second ends the process.
+//! Ctrl-C, and what else asks a program to end (SIGTERM; SIGHUP, where its terminal closes): the first asks the work to end with what
+//! it has, the second ends the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use skytide_connect::run::Stop;
 
 use super::failure::{Failure, INTERRUPTED};
@@ -21,7 +22,7 @@ impl Interrupt {
         let seen = Arc::new(AtomicBool::new(false));
         let stop = Stop::default();
         let failed = |error: std::io::Error| Failure::new(super::failure::DATA, format!("signals: {error}"));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
             // Order matters: the second signal finds the flag set and ends the process.
             signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&seen))
                 .map_err(failed)?;

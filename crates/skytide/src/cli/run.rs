@@ -303,7 +303,7 @@ fn finish(status: &StatusLine, outcomes: &[Outcome]) {
         let unfit = [
             ("overflows", job.overflows()),
             ("failed casts", job.misfits()),
-            ("moved back in time", job.moved_back()),
+            ("moved back in time or nowhere", job.moved_back()),
             ("held for a condition", job.held()),
         ];
         for (reason, count) in unfit.into_iter().filter(|(_, count)| *count > 0) {

@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use skytide_atproto::columns::Clock;
 
-use skytide_connect::files::MEMORY;
+use skytide_connect::files::{Format, MEMORY};
 
 use super::args::size;
 use super::location::Location;
@@ -167,8 +167,8 @@ fn close(open: &mut Vec<Location>, settings: &mut Settings) -> Result<Vec<Source
 }
 
 impl Settings {
-    /// The clock of a network.
-    pub(crate) fn clock(&self) -> Result<Clock, String> {
+    /// The clock of the network at this location.
+    pub(crate) fn clock(&self, location: &Location) -> Result<Clock, String> {
         let columns = [
             ("--as", self.name.is_some()),
             ("--key", self.key.is_some()),
@@ -177,6 +177,11 @@ impl Settings {
             ("--grouping", self.grouping.is_some()),
         ];
         if let Some((flag, _)) = columns.iter().find(|(_, is_given)| *is_given) {
+            if let Location::File(path) = location
+                && let Err(unknown) = Format::of_file(path)
+            {
+                return Err(unknown.to_string());
+            }
             return Err(format!(
                 "{flag} is for files of rows; streams of a network have names, keys and times"
             ));

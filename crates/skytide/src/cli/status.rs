@@ -61,7 +61,7 @@ impl StatusLine {
         if let Some(lag) = status.newest.filter(|_| self.shows_lag).and_then(lag) {
             message.push_str(&format!(", {lag:.1} s behind"));
         }
-        message.push_str(&format!(", {} rows{}", HumanCount(rows as u64), drops(status)));
+        message.push_str(&format!(", {}{}", counted(rows as u64, "row"), drops(status)));
         self.bar.set_message(message);
         self.bar.tick();
     }
@@ -83,12 +83,17 @@ impl StatusLine {
             earlier => format!(", {} of them", HumanCount(status.read.saturating_sub(earlier))),
         };
         say(&format!(
-            "{} events{new} in {seconds:.1} s, {} rows{}\n",
-            HumanCount(status.read),
-            HumanCount(rows as u64),
+            "{}{new} in {seconds:.1} s, {}{}\n",
+            counted(status.read, "event"),
+            counted(rows as u64, "row"),
             drops(status)
         ));
     }
+}
+
+/// So many of something: `1 row`, `2,000 rows`.
+fn counted(number: u64, of: &str) -> String {
+    format!("{} {of}{}", HumanCount(number), if number == 1 { "" } else { "s" })
 }
 
 /// Seconds from an event's time to now.

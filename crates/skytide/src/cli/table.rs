@@ -56,12 +56,22 @@ impl<W: Write> SnapshotTable<W> {
         Self { target, rows: HashMap::new(), header: Vec::new(), right: Vec::new(), live }
     }
 
-    fn layout(&self, most: usize) -> String {
+    /// At most so many rows; in lines that are at most so wide, the time, which is that of all rows, is left out if it must be.
+    fn layout(&self, most: usize, width: usize) -> String {
         let mut rows: Vec<&Row> = self.rows.values().collect();
         rows.sort_by(|a, b| {
             b.size.partial_cmp(&a.size).unwrap_or(Ordering::Equal).then_with(|| a.cells.cmp(&b.cells))
         });
-        let mut text = table(&self.header, &self.right, rows.iter().take(most).map(|row| &row.cells));
+        let of = |first: usize| {
+            let cells = rows.iter().take(most).map(|row| row.cells.get(first..).unwrap_or_default());
+            let of_column = self.header.get(first..).zip(self.right.get(first..));
+            let (header, right) = of_column.unwrap_or_default();
+            table(header, right, cells)
+        };
+        let mut text = of(0);
+        if text.lines().next().is_some_and(|line| console::measure_text_width(line) > width) {
+            text = of(1);
+        }
         if rows.len() > most {
             text.push_str(&format!("\n… and {} more", rows.len() - most));
         }
@@ -69,8 +79,13 @@ impl<W: Write> SnapshotTable<W> {
     }
 
     fn draw(&mut self) -> Result<(), SinkError> {
-        let height = self.live.as_ref().map_or(0, |live| usize::from(live.term.size().0));
-        let text = self.layout(height.saturating_sub(FRAME_LINES).max(1));
+        let (height, width) = self.live.as_ref().map_or((0, 0), |live| live.term.size());
+        let width = usize::from(width);
+        let text = self.layout(usize::from(height).saturating_sub(FRAME_LINES).max(1), width);
+        // A line that the terminal breaks would be two, and what is drawn anew in the wrong place.
+        let cut = |line| console::truncate_str(line, width, "…");
+        let text: Vec<_> = text.lines().map(cut).collect();
+        let text = text.join("\n");
         let Some(live) = &mut self.live else { return Ok(()) };
         let mut done = Ok(());
         lock(&live.status).aside(|| {
@@ -106,7 +121,7 @@ impl<W: Write> Sink for SnapshotTable<W> {
         if self.live.is_some() {
             return self.draw();
         }
-        let text = self.layout(usize::MAX);
+        let text = self.layout(usize::MAX, usize::MAX);
         writeln!(self.target, "{text}")?;
         Ok(self.target.flush()?)
     }
@@ -165,7 +180,7 @@ impl<W: Write> Sink for HistoryTable<W> {
     }
 }
 
-fn table<'a>(header: &[String], right: &[bool], rows: impl Iterator<Item = &'a Vec<String>>) -> String {
+fn table<'a>(header: &[String], right: &[bool], rows: impl Iterator<Item = &'a [String]>) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(header);
     table.add_rows(rows);

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use console::Term;
@@ -151,7 +151,8 @@ impl<'a> Target<'a> {
             None => Box::new(BufWriter::new(io::stdout())),
             Some(path) => {
                 let failed = |error| Failure::new(DATA, format!("{}: {error}", path.display()));
-                Box::new(BufWriter::new(File::create(path).map_err(failed)?))
+                let file = File::create(path).map_err(failed)?;
+                Box::new(BufWriter::new(Named { file, path: path.to_path_buf() }))
             }
         };
         Ok(match form {
@@ -160,11 +161,34 @@ impl<'a> Target<'a> {
             Form::Arrow => Box::new(Arrow::new(target, &schema).map_err(RunError::from)?),
             Form::Table => match results {
                 ResultsArg::Snapshot => {
-                    let live = is_terminal.then(|| Live::new(Term::stdout(), Arc::clone(status)));
+                    let is_redrawn = is_terminal && !console::is_dumb();
+                    let live = is_redrawn.then(|| Live::new(Term::stdout(), Arc::clone(status)));
                     Box::new(SnapshotTable::new(target, live))
                 }
                 ResultsArg::History => Box::new(HistoryTable::new(target)),
             },
         })
+    }
+}
+
+/// A file whose errors tell its name.
+struct Named {
+    file: File,
+    path: PathBuf,
+}
+
+impl Named {
+    fn failed(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
+    }
+}
+
+impl Write for Named {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).map_err(|error| self.failed(&error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush().map_err(|error| self.failed(&error))
     }
 }

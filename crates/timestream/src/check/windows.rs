@@ -171,8 +171,8 @@ impl<'a> Checker<'a> {
             _ => None,
         };
         let nanos = nanos.filter(|nanos| *nanos > 0).ok_or_else(|| {
-            QueryError::new(length.span.clone(), "`trailing` needs a length of time above zero")
-                .expecting(&["\"1h30m\""])
+            let message = "`trailing` needs a length of time above zero, and of 292 years at most";
+            QueryError::new(length.span.clone(), message).expecting(&["\"1h30m\""])
         })?;
         let duration = types::duration();
         let by = self.graph.add_literal(Scalar::Duration(nanos), duration, &length.span)?;
