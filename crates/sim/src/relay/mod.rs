@@ -468,12 +468,12 @@ impl Counted {
 #[non_exhaustive]
 pub enum RelayError {
     /// The address cannot be listened on.
-    #[error("cannot listen on the address")]
+    #[error("cannot listen on the address: {0}")]
     Listen(#[source] std::io::Error),
     /// The dictionary is none.
-    #[error("the dictionary cannot be compressed with")]
+    #[error("the dictionary cannot be compressed with: {0}")]
     Dictionary(#[source] std::io::Error),
     /// The system gives no thread or no runtime for it.
-    #[error("cannot start the relay's thread")]
+    #[error("cannot start the relay's thread: {0}")]
     Thread(#[source] std::io::Error),
 }

@@ -196,7 +196,7 @@ async fn stopping_ends_connections_at_once() {
 fn an_address_in_use_is_an_error() {
     let relay = Relay::from_frames(Vec::new(), Pacing::AsRead).start("127.0.0.1:0").unwrap();
     let error = Relay::from_frames(Vec::new(), Pacing::AsRead).start(relay.addr()).unwrap_err();
-    assert_eq!(error.to_string(), "cannot listen on the address");
+    assert!(error.to_string().starts_with("cannot listen on the address: "), "{error}");
 }
 
 #[test]

@@ -148,7 +148,8 @@ fn outputs(args: &RunArgs) -> Result<Vec<Option<&Path>>, Failure> {
         return Ok(vec![None; queries]);
     }
     if args.output.len() != queries {
-        let message = format!("{queries} queries and {} times -o", args.output.len());
+        let queries = if queries == 1 { "one query".to_owned() } else { format!("{queries} queries") };
+        let message = format!("{queries} and {} files to write to", args.output.len());
         return Err(
             Failure::new(USAGE, message).hint("give -o once for each query, in their order, or not at all")
         );
