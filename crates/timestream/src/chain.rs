@@ -54,7 +54,7 @@ enum Kind {
     Call { function: String, args: Vec<(Option<String>, Chain)> },
     Record(Vec<(String, Chain)>),
     Window { name: String, calendar: Option<Calendar>, args: Vec<Chain> },
-    Text(Program),
+    Text { program: Program, bound: Vec<(String, Chain)> },
 }
 
 impl Chain {
@@ -64,7 +64,7 @@ impl Chain {
             weight = weight.saturating_add(chain.0.weight);
             depth = depth.max(chain.0.depth);
         });
-        if let Kind::Text(_) = kind {
+        if let Kind::Text { .. } = kind {
             weight = weight.saturating_add(SHORT);
         }
         Self(Arc::new(Node { kind, weight, depth: depth + 1 }))
@@ -93,7 +93,21 @@ impl Chain {
     /// # Errors
     /// It does not read; names are looked up when it is compiled.
     pub fn text(text: &str) -> Result<Self, QueryError> {
-        Ok(Self::new(Kind::Text(syntax::parse(text)?)))
+        Self::text_with(text, Vec::new())
+    }
+
+    /// A query written as text, in which these names are these expressions, as if it began with a `let` for each.
+    ///
+    /// # Errors
+    /// It does not read; names are looked up when it is compiled.
+    pub fn text_with(text: &str, bound: Vec<(String, Self)>) -> Result<Self, QueryError> {
+        Ok(Self::new(Kind::Text { program: syntax::parse(text)?, bound }))
+    }
+
+    /// Whether it is the stream of this name, and nothing made of it.
+    #[must_use]
+    pub fn is_stream(&self, name: &str) -> bool {
+        matches!(&self.0.kind, Kind::Stream(stream) if stream == name)
     }
 
     /// A field of a struct.
@@ -127,33 +141,45 @@ impl Chain {
         let mut order = Vec::new();
         let mut uses = HashMap::new();
         self.visit(&mut uses, &mut order);
-        let mut printer = Printer { taken, renamed, lets: HashMap::new() };
         let mut program =
             Program { lets: Vec::new(), body: Expr::new(ExprKind::Literal(Scalar::Null), 0..0) };
         let is_long = self.0.weight > LONG;
-        // Before any other: a text's own definitions may not hide what others are called.
-        let texts = order.iter().filter_map(|chain| match &chain.0.kind {
-            Kind::Text(text) => Some(text),
-            _ => None,
-        });
-        for text in texts {
-            program.lets.extend(text.lets.iter().cloned());
+        // What texts define stands before a stream of that name, and before a field of none.
+        let mut taken = taken.clone();
+        for chain in &order {
+            if let Kind::Text { program, bound } = &chain.0.kind {
+                taken.extend(bound.iter().map(|(name, _)| name.clone()));
+                taken.extend(program.lets.iter().map(|one| one.name.name.clone()));
+            }
         }
+        let mut printer = Printer { taken: &taken, renamed, lets: HashMap::new() };
         let names = (1..).map(|number| format!("s{number}"));
-        let hidden: BTreeSet<String> = program.lets.iter().map(|one| one.name.name.clone()).collect();
         let mut streams = BTreeSet::new();
         for chain in &order {
             chain.mention(&mut |name| {
                 streams.insert(name);
             });
         }
-        let mut names =
-            names.filter(|name| !taken.contains(name) && !hidden.contains(name) && !streams.contains(name));
+        let mut names = names.filter(|name| !taken.contains(name) && !streams.contains(name));
         for chain in &order {
+            if let Kind::Text { program: text, bound } = &chain.0.kind {
+                let bound = bound
+                    .iter()
+                    .map(|(name, value)| Let { name: ident(name), value: printer.print(value, None) });
+                for one in bound.chain(text.lets.iter().cloned()) {
+                    // Two texts may define the same; checking finds where it is not.
+                    let is_same = |known: &Let| {
+                        known.name.name == one.name.name && known.value.to_string() == one.value.to_string()
+                    };
+                    if !program.lets.iter().any(is_same) {
+                        program.lets.push(one);
+                    }
+                }
+            }
             let is_root = Arc::ptr_eq(&chain.0, &self.0);
             let is_shared = uses.get(&Arc::as_ptr(&chain.0)).is_some_and(|uses| *uses > 1);
             let is_worth = chain.0.weight > SHORT && is_shared || chain.0.depth % DEEP == 0;
-            if !is_root && (matches!(chain.0.kind, Kind::Text(_)) || is_long && is_worth) {
+            if !is_root && (matches!(chain.0.kind, Kind::Text { .. }) || is_long && is_worth) {
                 let Some(name) = names.next() else { break };
                 let value = printer.print(chain, None);
                 program.lets.push(Let { name: ident(&name), value });
@@ -212,9 +238,20 @@ impl Chain {
                     found(format!("{name}.{function}()"));
                 }
             }
-            Kind::Text(program) => {
-                program.lets.iter().for_each(|one| mentions(&one.value, found));
-                mentions(&program.body, found);
+            Kind::Text { program, bound } => {
+                let mut found = |mention: String| {
+                    // What is bound names what it is bound to.
+                    let of_bound = |(name, _): &(String, Self)| {
+                        mention
+                            .strip_prefix(name.as_str())
+                            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                    };
+                    if !bound.iter().any(of_bound) {
+                        found(mention);
+                    }
+                };
+                program.lets.iter().for_each(|one| mentions(&one.value, &mut found));
+                mentions(&program.body, &mut found);
             }
             Kind::Literal(_) | Kind::Field(..) | Kind::Record(_) | Kind::Window { .. } => {}
         }
@@ -261,7 +298,8 @@ fn mentions(expr: &Expr, found: &mut impl FnMut(String)) {
 /// What an expression is made of, in order.
 fn each(kind: &Kind, mut visit: impl FnMut(&Chain)) {
     match kind {
-        Kind::Stream(_) | Kind::StreamOf { .. } | Kind::Literal(_) | Kind::Text(_) => {}
+        Kind::Stream(_) | Kind::StreamOf { .. } | Kind::Literal(_) => {}
+        Kind::Text { bound, .. } => bound.iter().for_each(|(_, value)| visit(value)),
         Kind::Field(of, _) => visit(of),
         Kind::Call { args, .. } => args.iter().for_each(|(_, arg)| visit(arg)),
         Kind::Window { args, .. } => args.iter().for_each(visit),
@@ -307,7 +345,7 @@ impl Printer<'_> {
                 let args = args.collect();
                 expr(ExprKind::Call { receiver: receiver_name, function: ident(function), args })
             }
-            Kind::Text(program) => program.body.clone(),
+            Kind::Text { program, .. } => program.body.clone(),
         }
     }
 

@@ -550,12 +550,13 @@ def query(text: str, **sources: Timestream | Udf) -> Timestream:
 
     Args:
         text: A query, as ``"posts.with_key(record.langs[0]).count()"``.
-        **sources: What it reads, and functions of :mod:`skytide.udf`; each is named in the text by its own name.
+        **sources: What it reads, a source or what was made of one, each called in the text as it is here; and functions of
+            :mod:`skytide.udf`, each called by its own name.
 
     Raises:
         ValueError: The text means nothing; the error shows where.
     """
-    streams = [one._stream for one in sources.values() if isinstance(one, Timestream)]
+    streams = [(name, one._stream) for name, one in sources.items() if isinstance(one, Timestream)]
     udfs = [one._native for one in sources.values() if not isinstance(one, Timestream)]
     return Timestream(_skytide.Stream.text(text, streams, udfs))
 

@@ -139,16 +139,14 @@ impl Stream {
         offers: Vec<Offer>,
         parts: impl IntoIterator<Item = &'a Self>,
     ) -> PyResult<Self> {
-        let (mut all, mut taken) = (offers, BTreeSet::new());
-        for part in parts {
+        let parts: Vec<&Self> = parts.into_iter().collect();
+        let mut taken = BTreeSet::new();
+        for part in &parts {
             functions.join(&part.functions)?;
             taken.extend(part.taken.iter().cloned());
-            for offer in &part.offers {
-                if !all.iter().any(|known| known.is(offer)) {
-                    all.push(offer.clone());
-                }
-            }
         }
+        let all =
+            distinct(offers.into_iter().chain(parts.iter().flat_map(|part| part.offers.iter().cloned())));
         let offers = Sources::in_order(all, &chain.mentions()).map_err(errors::value)?;
         let (callable, names) = functions.written()?;
         let text = chain.program(&taken, &names).to_string();
@@ -166,6 +164,17 @@ impl Stream {
     fn root(&self) -> &skytide_timestream::query::Node {
         &self.query.nodes[self.query.root]
     }
+}
+
+/// Each source once.
+fn distinct(offers: impl IntoIterator<Item = Offer>) -> Vec<Offer> {
+    let mut all: Vec<Offer> = Vec::new();
+    for offer in offers {
+        if !all.iter().any(|known| known.is(&offer)) {
+            all.push(offer);
+        }
+    }
+    all
 }
 
 #[pymethods]
@@ -195,32 +204,40 @@ impl Stream {
         Self::build(chain, Vec::new(), fields.iter().flat_map(|(_, arg)| arg.streams()))
     }
 
-    /// A query written as text, over what these streams read; it can call these functions.
+    /// A query written as text, in which these names are these streams; it can call these functions.
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     #[pyo3(signature = (text, sources, udfs=Vec::new()))]
-    fn text(text: &str, sources: Vec<PyRef<'_, Self>>, udfs: Vec<PyRef<'_, Udf>>) -> PyResult<Self> {
+    fn text(
+        text: &str,
+        sources: Vec<(String, PyRef<'_, Self>)>,
+        udfs: Vec<PyRef<'_, Udf>>,
+    ) -> PyResult<Self> {
         let mut functions = Functions::default();
         for udf in &udfs {
             functions.named.add(Arc::clone(&udf.0.named)).map_err(errors::value)?;
         }
-        for stream in &sources {
-            functions.join(&stream.functions)?;
-        }
-        let chain = Chain::text(text).map_err(|error| errors::query(&error, text))?;
-        let mut offers: Vec<Offer> = Vec::new();
-        for offer in sources.iter().flat_map(|stream| &stream.offers) {
-            if !offers.iter().any(|known| known.is(offer)) {
-                offers.push(offer.clone());
+        // A source by its own name is that already.
+        let bound = sources.iter().filter(|(name, stream)| !stream.chain.is_stream(name));
+        let bound: Vec<_> = bound.map(|(name, stream)| (name.clone(), stream.chain.clone())).collect();
+        let is_bound = !bound.is_empty();
+        let chain = Chain::text_with(text, bound).map_err(|error| errors::query(&error, text))?;
+        let streams = || sources.iter().map(|(_, stream)| &**stream);
+        if !is_bound {
+            // For its place in the text as it was written.
+            for stream in streams() {
+                functions.join(&stream.functions)?;
             }
+            let offers = Sources::in_order(
+                distinct(streams().flat_map(|stream| stream.offers.iter().cloned())),
+                &chain.mentions(),
+            )
+            .map_err(errors::value)?;
+            let catalog = Sources::new(offers);
+            skytide_timestream::compile(text, &functions.written()?.0.over(&catalog))
+                .map_err(|error| errors::query(&error, text))?;
         }
-        let streams: [&Self; 0] = [];
-        let offers = Sources::in_order(offers, &chain.mentions()).map_err(errors::value)?;
-        let catalog = Sources::new(offers.clone());
-        // For its place in the text as it was written.
-        skytide_timestream::compile(text, &functions.written()?.0.over(&catalog))
-            .map_err(|error| errors::query(&error, text))?;
-        Self::calling(functions, chain, offers, streams)
+        Self::calling(functions, chain, Vec::new(), streams())
     }
 
     /// A field of its values.

@@ -236,6 +236,29 @@ def test_text_and_chains_mix(m: kd.sources.PyDict) -> None:
         kd.query("post.count()", posts=posts)
 
 
+def test_a_text_calls_streams_as_they_are_given() -> None:
+    def table(name: str | None, x: int) -> kd.Timestream:
+        rows = [{"t": 1, "k": "A", "x": x}, {"t": 2, "k": "A", "x": 10 * x}]
+        return kd.sources.PyDict(rows, time_column="t", key_column="k", time_unit="s", name=name)
+
+    a, b, unnamed = table("a", 1), table("b", 2), table(None, 3)
+    assert results(kd.query("a.x.sum()", a=a, b=b)) == [1, 11]
+    assert results(kd.query("a.x.sum()", a=b, b=a)) == [2, 22]
+    assert results(kd.query("m.x", m=unnamed)) == [3, 30]
+    # What was made of a source is that, and the source by its own name is still there for others.
+    some = a.filter(a.col("x") > 5)
+    assert results(kd.query("a.x.sum()", a=some)) == [10]
+    record = kd.query("{ some: a.x, all: b.x }", a=some, b=a)
+    assert [(row["some"], row["all"]) for row in record.to_rows()] == [(None, 1), (10, 10)]
+    both = kd.query("a.x", a=some).count() + a.col("x").sum()
+    assert results(both) == [None, 12]
+    assert results(kd.query("m.x", m=some) + kd.query("m.x", m=some)) == [20]
+    with pytest.raises(ValueError, match="`m` is defined twice"):
+        kd.query("m.x", m=a) + kd.query("m.x", m=b)
+    with pytest.raises(ValueError, match="did you mean `some`"):
+        kd.query("sme.x", some=some)
+
+
 def test_a_field_of_a_streams_name_is_no_stream() -> None:
     posts = kd.sources.PyDict(ROWS, time_column="t", key_column="k", time_unit="s", name="posts")
     both = kd.record({"posts": posts.count()})

@@ -159,7 +159,7 @@ def test_texts_call_functions(m: kd.Timestream) -> None:
         (6, 12),
     ]
     # What a stream is made of is there, too.
-    assert results(kd.query("m.x.add_one()", m=add_one(m.col("x")))) == [2, 21, None, 6]
+    assert results(kd.query("m.x.add_one()", m=m, y=add_one(m.col("x")))) == [2, 21, None, 6]
     with pytest.raises(ValueError, match="did you mean `add_one`"):
         kd.query("m.x.ad_one()", m=m, add_one=add_one)
 

@@ -188,7 +188,7 @@ class Pandas(Source):
 
 
 class CsvString(Source):
-    """Rows as CSV with a header; a backslash escapes, an empty cell is null."""
+    """Rows as CSV with a header (RFC 4180): a quote within quotes is doubled, an empty cell is null."""
 
     def __init__(
         self,
