@@ -25,6 +25,8 @@ pub struct Frames {
     limit: Option<u64>,
     /// Recordings that were read and are cut off at their end.
     cut_off: u64,
+    /// Frames of recordings that were left out: the recording before had gone as far.
+    twice: u64,
     /// How much of a file is read.
     progress: Option<Progress>,
     /// What follows a recording.
@@ -46,6 +48,8 @@ pub(crate) const MET: [&str; 8] = [
 ];
 /// What counts recordings that are cut off.
 pub(crate) const CUT_OFF: &str = "cut off at the end";
+/// What counts frames of a recording whose numbers the recording before it had passed.
+pub(crate) const TWICE: &str = "recorded before";
 
 /// Recordings and a connection that go on where a recording ends.
 struct Following {
@@ -109,6 +113,11 @@ impl Frames {
         Self::of(Input::Recording(Box::new(recording)))
     }
 
+    /// The frames of a recording from here on, where those before were recorded before.
+    pub(crate) fn rest(recording: Recording) -> Self {
+        Self { twice: recording.passed(), ..Self::recording(recording) }
+    }
+
     /// Frames in memory, again and again; for measuring. Without a [limit](Self::until) it never ends.
     #[must_use]
     pub fn repeating(frames: Arc<[Bytes]>) -> Self {
@@ -151,7 +160,17 @@ impl Frames {
     }
 
     fn of(input: Input) -> Self {
-        Self { input, read: 0, bytes: 0, limit: None, cut_off: 0, progress: None, then: None, skip: 0 }
+        Self {
+            input,
+            read: 0,
+            bytes: 0,
+            limit: None,
+            cut_off: 0,
+            twice: 0,
+            progress: None,
+            then: None,
+            skip: 0,
+        }
     }
 
     /// Goes on to what follows a recording.
@@ -166,13 +185,17 @@ impl Frames {
                 // Where it has none of its own, it is at its end.
                 recording.seek_seq(seq.saturating_add(1))?;
             }
-            self.input = Input::Recording(Box::new(recording));
+            let next = Self::rest(recording);
+            self.input = next.input;
+            self.twice += next.twice;
             self.then = Some(following);
             return Ok(());
         }
         let Following { mut connection, wish, last, .. } = *following;
         connection.cursor = last.cursor(connection.cursor);
-        self.input = connection.frames(&wish)?.input;
+        let next = connection.frames(&wish)?;
+        self.input = next.input;
+        self.twice += next.twice;
         Ok(())
     }
 
@@ -308,6 +331,9 @@ impl Frames {
         }
         if cut_off > 0 {
             status.dropped.insert(CUT_OFF, cut_off);
+        }
+        if self.twice > 0 {
+            status.dropped.insert(TWICE, self.twice);
         }
         status
     }

@@ -215,7 +215,10 @@ impl Connection {
                 return Err(SourceError::NoFrame { location: self.location.to_string(), seq });
             }
             // Where it has none of its own, it is at its end.
-            Cursor::After { seq, .. } => drop(recording.seek_seq(seq + 1)?),
+            Cursor::After { seq, .. } => {
+                recording.seek_seq(seq.saturating_add(1))?;
+                return Ok(Frames::rest(recording).until(self.limit));
+            }
             _ => {}
         }
         Ok(Frames::recording(recording).until(self.limit))

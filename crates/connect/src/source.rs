@@ -123,7 +123,11 @@ impl Status {
         for (reason, count) in &earlier.dropped {
             let all = self.dropped.entry(reason).or_default();
             // Recordings that are read again are counted again; those that are not have been counted.
-            *all = if *reason == frames::CUT_OFF { (*all).max(*count) } else { *all + count };
+            *all = if [frames::CUT_OFF, frames::TWICE].contains(reason) {
+                (*all).max(*count)
+            } else {
+                *all + count
+            };
         }
     }
 }
@@ -201,6 +205,6 @@ pub enum SourceError {
 
 /// What a count of [`Status::dropped`] is of, by its name in saved bytes; none for one that is not known.
 pub(crate) fn reason(name: &[u8]) -> Option<&'static str> {
-    let known = firehose::REASONS.iter().chain(&frames::MET).chain([&frames::CUT_OFF]);
+    let known = firehose::REASONS.iter().chain(&frames::MET).chain([&frames::CUT_OFF, &frames::TWICE]);
     known.copied().find(|reason| reason.as_bytes() == name)
 }

@@ -237,6 +237,9 @@ fn what_is_wrong_is_said_with_what_to_do() {
     let broken = folder.put("broken.jsonl", "{\"ts\": 1, \"did\": \"a\"}\n\n{\"ts\": 2,\n");
     let broken = fails(&["run", "broken.count()", "--from", &broken, "--time", "ts", "--key", "did"], 3);
     assert!(broken.contains("broken.jsonl, line 3: EOF") && !broken.contains("at line"), "{broken}");
+    let recording = folder.put("monday.frames", "");
+    let before = fails(&["run", "posts.count()", "--from", &recording, "--from", "sim:events=9"], 2);
+    assert!(before.contains("monday.frames") && before.contains("goes on from no recording"), "{before}");
     let tail = fails(&["tail", "--from", &path], 2);
     assert!(tail.contains("events.csv holds rows") && tail.contains("skytide run"), "{tail}");
     let pipe = says(&["--time", "ts", "--key", "did", "--format", "parquet"], 2);
@@ -349,6 +352,9 @@ fn recordings_then_the_socket_are_one_stream_without_a_seam() {
     let joined = rows(&[&query[..], &["--from", &a, "--from", &b, "--from", url]].concat());
     assert_eq!(joined, live);
     // Recordings alone end where the last one does.
+    let ran = output(&["run", "posts.count()", "--from", &a, "--from", &b, "--format", "ndjson"]);
+    let said = err(&ran);
+    assert!(said.contains("200 recorded before"), "{said}");
     let recorded = rows(&["run", "posts.count()", "--from", &a, "--from", &b]);
     assert!(recorded.len() > 50 && recorded.len() < 300);
     assert_eq!(recorded, live[..recorded.len()]);

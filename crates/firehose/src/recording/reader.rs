@@ -227,6 +227,12 @@ impl Recording {
         self.seek(|highest| highest.seq >= seq, |peek| peek.seq.is_some_and(|found| found >= seq))
     }
 
+    /// The number of frames before the one that is read next.
+    #[must_use]
+    pub fn passed(&self) -> u64 {
+        self.frames
+    }
+
     /// Goes to the first frame whose time (UTC nanoseconds) is at least `time`, and says whether there is one;
     /// otherwise to the end. Times fall now and then by up to a second; the first one counts.
     ///

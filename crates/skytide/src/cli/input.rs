@@ -86,6 +86,14 @@ pub(crate) fn offers(
         }
         let mut connection = connection(&source.location, socket)?;
         if passed == history.len() + 1 {
+            if let (Location::Sim(_), [recording, ..]) = (&source.location, history.as_slice()) {
+                let message = format!(
+                    "{}: a simulated network of this process goes on from no recording",
+                    recording.display()
+                );
+                return Err(Failure::new(USAGE, message)
+                    .hint("its numbers begin anew each time; `skytide sim` serves one that stays"));
+            }
             connection.history.clone_from(&history);
         }
         // Several repositories are one source.
