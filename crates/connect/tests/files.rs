@@ -13,6 +13,8 @@ use arrow_array::{
     Array, ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
     TimestampMicrosecondArray, TimestampMillisecondArray,
 };
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -127,16 +129,30 @@ fn write(path: &Path, batch: &RecordBatch) {
             writer.finish().unwrap();
         }
         "arrow" => {
-            let mut writer = arrow_ipc::writer::FileWriter::try_new(file(), &batch.schema()).unwrap();
+            let mut writer = FileWriter::try_new(file(), &batch.schema()).unwrap();
             writer.write(batch).unwrap();
             writer.finish().unwrap();
         }
         "arrows" => {
-            let mut writer = arrow_ipc::writer::StreamWriter::try_new(file(), &batch.schema()).unwrap();
+            let mut writer = StreamWriter::try_new(file(), &batch.schema()).unwrap();
             writer.write(batch).unwrap();
             writer.finish().unwrap();
         }
         other => panic!("{other}"),
+    }
+}
+
+fn write_compressed(path: &Path, batch: &RecordBatch, compression: Option<CompressionType>) {
+    let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
+    let (file, schema) = (File::create(path).unwrap(), batch.schema());
+    if path.extension().unwrap() == "arrow" {
+        let mut writer = FileWriter::try_new_with_options(file, &schema, options).unwrap();
+        writer.write(batch).unwrap();
+        writer.finish().unwrap();
+    } else {
+        let mut writer = StreamWriter::try_new_with_options(file, &schema, options).unwrap();
+        writer.write(batch).unwrap();
+        writer.finish().unwrap();
     }
 }
 
@@ -470,9 +486,18 @@ fn damaged_files_are_refused_by_name_and_place() {
     );
     assert!(fail("m.x", put("deep.jsonl", "[".repeat(100_000).as_bytes())).contains("deep.jsonl, line 1"));
     let rows = batch(&rising(2000));
-    for format in ["parquet", "arrow", "arrows"] {
+    for (format, compression) in [
+        ("parquet", None),
+        ("arrow", None),
+        ("arrows", None),
+        ("arrow", Some(CompressionType::LZ4_FRAME)),
+        ("arrows", Some(CompressionType::ZSTD)),
+    ] {
         let path = at("good").with_extension(format);
-        write(&path, &rows);
+        match compression {
+            None => write(&path, &rows),
+            compression => write_compressed(&path, &rows, compression),
+        }
         let whole = std::fs::read(&path).unwrap();
         let name = format!("cut.{format}");
         for len in [0, 3, 11, whole.len() / 3, whole.len() - 1] {
@@ -492,6 +517,40 @@ fn damaged_files_are_refused_by_name_and_place() {
             }
         }
     }
+}
+
+#[test]
+fn lengths_that_an_arrow_file_does_not_have_take_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = batch(&rising(2000));
+    // What is before a lie is answered; where the end of a file tells where all is, nothing is.
+    let lie = |name: &str, compression: Option<CompressionType>, length: &[u8], lie: i64| {
+        let path = folder.path().join(name);
+        write_compressed(&path, &rows, compression);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let found: Vec<usize> = (0..bytes.len() - 8).filter(|at| &bytes[*at..*at + 8] == length).collect();
+        assert!(!found.is_empty());
+        for at in found {
+            bytes[at..at + 8].copy_from_slice(&lie.to_le_bytes());
+        }
+        std::fs::write(&path, bytes).unwrap();
+        fail("m.x", define(&path))
+    };
+    // A buffer of 2,000 numbers of 8 bytes begins with its length.
+    let length = 16_000_i64.to_le_bytes();
+    for name in ["a.arrow", "a.arrows"] {
+        let error = lie(name, Some(CompressionType::ZSTD), &length, 1 << 42);
+        assert!(error.contains(name) && error.contains("that are said to be 4398046511104"), "{error}");
+    }
+    let path = folder.path().join("b.arrows");
+    write(&path, &rows);
+    let whole = std::fs::read(&path).unwrap();
+    // The schema, the batch with its body, and the mark of the end.
+    let metadata = |at: usize| u32::from_le_bytes(whole[at + 4..at + 8].try_into().unwrap()) as usize + 8;
+    let begin = metadata(0);
+    let body = (whole.len() - begin - metadata(begin) - 8) as i64;
+    let error = lie("b.arrows", None, &body.to_le_bytes(), 1 << 42);
+    assert!(error.contains("b.arrows") && error.contains("has a body of 4398046511104 bytes"), "{error}");
 }
 
 #[test]

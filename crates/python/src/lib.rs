@@ -12,6 +12,7 @@ mod _skytide {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        skytide_connect::files::hush_caught();
         crate::firehose::add(module)?;
         crate::query::add(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))

@@ -1,16 +1,17 @@
 //! Arrow IPC: files, which tell at their end where batches are, and streams.
 
 use std::fs::File;
-use std::io::{BufReader, Read as _, Seek, SeekFrom};
+use std::io::{BufReader, Read as _, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{ArrowError, Fields, SchemaRef};
 
-use super::FileError;
+use super::caught::caught;
 use super::projection::Projection;
 use super::unit::{Batches, Read, guarded};
+use super::{FileError, framing};
 
 /// The first bytes of a file that is no stream.
 const MAGIC: &[u8] = b"ARROW1";
@@ -23,7 +24,8 @@ pub(super) struct IpcFile {
 
 enum Reader {
     File(FileReader<BufReader<File>>),
-    Stream(StreamReader<BufReader<File>>),
+    /// And what is wrong where it ends.
+    Stream(StreamReader<Take<BufReader<File>>>, Option<String>),
 }
 
 impl Iterator for Reader {
@@ -32,7 +34,9 @@ impl Iterator for Reader {
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::File(reader) => reader.next(),
-            Self::Stream(reader) => reader.next(),
+            Self::Stream(reader, wrong) => {
+                reader.next().or_else(|| wrong.take().map(|wrong| Err(ArrowError::IpcError(wrong))))
+            }
         }
     }
 }
@@ -65,7 +69,7 @@ impl IpcFile {
 fn schema(reader: &Reader) -> SchemaRef {
     match reader {
         Reader::File(reader) => reader.schema(),
-        Reader::Stream(reader) => reader.schema(),
+        Reader::Stream(reader, _) => reader.schema(),
     }
 }
 
@@ -74,21 +78,31 @@ fn reader(path: &Path, columns: Option<Vec<usize>>) -> Result<Reader, FileError>
     let mut file = BufReader::new(File::open(path).map_err(FileError::io(path))?);
     let mut head = Vec::with_capacity(MAGIC.len());
     (&mut file).take(MAGIC.len() as u64).read_to_end(&mut head).map_err(FileError::io(path))?;
-    file.seek(SeekFrom::Start(0)).map_err(FileError::io(path))?;
     let damaged = |reason: &dyn ToString| {
         let reason = format!("it is no whole Arrow file or stream: {}", reason.to_string());
         FileError::damaged(path, "", reason)
     };
+    let is_file = head == MAGIC;
+    let (end, wrong) = if is_file {
+        if let Some(wrong) = framing::of_file(&mut file).map_err(FileError::io(path))? {
+            return Err(damaged(&wrong));
+        }
+        (0, None)
+    } else {
+        let readable = framing::of_stream(&mut file).map_err(FileError::io(path))?;
+        (readable.end, readable.wrong)
+    };
+    file.seek(SeekFrom::Start(0)).map_err(FileError::io(path))?;
     // The library may be given anything here.
-    let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        Ok::<_, ArrowError>(if head == MAGIC {
+    let opened = caught(|| {
+        Ok::<_, ArrowError>(if is_file {
             Reader::File(FileReader::try_new(file, columns)?)
         } else {
-            Reader::Stream(StreamReader::try_new(file, columns)?)
+            Reader::Stream(StreamReader::try_new(file.take(end), columns)?, wrong)
         })
-    }));
+    });
     match opened {
-        Ok(opened) => opened.map_err(|error| damaged(&error)),
-        Err(_) => Err(damaged(&"its schema cannot be read")),
+        Some(opened) => opened.map_err(|error| damaged(&error)),
+        None => Err(damaged(&"its schema cannot be read")),
     }
 }

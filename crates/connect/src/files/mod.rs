@@ -6,9 +6,11 @@
 //! Where a row stands among those of its time is told by the subsort column, else by the order of the files and of their rows.
 
 mod ahead;
+mod caught;
 mod csv;
 mod error;
 mod format;
+mod framing;
 mod ipc;
 mod json;
 mod order;
@@ -22,6 +24,7 @@ mod sort;
 mod source;
 mod unit;
 
+pub use caught::hush_caught;
 pub use error::FileError;
 pub use format::Format;
 pub use pattern::matching;

@@ -14,6 +14,7 @@ use parquet::arrow::arrow_reader::{
 use skytide_timestream::types;
 
 use super::FileError;
+use super::caught::caught;
 use super::projection::Projection;
 use super::unit::{Batches, Range, Read, Unit, guarded};
 use crate::columns::{plain, times};
@@ -41,7 +42,7 @@ impl ParquetFile {
         // what it gets, learns from this one, which is never touched, to keep it.
         drop(std::hint::black_box(Vec::<u8>::with_capacity(TURNOVER_BYTES)));
         // The library may be given anything here.
-        let loaded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let loaded = caught(|| {
             let options = ArrowReaderOptions::new();
             let metadata = ArrowReaderMetadata::load(&file, options)?;
             let simple: Vec<Arc<Field>> = metadata.schema().fields().iter().map(simple).collect();
@@ -50,10 +51,10 @@ impl ParquetFile {
             // Where the library does not take them, values are cast after they are read.
             let hinted = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options);
             Ok::<_, parquet::errors::ParquetError>(hinted.unwrap_or(metadata))
-        }));
+        });
         let metadata = match loaded {
-            Ok(loaded) => loaded.map_err(|error| damaged(&error))?,
-            Err(_) => return Err(damaged(&"its end cannot be read")),
+            Some(loaded) => loaded.map_err(|error| damaged(&error))?,
+            None => return Err(damaged(&"its end cannot be read")),
         };
         Ok(Self { path: path.to_owned(), metadata })
     }

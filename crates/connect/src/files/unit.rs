@@ -3,6 +3,7 @@
 use arrow_array::RecordBatch;
 
 use super::FileError;
+use super::caught::caught;
 
 /// Between which times the rows of a unit stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,18 +46,18 @@ pub(super) fn guarded(
     let mut batches = Some(batches);
     Box::new(std::iter::from_fn(move || {
         let mut reading = batches.take()?;
-        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let read = caught(|| {
             let next = reading.next();
             (next, reading)
-        }));
+        });
         match read {
-            Ok((next, reading)) => {
+            Some((next, reading)) => {
                 if matches!(next, Some(Ok(_))) {
                     batches = Some(reading);
                 }
                 next
             }
-            Err(_) => Some(Err(damaged())),
+            None => Some(Err(damaged())),
         }
     }))
 }

@@ -177,7 +177,7 @@ fn recordings_alone_are_one_stream() {
         recorded(folder.path(), "b.frames.zst", &frames[300..1500]),
     ];
     let told = hold(&Case::new(COUNT, network.clone()), 44, 4, 8);
-    assert_eq!((told.read, told.dropped), (2000, vec![("cut off at the end", 1)]));
+    assert_eq!((told.read, told.dropped), (2000, vec![("cut off at the end", 1), ("recorded before", 500)]));
     // Saved at its end, and asked again.
     let (case, folder) = (Case::new(COUNT, network), tempfile::tempdir().unwrap());
     for _ in 0..3 {

@@ -23,6 +23,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use skytide_connect::files::hush_caught;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -35,6 +36,7 @@ const LOG: &str = "SKYTIDE_LOG";
 
 /// Parses the command line and carries it out.
 pub(crate) fn main() -> ExitCode {
+    hush_caught();
     let cli = Cli::parse();
     if let Ok(filter) = std::env::var(LOG) {
         match filter.parse::<Targets>() {
