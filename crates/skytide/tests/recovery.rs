@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use skytide_sim::{Config, Network, Pacing, Relay, RelayHandle};
 
-use common::{Running, err, output, skytide};
+use common::{Running, err, out, output, skytide};
 
 const QUERY: &str =
     "{ langs: posts.record.langs[0], likes: likes.count(), minutes: likes.count(window=since.minutely()) }";
@@ -100,6 +100,94 @@ fn killed_and_started_again_it_writes_each_row_once() {
     }
 }
 
+/// The names of a folder's files.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn killed_and_started_again_its_folder_has_each_row_once() {
+    for format in ["parquet", "arrow"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (_relay, recording) = served(folder.path());
+        let name = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (whole, rows, state) = (name("whole.ndjson"), name("rows/"), name("state"));
+        let ran = output(&["run", QUERY, "--from", &recording, "--mode", "live", "-q", "-o", &whole]);
+        assert!(ran.status.success(), "{}", err(&ran));
+
+        let args = ["run", QUERY, "--from", &recording, "--mode", "live", "-o", &rows, "--format", format];
+        let saved = ["--roll-every", "5s", "--resume", &state, "--resume-every", "20ms"];
+        let args = [&args[..], &saved[..]].concat();
+        let rows = Path::new(&rows);
+        let mut lives = 0;
+        let said = loop {
+            let before = names(rows).iter().filter(|name| name.starts_with("part-")).count();
+            let begun = Instant::now();
+            let mut running = Running(skytide(&args).stderr(Stdio::null()).spawn().unwrap());
+            let files = || names(rows).iter().filter(|name| name.starts_with("part-")).count();
+            while files() <= before + 2 && running.0.try_wait().unwrap().is_none() {
+                assert!(begun.elapsed() < LIMIT);
+                std::thread::yield_now();
+            }
+            lives += 1;
+            if running.0.try_wait().unwrap().is_some_and(|ended| ended.success()) || lives == 6 {
+                drop(running);
+                break output(&args);
+            }
+        };
+        assert!(said.status.success() && lives > 2, "{lives} lives: {}", err(&said));
+        let ends = format!(".{format}");
+        let all = names(rows);
+        assert!(all.iter().all(|name| name.starts_with("part-") && name.ends_with(&ends)), "{all:?}");
+        let runs = all.iter().map(|name| name.rsplit_once('-').unwrap().0);
+        assert!(all.len() > 30 && runs.eq(all.iter().map(|_| all[0].rsplit_once('-').unwrap().0)), "{all:?}");
+        // Read as any other files.
+        let pattern = format!("{}*{ends}", rows.to_str().unwrap());
+        let back =
+            ["run", "rows", "--from", &pattern, "--as", "rows", "--time", "_time", "--key", "_key", "-q"];
+        let back = output(&back);
+        let points: Vec<_> = out(&back).lines().map(read_back).collect();
+        let expected: Vec<_> = fs::read_to_string(&whole).unwrap().lines().map(read_back).collect();
+        assert!(
+            !points.is_empty() && points == expected,
+            "{} of {} rows: {}",
+            points.len(),
+            expected.len(),
+            err(&back)
+        );
+    }
+}
+
+/// The fields of a row in order: what is read again has the columns of its time and key twice.
+fn read_back(line: &str) -> Vec<(String, serde_json::Value)> {
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+    let mut fields: Vec<_> = fields.into_iter().collect();
+    fields.sort_by(|one, other| one.0.cmp(&other.0));
+    fields
+}
+
+#[test]
+fn csv_on_stdout_has_one_header_over_several_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let (relay, _) = served(folder.path());
+    let (state, url) = (folder.path().join("state").to_str().unwrap().to_owned(), relay.url());
+    let args = ["run", "likes.count()", "--from", &url, "--cursor", "oldest", "--format", "csv", "-q"];
+    let life = |more: &[&str]| {
+        let ran = output(&[&args[..], &["--resume", &state], more].concat());
+        assert!(ran.status.success(), "{}", err(&ran));
+        out(&ran)
+    };
+    // Without rows each has the columns alone, as a file would.
+    assert_eq!(life(&["--for", "0s"]), "_time,_key,result\n");
+    let first = life(&["--for", "1s"]);
+    assert!(first.starts_with("_time,_key,result\n") && first.lines().count() > 2, "{first}");
+    let second = life(&["--for", "1s"]);
+    assert!(!second.is_empty() && !second.contains("_time"), "{second}");
+}
+
 #[test]
 fn what_cannot_be_resumed_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,11 +203,13 @@ fn what_cannot_be_resumed_is_named() {
         sim.contains("the simulated network of a run ends with it") && sim.contains("skytide sim"),
         "{sim}"
     );
-    let table = refused(&["likes.count()", "--from", &recording, "--format", "table"], 2);
-    assert!(table.contains("hint: as in -o FILE.ndjson"), "{table}");
-    let parquet = folder.path().join("a.parquet");
-    refused(&["likes.count()", "--from", &recording, "-o", parquet.to_str().unwrap()], 2);
-    assert!(!parquet.exists());
+    for form in ["table", "arrow"] {
+        let file = folder.path().join("a.arrows");
+        let args = ["likes.count()", "--from", &recording, "--format", form, "-o", file.to_str().unwrap()];
+        let told = refused(&args, 2);
+        assert!(told.contains("hint: as in -o FILE.ndjson"), "{told}");
+        assert!(!file.exists());
+    }
     let every = output(&["run", "likes.count()", "--from", &recording, "--resume-every", "1s"]);
     assert!(err(&every).contains("--resume <FOLDER>"), "{}", err(&every));
     fs::write(folder.path().join("none.car"), "").unwrap();

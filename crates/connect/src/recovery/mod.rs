@@ -129,6 +129,13 @@ impl Recovery {
         self.standing.as_ref()
     }
 
+    /// Where a sink of files that are written whole [keeps rows](crate::sink::FileSink::kept_in): beside what is saved, as all that begins with
+    /// this path is.
+    #[must_use]
+    pub fn rows(&self) -> PathBuf {
+        self.path.with_extension("rows")
+    }
+
     /// Where the sources are to be [opened](crate::sources::Sources::reopen).
     #[must_use]
     pub fn source(&self) -> Option<&SourceState> {

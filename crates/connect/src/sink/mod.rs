@@ -2,6 +2,7 @@
 
 mod delimited;
 mod file;
+mod kept;
 mod printable;
 mod text;
 mod whole;
@@ -53,13 +54,28 @@ pub trait Sink {
     }
 }
 
-/// Where the rows of a file end.
+/// Where the rows of a file end, or of a folder of files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file.
+    /// The file or folder.
     pub file: PathBuf,
-    /// Bytes of it.
+    /// Bytes of it; where files are written whole, of the rows that are [kept](FileSink::kept_in) of the one that is not whole yet.
     pub bytes: u64,
+    /// Of files that are written whole, those that are.
+    pub parts: Option<Parts>,
+}
+
+/// The files of a run that are whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// What tells the files of this run from those of others, as their names have it.
+    pub(crate) run: u64,
+    /// The number of the first one that is not whole.
+    pub(crate) next: u64,
+    /// The name and the bytes of the last one that is.
+    pub(crate) last: Option<(String, u64)>,
+    /// The sum of the rows that are kept.
+    pub(crate) sum: u64,
 }
 
 /// Why rows could not be written.

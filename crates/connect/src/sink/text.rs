@@ -104,11 +104,11 @@ impl Sink for TextFile {
 
     fn place(&mut self) -> Result<Option<Place>, SinkError> {
         self.file.sync_all().map_err(|error| SinkError::file(&self.path, &error))?;
-        Ok(Some(Place { file: self.path.clone(), bytes: self.at()? }))
+        Ok(Some(Place { file: self.path.clone(), bytes: self.at()?, parts: None }))
     }
 
     fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
-        if let Some(place) = place.filter(|place| place.file != self.path) {
+        if let Some(place) = place.filter(|place| place.file != self.path || place.parts.is_some()) {
             let reason = format!("the rows before are in {}", place.file.display());
             return Err(SinkError::file(&self.path, &io::Error::other(reason)));
         }

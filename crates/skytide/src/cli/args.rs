@@ -109,7 +109,8 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Default, Args)]
 pub(crate) struct ResumeArgs {
     /// Save the run in this folder from time to time and when it is stopped; go on from what is saved there, if anything. A file
-    /// of -o (JSON lines, CSV) then has each row once, also after a crash; on stdout rows since the last save come again
+    /// of -o then has each row once, also after a crash; on stdout rows since the last save come again. Rows of a Parquet or
+    /// Arrow file that is not whole yet are kept in this folder, too: a save ends no file, and FOLDER/ is rolled as ever
     #[arg(long, value_name = "FOLDER")]
     pub(crate) resume: Option<PathBuf>,
     /// How often it is saved

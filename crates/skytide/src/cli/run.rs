@@ -103,7 +103,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
                 say(&resume::said(&name, standing));
             }
         }
-        let sink = target.open(results, is_terminal, recovery.is_some(), &plan, &status)?;
+        let sink = target.open(results, is_terminal, recovery.as_ref(), &plan, &status)?;
         queries.push(Query { name, plan, source, sink, recovery, rows: Arc::default() });
     }
     let options = RunOptions {
