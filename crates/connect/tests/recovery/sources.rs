@@ -278,6 +278,88 @@ fn queries_that_share_a_connection_are_saved_each_by_itself() {
 }
 
 #[test]
+fn queries_that_share_a_jetstream_are_saved_each_by_itself() {
+    const ROWS: usize = 450;
+    let relay = Relay::from_frames(frames(4000).to_vec(), sim::Pacing::Rate(4000.0)).window(4000).jetstream();
+    let relay = relay.start("127.0.0.1:0").unwrap();
+    let mut network = network(format!("{}/subscribe", relay.url()).into());
+    let queries = [COUNT, "likes.count()"];
+    let begun = Instant::now();
+    let life = |case: &Case, folder: &Path, killed: Option<usize>| {
+        let plan = case.plan();
+        let options = RunOptions { limit: Some(ROWS), ..RunOptions::live() };
+        let living = || {
+            let saved = folder.join("saved");
+            let recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
+            let before = recovery.standing().map_or(0, |standing| standing.rows());
+            let source = case.sources(folder, true);
+            let mut source = source.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).unwrap();
+            let mut sink = TextFile::ndjson(&folder.join("rows.ndjson")).unwrap();
+            let watch = |_: &_, rows| {
+                assert!(begun.elapsed() < Duration::from_secs(120), "{} does not end", case.query);
+                if killed.is_some_and(|killed| rows >= before + killed) {
+                    resume_unwind(Box::new(Killed));
+                }
+            };
+            recovery.run(Arc::clone(&plan), &mut source, &mut sink, &options, watch).unwrap();
+            before
+        };
+        catch_unwind(AssertUnwindSafe(living)).ok()
+    };
+    let of = |query, network: &Arc<Network>| Case {
+        offers: vec![Offer::Network(Arc::clone(network))],
+        ..Case::new(query, Network::default())
+    };
+    let rows = |folder: &Path| fs::read_to_string(folder.join("rows.ndjson")).unwrap();
+    let by_itself = Arc::new(network.clone());
+    let whole = queries.map(|query| {
+        let folder = tempfile::tempdir().unwrap();
+        life(&of(query, &by_itself), folder.path(), None).unwrap();
+        rows(folder.path())
+    });
+    network.shared = Some(Shared::new());
+    let (network, before) = (Arc::new(network), relay.counters().connections);
+    let folders = queries.map(|_| tempfile::tempdir().unwrap());
+    // They are brought together by their first life, and save themselves while they are.
+    let sources: Vec<_> = queries
+        .iter()
+        .map(|query| {
+            let case = of(query, &network);
+            let plan = case.plan();
+            let source = case.sources(Path::new(""), true).open(&plan, Mode::Live, &Arc::default()).unwrap();
+            (plan, source)
+        })
+        .collect();
+    for ((plan, mut source), folder) in sources.into_iter().zip(&folders) {
+        let saved = folder.path().join("saved");
+        let recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
+        let mut sink = TextFile::ndjson(&folder.path().join("rows.ndjson")).unwrap();
+        let options = RunOptions::live();
+        let living = || {
+            let watch = |_: &_, rows| {
+                assert!(begun.elapsed() < Duration::from_secs(120), "it is not saved");
+                // With the events of the seconds before, which come again.
+                let is_saved = saved.join("q.saved").metadata().is_ok_and(|saved| saved.len() > 5000);
+                if rows >= 60 && is_saved {
+                    resume_unwind(Box::new(Killed));
+                }
+            };
+            recovery.run(plan, &mut source, &mut sink, &options, watch)
+        };
+        assert!(catch_unwind(AssertUnwindSafe(living)).is_err());
+    }
+    assert_eq!(relay.counters().connections, before + 1);
+    for ((query, folder), whole) in queries.iter().zip(&folders).zip(whole) {
+        let case = of(query, &network);
+        // More may have been saved than are asked for.
+        life(&case, folder.path(), Some(40));
+        let goes_on = life(&case, folder.path(), None).unwrap();
+        assert!(goes_on > 0, "{query}");
+        assert!(rows(folder.path()).lines().take(ROWS).eq(whole.lines()), "{query}");
+    }
+}
+
+#[test]
 fn a_limit_is_of_all_lives_and_csv_has_one_header() {
     let case = Case::new(COUNT, network(few(&frames(1500))));
     let (plan, folder) = (case.plan(), tempfile::tempdir().unwrap());
