@@ -145,7 +145,7 @@ impl Case {
         Told::of(folder.path(), &outcome)
     }
 
-    fn is_in_time(&self, begun: Instant) {
+    pub(crate) fn is_in_time(&self, begun: Instant) {
         assert!(begun.elapsed() < LIMIT, "{} has not come to its end", self.query);
     }
 

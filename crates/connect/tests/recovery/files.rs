@@ -189,3 +189,33 @@ fn a_device_has_no_rows_that_could_be_written_again() {
         FileSink::file(&folder.path().join("a.arrow"), FileFormat::Arrow, &answer_schema(&plan).unwrap());
     assert_eq!(sink.unwrap().place().unwrap(), None);
 }
+
+#[test]
+fn a_place_that_somebody_made_takes_nothing_away_that_is_not_ours() {
+    let case = Case { query: "likes.count()", ..rolled(FileFormat::Arrow, TEN_SECONDS) };
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, saved) = (folder.path().join("rows"), folder.path().join("saved"));
+    assert!(case.life(folder.path(), 1, Some(25)).is_err());
+    let others = ["part-00000000.arrow", "part-ffffffffffff-00000000.arrow", "notes.txt"];
+    others.iter().for_each(|name| fs::write(rows.join(name), "theirs").unwrap());
+    let before = [&rows, &saved].map(|folder| files(folder));
+    let place = before[1]["q.saved"].windows(4).position(|bytes| bytes == b"rows").unwrap();
+    let (mut refused, mut answered) = (0, 0);
+    for at in (place - 16..place + 120).step_by(3) {
+        let mut bytes = before[1]["q.saved"][..before[1]["q.saved"].len() - 8].to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        let sum = twox_hash::XxHash3_64::oneshot(&bytes);
+        bytes.extend(sum.to_le_bytes());
+        fs::write(saved.join("q.saved"), bytes).unwrap();
+        match case.try_life(folder.path(), 1, Some(3), &mut |_| {}) {
+            Ok(Err(_)) => refused += 1,
+            Ok(Ok(_)) | Err(Killed) => answered += 1,
+        }
+        assert!(others.iter().all(|name| fs::read(rows.join(name)).unwrap() == b"theirs"), "at {at}");
+        for (folder, before) in [&rows, &saved].into_iter().zip(&before) {
+            files(folder).keys().for_each(|name| fs::remove_file(folder.join(name)).unwrap());
+            before.iter().for_each(|(name, bytes)| fs::write(folder.join(name), bytes).unwrap());
+        }
+    }
+    assert!(refused > 10 && refused + answered == 46, "{refused} refused, {answered} answered");
+}
