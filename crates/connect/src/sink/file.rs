@@ -353,8 +353,7 @@ impl Sink for FileSink {
         let Some(place) = place else { return keeping.let_go(|_| true) };
         let parts = place.parts.as_ref().filter(|_| place.file == known);
         let Some(parts) = parts else {
-            let reason = format!("the rows before are in {}", place.file.display());
-            return Err(SinkError::file(&known, &io::Error::other(reason)));
+            return Err(SinkError::elsewhere(known, place));
         };
         keeping.run = parts.run;
         keeping.last.clone_from(&parts.last);

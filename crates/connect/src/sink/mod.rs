@@ -44,7 +44,8 @@ pub trait Sink {
         Ok(None)
     }
 
-    /// Takes away what is after a place, everything where there is none. A sink without places has nothing to do.
+    /// Takes away what is after a place, of files in a folder what the same run made; everything where there is none, but for a folder, of which nothing
+    /// is known then. A sink without places has nothing to do.
     ///
     /// # Errors
     /// The place is not in this target, or the target does not reach up to it.
@@ -110,6 +111,16 @@ impl SinkError {
     /// What went wrong with a file.
     fn file(path: &Path, error: &dyn std::error::Error) -> Self {
         Self::File { path: path.to_owned(), reason: error.to_string() }
+    }
+
+    /// A place that is of another file, or of another form of rows.
+    fn elsewhere(path: PathBuf, place: &Place) -> Self {
+        let reason = if place.file == path {
+            "the rows before are there in another form".to_owned()
+        } else {
+            format!("the rows before are in {}", place.file.display())
+        };
+        Self::File { path, reason }
     }
 
     /// Whether the reader of a pipe went away, which is its right and no failure.

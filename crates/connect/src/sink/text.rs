@@ -109,8 +109,7 @@ impl Sink for TextFile {
 
     fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
         if let Some(place) = place.filter(|place| place.file != self.path || place.parts.is_some()) {
-            let reason = format!("the rows before are in {}", place.file.display());
-            return Err(SinkError::file(&self.path, &io::Error::other(reason)));
+            return Err(SinkError::elsewhere(self.path.clone(), place));
         }
         let bytes = place.map_or(0, |place| place.bytes);
         self.cut(bytes).map_err(|error| SinkError::file(&self.path, &error))?;
