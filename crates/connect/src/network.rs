@@ -392,11 +392,8 @@ impl Wish {
             if more.is_empty() {
                 all.clear();
             } else if !all.is_empty() {
-                more.iter().for_each(|one| {
-                    if !all.contains(one) {
-                        all.push(one.clone())
-                    }
-                });
+                let new: Vec<_> = more.iter().filter(|one| !all.contains(one)).cloned().collect();
+                all.extend(new);
             }
         }
         (both.collections != self.collections || both.dids != self.dids).then_some(both)

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use skytide_atproto::columns::Clock;
 use skytide_connect::files::{Definition, Files};
 use skytide_connect::network::Network;
-use skytide_connect::recovery::Recovery;
+use skytide_connect::recovery::{Recovery, Standing};
 use skytide_connect::run::{End, RunOptions};
 use skytide_connect::shared::Shared;
 use skytide_connect::sink::TextFile;
@@ -291,7 +291,7 @@ fn queries_that_share_a_jetstream_are_saved_each_by_itself() {
         let living = || {
             let saved = folder.join("saved");
             let recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
-            let before = recovery.standing().map_or(0, |standing| standing.rows());
+            let before = recovery.standing().map_or(0, Standing::rows);
             let source = case.sources(folder, true);
             let mut source = source.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).unwrap();
             let mut sink = TextFile::ndjson(&folder.join("rows.ndjson")).unwrap();
@@ -356,6 +356,48 @@ fn queries_that_share_a_jetstream_are_saved_each_by_itself() {
         let goes_on = life(&case, folder.path(), None).unwrap();
         assert!(goes_on > 0, "{query}");
         assert!(rows(folder.path()).lines().take(ROWS).eq(whole.lines()), "{query}");
+    }
+}
+
+#[test]
+fn a_stop_saves_queries_that_share_a_jetstream_where_they_are() {
+    // Its events come at once, then there is silence; or they come on and on.
+    for pacing in [sim::Pacing::AsRead, sim::Pacing::Rate(1000.0)] {
+        let relay = Relay::from_frames(frames(4000).to_vec(), pacing).window(4000).jetstream();
+        let relay = relay.start("127.0.0.1:0").unwrap();
+        let mut network = network(format!("{}/subscribe", relay.url()).into());
+        network.shared = Some(Shared::new());
+        let network = Arc::new(network);
+        let folder = tempfile::tempdir().unwrap();
+        let opened = [COUNT, "likes.count()"].map(|query| {
+            let offers = vec![Offer::Network(Arc::clone(&network))];
+            let case = Case { offers, ..Case::new(query, Network::default()) };
+            let (plan, sources) = (case.plan(), case.sources(folder.path(), true));
+            let source = sources.open(&plan, Mode::Live, &Arc::default()).unwrap();
+            (case, plan, source)
+        });
+        std::thread::scope(|scope| {
+            for (name, (case, plan, mut source)) in ["a", "b"].into_iter().zip(opened) {
+                let folder = folder.path();
+                scope.spawn(move || {
+                    let open = || Recovery::open(&folder.join("saved"), name, &plan, Mode::Live).unwrap();
+                    let mut sink = TextFile::ndjson(&folder.join(name)).unwrap();
+                    let (options, begun) = (RunOptions::live(), Instant::now());
+                    let stop = options.stop.clone();
+                    let watch = |_: &_, rows| {
+                        case.is_in_time(begun);
+                        if rows > 50 {
+                            stop.stop();
+                        }
+                    };
+                    let plan = Arc::clone(&plan);
+                    let outcome = open().run(plan, &mut source, &mut sink, &options, watch).unwrap();
+                    assert_eq!(outcome.end, End::Stopped);
+                    assert_eq!(open().standing().unwrap().rows(), outcome.rows, "{}", case.query);
+                });
+            }
+        });
+        assert_eq!(relay.counters().connections, 1);
     }
 }
 
