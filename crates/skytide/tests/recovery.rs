@@ -112,52 +112,48 @@ fn names(folder: &Path) -> Vec<String> {
 fn killed_and_started_again_its_folder_has_each_row_once() {
     for format in ["parquet", "arrow"] {
         let folder = tempfile::tempdir().unwrap();
-        let (_relay, recording) = served(folder.path());
+        let (relay, recording) = served(folder.path());
         let name = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let (whole, rows, state) = (name("whole.ndjson"), name("rows/"), name("state"));
         let ran = output(&["run", QUERY, "--from", &recording, "--mode", "live", "-q", "-o", &whole]);
         assert!(ran.status.success(), "{}", err(&ran));
+        let expected: Vec<_> = fs::read_to_string(&whole).unwrap().lines().map(read_back).collect();
+        let all = expected.len() * 3 / 4;
 
-        let args = ["run", QUERY, "--from", &recording, "--mode", "live", "-o", &rows, "--format", format];
+        let url = relay.url();
+        let args =
+            ["run", QUERY, "--from", &url, "--cursor", "oldest", "-q", "-o", &rows, "--format", format];
         let saved = ["--roll-every", "5s", "--resume", &state, "--resume-every", "20ms"];
         let args = [&args[..], &saved[..]].concat();
         let rows = Path::new(&rows);
-        let mut lives = 0;
-        let said = loop {
-            let before = names(rows).iter().filter(|name| name.starts_with("part-")).count();
-            let begun = Instant::now();
+        let files = || names(rows).iter().filter(|name| name.starts_with("part-")).count();
+        for life in 0..4 {
+            // One that was whole after the last save is made again.
+            let (before, begun) = (files(), Instant::now());
             let mut running = Running(skytide(&args).stderr(Stdio::null()).spawn().unwrap());
-            let files = || names(rows).iter().filter(|name| name.starts_with("part-")).count();
-            while files() <= before + 2 && running.0.try_wait().unwrap().is_none() {
-                assert!(begun.elapsed() < LIMIT);
+            while files() <= before + 2 {
+                assert!(begun.elapsed() < LIMIT && running.0.try_wait().unwrap().is_none(), "life {life}");
                 std::thread::yield_now();
             }
-            lives += 1;
-            if running.0.try_wait().unwrap().is_some_and(|ended| ended.success()) || lives == 6 {
-                drop(running);
-                break output(&args);
-            }
-        };
-        assert!(said.status.success() && lives > 2, "{lives} lives: {}", err(&said));
-        let ends = format!(".{format}");
-        let all = names(rows);
-        assert!(all.iter().all(|name| name.starts_with("part-") && name.ends_with(&ends)), "{all:?}");
-        let runs = all.iter().map(|name| name.rsplit_once('-').unwrap().0);
-        assert!(all.len() > 30 && runs.eq(all.iter().map(|_| all[0].rsplit_once('-').unwrap().0)), "{all:?}");
+        }
+        let limit = all.to_string();
+        let ran = output(&[&args[..], &["--limit", &limit, "--for", "60s"]].concat());
+        assert!(ran.status.success(), "{}", err(&ran));
+        let (ends, names) = (format!(".{format}"), names(rows));
+        // Nothing is left of those that were killed, and all are of one run.
+        assert!(names.iter().all(|name| name.starts_with("part-") && name.ends_with(&ends)), "{names:?}");
+        let run = |name: &str| name.rsplit_once('-').unwrap().0.to_owned();
+        assert!(names.len() > 12 && names.iter().all(|name| run(name) == run(&names[0])), "{names:?}");
         // Read as any other files.
         let pattern = format!("{}*{ends}", rows.to_str().unwrap());
-        let back =
+        let args =
             ["run", "rows", "--from", &pattern, "--as", "rows", "--time", "_time", "--key", "_key", "-q"];
-        let back = output(&back);
+        let back = output(&args);
         let points: Vec<_> = out(&back).lines().map(read_back).collect();
-        let expected: Vec<_> = fs::read_to_string(&whole).unwrap().lines().map(read_back).collect();
-        assert!(
-            !points.is_empty() && points == expected,
-            "{} of {} rows: {}",
-            points.len(),
-            expected.len(),
-            err(&back)
-        );
+        // A machine that is busy may have had more than were asked for when it was killed last.
+        let there = points.len();
+        assert!(there >= all && points == expected[..there], "{there} rows of {all}: {}", err(&back));
+        assert!(relay.counters().connections >= 5);
     }
 }
 
@@ -182,10 +178,15 @@ fn csv_on_stdout_has_one_header_over_several_lives() {
     };
     // Without rows each has the columns alone, as a file would.
     assert_eq!(life(&["--for", "0s"]), "_time,_key,result\n");
-    let first = life(&["--for", "1s"]);
-    assert!(first.starts_with("_time,_key,result\n") && first.lines().count() > 2, "{first}");
-    let second = life(&["--for", "1s"]);
-    assert!(!second.is_empty() && !second.contains("_time"), "{second}");
+    // How many rows come in a second is the machine's to say.
+    let (mut with_rows, begun) = (0, Instant::now());
+    while with_rows < 2 {
+        assert!(begun.elapsed() < LIMIT);
+        let text = life(&["--for", "1s"]);
+        let (headers, lines) = (text.matches("_time").count(), text.lines().count());
+        assert_eq!((headers, text.starts_with("_time,_key,result\n")), (1 - with_rows, with_rows == 0));
+        with_rows += usize::from(lines > headers);
+    }
 }
 
 #[test]
