@@ -168,6 +168,16 @@ impl FirehoseSource {
         self.intake.mark(self.decoder.position())
     }
 
+    /// Where a Jetstream stands there; none of another connection.
+    pub(crate) fn jetstream_place(&self) -> Result<Option<JetstreamPlace>, SaveError> {
+        let place = self.intake.frames.jetstream_place();
+        // Events that wait for room are known to a Jetstream's connection already.
+        if self.intake.failed.is_some() || (place.is_some() && !self.intake.is_decoded()) {
+            return Err(SaveError::NotNow);
+        }
+        Ok(place)
+    }
+
     /// The points decoded so far, as an epoch.
     fn epoch(&mut self) -> Epoch {
         let newest = self.newest();
@@ -205,11 +215,7 @@ impl Source for FirehoseSource {
 
     fn save(&self) -> Result<Saved, SaveError> {
         let identity = self.identity.as_ref().map_err(Clone::clone)?;
-        let place = self.intake.frames.jetstream_place();
-        // Events that wait for room are known to a Jetstream's connection already.
-        if self.intake.failed.is_some() || (place.is_some() && !self.intake.full.is_empty()) {
-            return Err(SaveError::NotNow);
-        }
+        let place = self.jetstream_place()?;
         Ok(Standing { mark: self.mark(), status: self.status(), place }.save(identity))
     }
 }
@@ -322,6 +328,19 @@ impl Intake {
     /// Whether frames have numbers, so that others can go on after one.
     pub(crate) fn has_numbers(&self) -> bool {
         self.last.seq.is_some()
+    }
+
+    /// Whether the decoder has seen every frame that was read.
+    pub(crate) fn is_decoded(&self) -> bool {
+        self.full.is_empty()
+    }
+
+    /// Goes on with the frames of another connection, and gives those before. All that were read are decoded.
+    pub(crate) fn replace(&mut self, frames: Frames) -> Frames {
+        let (read, bytes) = self.decoded();
+        self.before = (self.before.0 + read, self.before.1 + bytes);
+        self.ledger = frames.ledger();
+        std::mem::replace(&mut self.frames, frames)
     }
 
     /// How many frames and bytes the decoder has seen.

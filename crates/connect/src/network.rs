@@ -147,6 +147,11 @@ impl Connection {
         })
     }
 
+    /// The frames of a Jetstream after a place, by a connection that is asked for something else.
+    pub(crate) fn frames_again(&self, wish: &Wish, place: JetstreamPlace) -> Result<Frames, SourceError> {
+        self.dial_again(&self.location.to_string(), wish, Some(place))
+    }
+
     /// As [`frames`](Self::frames), but only what is after a mark, for a query that is run so. Recordings, and frames that the program
     /// holds, are counted up to there: numbers may begin anew in them.
     pub(crate) fn frames_after(
@@ -390,6 +395,21 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// This and another one; none where the other has nothing that this has not.
+    pub(crate) fn widened(&self, other: &Self) -> Option<Self> {
+        let mut both = self.clone();
+        for (all, more) in [(&mut both.collections, &other.collections), (&mut both.dids, &other.dids)] {
+            // None are all.
+            if more.is_empty() {
+                all.clear();
+            } else if !all.is_empty() {
+                let new: Vec<_> = more.iter().filter(|one| !all.contains(one)).cloned().collect();
+                all.extend(new);
+            }
+        }
+        (both.collections != self.collections || both.dids != self.dids).then_some(both)
+    }
+
     /// To which service the connection is that brings it.
     pub(crate) fn service_at(&self, url: &str) -> Service {
         match (self.service, Service::named_by(url)) {

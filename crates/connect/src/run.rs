@@ -51,6 +51,9 @@ impl RunOptions {
 /// The longest wait between two looks at [`Stop`].
 pub const WAIT: Duration = Duration::from_millis(50);
 
+/// So long is read on at an end for a source to tell where it stands.
+const LAST_SAVE: Duration = Duration::from_secs(1);
+
 /// How many epochs may be on their way through the workers.
 const EPOCHS_IN_FLIGHT: usize = 4;
 
@@ -177,9 +180,15 @@ pub(crate) fn drive(
         }
     }
     if let Some(recovery) = recovery.filter(|_| is_open && running.may_go_on()) {
+        let until = Instant::now() + LAST_SAVE;
         is_open = put(sink, running.settled()?)?;
-        if is_open {
-            running.save(&text, sink, recovery)?;
+        // A source that has to be asked where it stands tells it with what it gives next.
+        while is_open
+            && !running.save(&text, sink, recovery)?
+            && Instant::now() < until
+            && running.read_on()?
+        {
+            is_open = put(sink, running.settled()?)?;
         }
     }
     // Whatever ended it, what was read is answered.
@@ -314,10 +323,10 @@ impl<S: Source> Running<S> {
         matches!(self.end, Some(Ok(End::Source | End::Duration | End::Stopped)))
     }
 
-    /// Saves it, where it can be at this moment. It is settled, and its rows are in the sink.
-    fn save(&mut self, query: &str, sink: &mut dyn Sink, recovery: &mut Recovery) -> Result<(), RunError> {
+    /// Saves it, where it can be at this moment, and tells whether that is done. It is settled, and its rows are in the sink.
+    fn save(&mut self, query: &str, sink: &mut dyn Sink, recovery: &mut Recovery) -> Result<bool, RunError> {
         if !self.has_moved || self.given.is_all() {
-            return Ok(());
+            return Ok(true);
         }
         let source = match self.source.save() {
             Ok(Saved::State(state)) => state,
@@ -328,7 +337,7 @@ impl<S: Source> Running<S> {
                 ))
                 .into());
             }
-            Err(SaveError::NotNow) => return Ok(()),
+            Err(SaveError::NotNow) => return Ok(false),
             Err(error) => return Err(RecoveryError::from(error).into()),
         };
         let checkpoint = self.job.checkpoint()?;
@@ -337,7 +346,21 @@ impl<S: Source> Running<S> {
         let state = State { checkpoint, source };
         recovery.save(&Standing::new(query, self.given.rows, place, &state), &state)?;
         self.has_moved = false;
-        Ok(())
+        Ok(true)
+    }
+
+    /// Reads on at an end, which the source may have now come to; tells whether more may follow.
+    fn read_on(&mut self) -> Result<bool, JobError> {
+        match self.source.next(WAIT) {
+            Ok(Next::Epoch(epoch)) => self.job.push(epoch)?,
+            Ok(Next::Idle) => {}
+            Ok(Next::End) => return Ok(false),
+            Err(error) => {
+                self.end = Some(Err(error));
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Reads on, and gives the rows that are complete; none when nothing more is read.

@@ -400,3 +400,111 @@ fn what_was_read_before_a_damaged_end_is_given_to_each() {
     });
     assert_eq!(threads.map(|thread| thread.join().unwrap()), [(59, 1), (60, 1)]);
 }
+
+/// A network over a Jetstream that queries may share, from its first event on.
+fn jetstream(relay: &RelayHandle, shared: Option<Shared>) -> Network {
+    let location = format!("{}/subscribe", relay.url()).into();
+    let connection = Connection { location, cursor: Cursor::Oldest, ..Connection::default() };
+    Network { connection, shared, ..Network::default() }
+}
+
+fn first(rows: usize) -> RunOptions {
+    RunOptions { limit: Some(rows), duration: Some(LIMIT), ..RunOptions::live() }
+}
+
+fn spawned_for((plan, source): (Arc<Plan>, Box<dyn Source + Send>), rows: usize) -> JoinHandle<RecordBatch> {
+    std::thread::spawn(move || answered(plan, source, &first(rows)).0)
+}
+
+/// Of different collections, and of none.
+const OF_A_JETSTREAM: [(&str, usize); 4] = [
+    ("posts.with_key(record.langs[0]).count()", 400),
+    ("{ likes: likes.count(), at: likes.seq.last() }", 900),
+    ("{ text: posts.record.text, follows: follows.count() }", 500),
+    ("identities.handle", 20),
+];
+
+/// What each of those answers by itself.
+fn each_alone(relay: &RelayHandle) -> Vec<RecordBatch> {
+    let alone = |(query, rows)| spawned_for(opened(&jetstream(relay, None), query), rows).join().unwrap();
+    OF_A_JETSTREAM.map(alone).into()
+}
+
+#[test]
+fn a_jetstream_is_asked_once_for_what_all_want() {
+    let relay = start(relay(8000).jetstream());
+    let expected = each_alone(&relay);
+    for queries in [0..2, 0..3, 0..4] {
+        let before = relay.counters();
+        let network = jetstream(&relay, Some(Shared::new()));
+        let of_it = &OF_A_JETSTREAM[queries.clone()];
+        let opened: Vec<_> = of_it.iter().map(|(query, _)| opened(&network, query)).collect();
+        let threads: Vec<_> =
+            opened.into_iter().zip(of_it).map(|(opened, (_, rows))| spawned_for(opened, *rows)).collect();
+        let answers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        for ((answer, expected), (query, rows)) in answers.iter().zip(&expected).zip(of_it) {
+            assert_eq!(answer.num_rows(), *rows, "{query}");
+            assert_eq!(answer, expected, "{query}");
+        }
+        let after = relay.counters();
+        assert_eq!(after.connections, before.connections + 1, "{queries:?}");
+        // Only what somebody wants is sent.
+        let sent = after.sent - before.sent;
+        assert!(queries.end == 4 || sent < 8000, "{sent} of 8000");
+    }
+}
+
+#[test]
+fn one_that_is_left_behind_by_a_jetstream_misses_nothing_and_has_nothing_twice() {
+    // At a pace, so that there are many batches.
+    let served = || start(relay(8000).pacing(Pacing::Rate(10_000.0)).jetstream());
+    let expected = each_alone(&served());
+    for backlog in [1 << 10, 4 << 10, 16 << 10] {
+        let relay = served();
+        let network = jetstream(&relay, Some(Shared::with_backlog(backlog)));
+        let slow = opened(&network, OF_A_JETSTREAM[2].0);
+        let fast = spawned_for(opened(&network, OF_A_JETSTREAM[1].0), OF_A_JETSTREAM[1].1).join().unwrap();
+        // It may have been left behind itself.
+        assert_eq!(fast, expected[1]);
+        let before = relay.counters().connections;
+        let slow = spawned_for(slow, OF_A_JETSTREAM[2].1).join().unwrap();
+        assert_eq!(slow, expected[2], "{backlog}");
+        assert_eq!(relay.counters().connections, before + 1, "it goes on by a connection of its own");
+    }
+}
+
+#[test]
+fn one_that_comes_later_has_a_jetstream_asked_for_more() {
+    let relay = start(Relay::new(network()).pacing(Pacing::Rate(4000.0)).window(1 << 16).jetstream());
+    let mut network = jetstream(&relay, Some(Shared::new()));
+    network.connection.cursor = Cursor::Live;
+    let texts = |rows: &RecordBatch| {
+        let texts = rows.column_by_name("result").unwrap().as_string::<i32>();
+        texts.iter().map(|text| text.unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (plan, source) = opened(&network, "likes.uri");
+    let mut likes = Answers::start(plan, source, &RunOptions::live()).unwrap();
+    let mut all = texts(&likes.next().unwrap().unwrap());
+    // It wants no more than what is asked for.
+    let same = spawned_for(opened(&network, "likes.rkey"), 10);
+    assert_eq!(same.join().unwrap().num_rows(), 10);
+    assert_eq!(relay.counters().connections, 1);
+    // This one does.
+    let posts = spawned_for(opened(&network, "{ post: posts.uri, likes: likes.count() }"), 500);
+    let begun = Instant::now();
+    while !posts.is_finished() || all.len() < 2500 {
+        assert!(begun.elapsed() < LIMIT);
+        all.extend(texts(&likes.next().unwrap().unwrap()));
+    }
+    let posts = posts.join().unwrap();
+    let counts = posts.column_by_name("post").unwrap();
+    assert!(posts.num_rows() == 500 && counts.null_count() > 0 && counts.null_count() < 500);
+    assert_eq!(relay.counters().connections, 2);
+    // Who was there before has lost nothing, and has nothing twice.
+    let from_the_first = spawned_for(opened(&jetstream(&relay, None), "likes.uri"), all.len() + 500);
+    let from_the_first = texts(&from_the_first.join().unwrap());
+    let begins = from_the_first.iter().position(|uri| *uri == all[0]).unwrap();
+    let both = all.len().min(from_the_first.len() - begins);
+    assert!(both > 1500 && from_the_first[begins..begins + both] == all[..both], "{both} of {}", all.len());
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
+}

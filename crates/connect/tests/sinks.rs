@@ -288,3 +288,48 @@ fn a_function_takes_rows_and_may_end_the_run() {
     sink.finish().unwrap();
     assert_eq!(seen, 5);
 }
+
+#[test]
+fn a_folder_goes_on_after_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let (at, kept) = (folder.path().join("of hours"), folder.path().join("rows"));
+    let hour = Roll { every: Some(3_600_000_000_000), bytes: None };
+    let open = || {
+        let sink = FileSink::folder(&at, FileFormat::Parquet, &rows(0, 0).schema(), hour).unwrap();
+        sink.kept_in(&kept).unwrap()
+    };
+    let mut sink = open();
+    let nothing = sink.place().unwrap().unwrap();
+    sink.go_back(None).unwrap();
+    // Six quarters of an hour, then what is not in the place, of which one file is whole.
+    sink.write(&rows(0, 6)).unwrap();
+    let place = sink.place().unwrap().unwrap();
+    assert!(place.bytes > 0 && nothing.bytes == 0);
+    sink.write(&rows(6, 10)).unwrap();
+    sink.place().unwrap();
+    drop(sink);
+    assert_eq!(names(&at).len(), 2);
+    let mut sink = open();
+    sink.go_back(Some(&place)).unwrap();
+    assert_eq!(names(&at).iter().filter(|name| !name.starts_with('.')).count(), 1);
+    sink.write(&rows(6, 9)).unwrap();
+    sink.finish().unwrap();
+    let files = names(&at);
+    let run = files[0].strip_suffix("-00000000.parquet").unwrap();
+    assert_eq!(files, [0, 1, 2].map(|number| format!("{run}-{number:08}.parquet")));
+    let all: Vec<_> = files.iter().flat_map(|name| read(&at.join(name))).collect();
+    assert_eq!(arrow_select::concat::concat_batches(&rows(0, 0).schema(), &all).unwrap(), rows(0, 9));
+    // To the beginning: its own are gone.
+    let mut sink = open();
+    sink.go_back(Some(&nothing)).unwrap();
+    assert_eq!((names(&at).len(), names(folder.path())), (0, vec!["of hours".to_owned()]));
+
+    let text = folder.path().join("rows.ndjson");
+    let mut lines = TextFile::ndjson(&text).unwrap();
+    let elsewhere = sink.go_back(lines.place().unwrap().as_ref()).unwrap_err().to_string();
+    assert!(elsewhere.ends_with("rows.ndjson"), "{elsewhere}");
+    let mut of_files =
+        FileSink::file(&text, FileFormat::Arrow, &rows(0, 0).schema()).unwrap().kept_in(&kept).unwrap();
+    let other_form = lines.go_back(of_files.place().unwrap().as_ref()).unwrap_err().to_string();
+    assert!(other_form.ends_with("the rows before are there in another form"), "{other_form}");
+}

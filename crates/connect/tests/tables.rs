@@ -334,6 +334,58 @@ fn late_rows_that_are_kept_go_to_the_side_whole() {
 }
 
 #[test]
+fn each_source_has_its_own_lateness_and_policy() {
+    for mode in [Mode::Live, Mode::Once] {
+        let (drops, keeps) = (late_table("m", Late::Drop, 2), late_table("n", Late::Side, 0));
+        let stops = late_table("o", Late::Error, 100);
+        let (side, kept) = side();
+        let sources = Sources::new([&drops, &keeps, &stops].map(offer).into()).late_to(side);
+        let push = |times: &[i64]| {
+            let rows: Vec<_> = times.iter().map(|at| row(*at, "A", *at)).collect();
+            [&drops, &keeps, &stops].into_iter().for_each(|table| table.push_rows(&rows).unwrap());
+        };
+        if mode == Mode::Once {
+            push(&[9, 8, 6, 12]);
+        }
+        let (_, mut source) = open_over("{ m: m.x, n: n.x, o: o.x }", &sources, mode);
+        if mode == Mode::Once {
+            let mut all = vec![Vec::new(); 3];
+            for _ in 0..9 {
+                look(&mut source).into_iter().zip(&mut all).for_each(|(times, all)| all.extend(times));
+            }
+            assert_eq!(
+                all,
+                [[6, 8, 9, 12], [6, 8, 9, 12], [6, 8, 9, 12]],
+                "nothing is late over what is there"
+            );
+            assert!(lines(&kept).is_empty() && source.status().dropped.is_empty());
+            continue;
+        }
+        push(&[9, 8, 6, 12]);
+        // All is here up to what the slowest has told: the third waits for what is late by a hundred.
+        assert_eq!(look(&mut source), vec![Vec::<i64>::new(); 3]);
+        push(&[200]);
+        assert_eq!(look(&mut source), [vec![8, 9, 12], vec![9, 12], vec![6, 8, 9, 12]]);
+        let late = lines(&kept);
+        assert!(late.len() == 2 && late.iter().all(|line| line.contains("\"_stream\":\"n\"")), "{late:?}");
+        assert_eq!(
+            source.status().dropped.into_iter().collect::<Vec<_>>(),
+            [("late", 1), ("late to the side", 2)]
+        );
+        // Now one is late of which the first is to end the query.
+        stops.push_rows(&[row(99, "A", 0)]).unwrap();
+        let error = loop {
+            match source.next(Duration::ZERO) {
+                Ok(Next::End | Next::Idle) => panic!("it goes on"),
+                Ok(Next::Epoch(_)) => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, SourceError::Late { time: 99, watermark: 100, .. }), "{error}");
+    }
+}
+
+#[test]
 fn a_side_that_takes_nothing_ends_the_source_and_none_at_all_is_refused() {
     let m = late_table("m", Late::Side, 0);
     let full = Side::new(|_| Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into()));

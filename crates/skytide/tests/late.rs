@@ -88,6 +88,47 @@ fn late_points_are_dropped_or_kept_or_stop_the_source() {
 }
 
 #[test]
+fn each_source_has_its_own_policy() {
+    let (folder, path) = recorded();
+    let scores = folder.path().join("scores.csv").to_str().unwrap().to_owned();
+    // Out of order, which a file may be: its rows are never late.
+    std::fs::write(&scores, "ts,did,value\n2026-01-01T00:00:09Z,a,1\n2026-01-01T00:00:01Z,a,2\n").unwrap();
+    let query = "{ likes: likes.record.createdAt, score: scores.value }";
+    let network = ["--from", &path, "--time", "created_at"];
+    let file = ["--from", &scores, "--time", "ts", "--key", "did"];
+    let run = |words: &[&[&str]]| output(&[&["run", query], &words.concat()[..]].concat());
+    let side = folder.path().join("late.ndjson").to_str().unwrap().to_owned();
+    let keeps = format!("side={side}");
+    for mode in ["live", "once"] {
+        let rest = ["--mode", mode];
+        let dropped = run(&[&network, &["--late", "drop"], &file, &rest]);
+        assert!(
+            dropped.status.success() && out(&dropped).matches("\"score\":2").count() == 1,
+            "{}",
+            err(&dropped)
+        );
+        // Said of all, of one, and of one otherwise than of all.
+        let default = run(&[&["--late", "drop"], &network, &file, &rest]);
+        let own = run(&[&["--late", "error"], &network, &["--late", "drop"], &file, &rest]);
+        let kept = run(&[&file, &network, &["--late", &keeps], &rest]);
+        for same in [&default, &own, &kept] {
+            assert_eq!(out(same), out(&dropped), "{}", err(same));
+        }
+        let points = std::fs::read_to_string(&side).unwrap().lines().count();
+        let stopped = run(&[&["--late", "drop"], &network, &["--late", "error"], &file, &rest]);
+        if mode == "live" {
+            assert!(points > 100 && counted(&kept, " late to the side") == points);
+            assert_eq!(stopped.status.code(), Some(1));
+        } else {
+            assert_eq!((points, out(&stopped)), (0, out(&dropped)), "nothing is late over what is there");
+        }
+    }
+    let forgotten = run(&[&network, &file, &["--late", "error"]]);
+    assert_eq!(forgotten.status.code(), Some(2));
+    assert!(err(&forgotten).contains("follow the --from of a network"), "{}", err(&forgotten));
+}
+
+#[test]
 fn what_becomes_of_late_points_is_checked_before_anything_runs() {
     let (folder, path) = recorded();
     let output_file = folder.path().join("out.ndjson").to_str().unwrap().to_owned();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use skytide_sim::{Config, Network, Pacing, Relay, RelayHandle};
 
-use common::{Running, err, output, skytide};
+use common::{Running, err, out, output, skytide};
 
 const QUERY: &str =
     "{ langs: posts.record.langs[0], likes: likes.count(), minutes: likes.count(window=since.minutely()) }";
@@ -100,6 +100,95 @@ fn killed_and_started_again_it_writes_each_row_once() {
     }
 }
 
+/// The names of a folder's files.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn killed_and_started_again_its_folder_has_each_row_once() {
+    for format in ["parquet", "arrow"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (relay, recording) = served(folder.path());
+        let name = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (whole, rows, state) = (name("whole.ndjson"), name("rows/"), name("state"));
+        let ran = output(&["run", QUERY, "--from", &recording, "--mode", "live", "-q", "-o", &whole]);
+        assert!(ran.status.success(), "{}", err(&ran));
+        let expected: Vec<_> = fs::read_to_string(&whole).unwrap().lines().map(read_back).collect();
+        let all = expected.len() * 3 / 4;
+
+        let url = relay.url();
+        let args =
+            ["run", QUERY, "--from", &url, "--cursor", "oldest", "-q", "-o", &rows, "--format", format];
+        let saved = ["--roll-every", "5s", "--resume", &state, "--resume-every", "20ms"];
+        let args = [&args[..], &saved[..]].concat();
+        let rows = Path::new(&rows);
+        let files = || names(rows).iter().filter(|name| name.starts_with("part-")).count();
+        for life in 0..4 {
+            // One that was whole after the last save is made again.
+            let (before, begun) = (files(), Instant::now());
+            let mut running = Running(skytide(&args).stderr(Stdio::null()).spawn().unwrap());
+            while files() <= before + 2 {
+                assert!(begun.elapsed() < LIMIT && running.0.try_wait().unwrap().is_none(), "life {life}");
+                std::thread::yield_now();
+            }
+        }
+        let limit = all.to_string();
+        let ran = output(&[&args[..], &["--limit", &limit, "--for", "60s"]].concat());
+        assert!(ran.status.success(), "{}", err(&ran));
+        let (ends, names) = (format!(".{format}"), names(rows));
+        // Nothing is left of those that were killed, and all are of one run.
+        assert!(names.iter().all(|name| name.starts_with("part-") && name.ends_with(&ends)), "{names:?}");
+        let run = |name: &str| name.rsplit_once('-').unwrap().0.to_owned();
+        assert!(names.len() > 12 && names.iter().all(|name| run(name) == run(&names[0])), "{names:?}");
+        // Read as any other files.
+        let pattern = format!("{}*{ends}", rows.to_str().unwrap());
+        let args =
+            ["run", "rows", "--from", &pattern, "--as", "rows", "--time", "_time", "--key", "_key", "-q"];
+        let back = output(&args);
+        let points: Vec<_> = out(&back).lines().map(read_back).collect();
+        // A machine that is busy may have had more than were asked for when it was killed last.
+        let there = points.len();
+        assert!(there >= all && points == expected[..there], "{there} rows of {all}: {}", err(&back));
+        assert!(relay.counters().connections >= 5);
+    }
+}
+
+/// The fields of a row in order: what is read again has the columns of its time and key twice.
+fn read_back(line: &str) -> Vec<(String, serde_json::Value)> {
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+    let mut fields: Vec<_> = fields.into_iter().collect();
+    fields.sort_by(|one, other| one.0.cmp(&other.0));
+    fields
+}
+
+#[test]
+fn csv_on_stdout_has_one_header_over_several_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let (relay, _) = served(folder.path());
+    let (state, url) = (folder.path().join("state").to_str().unwrap().to_owned(), relay.url());
+    let args = ["run", "likes.count()", "--from", &url, "--cursor", "oldest", "--format", "csv", "-q"];
+    let life = |more: &[&str]| {
+        let ran = output(&[&args[..], &["--resume", &state], more].concat());
+        assert!(ran.status.success(), "{}", err(&ran));
+        out(&ran)
+    };
+    // Without rows each has the columns alone, as a file would.
+    assert_eq!(life(&["--for", "0s"]), "_time,_key,result\n");
+    // How many rows come in a second is the machine's to say.
+    let (mut with_rows, begun) = (0, Instant::now());
+    while with_rows < 2 {
+        assert!(begun.elapsed() < LIMIT);
+        let text = life(&["--for", "1s"]);
+        let (headers, lines) = (text.matches("_time").count(), text.lines().count());
+        assert_eq!((headers, text.starts_with("_time,_key,result\n")), (1 - with_rows, with_rows == 0));
+        with_rows += usize::from(lines > headers);
+    }
+}
+
 #[test]
 fn what_cannot_be_resumed_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,11 +204,13 @@ fn what_cannot_be_resumed_is_named() {
         sim.contains("the simulated network of a run ends with it") && sim.contains("skytide sim"),
         "{sim}"
     );
-    let table = refused(&["likes.count()", "--from", &recording, "--format", "table"], 2);
-    assert!(table.contains("hint: as in -o FILE.ndjson"), "{table}");
-    let parquet = folder.path().join("a.parquet");
-    refused(&["likes.count()", "--from", &recording, "-o", parquet.to_str().unwrap()], 2);
-    assert!(!parquet.exists());
+    for form in ["table", "arrow"] {
+        let file = folder.path().join("a.arrows");
+        let args = ["likes.count()", "--from", &recording, "--format", form, "-o", file.to_str().unwrap()];
+        let told = refused(&args, 2);
+        assert!(told.contains("hint: as in -o FILE.ndjson"), "{told}");
+        assert!(!file.exists());
+    }
     let every = output(&["run", "likes.count()", "--from", &recording, "--resume-every", "1s"]);
     assert!(err(&every).contains("--resume <FOLDER>"), "{}", err(&every));
     fs::write(folder.path().join("none.car"), "").unwrap();

@@ -4,7 +4,7 @@
 //! hold, after which frame each source stands, what is held until its time has come and what late points are judged by, and where the rows
 //! end. It takes the place of the file before at once, so a crash finds the one or the other, and the cursor never runs ahead of the state.
 //! Rows that a [`TextFile`](crate::sink::TextFile) has after the place that was saved are cut off when a run goes on: it writes them again, and each is there
-//! once. A pipe has them twice. Whatever was decided on arrival (what is late, how far time had come) was decided before the save and is in
+//! once. A [`FileSink`](crate::sink::FileSink) keeps the rows of the file that is not whole yet, and writes it anew. A pipe has them twice. Whatever was decided on arrival (what is late, how far time had come) was decided before the save and is in
 //! it, or is decided again by the same frames in the same order: so the answer is that of a run that was never killed.
 //!
 //! A connection goes on after the number of its last frame, that to a Jetstream after its time, and knows the events that come again; recordings,
@@ -127,6 +127,13 @@ impl Recovery {
     #[must_use]
     pub fn standing(&self) -> Option<&Standing> {
         self.standing.as_ref()
+    }
+
+    /// Where a sink of files that are written whole [keeps rows](crate::sink::FileSink::kept_in): beside what is saved, as all that begins with
+    /// this path is.
+    #[must_use]
+    pub fn rows(&self) -> PathBuf {
+        self.path.with_extension("rows")
     }
 
     /// Where the sources are to be [opened](crate::sources::Sources::reopen).

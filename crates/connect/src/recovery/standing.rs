@@ -21,8 +21,9 @@ const VERSION: u64 = 1;
 ///
 /// # Format
 /// `skysaved`, then numbers of 64 bits, little-endian, and parts, each with its length before it and padded with zeros to 8 bytes: version = 1;
-/// the query's text; when it was saved, UTC nanoseconds; rows given out; whether they are in a file, and then its path and their bytes there; the
-/// [`Checkpoint`]; the state of the source (below); last the XXH3 (64 bits, seed 0) of all before it.
+/// the query's text; when it was saved, UTC nanoseconds; rows given out; 0, or 1 where they are in a file, and then its path and their bytes there, or 2 where they are in files that are written
+/// whole: its path or their folder's, the bytes of the rows kept, the number in their names, that of the first that is not whole, name and bytes of the last that is (or an empty name
+/// and 0), the XXH3 of the rows kept (of the bytes of an Arrow IPC stream); the [`Checkpoint`]; the state of the source (below); last the XXH3 (64 bits, seed 0) of all before it.
 ///
 /// The state of several sources in order (`merge.rs`): for each the places of its scans in the plan, and either 0, its own state, up to
 /// which time it told all to be here, whether it was at its end and the rows held of each scan, or 1, what it is and how many of its rows have
@@ -204,6 +205,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::FirehoseCatalog;
+    use crate::sink::Parts;
 
     fn standing(place: Option<Place>) -> (Standing, State) {
         let query = skytide_timestream::compile("posts.count()", &FirehoseCatalog::new()).unwrap();
@@ -220,13 +222,16 @@ mod tests {
     }
 
     fn in_a_file() -> Vec<u8> {
-        bytes(&standing(Some(Place { file: PathBuf::from("/a/ö.ndjson"), bytes: 500 })))
+        bytes(&standing(Some(Place { file: PathBuf::from("/a/ö.ndjson"), bytes: 500, parts: None })))
     }
 
     #[test]
     fn comes_back_from_its_bytes() {
-        let there = Place { file: PathBuf::from("a.ndjson"), bytes: 5 };
-        for standing in [standing(None), standing(Some(there))] {
+        let there = Place { file: PathBuf::from("a.ndjson"), bytes: 5, parts: None };
+        let parts = |last| Some(Parts { run: 9, next: 2, last, sum: 7 });
+        let in_files = [parts(None), parts(Some(("part-1".to_owned(), 8)))]
+            .map(|parts| standing(Some(Place { parts, ..there.clone() })));
+        for standing in [standing(None), standing(Some(there))].into_iter().chain(in_files) {
             assert_eq!(Standing::from_bytes(&bytes(&standing)), Ok(standing));
         }
     }

@@ -7,7 +7,7 @@ use skytide_timestream::plan::Scan;
 use skytide_timestream::rows::Rows;
 
 use super::{SaveError, StateError};
-use crate::sink::Place;
+use crate::sink::{Parts, Place};
 use crate::source::{Status, reason};
 
 pub(crate) fn write_time(bytes: &mut Writer, time: Option<i64>) {
@@ -97,19 +97,43 @@ pub(crate) fn read_status(bytes: &mut Reader<'_>) -> Result<Status, StateError> 
     Ok(status)
 }
 
+/// How rows are written, as the number before their place.
+const NO_PLACE: u64 = 0;
+const IN_A_FILE: u64 = 1;
+const IN_FILES: u64 = 2;
+
 pub(crate) fn write_place(bytes: &mut Writer, place: Option<&Place>) {
-    bytes.number(place.is_some().into());
-    if let Some(Place { file, bytes: end }) = place {
-        bytes.part(file.as_os_str().as_encoded_bytes());
-        bytes.number(*end);
+    let Some(Place { file, bytes: end, parts }) = place else { return bytes.number(NO_PLACE) };
+    bytes.number(if parts.is_some() { IN_FILES } else { IN_A_FILE });
+    bytes.part(file.as_os_str().as_encoded_bytes());
+    bytes.number(*end);
+    if let Some(Parts { run, next, last, sum }) = parts {
+        bytes.number(*run);
+        bytes.number(*next);
+        let (name, size) = last.as_ref().map_or(("", 0), |(name, size)| (name, *size));
+        bytes.part(name.as_bytes());
+        bytes.number(size);
+        bytes.number(*sum);
     }
 }
 
 pub(crate) fn read_place(bytes: &mut Reader<'_>) -> Result<Option<Place>, StateError> {
-    if !read_flag(bytes)? {
-        return Ok(None);
-    }
-    Ok(Some(Place { file: path(bytes.part()?), bytes: bytes.number()? }))
+    let is_of_files = match bytes.number()? {
+        NO_PLACE => return Ok(None),
+        IN_A_FILE => false,
+        IN_FILES => true,
+        _ => return Err(BytesError::Number.into()),
+    };
+    let (file, end) = (path(bytes.part()?), bytes.number()?);
+    let parts = if is_of_files { Some(read_parts(bytes)?) } else { None };
+    Ok(Some(Place { file, bytes: end, parts }))
+}
+
+fn read_parts(bytes: &mut Reader<'_>) -> Result<Parts, StateError> {
+    let (run, next) = (bytes.number()?, read_count(bytes)?);
+    let (name, size) = (read_text(bytes)?, bytes.number()?);
+    let last = (!name.is_empty()).then_some((name, size));
+    Ok(Parts { run, next, last, sum: bytes.number()? })
 }
 
 #[cfg(unix)]

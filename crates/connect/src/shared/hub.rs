@@ -9,11 +9,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use skytide_atproto::columns::Clock;
+use skytide_firehose::JetstreamPlace;
 use skytide_runtime::Epoch;
 
 use crate::firehose::{Filled, Intake, Mark, Wanting, newest};
 use crate::frames::Frames;
-use crate::network::Connection;
+use crate::network::{Connection, Wish};
 use crate::run::WAIT;
 use crate::shared::together::{Part, Scans, Together};
 use crate::source::{SourceError, Status};
@@ -25,21 +26,38 @@ const BATCH: usize = 512;
 struct Batch {
     epoch: Epoch,
     mark: Mark,
+    /// Where a Jetstream stands after them, where the query has asked for it.
+    place: Option<Arc<JetstreamPlace>>,
     bytes: usize,
 }
 
 /// What a query finds.
 pub(super) enum Found {
-    /// Points, and where they end.
-    Epoch(Epoch, Mark),
+    /// Points, and where they end; of a Jetstream its place there, if it was [asked for](Hub::ask_place).
+    Epoch(Epoch, Mark, Option<Arc<JetstreamPlace>>),
     /// Nothing for now.
     Idle,
     /// Everything there was.
     End,
     /// What the connection failed with.
     Failed(Arc<SourceError>),
-    /// It was too slow: it has had everything up to the last mark, and goes on by itself.
-    Behind,
+    /// It was too slow: it has had everything up to the last mark, of a Jetstream up to this place, and goes on by itself.
+    Behind(Option<Arc<JetstreamPlace>>),
+}
+
+/// What a query joins for.
+pub(super) struct Asked<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) clock: Clock,
+    pub(super) wish: &'a Wish,
+}
+
+/// What is opened or read.
+struct Of {
+    connection: Connection,
+    clock: Clock,
+    /// What all queries together want of the server: of a Jetstream it is what that sends.
+    wish: Wish,
 }
 
 /// A connection, and the queries that read it.
@@ -59,9 +77,10 @@ struct State {
     next: u64,
     /// Opened and not yet read.
     ready: Option<Frames>,
-    /// What is opened or read, and by which clock.
-    of: Option<(Connection, Clock)>,
+    of: Option<Of>,
     is_reading: bool,
+    /// A Jetstream is to be asked for more than it was.
+    is_wider: bool,
     /// Queries have come or gone.
     has_changed: bool,
     status: Status,
@@ -76,6 +95,10 @@ struct Line {
     /// What had been done when it came, and when nothing more was read for it.
     since: Status,
     until: Option<Status>,
+    /// The next batch is to tell the place of a Jetstream.
+    wants_place: bool,
+    /// That after the last batch, where no more may lie ready.
+    place: Option<Arc<JetstreamPlace>>,
 }
 
 enum Stage {
@@ -102,20 +125,31 @@ impl Hub {
     pub(super) fn join(
         &self,
         wanting: Arc<Wanting>,
-        connection: &Connection,
-        clock: Clock,
-        open: impl FnOnce() -> Result<Frames, SourceError>,
+        asked: &Asked<'_>,
+        open: impl Fn(&Wish) -> Result<Frames, SourceError>,
     ) -> Result<Option<u64>, SourceError> {
-        let mut state = self.lock();
-        if state.is_reading || state.ready.is_some() {
-            let is_same = state.of.as_ref().is_some_and(|(of, by)| of == connection && *by == clock);
+        let Asked { connection, clock, wish } = *asked;
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if let Some(of) = state.of.as_mut().filter(|_| state.is_reading || state.ready.is_some()) {
+            let is_same = of.connection == *connection && of.clock == clock;
             if !is_same || (state.is_reading && !connection.begins_now()) {
                 return Ok(None);
             }
+            if connection.is_jetstream(wish)
+                && let Some(both) = of.wish.widened(wish)
+            {
+                if state.is_reading {
+                    state.is_wider = true;
+                } else {
+                    state.ready = Some(open(&both)?);
+                }
+                of.wish = both;
+            }
         } else {
-            state.ready = Some(open()?);
-            state.of = Some((connection.clone(), clock));
-            state.status = Status::default();
+            state.ready = Some(open(wish)?);
+            state.of = Some(Of { connection: connection.clone(), clock, wish: wish.clone() });
+            (state.status, state.is_wider) = (Status::default(), false);
         }
         let id = state.next;
         state.next += 1;
@@ -127,6 +161,8 @@ impl Hub {
             stage: Stage::Joining,
             since: Status::default(),
             until: None,
+            wants_place: false,
+            place: None,
         };
         state.queries.insert(id, line);
         self.room.notify_one();
@@ -149,8 +185,11 @@ impl Hub {
         let until = Instant::now() + wait;
         let mut state = self.lock();
         if let Some(frames) = state.ready.take() {
-            let clock = state.of.as_ref().map_or_else(Clock::default, |(_, clock)| *clock);
-            match self.start(frames, clock) {
+            let (clock, is_jetstream) = state
+                .of
+                .as_ref()
+                .map_or_else(Default::default, |of| (of.clock, of.connection.is_jetstream(&of.wish)));
+            match self.start(frames, clock, is_jetstream) {
                 Ok(()) => state.is_reading = true,
                 Err(error) => state.end(&Stage::Failed(Arc::new(error))),
             }
@@ -163,11 +202,11 @@ impl Hub {
                 if was_full && line.bytes < self.bound / 2 {
                     self.room.notify_one();
                 }
-                return Found::Epoch(batch.epoch, batch.mark);
+                return Found::Epoch(batch.epoch, batch.mark, batch.place);
             }
             match &line.stage {
                 Stage::Joining | Stage::Reading => {}
-                Stage::Behind => return Found::Behind,
+                Stage::Behind => return Found::Behind(line.place.take()),
                 Stage::Ended => return Found::End,
                 Stage::Failed(error) => return Found::Failed(Arc::clone(error)),
             }
@@ -176,6 +215,13 @@ impl Hub {
                 return Found::Idle;
             }
             state = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Has one of the next batches of a query tell where a Jetstream stands after it.
+    pub(super) fn ask_place(&self, id: u64) {
+        if let Some(line) = self.lock().queries.get_mut(&id) {
+            line.wants_place = true;
         }
     }
 
@@ -200,10 +246,10 @@ impl Hub {
         status
     }
 
-    fn start(self: &Arc<Self>, frames: Frames, clock: Clock) -> Result<(), SourceError> {
-        let together = Together::new(clock)?;
+    fn start(self: &Arc<Self>, frames: Frames, clock: Clock, is_jetstream: bool) -> Result<(), SourceError> {
+        let (intake, together) = (Intake::new(frames), Together::new(clock)?);
         let hub = Arc::clone(self);
-        let reading = Reading { intake: Intake::new(frames), together, clock };
+        let reading = Reading { intake, together, clock, is_jetstream, earlier: Status::default() };
         std::thread::Builder::new()
             .name("shared source".to_owned())
             .spawn(move || {
@@ -224,7 +270,17 @@ impl Hub {
             }
             match reading.intake.fill(&mut reading.together, WAIT) {
                 Ok(Filled::Points) => self.deliver(&mut reading),
-                Ok(Filled::Idle) => self.lock().status = reading.status(),
+                Ok(Filled::Idle) => {
+                    let status = reading.status();
+                    let mut state = self.lock();
+                    state.status = status;
+                    // Whoever asks where it stands is told, also where nothing comes.
+                    let is_asked = state.queries.values().any(|line| line.is_reading() && line.wants_place);
+                    drop(state);
+                    if is_asked {
+                        self.deliver(&mut reading);
+                    }
+                }
                 Ok(Filled::End) => break Stage::Ended,
                 Err(error) => break Stage::Failed(Arc::new(error)),
             }
@@ -250,10 +306,17 @@ impl Hub {
                 reading.together.set(state.take_in(&status))?;
                 state.status = status;
             }
+            // What found no room is known to the connection before already.
+            if state.is_wider && reading.intake.is_decoded() {
+                state.is_wider = false;
+                let Some(Of { connection, wish, .. }) = &state.of else { return Ok(false) };
+                reading.ask_again(connection, wish)?;
+            }
             let mut lines = state.queries.values().filter(|line| line.is_reading());
             let has_room = lines.any(|line| line.bytes < self.bound / 2);
             // Where frames have no numbers, nobody can go on by itself.
-            let may_leave = reading.intake.has_numbers();
+            let may_leave =
+                reading.intake.has_numbers() && (!reading.is_jetstream || reading.intake.is_decoded());
             let mut lines = state.queries.values().filter(|line| line.is_reading());
             if has_room && (may_leave || lines.all(|line| line.bytes < self.bound)) {
                 return Ok(true);
@@ -270,9 +333,10 @@ impl Hub {
         let of_each = reading.together.take();
         let of_each: Vec<(u64, Batch)> =
             of_each.into_iter().map(|(id, scans)| (id, Batch::new(scans, watermark, mark))).collect();
+        let mut place = None;
         let mut state = self.lock();
         let before = std::mem::replace(&mut state.status, status);
-        for (id, batch) in of_each {
+        for (id, mut batch) in of_each {
             // It may have left meanwhile.
             let Some(line) = state.queries.get_mut(&id).filter(|line| line.is_reading()) else { continue };
             if line.bytes >= self.bound {
@@ -282,6 +346,13 @@ impl Hub {
                 continue;
             }
             line.bytes += batch.bytes;
+            let is_full = line.bytes >= self.bound;
+            if is_full || line.wants_place {
+                let place = place.get_or_insert_with(|| reading.place()).clone();
+                line.wants_place &= place.is_none();
+                line.place = place.clone().filter(|_| is_full);
+                batch.place = place;
+            }
             line.batches.push_back(batch);
         }
         drop(state);
@@ -348,7 +419,7 @@ impl Line {
 impl Batch {
     fn new(scans: Scans, watermark: i64, mark: Mark) -> Self {
         let bytes = BATCH + scans.iter().flatten().map(skytide_timestream::rows::Rows::memory).sum::<usize>();
-        Self { epoch: Epoch { scans, watermark }, mark, bytes }
+        Self { epoch: Epoch { scans, watermark }, mark, place: None, bytes }
     }
 }
 
@@ -357,11 +428,31 @@ struct Reading {
     intake: Intake,
     together: Together,
     clock: Clock,
+    is_jetstream: bool,
+    /// What was met by connections that asked for less.
+    earlier: Status,
 }
 
 impl Reading {
+    /// Asks a Jetstream for more than it was asked for, from where it stands.
+    fn ask_again(&mut self, connection: &Connection, wish: &Wish) -> Result<(), SourceError> {
+        let Some(place) = self.intake.frames.jetstream_place() else { return Ok(()) };
+        let frames = connection.frames_again(wish, place)?;
+        let before = self.intake.replace(frames).status();
+        self.earlier.add_earlier(&Status { read: 0, bytes: 0, ..before });
+        Ok(())
+    }
+
+    /// Where a Jetstream stands after all that was decoded; none where it has told more.
+    fn place(&self) -> Option<Arc<JetstreamPlace>> {
+        self.intake.frames.jetstream_place().filter(|_| self.intake.is_decoded()).map(Arc::new)
+    }
+
     fn status(&self) -> Status {
         let mut status = self.intake.frames.status();
+        status.add_earlier(&self.earlier);
+        let Mark { read, bytes, .. } = self.mark();
+        (status.read, status.bytes) = (read, bytes);
         self.together.count_dropped(&mut status.dropped);
         status
     }
@@ -392,26 +483,28 @@ mod tests {
         let hub = Arc::new(Hub::new(BOUND));
         let join = || {
             let wanting = Arc::new(Wanting::of(&plan, &catalog).unwrap());
-            let open = || Ok(Frames::repeating(Arc::clone(&frames)).until(Some(FRAMES)));
-            hub.join(wanting, &Connection::default(), Clock::FrameTime, open).unwrap().unwrap()
+            let open = |_: &Wish| Ok(Frames::repeating(Arc::clone(&frames)).until(Some(FRAMES)));
+            let (connection, wish) = (Connection::default(), Wish::default());
+            let asked = Asked { connection: &connection, clock: Clock::FrameTime, wish: &wish };
+            hub.join(wanting, &asked, open).unwrap().unwrap()
         };
         let (reads, sleeps) = (join(), join());
         let (mut largest, mut most) = (0, 0);
         let lies_ready = |id| hub.lock().queries[&id].bytes;
         loop {
             match hub.next(reads, WAIT) {
-                Found::Epoch(epoch, mark) => {
+                Found::Epoch(epoch, mark, _) => {
                     largest = largest.max(Batch::new(epoch.scans, 0, mark).bytes);
                     most = most.max(lies_ready(reads)).max(lies_ready(sleeps));
                 }
                 Found::Idle => {}
                 Found::End => break,
-                Found::Failed(_) | Found::Behind => unreachable!("it is the only one that reads"),
+                Found::Failed(_) | Found::Behind(_) => unreachable!("it is the only one that reads"),
             }
         }
         assert!(most < BOUND + largest && lies_ready(sleeps) > 0, "{most} bytes, {largest} in a batch");
         assert_eq!(hub.lock().status.read, FRAMES);
         while let Found::Epoch(..) = hub.next(sleeps, WAIT) {}
-        assert!(lies_ready(sleeps) == 0 && matches!(hub.next(sleeps, WAIT), Found::Behind));
+        assert!(lies_ready(sleeps) == 0 && matches!(hub.next(sleeps, WAIT), Found::Behind(_)));
     }
 }

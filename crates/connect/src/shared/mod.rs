@@ -49,7 +49,7 @@ use crate::catalog::Feed;
 use crate::firehose::{Wanting, decoder};
 use crate::network::{Network, Wish};
 use crate::source::{Source, SourceError};
-use hub::Hub;
+use hub::{Asked, Hub};
 use query::SharedSource;
 
 /// Bytes of points that may lie ready for a query, unless told otherwise: a minute of the whole network, and more.
@@ -62,7 +62,9 @@ pub const BACKLOG: usize = 64 << 20;
 /// - One that is opened later begins with the next frame, where the connection is one to what comes now. Where it has a cursor, recordings
 ///   that come first, or a limit, the later query has a connection of its own, and so has its points from there on.
 /// - A query leaves when its source is dropped; the connection is closed within 100 ms of the last.
-/// - A Jetstream sends each client what it asks for; queries over one are not brought together.
+/// - A Jetstream sends what it is asked for: that is what all of the queries want together. One that comes later and wants more has
+///   it asked again, by another connection from where the one before is; of what nobody wanted before it has the last
+///   seconds, too. Queries over a Jetstream with recordings that come first, or with a limit, each have a connection of their own.
 ///
 /// Frames that only some of the queries refuse are counted as undecodable for all of them; the others have their points of them.
 #[derive(Clone)]
@@ -97,7 +99,9 @@ impl Shared {
         wish: &Wish,
     ) -> Result<Option<impl Source + Send + use<>>, SourceError> {
         let connection = &network.connection;
-        if connection.is_jetstream(wish) {
+        // Of what it sends each client counts its own frames; and what comes first is no Jetstream.
+        let is_counted = connection.limit.is_some() || !connection.history.is_empty();
+        if is_counted && connection.is_jetstream(wish) {
             return Ok(None);
         }
         let wanting = Wanting::of(plan, &network.catalog)?;
@@ -107,8 +111,8 @@ impl Shared {
             Feed::Repos => &self.0.repos,
             Feed::Labels => &self.0.labels,
         };
-        let open = || connection.frames(wish);
-        let joined = hub.join(Arc::new(wanting), connection, network.clock, open)?;
+        let asked = Asked { connection, clock: network.clock, wish };
+        let joined = hub.join(Arc::new(wanting), &asked, |wish| connection.frames(wish))?;
         let source = joined
             .map(|id| SharedSource::new(Arc::clone(hub), id, plan.clone(), network.clone(), wish.clone()));
         Ok(source)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use skytide_firehose::JetstreamPlace;
 use skytide_runtime::Epoch;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
@@ -25,6 +26,8 @@ pub(super) struct SharedSource {
     own: Option<FirehoseSource>,
     /// Where what was given last ends, and what the query has finished.
     given: Option<Mark>,
+    /// Where a Jetstream stands there, if that was told.
+    place: Option<Arc<JetstreamPlace>>,
     finished: Option<u64>,
     points: u64,
     has_ended: bool,
@@ -40,6 +43,7 @@ impl SharedSource {
             wish,
             own: None,
             given: None,
+            place: None,
             finished: None,
             points: 0,
             has_ended: false,
@@ -47,10 +51,11 @@ impl SharedSource {
     }
 
     /// Opens a connection of its own that goes on where the shared one left it.
-    fn go_alone(&mut self) -> Result<FirehoseSource, SourceError> {
+    fn go_alone(&mut self, place: Option<Arc<JetstreamPlace>>) -> Result<FirehoseSource, SourceError> {
         // Whoever was left behind has been given something.
         let mark = self.given.unwrap_or_default();
-        let frames = self.network.connection.frames_after(&self.wish, Mode::Live, &mark, None)?;
+        let place = place.map(Arc::unwrap_or_clone);
+        let frames = self.network.connection.frames_after(&self.wish, Mode::Live, &mark, place)?;
         let source = FirehoseSource::new(&self.plan, &self.network.catalog, frames, self.network.clock)?;
         Ok(source.going_on(mark))
     }
@@ -66,9 +71,10 @@ impl Source for SharedSource {
         }
         self.finished = self.given.and_then(|mark| mark.last.seq).or(self.finished);
         match self.hub.next(self.id, wait) {
-            Found::Epoch(epoch, mark) => {
+            Found::Epoch(epoch, mark, place) => {
                 self.points += points(&epoch);
                 self.given = Some(mark);
+                self.place = place;
                 Ok(Next::Epoch(epoch))
             }
             Found::Idle => Ok(Next::Idle),
@@ -80,8 +86,8 @@ impl Source for SharedSource {
                 self.has_ended = true;
                 Err(SourceError::Shared(error))
             }
-            Found::Behind => {
-                self.own = Some(self.go_alone()?);
+            Found::Behind(place) => {
+                self.own = Some(self.go_alone(place)?);
                 Ok(Next::Idle)
             }
         }
@@ -114,9 +120,19 @@ impl Source for SharedSource {
     }
 
     fn save(&self) -> Result<Saved, SaveError> {
-        let mark = self.own.as_ref().map_or(self.given.unwrap_or_default(), FirehoseSource::mark);
-        // A Jetstream is not shared.
-        Ok(Standing { mark, status: self.status(), place: None }.save(&self.network.identity()))
+        let identity = self.network.identity();
+        if let Some(own) = &self.own {
+            let place = own.jetstream_place()?;
+            return Ok(Standing { mark: own.mark(), status: self.status(), place }.save(&identity));
+        }
+        let is_jetstream = self.network.connection.is_jetstream(&self.wish);
+        if is_jetstream && self.given.is_some() && self.place.is_none() {
+            // It is as large as all events of half a minute: told where it is wanted.
+            self.hub.ask_place(self.id);
+            return Err(SaveError::NotNow);
+        }
+        let place = self.place.as_deref().filter(|_| is_jetstream).cloned();
+        Ok(Standing { mark: self.given.unwrap_or_default(), status: self.status(), place }.save(&identity))
     }
 }
 

@@ -22,6 +22,12 @@ impl<W: Write> Csv<W> {
         Self { target, schema, headed: false }
     }
 
+    /// Writes on after rows that have a header.
+    #[must_use]
+    pub fn headed(self) -> Self {
+        Self { headed: true, ..self }
+    }
+
     /// Says whether there is a header.
     pub(super) fn set_headed(&mut self, headed: bool) {
         self.headed = headed;

@@ -4,13 +4,19 @@
 //! stopped, or loses its source finishes its sink, so there is the whole file of what was delivered; one whose sink or operators
 //! fail, or whose process is killed, leaves nothing under the name (and, killed, a hidden `.NAME.….part`). In a folder the files before
 //! the last are there in any case.
+//!
+//! A run that is [saved](crate::recovery) goes on with the same files: the rows of the one that is not whole yet are [kept](FileSink::kept_in) as they
+//! come, and are the first of it when it is written anew. So a save makes no file, and the files are those of a run that was never killed.
 
+use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
+use arrow_buffer::ScalarBuffer;
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
@@ -18,8 +24,9 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::WriterProperties;
 
-use super::whole::Whole;
-use super::{Sink, SinkError};
+use super::kept::{End, Kept};
+use super::whole::{SUFFIX, Whole, folder, sweep};
+use super::{Parts, Place, Sink, SinkError};
 
 /// Rows of a row group: what a reader decodes, and a writer holds, at once.
 const GROUP_ROWS: usize = 131_072;
@@ -59,19 +66,40 @@ pub struct Roll {
 pub struct FileSink {
     format: FileFormat,
     schema: SchemaRef,
-    place: Place,
+    to: To,
     open: Option<Open>,
+    keeping: Option<Keeping>,
 }
 
-enum Place {
-    File,
-    Folder { folder: PathBuf, roll: Roll, next: u64 },
+enum To {
+    File(PathBuf),
+    Folder {
+        folder: PathBuf,
+        roll: Roll,
+        /// The number of the next file.
+        next: u64,
+    },
+}
+
+/// What it takes to go on in another process.
+struct Keeping {
+    /// What the names of kept rows begin with.
+    path: PathBuf,
+    /// Tells this run's files from others'. One that goes on may so take away what it made after it was saved.
+    run: u64,
+    /// The last file that is whole.
+    last: Option<(String, u64)>,
+    /// Rows of the file that is open.
+    rows: Option<Kept>,
+    /// The number of the file whose rows are in what is saved: those before are needed no more.
+    saved: u64,
 }
 
 /// The file being written.
 struct Open {
     writer: Writer,
     path: PathBuf,
+    number: u64,
     /// Which stretch of time its rows are of.
     stretch: Option<i64>,
 }
@@ -87,8 +115,9 @@ impl FileSink {
     /// # Errors
     /// No file can be made beside it.
     pub fn file(path: &Path, format: FileFormat, schema: &SchemaRef) -> Result<Self, SinkError> {
-        let open = Open::new(path, format, schema)?;
-        Ok(Self { format, schema: Arc::clone(schema), place: Place::File, open: Some(open) })
+        let open = Open::new(path, 0, format, schema)?;
+        let to = To::File(path.to_owned());
+        Ok(Self { format, schema: Arc::clone(schema), to, open: Some(open), keeping: None })
     }
 
     /// Writes `part-00000000.parquet`, … to a folder, which is made if it is not there; numbers go on after those that are there.
@@ -107,63 +136,192 @@ impl FileSink {
         let mut next = 0;
         for entry in folder.read_dir().map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            next = next.max(number(&name.to_string_lossy()).map_or(0, |number| number.saturating_add(1)));
+            next =
+                next.max(number(&name.to_string_lossy(), None).map_or(0, |number| number.saturating_add(1)));
         }
-        let place = Place::Folder { folder: folder.to_owned(), roll, next };
-        Ok(Self { format, schema: Arc::clone(schema), place, open: None })
+        let to = To::Folder { folder: folder.to_owned(), roll, next };
+        Ok(Self { format, schema: Arc::clone(schema), to, open: None, keeping: None })
+    }
+
+    /// Makes it a sink whose run can be [saved](crate::recovery) and gone on with: rows of the file that is not whole yet are kept in files
+    /// that begin with the path `rows`, where [`Recovery::rows`](crate::recovery::Recovery::rows) says, and of which nobody else's may
+    /// begin so.
+    ///
+    /// The names of a folder's files have a number of the run before their own, `part-RUN-00000000.parquet`, by which a run that goes on knows what it
+    /// made after it was saved: that is taken away and made again. The last file that was whole is to be there then; those before it may be gone.
+    ///
+    /// # Errors
+    /// It is one file, and what is there is none, as a device or a named pipe.
+    pub fn kept_in(mut self, rows: &Path) -> Result<Self, SinkError> {
+        match &mut self.to {
+            To::File(path) if path.metadata().is_ok_and(|found| !found.is_file()) => {
+                let reason = "it is no file, whose rows could be written again";
+                return Err(SinkError::file(path, &io::Error::other(reason)));
+            }
+            // What a run left that was killed; this one's is begun after it is swept away.
+            To::File(path) => {
+                self.open = None;
+                sweep(path).map_err(|error| SinkError::file(path, &error))?;
+                self.open = Some(Open::new(path, 0, self.format, &self.schema)?);
+            }
+            To::Folder { next, .. } => *next = 0,
+        }
+        // Any number will do that nobody else has.
+        let run = RandomState::new().hash_one(rows) >> 16;
+        self.keeping = Some(Keeping { path: rows.to_owned(), run, last: None, rows: None, saved: 0 });
+        Ok(self)
     }
 
     /// Writes rows of one stretch of time.
     fn put(&mut self, batch: &RecordBatch, stretch: Option<i64>) -> Result<(), SinkError> {
-        if let Place::Folder { folder, next, .. } = &mut self.place {
-            if let Some(open) = self.open.take_if(|open| open.stretch != stretch) {
-                open.finish_new(|| numbered(folder, next, self.format))?;
-            }
-            if self.open.is_none() {
-                let path = numbered(folder, next, self.format);
-                let open = Open::new(&path, self.format, &self.schema)?;
-                self.open = Some(Open { stretch, ..open });
-            }
+        if matches!(self.to, To::Folder { .. })
+            && self.open.as_ref().is_some_and(|open| open.stretch != stretch)
+        {
+            self.close()?;
         }
-        let Some(open) = &mut self.open else { return Ok(()) };
+        let Some(open) = self.begun(stretch)? else { return Ok(()) };
         open.write(batch)?;
-        if let Place::Folder { roll: Roll { bytes: Some(bytes), .. }, .. } = self.place
-            && open.bytes() >= bytes
+        let (number, bytes) = (open.number, open.bytes());
+        if let Some(keeping) = &mut self.keeping {
+            keeping.keep(number, batch)?;
+        }
+        if let To::Folder { roll: Roll { bytes: Some(most), .. }, .. } = self.to
+            && bytes >= most
         {
             self.close()?;
         }
         Ok(())
     }
 
+    /// The file that rows of a stretch of time go to; none where there was one alone, and it is finished.
+    fn begun(&mut self, stretch: Option<i64>) -> Result<Option<&mut Open>, SinkError> {
+        if let (To::Folder { folder, next, .. }, None) = (&mut self.to, &self.open) {
+            let run = self.keeping.as_ref().map(|keeping| keeping.run);
+            let number = *next;
+            let path = numbered(folder, next, run, self.format);
+            let open = Open::new(&path, number, self.format, &self.schema)?;
+            self.open = Some(Open { stretch, ..open });
+        }
+        Ok(self.open.as_mut())
+    }
+
     /// Finishes the file that is open.
     fn close(&mut self) -> Result<(), SinkError> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        match &mut self.place {
-            Place::File => open.finish(),
-            Place::Folder { folder, next, .. } => open.finish_new(|| numbered(folder, next, self.format)),
+        let To::Folder { folder, next, .. } = &mut self.to else { return open.finish() };
+        let run = self.keeping.as_ref().map(|keeping| keeping.run);
+        let whole = open.finish_new(|| numbered(folder, next, run, self.format))?;
+        if let Some(keeping) = &mut self.keeping {
+            (keeping.last, keeping.rows) = (whole, None);
         }
+        Ok(())
+    }
+
+    /// The number of the first file that is not whole.
+    fn first_open(&self) -> u64 {
+        match (&self.open, &self.to) {
+            (Some(open), _) => open.number,
+            (None, To::File(_)) => 0,
+            (None, To::Folder { next, .. }) => *next,
+        }
+    }
+
+    /// How it is known where its rows are.
+    fn known_as(&self) -> Result<PathBuf, SinkError> {
+        let path = match &self.to {
+            To::File(path) => path,
+            To::Folder { folder, .. } => folder,
+        };
+        let known = path.canonicalize().or_else(|_| {
+            // One that is not there yet is in a folder that is.
+            let name = path.file_name().ok_or(io::ErrorKind::NotFound)?;
+            Ok(folder(path).canonicalize()?.join(name))
+        });
+        known.map_err(|error: io::Error| SinkError::file(path, &error))
     }
 }
 
-/// The name of a folder's next file.
-fn numbered(folder: &Path, next: &mut u64, format: FileFormat) -> PathBuf {
-    let path = folder.join(format!("part-{next:08}.{}", format.ending()));
+impl Keeping {
+    /// Where rows of a file are kept.
+    fn rows_of(&self, number: u64) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!("-{number:08}"));
+        path.into()
+    }
+
+    /// Keeps rows of a file.
+    fn keep(&mut self, number: u64, batch: &RecordBatch) -> Result<(), SinkError> {
+        if self.rows.is_none() {
+            self.rows = Some(Kept::create(self.rows_of(number), &batch.schema())?);
+        }
+        self.rows.as_mut().map_or(Ok(()), |rows| rows.write(batch))
+    }
+
+    /// Removes rows that are kept of files with such a number.
+    fn let_go(&self, is_gone: impl Fn(u64) -> bool) -> Result<(), SinkError> {
+        let begins = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned() + "-";
+        remove(folder(&self.path), |name| {
+            name.strip_prefix(&begins).and_then(|number| number.parse().ok()).is_some_and(&is_gone)
+        })
+    }
+
+    /// Takes away what the run made of the file with a number and of those after it.
+    fn take_back(&self, folder: &Path, next: u64) -> Result<(), SinkError> {
+        if let Some((name, size)) = &self.last {
+            let path = folder.join(name);
+            let length = path.metadata().map_err(|error| SinkError::file(&path, &error))?.len();
+            if length != *size {
+                let reason = format!("it has {length} bytes, and had {size} when the run was saved");
+                return Err(SinkError::File { path, reason });
+            }
+        }
+        let is_later = |name: &str| number(name, Some(self.run)).is_some_and(|number| number >= next);
+        remove(folder, |name| {
+            // Those that were not whole were never to be seen.
+            let unfinished = name.strip_prefix('.').filter(|name| name.ends_with(SUFFIX));
+            is_later(name) || unfinished.is_some_and(is_later)
+        })
+    }
+}
+
+/// Removes the files of a folder that are called so.
+fn remove(folder: &Path, is_gone: impl Fn(&str) -> bool) -> Result<(), SinkError> {
+    let remove = || {
+        for entry in folder.read_dir()? {
+            let entry = entry?;
+            if is_gone(&entry.file_name().to_string_lossy()) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    };
+    remove().map_err(|error: io::Error| SinkError::file(folder, &error))
+}
+
+/// The name of a folder's next file, of a run that has a number.
+fn numbered(folder: &Path, next: &mut u64, run: Option<u64>, format: FileFormat) -> PathBuf {
+    let run = run.map_or_else(String::new, |run| format!("{run:012x}-"));
+    let path = folder.join(format!("part-{run}{next:08}.{}", format.ending()));
     *next += 1;
     path
 }
 
-/// The number in a file's name.
-fn number(name: &str) -> Option<u64> {
-    name.strip_prefix("part-")?.split('.').next()?.parse().ok()
+/// The number in the name of a file, of a run that has a number or of one that has none.
+fn number(name: &str, run: Option<u64>) -> Option<u64> {
+    let mut name = name.strip_prefix("part-")?.split('.').next()?;
+    if let Some(run) = run {
+        name = name.strip_prefix(&format!("{run:012x}-"))?;
+    }
+    name.parse().ok()
 }
 
 impl Sink for FileSink {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        let Place::Folder { roll: Roll { every: Some(every), .. }, .. } = self.place else {
+        let To::Folder { roll: Roll { every: Some(every), .. }, .. } = self.to else {
             return self.put(batch, None);
         };
-        let times = batch.column(0).as_primitive::<TimestampNanosecondType>().values().clone();
-        let stretch = |row: usize| times[row].div_euclid(every.max(1));
+        let times = times(batch);
+        let stretch = |row: usize| stretch(times[row], every);
         let mut start = 0;
         for row in 1..=times.len() {
             if row == times.len() || stretch(row) != stretch(start) {
@@ -177,10 +335,67 @@ impl Sink for FileSink {
     fn finish(&mut self) -> Result<(), SinkError> {
         self.close()
     }
+
+    fn place(&mut self) -> Result<Option<Place>, SinkError> {
+        let (next, known) = (self.first_open(), self.known_as()?);
+        let Some(keeping) = &mut self.keeping else { return Ok(None) };
+        let end = keeping.rows.as_mut().map_or(Ok(End::default()), Kept::end)?;
+        // Until this is saved, what was saved before may be needed.
+        keeping.let_go(|number| number < keeping.saved)?;
+        keeping.saved = next;
+        let parts = Parts { run: keeping.run, next, last: keeping.last.clone(), sum: end.sum };
+        Ok(Some(Place { file: known, bytes: end.bytes, parts: Some(parts) }))
+    }
+
+    fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
+        let known = self.known_as()?;
+        let Some(keeping) = &mut self.keeping else { return Ok(()) };
+        let Some(place) = place else { return keeping.let_go(|_| true) };
+        let parts = place.parts.as_ref().filter(|_| place.file == known);
+        let Some(parts) = parts else {
+            return Err(SinkError::elsewhere(known, place));
+        };
+        keeping.run = parts.run;
+        keeping.last.clone_from(&parts.last);
+        keeping.saved = parts.next;
+        let every = match &mut self.to {
+            To::File(_) => None,
+            To::Folder { folder, roll, next } => {
+                keeping.take_back(folder, parts.next)?;
+                *next = parts.next;
+                roll.every
+            }
+        };
+        if place.bytes > 0 {
+            let (path, schema) = (keeping.rows_of(parts.next), Arc::clone(&self.schema));
+            let end = End { bytes: place.bytes, sum: parts.sum };
+            let Some(open) = self.begun(None)? else { return Ok(()) };
+            // However it is rolled now: it was one file.
+            let kept = Kept::reopen(path, &schema, end, |batch| {
+                let last = times(batch).last().copied();
+                open.stretch = last.zip(every).map(|(time, every)| stretch(time, every));
+                open.write(batch)
+            })?;
+            if let Some(keeping) = &mut self.keeping {
+                keeping.rows = Some(kept);
+            }
+        }
+        self.keeping.as_ref().map_or(Ok(()), |keeping| keeping.let_go(|number| number != parts.next))
+    }
+}
+
+/// The times of an answer's rows.
+fn times(batch: &RecordBatch) -> ScalarBuffer<i64> {
+    batch.column(0).as_primitive::<TimestampNanosecondType>().values().clone()
+}
+
+/// The stretch of time that a row is of.
+fn stretch(time: i64, every: i64) -> i64 {
+    time.div_euclid(every.max(1))
 }
 
 impl Open {
-    fn new(path: &Path, format: FileFormat, schema: &SchemaRef) -> Result<Self, SinkError> {
+    fn new(path: &Path, number: u64, format: FileFormat, schema: &SchemaRef) -> Result<Self, SinkError> {
         let file = Whole::create(path).map_err(|error| SinkError::file(path, &error))?;
         let failed = |error: &dyn std::error::Error| SinkError::file(path, error);
         let writer = match format {
@@ -199,7 +414,7 @@ impl Open {
                 Writer::Arrow(Box::new(FileWriter::try_new(file, schema).map_err(|error| failed(&error))?))
             }
         };
-        Ok(Self { writer, path: path.to_owned(), stretch: None })
+        Ok(Self { writer, path: path.to_owned(), number, stretch: None })
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
@@ -224,10 +439,14 @@ impl Open {
         self.ended()?.finish().map_err(|error| SinkError::file(&path, &error))
     }
 
-    /// As [`Self::finish`], under another of `names` where another run has taken its own.
-    fn finish_new(self, names: impl FnMut() -> PathBuf) -> Result<(), SinkError> {
+    /// As [`Self::finish`], under another of `names` where another run has taken its own. Gives the name and the bytes of the file.
+    fn finish_new(self, names: impl FnMut() -> PathBuf) -> Result<Option<(String, u64)>, SinkError> {
         let path = self.path.clone();
-        self.ended()?.finish_new(names).map_err(|error| SinkError::file(&path, &error))
+        let whole = self.ended()?;
+        let bytes = whole.bytes();
+        let path = whole.finish_new(names).map_err(|error| SinkError::file(&path, &error))?;
+        let name = path.as_deref().and_then(Path::file_name);
+        Ok(name.map(|name| (name.to_string_lossy().into_owned(), bytes)))
     }
 
     /// Writes what the format has at its end.

@@ -2,6 +2,7 @@
 
 mod delimited;
 mod file;
+mod kept;
 mod printable;
 mod text;
 mod whole;
@@ -43,7 +44,8 @@ pub trait Sink {
         Ok(None)
     }
 
-    /// Takes away what is after a place, everything where there is none. A sink without places has nothing to do.
+    /// Takes away what is after a place, of files in a folder what the same run made; everything where there is none, but for a folder, of which nothing
+    /// is known then. A sink without places has nothing to do.
     ///
     /// # Errors
     /// The place is not in this target, or the target does not reach up to it.
@@ -53,13 +55,28 @@ pub trait Sink {
     }
 }
 
-/// Where the rows of a file end.
+/// Where the rows of a file end, or of a folder of files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file.
+    /// The file or folder.
     pub file: PathBuf,
-    /// Bytes of it.
+    /// Bytes of it; where files are written whole, of the rows that are [kept](FileSink::kept_in) of the one that is not whole yet.
     pub bytes: u64,
+    /// Of files that are written whole, those that are.
+    pub parts: Option<Parts>,
+}
+
+/// The files of a run that are whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// What tells the files of this run from those of others, as their names have it.
+    pub(crate) run: u64,
+    /// The number of the first one that is not whole.
+    pub(crate) next: u64,
+    /// The name and the bytes of the last one that is.
+    pub(crate) last: Option<(String, u64)>,
+    /// The sum of the rows that are kept.
+    pub(crate) sum: u64,
 }
 
 /// Why rows could not be written.
@@ -94,6 +111,16 @@ impl SinkError {
     /// What went wrong with a file.
     fn file(path: &Path, error: &dyn std::error::Error) -> Self {
         Self::File { path: path.to_owned(), reason: error.to_string() }
+    }
+
+    /// A place that is of another file, or of another form of rows.
+    fn elsewhere(path: PathBuf, place: &Place) -> Self {
+        let reason = if place.file == path {
+            "the rows before are there in another form".to_owned()
+        } else {
+            format!("the rows before are in {}", place.file.display())
+        };
+        Self::File { path, reason }
     }
 
     /// Whether the reader of a pipe went away, which is its right and no failure.

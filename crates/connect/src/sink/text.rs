@@ -104,13 +104,12 @@ impl Sink for TextFile {
 
     fn place(&mut self) -> Result<Option<Place>, SinkError> {
         self.file.sync_all().map_err(|error| SinkError::file(&self.path, &error))?;
-        Ok(Some(Place { file: self.path.clone(), bytes: self.at()? }))
+        Ok(Some(Place { file: self.path.clone(), bytes: self.at()?, parts: None }))
     }
 
     fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
-        if let Some(place) = place.filter(|place| place.file != self.path) {
-            let reason = format!("the rows before are in {}", place.file.display());
-            return Err(SinkError::file(&self.path, &io::Error::other(reason)));
+        if let Some(place) = place.filter(|place| place.file != self.path || place.parts.is_some()) {
+            return Err(SinkError::elsewhere(self.path.clone(), place));
         }
         let bytes = place.map_or(0, |place| place.bytes);
         self.cut(bytes).map_err(|error| SinkError::file(&self.path, &error))?;

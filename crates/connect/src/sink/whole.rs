@@ -69,16 +69,17 @@ impl Whole {
         }
     }
 
-    /// As [`Self::finish`], but where something has the name by then, it gets the first of `names` that nothing has.
-    pub(crate) fn finish_new(self, mut names: impl FnMut() -> PathBuf) -> io::Result<()> {
+    /// As [`Self::finish`], but where something has the name by then, it gets the first of `names` that nothing has. Gives the name that it
+    /// has; none where it is written to what was there.
+    pub(crate) fn finish_new(self, mut names: impl FnMut() -> PathBuf) -> io::Result<Option<PathBuf>> {
         let (file, mut path) = match self.to {
-            To::Itself(_) => return self.finish(),
+            To::Itself(_) => return self.finish().map(|()| None),
             To::Beside { file, path } => (file, path),
         };
         let mut file = synced(file)?;
         loop {
             match file.persist_noclobber(&path) {
-                Ok(_) => return settled(&path),
+                Ok(_) => return settled(&path).map(|()| Some(path)),
                 Err(taken) if taken.error.kind() == io::ErrorKind::AlreadyExists => {
                     (file, path) = (taken.file, names());
                 }
@@ -91,7 +92,7 @@ impl Whole {
 /// So many characters of a name are in that of the unfinished file.
 const MOST: usize = 50;
 /// What the names of unfinished files end in.
-const SUFFIX: &str = ".part";
+pub(super) const SUFFIX: &str = ".part";
 
 /// What the name of an unfinished file begins with. Names have an end: of a long one it is the beginning, and what tells it from others.
 fn prefix(name: &OsStr) -> String {
@@ -151,7 +152,7 @@ impl Write for Whole {
 }
 
 /// The folder of a file.
-fn folder(path: &Path) -> &Path {
+pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -1,23 +1,25 @@
 //! Queries that are killed and go on, and what is told of them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use skytide_connect::late::Side;
 use skytide_connect::network::{Connection, Location, Network};
 use skytide_connect::recovery::Recovery;
 use skytide_connect::run::{End, Outcome, RunError, RunOptions, run};
-use skytide_connect::sink::{Sink, TextFile};
+use skytide_connect::sink::{FileFormat, FileSink, Ndjson, Roll, Sink, TextFile};
 use skytide_connect::source::SourceError;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_connect::supply::{Supplier, Supply};
 use skytide_firehose::{Batch, Cursor};
 use skytide_sim::{self as sim};
-use skytide_timestream::engine::Mode;
+use skytide_timestream::engine::{Mode, answer_schema};
 use skytide_timestream::plan::{Plan, Results};
 
 pub(crate) const COUNT: &str = "posts.with_key(record.langs[0]).count()";
@@ -25,6 +27,9 @@ pub(crate) const WINDOWS: &str = "{ minutes: likes.count(window=since.minutely()
                        last: likes.count(window=trailing(\"20s\")) }";
 pub(crate) const MOVED: &str =
     "{ later: posts.record.text.len().shift_by(\"15s\"), now: posts.seq, likes: likes.count() }";
+
+/// Far longer than any life takes: one that waits for ever fails its test.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What ended a life.
 pub(crate) struct Killed;
@@ -88,12 +93,22 @@ pub(crate) struct Case {
     pub(crate) mode: Mode,
     pub(crate) offers: Vec<Offer>,
     pub(crate) keeps_late: bool,
+    pub(crate) output: Output,
+}
+
+/// Where the rows go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Output {
+    Lines,
+    File(FileFormat),
+    Folder(FileFormat, Roll),
 }
 
 impl Case {
     pub(crate) fn new(query: &'static str, network: Network) -> Self {
         let offers = vec![Offer::Network(Arc::new(network))];
-        Self { query, results: Results::history(), mode: Mode::Live, offers, keeps_late: false }
+        let (results, mode) = (Results::history(), Mode::Live);
+        Self { query, results, mode, offers, keeps_late: false, output: Output::Lines }
     }
 
     pub(crate) fn plan(&self) -> Arc<Plan> {
@@ -124,8 +139,27 @@ impl Case {
         let plan = self.plan();
         let mut sink = TextFile::ndjson(&folder.path().join("rows.ndjson")).unwrap();
         let mut source = self.sources(folder.path(), true).open(&plan, self.mode, &Arc::default()).unwrap();
-        let outcome = run(plan, &mut source, &mut sink, &self.options(1), |_, _| {}).unwrap();
+        let begun = Instant::now();
+        let watch = |_: &_, _| self.is_in_time(begun);
+        let outcome = run(plan, &mut source, &mut sink, &self.options(1), watch).unwrap();
         Told::of(folder.path(), &outcome)
+    }
+
+    pub(crate) fn is_in_time(&self, begun: Instant) {
+        assert!(begun.elapsed() < LIMIT, "{} has not come to its end", self.query);
+    }
+
+    /// Where the rows of a life go, which is saved there.
+    fn sink(&self, folder: &Path, plan: &Plan, recovery: &Recovery) -> Result<Box<dyn Sink>, RunError> {
+        let schema = answer_schema(plan).unwrap();
+        let sink = match self.output {
+            Output::Lines => return Ok(Box::new(TextFile::ndjson(&folder.join("rows.ndjson"))?)),
+            Output::File(format) => {
+                FileSink::file(&folder.join("rows").with_extension(format.ending()), format, &schema)
+            }
+            Output::Folder(format, roll) => FileSink::folder(&folder.join("rows"), format, &schema, roll),
+        };
+        Ok(Box::new(sink?.kept_in(&recovery.rows())?))
     }
 
     /// A life that ends with its source, or is killed in a turn.
@@ -146,10 +180,11 @@ impl Case {
             let recovery = Recovery::open(&saved, "q", &plan, self.mode)?.every(Duration::ZERO);
             let sources = self.sources(folder, recovery.source().is_none());
             let mut source = sources.reopen(&plan, self.mode, &Arc::default(), recovery.source())?;
-            let mut sink = TextFile::ndjson(&folder.join("rows.ndjson"))?;
-            let mut turn = 0;
+            let mut sink = self.sink(folder, &plan, &recovery)?;
+            let (mut turn, begun) = (0, Instant::now());
             let options = self.options(workers);
-            recovery.run(Arc::clone(&plan), &mut source, &mut sink, &options, |_, _| {
+            recovery.run(Arc::clone(&plan), &mut source, sink.as_mut(), &options, |_, _| {
+                self.is_in_time(begun);
                 watch(turn);
                 if Some(turn) == killed {
                     // No message, and nothing is finished.
@@ -168,27 +203,49 @@ impl Case {
     /// go on from what was saved a while before they were killed.
     pub(crate) fn lives(&self, dice: &mut Dice, turns: u64) -> (Told, usize) {
         let folder = tempfile::tempdir().unwrap();
-        let saved = folder.path().join("saved/q.saved");
+        let saved = folder.path().join("saved");
         for life in 0.. {
             let workers = [1, 1, 2, 3][dice.roll(4) as usize];
             let killed = (life < 12).then(|| dice.roll(turns));
             let (mut before, keeps) = (None, dice.roll(turns));
             let lived = self.try_life(folder.path(), workers, killed, &mut |turn| {
                 if turn == keeps {
-                    before = Some(fs::read(&saved).unwrap());
+                    before = Some(files(&saved));
                 }
             });
             match lived {
                 Ok(outcome) => return (Told::of(folder.path(), &outcome.unwrap()), life),
                 Err(Killed) => {
                     if let Some(before) = before.filter(|_| dice.roll(2) == 0) {
-                        fs::write(&saved, before).unwrap();
+                        files(&saved).keys().for_each(|name| fs::remove_file(saved.join(name)).unwrap());
+                        before.iter().for_each(|(name, bytes)| fs::write(saved.join(name), bytes).unwrap());
                     }
                 }
             }
         }
         unreachable!()
     }
+}
+
+/// The files of a folder.
+pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
+}
+
+/// The rows of a Parquet or Arrow file, as JSON lines.
+pub(crate) fn lines_of(name: &str, bytes: Vec<u8>) -> String {
+    let batches: Vec<_> = if name.ends_with(".arrow") {
+        let reader = arrow_ipc::reader::FileReader::try_new(std::io::Cursor::new(bytes), None).unwrap();
+        reader.map(Result::unwrap).collect()
+    } else {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
+        reader.build().unwrap().map(Result::unwrap).collect()
+    };
+    let mut text = Vec::new();
+    let mut lines = Ndjson::new(&mut text);
+    batches.iter().for_each(|batch| lines.write(batch).unwrap());
+    String::from_utf8(text).unwrap()
 }
 
 /// All that a run tells.
@@ -211,7 +268,7 @@ impl Told {
         let dropped =
             status.dropped.iter().filter(|(reason, _)| !matches!(**reason, "repeated" | "reconnects"));
         Self {
-            rows: fs::read_to_string(folder.join("rows.ndjson")).unwrap(),
+            rows: rows(folder),
             late: fs::read_to_string(folder.join("late.ndjson")).ok().map(|late| {
                 let mut lines: Vec<_> = late.lines().map(str::to_owned).collect();
                 lines.sort_unstable();
@@ -227,6 +284,17 @@ impl Told {
     pub(crate) fn late(&self) -> u64 {
         self.dropped.iter().filter(|(reason, _)| reason.starts_with("late")).map(|(_, count)| count).sum()
     }
+}
+
+/// The rows that were given out, as JSON lines, whatever they are in.
+fn rows(folder: &Path) -> String {
+    if folder.join("rows").is_dir() {
+        return files(&folder.join("rows")).into_iter().map(|(name, bytes)| lines_of(&name, bytes)).collect();
+    }
+    let file = |ending: &str| fs::read(folder.join("rows").with_extension(ending)).ok();
+    let whole = |ending: &str| Some(lines_of(&format!(".{ending}"), file(ending)?));
+    let text = || file("ndjson").map(|bytes| String::from_utf8(bytes).unwrap());
+    whole("parquet").or_else(|| whole("arrow")).or_else(text).unwrap()
 }
 
 /// Kills a case in several ways, and holds what is told against a run that nobody kills.

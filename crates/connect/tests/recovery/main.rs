@@ -4,5 +4,6 @@
 
 mod answers;
 mod case;
+mod files;
 mod refusals;
 mod sources;

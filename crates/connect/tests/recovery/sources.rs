@@ -11,7 +11,7 @@ use bytes::Bytes;
 use skytide_atproto::columns::Clock;
 use skytide_connect::files::{Definition, Files};
 use skytide_connect::network::Network;
-use skytide_connect::recovery::Recovery;
+use skytide_connect::recovery::{Recovery, Standing};
 use skytide_connect::run::{End, RunOptions};
 use skytide_connect::shared::Shared;
 use skytide_connect::sink::TextFile;
@@ -274,6 +274,130 @@ fn queries_that_share_a_connection_are_saved_each_by_itself() {
     }
     for (folder, whole) in folders.iter().zip(whole) {
         assert!(fs::read_to_string(folder.path().join("rows.ndjson")).unwrap() == whole.rows);
+    }
+}
+
+#[test]
+fn queries_that_share_a_jetstream_are_saved_each_by_itself() {
+    const ROWS: usize = 450;
+    let relay = Relay::from_frames(frames(4000).to_vec(), sim::Pacing::Rate(4000.0)).window(4000).jetstream();
+    let relay = relay.start("127.0.0.1:0").unwrap();
+    let mut network = network(format!("{}/subscribe", relay.url()).into());
+    let queries = [COUNT, "likes.count()"];
+    let begun = Instant::now();
+    let life = |case: &Case, folder: &Path, killed: Option<usize>| {
+        let plan = case.plan();
+        let options = RunOptions { limit: Some(ROWS), ..RunOptions::live() };
+        let living = || {
+            let saved = folder.join("saved");
+            let recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
+            let before = recovery.standing().map_or(0, Standing::rows);
+            let source = case.sources(folder, true);
+            let mut source = source.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).unwrap();
+            let mut sink = TextFile::ndjson(&folder.join("rows.ndjson")).unwrap();
+            let watch = |_: &_, rows| {
+                assert!(begun.elapsed() < Duration::from_secs(120), "{} does not end", case.query);
+                if killed.is_some_and(|killed| rows >= before + killed) {
+                    resume_unwind(Box::new(Killed));
+                }
+            };
+            recovery.run(Arc::clone(&plan), &mut source, &mut sink, &options, watch).unwrap();
+            before
+        };
+        catch_unwind(AssertUnwindSafe(living)).ok()
+    };
+    let of = |query, network: &Arc<Network>| Case {
+        offers: vec![Offer::Network(Arc::clone(network))],
+        ..Case::new(query, Network::default())
+    };
+    let rows = |folder: &Path| fs::read_to_string(folder.join("rows.ndjson")).unwrap();
+    let by_itself = Arc::new(network.clone());
+    let whole = queries.map(|query| {
+        let folder = tempfile::tempdir().unwrap();
+        life(&of(query, &by_itself), folder.path(), None).unwrap();
+        rows(folder.path())
+    });
+    network.shared = Some(Shared::new());
+    let (network, before) = (Arc::new(network), relay.counters().connections);
+    let folders = queries.map(|_| tempfile::tempdir().unwrap());
+    // They are brought together by their first life, and save themselves while they are.
+    let sources: Vec<_> = queries
+        .iter()
+        .map(|query| {
+            let case = of(query, &network);
+            let plan = case.plan();
+            let source = case.sources(Path::new(""), true).open(&plan, Mode::Live, &Arc::default()).unwrap();
+            (plan, source)
+        })
+        .collect();
+    for ((plan, mut source), folder) in sources.into_iter().zip(&folders) {
+        let saved = folder.path().join("saved");
+        let recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
+        let mut sink = TextFile::ndjson(&folder.path().join("rows.ndjson")).unwrap();
+        let options = RunOptions::live();
+        let living = || {
+            let watch = |_: &_, rows| {
+                assert!(begun.elapsed() < Duration::from_secs(120), "it is not saved");
+                // With the events of the seconds before, which come again.
+                let is_saved = saved.join("q.saved").metadata().is_ok_and(|saved| saved.len() > 5000);
+                if rows >= 60 && is_saved {
+                    resume_unwind(Box::new(Killed));
+                }
+            };
+            recovery.run(plan, &mut source, &mut sink, &options, watch)
+        };
+        assert!(catch_unwind(AssertUnwindSafe(living)).is_err());
+    }
+    assert_eq!(relay.counters().connections, before + 1);
+    for ((query, folder), whole) in queries.iter().zip(&folders).zip(whole) {
+        let case = of(query, &network);
+        // More may have been saved than are asked for.
+        life(&case, folder.path(), Some(40));
+        let goes_on = life(&case, folder.path(), None).unwrap();
+        assert!(goes_on > 0, "{query}");
+        assert!(rows(folder.path()).lines().take(ROWS).eq(whole.lines()), "{query}");
+    }
+}
+
+#[test]
+fn a_stop_saves_queries_that_share_a_jetstream_where_they_are() {
+    // Its events come at once, then there is silence; or they come on and on.
+    for pacing in [sim::Pacing::AsRead, sim::Pacing::Rate(1000.0)] {
+        let relay = Relay::from_frames(frames(4000).to_vec(), pacing).window(4000).jetstream();
+        let relay = relay.start("127.0.0.1:0").unwrap();
+        let mut network = network(format!("{}/subscribe", relay.url()).into());
+        network.shared = Some(Shared::new());
+        let network = Arc::new(network);
+        let folder = tempfile::tempdir().unwrap();
+        let opened = [COUNT, "likes.count()"].map(|query| {
+            let offers = vec![Offer::Network(Arc::clone(&network))];
+            let case = Case { offers, ..Case::new(query, Network::default()) };
+            let (plan, sources) = (case.plan(), case.sources(folder.path(), true));
+            let source = sources.open(&plan, Mode::Live, &Arc::default()).unwrap();
+            (case, plan, source)
+        });
+        std::thread::scope(|scope| {
+            for (name, (case, plan, mut source)) in ["a", "b"].into_iter().zip(opened) {
+                let folder = folder.path();
+                scope.spawn(move || {
+                    let open = || Recovery::open(&folder.join("saved"), name, &plan, Mode::Live).unwrap();
+                    let mut sink = TextFile::ndjson(&folder.join(name)).unwrap();
+                    let (options, begun) = (RunOptions::live(), Instant::now());
+                    let stop = options.stop.clone();
+                    let watch = |_: &_, rows| {
+                        case.is_in_time(begun);
+                        if rows > 50 {
+                            stop.stop();
+                        }
+                    };
+                    let plan = Arc::clone(&plan);
+                    let outcome = open().run(plan, &mut source, &mut sink, &options, watch).unwrap();
+                    assert_eq!(outcome.end, End::Stopped);
+                    assert_eq!(open().standing().unwrap().rows(), outcome.rows, "{}", case.query);
+                });
+            }
+        });
+        assert_eq!(relay.counters().connections, 1);
     }
 }
 

@@ -95,8 +95,6 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = workers)]
     pub(crate) workers: usize,
     #[command(flatten)]
-    pub(crate) lateness: LatenessArgs,
-    #[command(flatten)]
     pub(crate) resume: ResumeArgs,
     /// When it has ended, show the plan on stderr, as `skytide explain` does, with what each part has done and holds
     #[arg(long)]
@@ -109,24 +107,13 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Default, Args)]
 pub(crate) struct ResumeArgs {
     /// Save the run in this folder from time to time and when it is stopped; go on from what is saved there, if anything. A file
-    /// of -o (JSON lines, CSV) then has each row once, also after a crash; on stdout rows since the last save come again
+    /// of -o then has each row once, also after a crash; on stdout rows since the last save come again. Rows of a Parquet or
+    /// Arrow file that is not whole yet are kept in this folder, too: a save ends no file, and FOLDER/ is rolled as ever
     #[arg(long, value_name = "FOLDER")]
     pub(crate) resume: Option<PathBuf>,
     /// How often it is saved
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s", requires = "resume")]
     pub(crate) resume_every: Duration,
-}
-
-/// What is late, and what becomes of it.
-#[derive(Debug, Default, Args)]
-pub(crate) struct LatenessArgs {
-    /// How long a live answer waits for points that are out of order (with --time rev or created_at)
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s")]
-    pub(crate) lateness: Duration,
-    /// What becomes of points that come later still: drop (they are counted), side=FILE (they are written there whole, as
-    /// JSON lines), or error (the source stops at the first, once the rows before it are out)
-    #[arg(long, value_name = "drop|side=FILE|error", default_value = "drop")]
-    pub(crate) late: LateArg,
 }
 
 #[derive(Debug, Args)]
@@ -454,9 +441,8 @@ pub(crate) enum KindArg {
 }
 
 /// What becomes of late points.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LateArg {
-    #[default]
     Drop,
     Side(PathBuf),
     Error,

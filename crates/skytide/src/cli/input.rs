@@ -19,7 +19,7 @@ use skytide_sim::{Config, Labeler, LabelerConfig, Network, Pacing, Relay, RelayH
 use skytide_timestream::plan::Plan;
 use skytide_timestream::types;
 
-use super::args::{CursorArg, FromArgs, LatenessArgs, SocketArgs};
+use super::args::{CursorArg, FromArgs, LateArg, SocketArgs};
 use super::failure::{Failure, SOURCE, USAGE};
 use super::location::{Location, SimLocation};
 use super::sources::{Settings, SourceArgs, SourcesArgs, UnitArg};
@@ -60,7 +60,6 @@ pub(crate) fn is_real_time(location: &Location) -> bool {
 pub(crate) fn offers(
     sources: &SourcesArgs,
     socket: &SocketArgs,
-    lateness: &LatenessArgs,
     catalog: &FirehoseCatalog,
     shared: Option<&Shared>,
 ) -> Result<Vec<Offer>, Failure> {
@@ -108,8 +107,8 @@ pub(crate) fn offers(
             connection,
             collections: Vec::new(),
             clock,
-            lateness: lateness.lateness,
-            late: lateness.late.policy(),
+            lateness: source.settings.lateness.unwrap_or_default(),
+            late: source.settings.late.as_ref().map_or_else(Default::default, LateArg::policy),
             catalog,
             shared: shared.filter(|_| !has_network).cloned(),
         };

@@ -12,7 +12,7 @@ use skytide_timestream::plan::{Plan, Results};
 use skytide_timestream::query::{Continuity, Query};
 use skytide_timestream::types;
 
-use super::args::{CheckArgs, ExplainArgs, LatenessArgs, QueriesArgs, QueryArgs, SocketArgs};
+use super::args::{CheckArgs, ExplainArgs, QueriesArgs, QueryArgs, SocketArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::input::offers;
 use super::sources::SourcesArgs;
@@ -30,7 +30,7 @@ pub(crate) struct Compiled {
 impl Compiled {
     /// Reads the lexicons and checks the query over a network.
     pub(crate) fn new(args: &QueryArgs) -> Result<Self, Failure> {
-        Self::over(args, &SourcesArgs::default(), &SocketArgs::default(), &LatenessArgs::default())
+        Self::over(args, &SourcesArgs::default(), &SocketArgs::default())
     }
 
     /// Reads the lexicons and what files say of themselves, and checks the query.
@@ -38,10 +38,9 @@ impl Compiled {
         args: &QueryArgs,
         sources: &SourcesArgs,
         socket: &SocketArgs,
-        lateness: &LatenessArgs,
     ) -> Result<Self, Failure> {
         let catalog = catalog(&args.lexicons)?;
-        let offers = offers(sources, socket, lateness, &catalog, None)?;
+        let offers = offers(sources, socket, &catalog, None)?;
         Self::of(&args.query, &catalog, &offers)
     }
 
@@ -50,11 +49,10 @@ impl Compiled {
         args: &QueriesArgs,
         sources: &SourcesArgs,
         socket: &SocketArgs,
-        lateness: &LatenessArgs,
     ) -> Result<Vec<Self>, Failure> {
         let catalog = catalog(&args.lexicons)?;
         let shared = (args.queries.len() > 1).then(Shared::new);
-        let offers = offers(sources, socket, lateness, &catalog, shared.as_ref())?;
+        let offers = offers(sources, socket, &catalog, shared.as_ref())?;
         args.queries.iter().map(|named| Self::of(&named.query, &catalog, &offers)).collect()
     }
 
@@ -98,7 +96,7 @@ fn in_order(offers: &[Offer], mentions: &[String]) -> Result<Sources, Failure> {
 
 /// Checks a query over what it is said to be over.
 fn checked(args: &CheckArgs) -> Result<Compiled, Failure> {
-    Compiled::over(&args.query, &args.sources, &SocketArgs::default(), &LatenessArgs::default())
+    Compiled::over(&args.query, &args.sources, &SocketArgs::default())
 }
 
 /// `skytide check`.

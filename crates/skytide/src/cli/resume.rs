@@ -40,7 +40,8 @@ pub(crate) fn refuse(args: &RunArgs, targets: &[Target<'_>]) -> Result<(), Failu
     }
     if !targets.iter().all(Target::can_resume) {
         let message = "--resume: this form has no place at which it can be gone on with";
-        return Err(Failure::new(USAGE, message).hint("as in -o FILE.ndjson or -o FILE.csv"));
+        return Err(Failure::new(USAGE, message)
+            .hint("as in -o FILE.ndjson, -o FILE.csv or -o FOLDER/ --roll-every 1h"));
     }
     Ok(())
 }

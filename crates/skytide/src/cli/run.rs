@@ -41,7 +41,7 @@ struct Query {
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     // The queries first: their errors come before anything runs.
-    let compiled = Compiled::all(&args.queries, &args.sources, &args.socket, &args.lateness)?;
+    let compiled = Compiled::all(&args.queries, &args.sources, &args.socket)?;
     let (names, outputs) = (names(args)?, outputs(args)?);
     // A table in place cannot be gone on with.
     let is_terminal = compiled.len() == 1
@@ -74,7 +74,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let plans: Vec<Arc<Plan>> = compiled.iter().map(planned).collect();
     // Queries have the same sources.
     let offers = compiled.first().map_or(&[][..], |compiled| &compiled.offers);
-    refuse_own_files(args, offers)?;
+    let late = args.sources.side().map_err(|message| Failure::new(USAGE, message))?;
+    refuse_own_files(args, late, offers)?;
     resume::refuse(args, &targets)?;
 
     let interrupt = Interrupt::listen()?;
@@ -89,7 +90,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         let mut sources = compiled.in_order(&offers)?;
         let recovery = resume::opened(&args.resume, &name, &plan, mode)?;
         let standing = recovery.as_ref().and_then(Recovery::standing);
-        if let Some(path) = args.lateness.late.side() {
+        if let Some(path) = late {
             sources = sources.late_to(match &recovery {
                 Some(_) => resume::side(path, standing.is_some())?,
                 None => side(path)?,
@@ -103,7 +104,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
                 say(&resume::said(&name, standing));
             }
         }
-        let sink = target.open(results, is_terminal, recovery.is_some(), &plan, &status)?;
+        let sink = target.open(results, is_terminal, recovery.as_ref(), &plan, &status)?;
         queries.push(Query { name, plan, source, sink, recovery, rows: Arc::default() });
     }
     let options = RunOptions {
@@ -251,8 +252,7 @@ fn side(path: &Path) -> Result<Side, Failure> {
 
 /// Text grows under its name from the start: written over a file that is read, or another one that is written, it would be all
 /// that is left of it.
-fn refuse_own_files(args: &RunArgs, offers: &[Offer]) -> Result<(), Failure> {
-    let side = args.lateness.late.side();
+fn refuse_own_files(args: &RunArgs, side: Option<&Path>, offers: &[Offer]) -> Result<(), Failure> {
     if side.is_some() && args.queries.queries.len() > 1 {
         let message = "--late side=FILE: each of several queries would write the same late points there";
         return Err(Failure::new(USAGE, message).hint("run the query that is to keep them by itself"));

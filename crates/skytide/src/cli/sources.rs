@@ -1,7 +1,10 @@
 //! The sources of a query as the command line names them: each `--from` with what is said of it.
 //!
 //! What is said of a source follows its `--from`; several in a row share what follows them, so `--from a.csv --from b.csv --time ts --key id`
-//! is of both, and with one `--from` any order will do.
+//! is of both, and with one `--from` any order will do. What is said of late points before any `--from` is of all that say nothing of them themselves.
+
+use std::path::Path;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
@@ -9,7 +12,7 @@ use skytide_atproto::columns::Clock;
 
 use skytide_connect::files::{Format, MEMORY};
 
-use super::args::size;
+use super::args::{LateArg, duration, size};
 use super::location::Location;
 
 /// Every source, with what is said of it.
@@ -38,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) subsort: Option<String>,
     pub(crate) time_unit: Option<UnitArg>,
     pub(crate) grouping: Option<String>,
+    pub(crate) lateness: Option<Duration>,
+    pub(crate) late: Option<LateArg>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,7 +56,7 @@ pub(crate) enum UnitArg {
 #[derive(Debug, Args)]
 struct Given {
     /// What is read: sim[:…], wss://HOST, ws://HOST:PORT, a recording, exported repositories (FILE.car, a folder of them), or a file of rows; may be given several times. What is
-    /// said of a source (--as, --time, --key, …) follows its --from [default: sim]
+    /// said of a source (--as, --time, --key, --late, …) follows its --from [default: sim]
     #[arg(long, value_name = "SOURCE")]
     from: Vec<Location>,
     /// What the query calls the stream of a file [default: the file's name without its ending]
@@ -73,6 +78,15 @@ struct Given {
     /// What the keys of a file are: streams of one grouping can be joined [default: the name of the key column]
     #[arg(long, value_name = "NAME")]
     grouping: Vec<String>,
+    /// How long a live answer waits for points that are out of order (with --time rev or created_at); before the first --from of
+    /// all sources that say nothing themselves [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    lateness: Vec<Duration>,
+    /// What becomes of points that come later still: drop (they are counted), side=FILE (they are written there whole, as
+    /// JSON lines), or error (the source stops at the first, once the rows before it are out); before the first --from of all
+    /// sources that say nothing themselves [default: drop]
+    #[arg(long, value_name = "drop|side=FILE|error")]
+    late: Vec<LateArg>,
     /// Memory for files that must be sorted: 64MiB, 1GiB; what is more is kept on disk meanwhile
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256MiB")]
     memory: u64,
@@ -90,6 +104,8 @@ enum Word {
     Subsort(String),
     Unit(UnitArg),
     Grouping(String),
+    Lateness(Duration),
+    Late(LateArg),
 }
 
 impl Default for SourcesArgs {
@@ -106,10 +122,27 @@ impl SourcesArgs {
         self.sources.iter().all(|source| source.location.is_bounded())
     }
 
+    /// The file that late points are kept in.
+    ///
+    /// # Errors
+    /// There are two.
+    pub(crate) fn side(&self) -> Result<Option<&Path>, String> {
+        let mut files = self.sources.iter().filter_map(|source| source.settings.late.as_ref()?.side());
+        let first = files.next();
+        match files.find(|file| Some(*file) != first) {
+            Some(other) => {
+                Err(format!("--late side={}: late points of all sources go to one file", other.display()))
+            }
+            None => Ok(first),
+        }
+    }
+
     /// Gives each source what is said of it.
     fn of(words: impl IntoIterator<Item = Word>, memory: u64, readers: usize) -> Result<Self, String> {
         let mut sources: Vec<SourceArgs> = Vec::new();
         let (mut open, mut settings) = (Vec::new(), Settings::default());
+        // What is said of late points before any source.
+        let (mut lateness, mut late) = (None, None);
         for word in words {
             match word {
                 Word::From(location) => {
@@ -124,12 +157,37 @@ impl SourcesArgs {
                 Word::Subsort(subsort) => set(&mut settings.subsort, subsort, "--subsort")?,
                 Word::Unit(unit) => set(&mut settings.time_unit, unit, "--time-unit")?,
                 Word::Grouping(grouping) => set(&mut settings.grouping, grouping, "--grouping")?,
+                Word::Lateness(time) => {
+                    let is_first = sources.is_empty() && open.is_empty();
+                    set(if is_first { &mut lateness } else { &mut settings.lateness }, time, "--lateness")?;
+                }
+                Word::Late(policy) => {
+                    let is_first = sources.is_empty() && open.is_empty();
+                    set(if is_first { &mut late } else { &mut settings.late }, policy, "--late")?;
+                }
             }
         }
         if open.is_empty() {
             open.push(Location::default());
         }
         sources.extend(close(&mut open, &mut settings)?);
+        // Who has forgotten that it follows a --from would have it of nothing.
+        let is_of_rows = |source: &&SourceArgs| {
+            source.location.is_rows()
+                && (source.settings.lateness.is_some() || source.settings.late.is_some())
+        };
+        if sources.iter().any(|source| !source.location.is_rows())
+            && let Some(rows) = sources.iter().find(is_of_rows)
+        {
+            return Err(format!(
+                "--lateness and --late follow the --from of a network: rows of files, as {}, are sorted and never late",
+                rows.location
+            ));
+        }
+        for SourceArgs { settings, .. } in &mut sources {
+            settings.lateness = settings.lateness.or(lateness);
+            settings.late = settings.late.take().or_else(|| late.clone());
+        }
         Ok(Self { sources, memory: usize::try_from(memory).unwrap_or(usize::MAX), readers })
     }
 }
@@ -159,9 +217,15 @@ fn close(open: &mut Vec<Location>, settings: &mut Settings) -> Result<Vec<Source
     }
     // Beside a network, what is said is of the files.
     let of_files = open.iter().any(Location::is_rows);
+    let of_networks = open.iter().any(|location| !location.is_rows());
     let each = |location: Location| {
         let is_meant = location.is_rows() || !of_files;
-        SourceArgs { settings: if is_meant { settings.clone() } else { Settings::default() }, location }
+        let mut own = if is_meant { settings.clone() } else { Settings::default() };
+        // But for what is late.
+        let is_meant = of_networks != location.is_rows();
+        own.lateness = settings.lateness.filter(|_| is_meant);
+        own.late = settings.late.clone().filter(|_| is_meant);
+        SourceArgs { settings: own, location }
     };
     Ok(open.drain(..).map(each).collect())
 }
@@ -203,9 +267,9 @@ impl FromArgMatches for SourcesArgs {
         let places = |name: &str| -> Vec<usize> {
             matches.indices_of(name).map(Iterator::collect).unwrap_or_default()
         };
-        let of = ["from", "name", "time", "key", "subsort", "time_unit", "grouping"].map(places);
+        let of = ["from", "name", "time", "key", "subsort", "time_unit", "grouping", "lateness", "late"];
         let given = Given::from_arg_matches(matches)?;
-        let [from, name, time, key, subsort, unit, grouping] = of;
+        let [from, name, time, key, subsort, unit, grouping, lateness, late] = of.map(places);
         let mut words: Vec<(usize, Word)> = Vec::new();
         words.extend(from.into_iter().zip(given.from.into_iter().map(Word::From)));
         words.extend(name.into_iter().zip(given.name.into_iter().map(Word::Name)));
@@ -214,6 +278,8 @@ impl FromArgMatches for SourcesArgs {
         words.extend(subsort.into_iter().zip(given.subsort.into_iter().map(Word::Subsort)));
         words.extend(unit.into_iter().zip(given.time_unit.into_iter().map(Word::Unit)));
         words.extend(grouping.into_iter().zip(given.grouping.into_iter().map(Word::Grouping)));
+        words.extend(lateness.into_iter().zip(given.lateness.into_iter().map(Word::Lateness)));
+        words.extend(late.into_iter().zip(given.late.into_iter().map(Word::Late)));
         words.sort_by_key(|(place, _)| *place);
         Self::of(words.into_iter().map(|(_, word)| word), given.memory, given.readers)
             .map_err(|message| clap::Error::raw(ErrorKind::ArgumentConflict, format!("{message}\n")))
@@ -232,5 +298,70 @@ impl Args for SourcesArgs {
 
     fn augment_args_for_update(command: Command) -> Command {
         Given::augment_args_for_update(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+
+    fn sources(words: &str) -> Result<SourcesArgs, String> {
+        let words = ["skytide", "run", "posts.count()"].into_iter().chain(words.split_whitespace());
+        match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
+            Command::Run(run) => Ok(run.sources),
+            _ => unreachable!("it is `run`"),
+        }
+    }
+
+    /// Seconds of lateness and policy of each source.
+    fn late(words: &str) -> Vec<(Option<u64>, Option<LateArg>)> {
+        let sources = sources(words).unwrap().sources.into_iter();
+        sources
+            .map(|SourceArgs { settings, .. }| (settings.lateness.map(|time| time.as_secs()), settings.late))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_said_of_late_points_follows_its_source() {
+        let (drops, error) = (Some(LateArg::Drop), Some(LateArg::Error));
+        assert_eq!(late(""), [(None, None)]);
+        for one in [
+            "--late error --lateness 5s",
+            "--from ws://a --late error --lateness 5s",
+            "--lateness 5s --from ws://a --late error",
+        ] {
+            assert_eq!(late(one), [(Some(5), error.clone())], "{one}");
+        }
+        let own = "--from ws://a --late error --from ws://b --lateness 7s --late drop";
+        assert_eq!(late(own), [(None, error.clone()), (Some(7), drops.clone())]);
+        let all =
+            "--lateness 5s --late drop --from ws://a --from ws://b --late error --from ws://c --lateness 1s";
+        assert_eq!(late(all), [(Some(5), error.clone()), (Some(5), error.clone()), (Some(1), drops.clone())]);
+        // Beside a network, --time and --key are of the files, and what is late is of the network.
+        let both = "--from ws://a --from b.csv --time t --key k --late error";
+        assert_eq!(late(both), [(None, error), (None, None)]);
+        assert_eq!(late("--from b.csv --late drop"), [(None, drops)], "it has none");
+    }
+
+    #[test]
+    fn what_cannot_be_said_of_late_points_is_named() {
+        let twice = sources("--from ws://a --late drop --late error").unwrap_err();
+        assert!(twice.contains("--late is given twice for one --from"), "{twice}");
+        let of_rows =
+            sources("--from ws://a --time rev --from b.csv --time t --key k --lateness 5s").unwrap_err();
+        assert!(
+            of_rows.contains("follow the --from of a network: rows of files, as b.csv, are sorted"),
+            "{of_rows}"
+        );
+        let side = |words: &str| sources(words).unwrap().side().map(|file| file.map(Path::to_owned));
+        assert_eq!(side("--from ws://a --late side=a --from ws://b --late side=a"), Ok(Some("a".into())));
+        assert_eq!(side("--from ws://a --late drop"), Ok(None));
+        let two = side("--from ws://a --late side=a --from ws://b --late side=b").unwrap_err();
+        assert!(two.contains("late points of all sources go to one file"), "{two}");
     }
 }

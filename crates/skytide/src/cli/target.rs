@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use console::Term;
 use skytide_connect::files::Format;
+use skytide_connect::recovery::Recovery;
 use skytide_connect::run::RunError;
-use skytide_connect::sink::{Arrow, Csv, FileFormat, FileSink, Ndjson, Roll, Sink, TextFile};
+use skytide_connect::sink::{Arrow, Csv, FileFormat, FileSink, Ndjson, Roll, Sink, SinkError, TextFile};
 use skytide_timestream::engine::answer_schema;
 use skytide_timestream::plan::Plan;
 
@@ -112,7 +113,7 @@ impl<'a> Target<'a> {
 
     /// Whether rows can be written on after those of an earlier run.
     pub(crate) fn can_resume(&self) -> bool {
-        matches!(self, Self::Tagged(_) | Self::Stream(_, Form::Ndjson | Form::Csv))
+        !matches!(self, Self::Stream(_, Form::Table | Form::Arrow))
     }
 
     /// Whether a person reads it.
@@ -120,12 +121,12 @@ impl<'a> Target<'a> {
         matches!(self, Self::Stream(_, Form::Table))
     }
 
-    /// Opens it for the rows of a plan. Where it is saved, whoever runs it takes away what is in a file already.
+    /// Opens it for the rows of a plan. Where it is saved, whoever runs it takes away what an earlier run wrote after it was.
     pub(crate) fn open(
         &self,
         results: ResultsArg,
         is_terminal: bool,
-        is_saved: bool,
+        recovery: Option<&Recovery>,
         plan: &Plan,
         status: &Arc<Mutex<StatusLine>>,
     ) -> Result<Box<dyn Sink + Send>, Failure> {
@@ -133,16 +134,15 @@ impl<'a> Target<'a> {
         let (path, form) = match self {
             Self::Tagged(name) => return Ok(Box::new(Tagged::new(name))),
             Self::Whole(path, format) => {
-                return Ok(Box::new(FileSink::file(path, *format, &schema).map_err(RunError::from)?));
+                return kept(FileSink::file(path, *format, &schema), recovery);
             }
             Self::Folder(path, format, roll) => {
-                let sink = FileSink::folder(path, *format, &schema, *roll);
-                return Ok(Box::new(sink.map_err(RunError::from)?));
+                return kept(FileSink::folder(path, *format, &schema, *roll), recovery);
             }
-            Self::Stream(Some(path), Form::Csv) if is_saved => {
+            Self::Stream(Some(path), Form::Csv) if recovery.is_some() => {
                 return Ok(Box::new(TextFile::csv(path, &schema).map_err(RunError::from)?));
             }
-            Self::Stream(Some(path), _) if is_saved => {
+            Self::Stream(Some(path), _) if recovery.is_some() => {
                 return Ok(Box::new(TextFile::ndjson(path).map_err(RunError::from)?));
             }
             Self::Stream(path, form) => (path, form),
@@ -157,7 +157,13 @@ impl<'a> Target<'a> {
         };
         Ok(match form {
             Form::Ndjson => Box::new(Ndjson::new(target)),
-            Form::Csv => Box::new(Csv::new(target, schema)),
+            Form::Csv => {
+                let csv = Csv::new(target, schema);
+                // Whoever has the rows before has their header.
+                let goes_on =
+                    recovery.and_then(Recovery::standing).is_some_and(|standing| standing.rows() > 0);
+                Box::new(if goes_on { csv.headed() } else { csv })
+            }
             Form::Arrow => Box::new(Arrow::new(target, &schema).map_err(RunError::from)?),
             Form::Table => match results {
                 ResultsArg::Snapshot => {
@@ -191,4 +197,16 @@ impl Write for Named {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush().map_err(|error| self.failed(&error))
     }
+}
+
+/// Files that are written whole, of a run that may be saved.
+fn kept(
+    sink: Result<FileSink, SinkError>,
+    recovery: Option<&Recovery>,
+) -> Result<Box<dyn Sink + Send>, Failure> {
+    let sink = sink.and_then(|sink| match recovery {
+        Some(recovery) => sink.kept_in(&recovery.rows()),
+        None => Ok(sink),
+    });
+    Ok(Box::new(sink.map_err(RunError::from)?))
 }

@@ -33,7 +33,7 @@ class Firehose:
     Its streams are attributes: ``posts``, ``likes``, …, and :meth:`records` of any collection. A query opens the connection (or the file) when
     it is run, and decodes what it reads alone. Queries that run at the same time over one such object share the connection and its
     decoding, each at its own pace: one that comes later begins with what comes then, one that is slow goes on by a connection of its
-    own. A file, a Jetstream, or a cursor gives each later query its own.
+    own. A Jetstream is asked for what all of them want. A file or a cursor gives each later query its own.
     """
 
     def __init__(

@@ -13,15 +13,14 @@ use skytide_timestream::rows::Rows;
 
 use super::clock::{ProcessClock, median};
 use super::{Discard, line};
-use crate::cli::args::{FilesInput, LatenessArgs, QueryArgs, ResultsArg, SocketArgs};
+use crate::cli::args::{FilesInput, QueryArgs, ResultsArg, SocketArgs};
 use crate::cli::failure::Failure;
 use crate::cli::query::Compiled;
 
 /// Answers a query over files, again and again.
 pub(super) fn files(input: &FilesInput) -> Result<(), Failure> {
     let query = QueryArgs { query: input.read.query.clone(), lexicons: Vec::new() };
-    let compiled =
-        Compiled::over(&query, &input.read.sources, &SocketArgs::default(), &LatenessArgs::default())?;
+    let compiled = Compiled::over(&query, &input.read.sources, &SocketArgs::default())?;
     let plan = Arc::new(compiled.plan(match input.results {
         ResultsArg::History => Results::history(),
         ResultsArg::Snapshot => Results::snapshot(),

@@ -17,7 +17,7 @@ use skytide_timestream::rows::Rows;
 
 use super::clock::{CpuClock, median};
 use super::line;
-use crate::cli::args::{LatenessArgs, QueryArgs, ReadInput, SocketArgs};
+use crate::cli::args::{QueryArgs, ReadInput, SocketArgs};
 use crate::cli::failure::{DATA, Failure};
 use crate::cli::query::Compiled;
 
@@ -27,7 +27,7 @@ const ROWS: usize = 16_384;
 /// Reads what a query asks of files, again and again.
 pub(super) fn read(input: &ReadInput) -> Result<(), Failure> {
     let query = QueryArgs { query: input.query.clone(), lexicons: Vec::new() };
-    let compiled = Compiled::over(&query, &input.sources, &SocketArgs::default(), &LatenessArgs::default())?;
+    let compiled = Compiled::over(&query, &input.sources, &SocketArgs::default())?;
     let plan = Arc::new(compiled.plan(Results::history()));
     let sources = compiled.in_order(&compiled.offers)?;
     let columns = parquet_columns(&plan, &compiled.offers);
