@@ -285,7 +285,8 @@ impl Judge {
         let Some(watermark) = watermark.filter(|watermark| time < *watermark) else {
             return Verdict::Admitted;
         };
-        self.late += 1;
+        // A point of a stream that is read twice is late once.
+        self.late += u64::from(self.streams.get(scan).is_none_or(|whole| whole.is_first));
         if self.policy != Late::Error {
             return Verdict::Late(watermark);
         }

@@ -333,6 +333,23 @@ fn one_absurd_claim_makes_nobody_late() {
     }
 }
 
+#[test]
+fn points_of_a_stream_that_is_read_twice_are_counted_once() {
+    let claims = ["2025-12-31T23:59:58Z", "2199-01-01T00:00:00Z", "2025-12-31T23:59:50Z"];
+    let frames: Arc<[Bytes]> = (1..).zip(claims).map(|(seq, claim)| claiming(seq, claim)).collect();
+    for query in ["posts.seq", "posts.count(window=trailing(\"1s\"))"] {
+        let (catalog, plan) = planned(query, Results::history());
+        let judge = Judge::new(Duration::ZERO).by(Late::Drop, &plan.scans, None).unwrap();
+        let memory = Frames::repeating(Arc::clone(&frames)).until(Some(3));
+        let source = FirehoseSource::new(&plan, &catalog, memory, Clock::CreatedAt).unwrap();
+        let mut source = Reorder::new(source, Mode::Live, judge);
+        let options = RunOptions { mode: Mode::Live, ..RunOptions::once() };
+        run(plan, &mut source, &mut Kept::default(), &options, |_, _| {}).unwrap();
+        let expected = BTreeMap::from([("with a time too far ahead", 1), ("late", 1)]);
+        assert_eq!(source.status().dropped, expected, "{query}");
+    }
+}
+
 /// The last count of each key (of each account, where the query does not group), and what the source did.
 fn counted(query: &str, frames: &Arc<[Bytes]>) -> (BTreeMap<Option<String>, i64>, Status) {
     let (catalog, plan) = planned(query, Results::snapshot());

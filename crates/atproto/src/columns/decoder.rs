@@ -387,7 +387,7 @@ impl Decoder {
         let did = if self.needs_did { Some({ envelope.repo }.read_text()?) } else { None };
         let rev = if self.needs_rev { Some({ envelope.rev }.read_text()?) } else { None };
         let mut rows = 0;
-        for hit in &self.hits {
+        for (at, hit) in self.hits.iter().enumerate() {
             let stream = &mut self.streams[hit.stream];
             let Some(action) = stream.ops.as_ref().map(|ops| ops.action) else { continue };
             let refused = |refusal| refused(refusal, hit.op);
@@ -416,8 +416,11 @@ impl Decoder {
             };
             // A claim that is far ahead of the network's clock would make all who are honest late.
             let believed = own_time.filter(|time| release.believes(*time));
-            self.counters.ahead += u64::from(own_time.is_some() && believed.is_none());
-            self.counters.untimed += u64::from(own_time.is_none());
+            if believed.is_none() && self.hits[..at].iter().all(|before| before.op != hit.op) {
+                // Once, however often the stream is read.
+                self.counters.ahead += u64::from(own_time.is_some());
+                self.counters.untimed += u64::from(own_time.is_none());
+            }
             let own_time = believed;
             point.time = own_time.unwrap_or(release.time);
             let kept = stream.end_row(&point).map_err(refused)?;
