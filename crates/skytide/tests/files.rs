@@ -213,6 +213,13 @@ fn what_is_wrong_is_said_with_what_to_do() {
     assert!(twice.contains("--time is given twice"), "{twice}");
     let named = says(&["--from", &path, "--as", "m", "--time", "ts", "--key", "did"], 2);
     assert!(named.contains("--as names one source"), "{named}");
+    // Beside a network the name is the file's.
+    let beside = ["run", "scores.count()", "--from", "sim:events=9", "--from", &path, "--as", "scores"];
+    assert_eq!(rows(&[&beside[..], &["--time", "ts", "--key", "did"]].concat()).len(), 3);
+    let own = fails(&["run", "{ _time: posts.seq }", "--from", "sim:events=9"], 1);
+    assert!(own.contains("a field of the answer is called `_time`"), "{own}");
+    let tags = ["run", "a=posts.seq", "b={ _query: posts.seq }", "--from", "sim:events=9"];
+    assert!(fails(&tags, 1).contains("`_query`"));
     let both = says(&["--from", &path, "--time", "ts", "--key", "did"], 2);
     assert!(both.contains("two sources") && both.contains("--as"), "{both}");
     let clock = fails(&["run", "posts.count()", "--time", "ts"], 2);

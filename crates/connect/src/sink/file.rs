@@ -402,6 +402,8 @@ impl Open {
             FileFormat::Parquet => {
                 let rising = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
                 let properties = WriterProperties::builder()
+                    // Dates are dates to every reader, also those that Arrow counts in milliseconds.
+                    .set_coerce_types(true)
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
                     .set_max_row_group_row_count(Some(GROUP_ROWS))
                     .set_max_row_group_bytes(Some(GROUP_BYTES))

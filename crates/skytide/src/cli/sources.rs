@@ -212,11 +212,12 @@ fn set<T>(place: &mut Option<T>, value: T, flag: &str) -> Result<(), String> {
 /// Sources that share what is said of them.
 fn close(open: &mut Vec<Location>, settings: &mut Settings) -> Result<Vec<SourceArgs>, String> {
     let settings = std::mem::take(settings);
-    if settings.name.is_some() && open.len() > 1 {
+    // Beside a network, what is said is of the files.
+    let files = open.iter().filter(|location| location.is_rows()).count();
+    let of_files = files > 0;
+    if settings.name.is_some() && (if of_files { files } else { open.len() }) > 1 {
         return Err("--as names one source; it follows its --from".to_owned());
     }
-    // Beside a network, what is said is of the files.
-    let of_files = open.iter().any(Location::is_rows);
     let of_networks = open.iter().any(|location| !location.is_rows());
     let each = |location: Location| {
         let is_meant = location.is_rows() || !of_files;

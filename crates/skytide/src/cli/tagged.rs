@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use skytide_connect::sink::{Ndjson, Sink, SinkError};
+use skytide_timestream::engine::EngineError;
 
 /// What the name of the query is called in a row.
 const QUERY: &str = "_query";
@@ -17,9 +18,15 @@ pub(crate) struct Tagged {
 }
 
 impl Tagged {
-    /// Writes to stdout.
-    pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), lines: Ndjson::new(io::stdout()) }
+    /// Writes rows of this schema to stdout.
+    ///
+    /// # Errors
+    /// The answer has a field that is called as the query's name is in a row.
+    pub(crate) fn new(name: &str, schema: &Schema) -> Result<Self, EngineError> {
+        match schema.field_with_name(QUERY) {
+            Ok(taken) => Err(EngineError::Taken(taken.name().clone())),
+            Err(_) => Ok(Self { name: name.to_owned(), lines: Ndjson::new(io::stdout()) }),
+        }
     }
 }
 

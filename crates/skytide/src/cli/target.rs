@@ -10,7 +10,7 @@ use skytide_connect::files::Format;
 use skytide_connect::recovery::Recovery;
 use skytide_connect::run::RunError;
 use skytide_connect::sink::{Arrow, Csv, FileFormat, FileSink, Ndjson, Roll, Sink, SinkError, TextFile};
-use skytide_timestream::engine::answer_schema;
+use skytide_timestream::engine::{EngineError, answer_schema};
 use skytide_timestream::plan::Plan;
 
 use super::args::{FormatArg, ResultsArg, RunArgs};
@@ -130,9 +130,10 @@ impl<'a> Target<'a> {
         plan: &Plan,
         status: &Arc<Mutex<StatusLine>>,
     ) -> Result<Box<dyn Sink + Send>, Failure> {
-        let schema = answer_schema(plan).map_err(|error| Failure::new(DATA, error.to_string()))?;
+        let refused = |error: EngineError| Failure::new(DATA, error.to_string());
+        let schema = answer_schema(plan).map_err(refused)?;
         let (path, form) = match self {
-            Self::Tagged(name) => return Ok(Box::new(Tagged::new(name))),
+            Self::Tagged(name) => return Ok(Box::new(Tagged::new(name, &schema).map_err(refused)?)),
             Self::Whole(path, format) => {
                 return kept(FileSink::file(path, *format, &schema), recovery);
             }

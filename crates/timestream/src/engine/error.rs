@@ -35,6 +35,11 @@ pub enum EngineError {
         /// What is there.
         found: String,
     },
+    /// A field of an answer is called as one of its own columns.
+    #[error(
+        "a field of the answer is called `{0}`, as a column is that every answer has; `remove(\"{0}\")` leaves it out, `{{name: value}}` gives another name"
+    )]
+    Taken(String),
     /// An operator holds at most `u32::MAX` keys.
     #[error("more than {} keys in one operator; more workers divide them", u32::MAX)]
     TooManyKeys,

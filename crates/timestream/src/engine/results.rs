@@ -29,15 +29,21 @@ pub enum Mode {
     Live,
 }
 
+/// The columns that each answer has of its own.
+const OWN: [&str; 2] = ["_time", "_key"];
+
 /// Names and types of the answer's columns: `_time` (UTC nanoseconds), `_key`, then the fields (SEMANTICS 7.6).
 ///
 /// # Errors
-/// The plan's output is not of its last region.
+/// A field of the answer has the name of one of these two, or the plan's output is not of its last region.
 pub fn answer_schema(plan: &Plan) -> Result<SchemaRef, EngineError> {
     let (key_type, columns) = answer_types(plan)?;
     let time = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
-    let mut fields = vec![Field::new("_time", time, false), Field::new("_key", key_type, true)];
+    let mut fields = vec![Field::new(OWN[0], time, false), Field::new(OWN[1], key_type, true)];
     let names = plan.output.columns.iter().map(|(name, _)| name);
+    if let Some(taken) = names.clone().find(|name| OWN.contains(&name.as_str())) {
+        return Err(EngineError::Taken(taken.clone()));
+    }
     fields.extend(names.zip(columns).map(|(name, data_type)| Field::new(name, data_type, true)));
     Ok(Arc::new(Schema::new(fields)))
 }
