@@ -7,6 +7,8 @@ use arrow_schema::{DataType, Field, TimeUnit};
 
 /// Longest text that [`name`] gives before it ends in `…`.
 const NAME_LENGTH: usize = 60;
+/// Bytes after which [`full_name`] ends.
+const FULL_LENGTH: usize = 64 << 10;
 
 /// UTC nanoseconds: the type of every moment the language itself makes.
 #[must_use]
@@ -24,7 +26,7 @@ pub const fn duration() -> DataType {
 #[must_use]
 pub fn name(data_type: &DataType) -> String {
     let mut out = String::new();
-    write_name(data_type, &mut out);
+    write_name(data_type, &mut out, 4 * NAME_LENGTH);
     if let Some((at, _)) = out.char_indices().nth(NAME_LENGTH) {
         out.truncate(at);
         out.push('…');
@@ -32,25 +34,35 @@ pub fn name(data_type: &DataType) -> String {
     out
 }
 
-fn write_name(data_type: &DataType, out: &mut String) {
+/// The same in full, as far as a person may read it: 64 KiB.
+#[must_use]
+pub fn full_name(data_type: &DataType) -> String {
+    let mut out = String::new();
+    write_name(data_type, &mut out, FULL_LENGTH);
+    out
+}
+
+fn write_name(data_type: &DataType, out: &mut String, most: usize) {
     // What is cut anyway is not written: types can nest far wider than any text.
-    if out.len() > 4 * NAME_LENGTH {
+    if out.len() > most {
+        out.push('…');
         return;
     }
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             out.push_str("list<");
-            write_name(item.data_type(), out);
+            write_name(item.data_type(), out, most);
             out.push('>');
         }
         DataType::Struct(fields) => {
             out.push_str("struct<");
             for (at, field) in fields.iter().enumerate() {
-                if out.len() > 4 * NAME_LENGTH {
+                if out.len() > most {
+                    out.push('…');
                     return;
                 }
                 let _ = write!(out, "{}{}: ", if at > 0 { ", " } else { "" }, field.name());
-                write_name(field.data_type(), out);
+                write_name(field.data_type(), out, most);
             }
             out.push('>');
         }

@@ -114,7 +114,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
         .map_or_else(|| "none".to_owned(), |grouping| format!("{} ({})", grouping.name, grouping.key_type));
     super::print(&format!(
         "type      {}\ngrouping  {grouping}\n          {continuity}\n",
-        types::name(&root.data_type)
+        types::full_name(&root.data_type)
     ))
 }
 

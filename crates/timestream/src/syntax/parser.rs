@@ -9,6 +9,9 @@ use crate::error::QueryError;
 use crate::query::Span;
 use crate::scalar::Scalar;
 
+/// So many conditions in a row are read one after the other; more are read by halves, so that they are no deep tree.
+const MANY: usize = 64;
+
 /// Reads the text of a query.
 ///
 /// # Errors
@@ -132,10 +135,15 @@ impl<'a> Parser<'a> {
     fn operations(&mut self, power: u8) -> Result<Expr, QueryError> {
         let mut left = self.prefix()?;
         while let Some(op) = self.binary_op().filter(|op| op.power() >= power) {
-            self.advance();
-            let right = self.expr(op.power() + 1)?;
-            let span = left.span.start..right.span.end;
-            left = Self::node(ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) }, span)?;
+            // Conditions may be many, as a list of accounts is.
+            let takes_more = matches!(op, BinaryOp::And | BinaryOp::Or);
+            let mut row = vec![left];
+            while row.len() == 1 || takes_more && self.binary_op() == Some(op) {
+                self.advance();
+                row.push(self.expr(op.power() + 1)?);
+            }
+            let in_halves = row.len() > MANY;
+            left = Self::joined(op, row, in_halves)?;
             let chained = self.binary_op().is_some_and(|next| next.power() == COMPARISON);
             if op.power() == COMPARISON && chained {
                 let error = QueryError::new(self.peek().span.clone(), "comparisons do not chain");
@@ -143,6 +151,21 @@ impl<'a> Parser<'a> {
             }
         }
         Ok(left)
+    }
+
+    /// One operation of several, in their order: of the first two, then of that and the next; or of both halves, which is as good where
+    /// it does not matter.
+    fn joined(op: BinaryOp, mut all: Vec<Expr>, in_halves: bool) -> Result<Expr, QueryError> {
+        let second = match in_halves {
+            true => all.split_off(all.len().div_ceil(2)),
+            false => all.split_off(all.len().saturating_sub(1).max(1)),
+        };
+        let Some(first) = all.pop_if(|_| second.is_empty()) else {
+            let (left, right) = (Self::joined(op, all, in_halves)?, Self::joined(op, second, in_halves)?);
+            let span = left.span.start..right.span.end;
+            return Self::node(ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) }, span);
+        };
+        Ok(first)
     }
 
     fn binary_op(&self) -> Option<BinaryOp> {
@@ -358,6 +381,19 @@ mod tests {
         ] {
             let error = parse(text).unwrap_err();
             assert_eq!((error.message.as_str(), error.span), (message, span), "{text}");
+        }
+    }
+
+    #[test]
+    fn many_conditions_are_no_deep_ones() {
+        for count in [2, 64, 65, 1000, 1300] {
+            let all: Vec<_> = (0..count).map(|at| format!("a == {at} and b")).collect();
+            let read = parse(&all.join(" or ")).unwrap().body;
+            assert!(read.depth() < 80, "{count}: {}", read.depth());
+            let printed = read.to_string();
+            assert_eq!(printed.matches(" or ").count(), count - 1);
+            assert_eq!(parse(&printed).unwrap().body.to_string(), printed);
+            assert_eq!(count > MANY, printed.contains('('));
         }
     }
 
