@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
-use skytide_connect::sink::{Arrow, Callback, Csv, FileFormat, FileSink, Ndjson, Roll, Sink, TextFile};
+use skytide_connect::sink::{
+    Arrow, Callback, Csv, FileFormat, FileSink, Ndjson, Place, Roll, Sink, TextFile,
+};
 
 fn batch() -> RecordBatch {
     let time = TimestampNanosecondArray::from(vec![0, 1_783_175_887_517_000_000]).with_timezone("UTC");
@@ -67,7 +69,20 @@ fn text_is_cut_back_to_its_place() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "_time,_key,result,langs\n");
 
     let error = sink.go_back(Some(&place)).unwrap_err().to_string();
-    assert!(error.contains("rows.csv: it has 24 bytes, and had 73 when the run was saved"), "{error}");
+    assert!(error.contains("rows.csv: it has 24 bytes, and had 73 bytes when the run was saved"), "{error}");
+    // A file that was not there is not there afterwards.
+    for wanted in ["gone.csv", "other.csv"] {
+        let here = folder.path().join("gone.csv");
+        let mut sink = TextFile::csv(&here, &schema).unwrap();
+        let place = Place { file: folder.path().canonicalize().unwrap().join(wanted), ..place.clone() };
+        let error = sink.go_back(Some(&place)).unwrap_err().to_string();
+        assert_eq!(
+            error.contains("gone.csv: it is not there, and had 73 bytes"),
+            wanted == "gone.csv",
+            "{error}"
+        );
+        assert!(!here.exists());
+    }
     let error = TextFile::ndjson(folder.path()).map(drop).unwrap_err().to_string();
     assert!(error.ends_with("it is no file, whose rows could be cut back"), "{error}");
     #[cfg(unix)]

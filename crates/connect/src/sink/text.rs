@@ -18,6 +18,8 @@ pub struct TextFile {
     path: PathBuf,
     file: File,
     lines: Lines,
+    /// Whether there was no such file before, nor any row of a run that goes on.
+    is_made: bool,
 }
 
 enum Lines {
@@ -50,6 +52,7 @@ impl TextFile {
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             return Err(failed(io::Error::other("it is no file, whose rows could be cut back")));
         }
+        let is_made = !path.exists();
         let mut file =
             File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
         let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
@@ -59,7 +62,7 @@ impl TextFile {
             settled(&path).map_err(failed)?;
         }
         let lines = lines(file.try_clone().map_err(failed)?);
-        Ok(Self { path, file, lines })
+        Ok(Self { path, file, lines, is_made })
     }
 
     fn at(&mut self) -> Result<u64, SinkError> {
@@ -75,8 +78,9 @@ impl TextFile {
     fn cut(&mut self, bytes: u64) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         if length < bytes {
-            let reason = format!("it has {length} bytes, and had {bytes} when the run was saved");
-            return Err(io::Error::other(reason));
+            let here =
+                if self.is_made { "it is not there".to_owned() } else { format!("it has {length} bytes") };
+            return Err(io::Error::other(format!("{here}, and had {bytes} bytes when the run was saved")));
         }
         self.file.set_len(bytes)?;
         self.file.seek(SeekFrom::Start(bytes)).map(drop)
@@ -108,12 +112,17 @@ impl Sink for TextFile {
     }
 
     fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
-        if let Some(place) = place.filter(|place| place.file != self.path || place.parts.is_some()) {
-            return Err(SinkError::elsewhere(self.path.clone(), place));
-        }
         let bytes = place.map_or(0, |place| place.bytes);
-        self.cut(bytes).map_err(|error| SinkError::file(&self.path, &error))?;
+        let gone = match place.filter(|place| place.file != self.path || place.parts.is_some()) {
+            Some(elsewhere) => Err(SinkError::elsewhere(self.path.clone(), elsewhere)),
+            None => self.cut(bytes).map_err(|error| SinkError::file(&self.path, &error)),
+        };
+        if gone.is_err() && self.is_made {
+            // Nothing goes on in it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+        self.is_made = false;
         self.head(bytes);
-        Ok(())
+        gone
     }
 }
