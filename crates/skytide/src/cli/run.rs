@@ -160,7 +160,9 @@ fn outputs(args: &RunArgs) -> Result<Vec<Option<&Path>>, Failure> {
         let message = format!("{}: two answers would be written over each other", twice.display());
         return Err(Failure::new(USAGE, message).hint("give each query an -o of its own"));
     }
-    Ok(args.output.iter().map(|output| Some(output.as_path())).collect())
+    // A dash is stdout, as elsewhere.
+    let files = args.output.iter().map(|output| Some(output.as_path()));
+    Ok(files.map(|file| file.filter(|path| *path != Path::new("-"))).collect())
 }
 
 /// A path by which a file is known however it is written; a file that is not there yet by its folder.

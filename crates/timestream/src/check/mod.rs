@@ -330,6 +330,13 @@ impl<'a> Checker<'a> {
                     return Err(QueryError::new(arg.value.span.clone(), message));
                 }
             } else {
+                if let (Some(Ident { name, span }), Found::Known(function), Some(_)) =
+                    (&arg.name, &function, windows::window_name(&arg.value))
+                    && matches!(function.kind, FunctionKind::Aggregate(_))
+                {
+                    let message = format!("`{}` has no parameter `{name}`", function.name);
+                    return Err(QueryError::unknown(span.clone(), message, name, vec!["window".to_owned()]));
+                }
                 let value = self.expr(&arg.value)?;
                 given.push(Given { name: arg.name.as_ref(), value, expr: &arg.value });
             }
