@@ -145,13 +145,15 @@ impl Chain {
             Program { lets: Vec::new(), body: Expr::new(ExprKind::Literal(Scalar::Null), 0..0) };
         let is_long = self.0.weight > LONG;
         // What texts define stands before a stream of that name, and before a field of none.
-        let mut taken = taken.clone();
+        let mut defined = BTreeSet::new();
         for chain in &order {
             if let Kind::Text { program, bound } = &chain.0.kind {
-                taken.extend(bound.iter().map(|(name, _)| name.clone()));
-                taken.extend(program.lets.iter().map(|one| one.name.name.clone()));
+                let others = bound.iter().filter(|(name, value)| !value.is_stream(name));
+                defined.extend(others.map(|(name, _)| name.clone()));
+                defined.extend(program.lets.iter().map(|one| one.name.name.clone()));
             }
         }
+        let taken: BTreeSet<String> = taken.union(&defined).cloned().collect();
         let mut printer = Printer { taken: &taken, renamed, lets: HashMap::new() };
         let names = (1..).map(|number| format!("s{number}"));
         let mut streams = BTreeSet::new();
@@ -163,8 +165,14 @@ impl Chain {
         let mut names = names.filter(|name| !taken.contains(name) && !streams.contains(name));
         for chain in &order {
             if let Kind::Text { program: text, bound } = &chain.0.kind {
+                // A stream by its own name is that, unless another text calls something else so: then checking finds two of one name.
+                let is_told = |name: &str, value: &Self| {
+                    !value.is_stream(name)
+                        || defined.contains(name) && text.lets.iter().all(|one| one.name.name != name)
+                };
                 let bound = bound
                     .iter()
+                    .filter(|(name, value)| is_told(name, value))
                     .map(|(name, value)| Let { name: ident(name), value: printer.print(value, None) });
                 for one in bound.chain(text.lets.iter().cloned()) {
                     // Two texts may define the same; checking finds where it is not.

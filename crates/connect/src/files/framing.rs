@@ -29,7 +29,7 @@ pub(super) fn of_stream(file: &mut BufReader<File>) -> io::Result<Readable> {
     let mut at = 0;
     loop {
         match message(file, at, size)? {
-            Ok(Some(next)) => at = next,
+            Ok(Some(found)) => at = found.end,
             Ok(None) => return Ok(Readable { end: size, wrong: None }),
             Err(reason) => {
                 return Ok(Readable { end: at, wrong: Some(format!("the message at byte {at} {reason}")) });
@@ -66,15 +66,27 @@ fn block(file: &mut BufReader<File>, block: &Block, size: u64) -> io::Result<Res
     let part = |number: i64| u64::try_from(number).ok();
     let lengths = part(block.offset()).zip(part(block.metaDataLength().into())).zip(part(block.bodyLength()));
     let Some(((at, metadata), body)) = lengths else { return Ok(Err("has a length below zero".to_owned())) };
-    match at.checked_add(metadata).and_then(|at| at.checked_add(body)) {
-        Some(end) if end <= size => Ok(message(file, at, size)?.map(|_| ())),
-        _ => Ok(Err("is longer than the file".to_owned())),
-    }
+    let body_at = at.checked_add(metadata);
+    let end = body_at.and_then(|at| at.checked_add(body)).filter(|end| *end <= size);
+    let (Some(body_at), Some(end)) = (body_at, end) else {
+        return Ok(Err("is longer than the file".to_owned()));
+    };
+    // The library reads by what the footer says, and the message says it again.
+    Ok(match message(file, at, size)? {
+        Ok(Some(found)) if (found.body, found.end) == (body_at, end) => Ok(()),
+        Ok(_) => Err("is not where the footer says".to_owned()),
+        Err(reason) => Err(reason),
+    })
 }
 
-/// Looks at the message at a byte of a file of this size; gives where the next one is, if there is one. The inner error says what is
-/// wrong with it.
-fn message(file: &mut BufReader<File>, at: u64, size: u64) -> io::Result<Result<Option<u64>, String>> {
+/// Where a message has its body, and where that ends.
+struct Found {
+    body: u64,
+    end: u64,
+}
+
+/// Looks at the message at a byte of a file of this size, if there is one. The inner error says what is wrong with it.
+fn message(file: &mut BufReader<File>, at: u64, size: u64) -> io::Result<Result<Option<Found>, String>> {
     let cut_off = || Ok(Err("is cut off".to_owned()));
     let word = |file: &mut BufReader<File>, at: u64| -> io::Result<Option<[u8; 4]>> {
         if size.saturating_sub(at) < 4 {
@@ -101,7 +113,7 @@ fn message(file: &mut BufReader<File>, at: u64, size: u64) -> io::Result<Result<
     let body = begin + length;
     match u64::try_from(message.bodyLength()) {
         Ok(length) if length <= size - body => {
-            Ok(buffers(file, &message, body, length)?.map(|()| Some(body + length)))
+            Ok(buffers(file, &message, body, length)?.map(|()| Some(Found { body, end: body + length })))
         }
         _ => Ok(Err(format!("has a body of {} bytes, more than the file has", message.bodyLength()))),
     }

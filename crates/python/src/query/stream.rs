@@ -217,10 +217,9 @@ impl Stream {
         for udf in &udfs {
             functions.named.add(Arc::clone(&udf.0.named)).map_err(errors::value)?;
         }
-        // A source by its own name is that already.
-        let bound = sources.iter().filter(|(name, stream)| !stream.chain.is_stream(name));
-        let bound: Vec<_> = bound.map(|(name, stream)| (name.clone(), stream.chain.clone())).collect();
-        let is_bound = !bound.is_empty();
+        let is_bound = sources.iter().any(|(name, stream)| !stream.chain.is_stream(name));
+        let bound: Vec<_> =
+            sources.iter().map(|(name, stream)| (name.clone(), stream.chain.clone())).collect();
         let chain = Chain::text_with(text, bound).map_err(|error| errors::query(&error, text))?;
         let streams = || sources.iter().map(|(_, stream)| &**stream);
         if !is_bound {

@@ -255,6 +255,14 @@ def test_a_text_calls_streams_as_they_are_given() -> None:
     assert results(kd.query("m.x", m=some) + kd.query("m.x", m=some)) == [20]
     with pytest.raises(ValueError, match="`m` is defined twice"):
         kd.query("m.x", m=a) + kd.query("m.x", m=b)
+    # One name of two texts is one thing, whichever comes first.
+    for one, other in (({"a": some}, {"a": a}), ({"a": a}, {"a": some})):
+        with pytest.raises(ValueError, match="`a` is defined twice"):
+            kd.query("a.x", **one) + kd.query("a.x", **other)
+    with pytest.raises(ValueError, match="`a` is defined twice"):
+        kd.query("let a = a.filter(x > 5); a.x", a=a) + kd.query("a.x", a=a)
+    assert results(kd.query("let a = a.filter(x > 5); a.x", a=a) + a.col("x")) == [None, 20]
+    assert str(kd.query("a.x", a=a) + kd.query("a.x * 2", a=a)).count("source") == 0
     with pytest.raises(ValueError, match="did you mean `some`"):
         kd.query("sme.x", some=some)
 
