@@ -247,6 +247,9 @@ fn what_is_wrong_is_said_with_what_to_do() {
     let recording = folder.put("monday.frames", "");
     let before = fails(&["run", "posts.count()", "--from", &recording, "--from", "sim:events=9"], 2);
     assert!(before.contains("monday.frames") && before.contains("goes on from no recording"), "{before}");
+    let then = ["--from", &recording, "--time", "created_at", "--from", "ws://127.0.0.1:1"];
+    let said = fails(&[&["run", "posts.count()"][..], &then].concat(), 2);
+    assert!(said.contains("monday.frames: what is said of a recording"), "{said}");
     let tail = fails(&["tail", "--from", &path], 2);
     assert!(tail.contains("events.csv holds rows") && tail.contains("skytide run"), "{tail}");
     let pipe = says(&["--time", "ts", "--key", "did", "--format", "parquet"], 2);
@@ -307,6 +310,24 @@ fn an_interrupted_run_leaves_the_whole_file_of_what_was_delivered() {
     let delivered = rows(&["run", "out.result", "--from", &out, "--time", "_time", "--key", "_key"]);
     assert!(delivered.len() > 10, "{}", delivered.len());
     assert!(!Path::new(&killed).exists());
+    // One that was started to stay, stays: the first signal is ignored, the second ends it.
+    let stays = folder.at("stays.arrow");
+    let program = format!(
+        "trap '' HUP; exec {} run 'likes.count()' -q --for 60s --from sim:rate=0 -o {stays}",
+        env!("CARGO_BIN_EXE_skytide")
+    );
+    let mut child = Command::new("sh").args(["-c", &program]).spawn().unwrap();
+    let begun = Instant::now();
+    let is_begun = || folder.names().iter().any(|name| name.starts_with(".stays") && name.ends_with(".part"));
+    while !is_begun() && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::yield_now();
+    }
+    for signal in ["-HUP", "-TERM"] {
+        assert!(child.try_wait().unwrap().is_none(), "{signal}");
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(Path::new(&stays).exists());
 }
 
 /// A simulated network of its own process.

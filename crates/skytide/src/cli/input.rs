@@ -81,6 +81,15 @@ pub(crate) fn offers(
             source.settings.clock(&source.location).map_err(|message| Failure::new(USAGE, message))?;
         passed += 1;
         if passed <= history.len() {
+            // They are one source, of which one thing is said.
+            let whole = networks.get(history.len()).map(|source| &source.settings);
+            if source.settings != Settings::default() && whole != Some(&source.settings) {
+                let message = format!(
+                    "{}: what is said of a recording is said of what goes on after it",
+                    source.location
+                );
+                return Err(Failure::new(USAGE, message).hint("say it after the last --from of them"));
+            }
             continue;
         }
         let mut connection = connection(&source.location, socket)?;

@@ -22,7 +22,8 @@ impl Interrupt {
         let seen = Arc::new(AtomicBool::new(false));
         let stop = Stop::default();
         let failed = |error: std::io::Error| Failure::new(super::failure::DATA, format!("signals: {error}"));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let hangup = Some(SIGHUP).filter(|_| heeds_hangup());
+        for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
             // Order matters: the second signal finds the flag set and ends the process.
             signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&seen))
                 .map_err(failed)?;
@@ -50,4 +51,12 @@ impl Interrupt {
             Ok(())
         }
     }
+}
+
+/// Whether a terminal that closes is to end the program: not where it was started to stay (`nohup`), nor where that cannot be told.
+fn heeds_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (SIGHUP - 1) & 1 == 0)
 }
