@@ -47,6 +47,14 @@ pub trait Aggregate: Send {
         None
     }
 
+    /// The same over the last so many nanoseconds, where what a value adds can be taken away when it leaves; others are folded anew.
+    ///
+    /// # Errors
+    /// None but defects.
+    fn trailing(&self, _nanos: i64) -> Option<Result<Box<dyn Aggregate>, EngineError>> {
+        None
+    }
+
     /// The state of these keys, one array a part of the state.
     ///
     /// # Errors

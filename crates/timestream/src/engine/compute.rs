@@ -46,9 +46,10 @@ pub(super) fn state(
         Window::Sliding(intervals, _) => sliding(made, intervals)?,
         Window::Trailing(nanos) => {
             let made = made()?;
-            match made.whole() {
-                Some(whole) => Box::new(Recent::new(whole, nanos)),
-                None => Box::new(Trailing::new(made, input, nanos)?),
+            match (made.whole(), made.trailing(nanos)) {
+                (Some(whole), _) => Box::new(Recent::new(whole, nanos)),
+                (None, Some(own)) => own?,
+                (None, None) => Box::new(Trailing::new(made, input, nanos)?),
             }
         }
     })

@@ -24,6 +24,7 @@ mod merge;
 mod moves;
 mod pair;
 mod panes;
+mod passing;
 mod queues;
 mod recent;
 mod region;
