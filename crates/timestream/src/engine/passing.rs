@@ -100,6 +100,7 @@ impl Aggregate for Passing {
         let mut shown =
             Shown { slots: Vec::with_capacity(batch.keys.len()), ends: vec![0], holds: Vec::new() };
         for (row, key) in batch.keys.iter().enumerate() {
+            batch.look(row)?;
             if batch.present.is_none_or(|present| present.value(row)) {
                 self.begun[*key as usize] = true;
                 // A window excludes its start.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, UInt64Array};
-use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field};
 
 use super::aggregate::{Aggregate, Batch};
@@ -61,8 +61,10 @@ impl Recent {
         let Added { rows, numbers } = whole.added(batch)?;
         let numbers = numbers.ok_or_else(|| EngineError::mismatch("mean", "a sum", "a count"))?;
         let mut out = Vec::with_capacity(batch.keys.len());
-        let holds = BooleanBuffer::collect_bool(batch.keys.len(), |row| {
-            let window = &mut self.windows[batch.keys[row] as usize];
+        let mut holds = BooleanBufferBuilder::new(batch.keys.len());
+        for (row, key) in batch.keys.iter().enumerate() {
+            batch.look(row)?;
+            let window = &mut self.windows[*key as usize];
             if batch.present.is_none_or(|present| present.value(row)) {
                 let has_left =
                     batch.times[row].checked_sub(nanos).is_some_and(|start| window.leave(whole, start));
@@ -74,9 +76,9 @@ impl Recent {
                 }
             }
             out.push(window.rounded / window.values.len() as f64);
-            !window.values.is_empty()
-        });
-        Ok(Arc::new(Float64Array::new(out.into(), Some(NullBuffer::new(holds)))))
+            holds.append(!window.values.is_empty());
+        }
+        Ok(Arc::new(Float64Array::new(out.into(), Some(NullBuffer::new(holds.finish())))))
     }
 }
 
@@ -162,8 +164,10 @@ impl Aggregate for Recent {
         let Added { rows, numbers } = whole.added(batch)?;
         let mut out = Vec::with_capacity(batch.keys.len());
         let mut overflows = 0;
-        let holds = BooleanBuffer::collect_bool(batch.keys.len(), |row| {
-            let window = &mut self.windows[batch.keys[row] as usize];
+        let mut all_hold = BooleanBufferBuilder::new(batch.keys.len());
+        for (row, key) in batch.keys.iter().enumerate() {
+            batch.look(row)?;
+            let window = &mut self.windows[*key as usize];
             if batch.present.is_none_or(|present| present.value(row)) {
                 window.begun = true;
                 // A window excludes its start.
@@ -179,10 +183,10 @@ impl Aggregate for Recent {
             let holds =
                 if is_sum { !window.values.is_empty() && !window.overflows(whole) } else { window.begun };
             out.push(if holds { window.sum } else { 0 });
-            holds
-        });
+            all_hold.append(holds);
+        }
         batch.warnings.overflows.set(batch.warnings.overflows.get() + overflows);
-        let nulls = Some(NullBuffer::new(holds));
+        let nulls = Some(NullBuffer::new(all_hold.finish()));
         Ok(match whole {
             Whole::Unsigned => {
                 let out: Vec<u64> = out.into_iter().map(|sum| u64::try_from(sum).unwrap_or(0)).collect();

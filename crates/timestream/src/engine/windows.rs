@@ -327,6 +327,7 @@ impl Aggregate for Sliding {
             let ends = batch.ends.map(|ends| {
                 BooleanBuffer::collect_bool(ends.len(), |row| ends.value(row) && oldest[row] == number)
             });
+            batch.halt.look()?;
             values.push(ring.fold(&Batch { ends: ends.as_ref(), ..*batch })?);
         }
         if rings == 1 {
@@ -429,6 +430,7 @@ impl Refold {
 impl Trailing {
     /// Folds what was gathered, and gives the values of the rows among it.
     fn refold(&mut self, refold: &mut Refold, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        batch.halt.look()?;
         let Refold { numbers, slots, is_point, times, shown } = std::mem::take(refold);
         let values = Column::Array(self.queues.values(&slots)?);
         let present = BooleanBuffer::from(is_point);
@@ -440,6 +442,7 @@ impl Trailing {
             ends: None,
             times: &times,
             warnings: batch.warnings,
+            halt: batch.halt,
         })?;
         self.numbers.done(&mut *self.inner)?;
         self.queues.done();

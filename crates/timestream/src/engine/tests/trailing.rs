@@ -6,8 +6,8 @@ use arrow_array::{BooleanArray, Float64Array, Int64Array, UInt64Array};
 use arrow_buffer::BooleanBuffer;
 use proptest::prelude::*;
 
-use super::super::windows::Trailing;
-use super::super::{Aggregate, Batch, EngineError, aggregates};
+use super::super::windows::{Sliding, Trailing};
+use super::super::{Aggregate, Batch, EngineError, Halt, Watch, aggregates};
 use super::*;
 use crate::functions::{Column, Warnings};
 use crate::scalar::Scalar;
@@ -58,6 +58,16 @@ fn aggregations(data_type: &DataType) -> Vec<(Make, Vec<Scalar>)> {
 
 /// Folds rows from a time on, as one batch.
 fn fold(state: &mut dyn Aggregate, cells: &[Cell], start: i64, of: &ArrayRef) -> ArrayRef {
+    folded(state, cells, start, of, &Halt::default()).unwrap()
+}
+
+fn folded(
+    state: &mut dyn Aggregate,
+    cells: &[Cell],
+    start: i64,
+    of: &ArrayRef,
+    halt: &Halt,
+) -> Result<ArrayRef, EngineError> {
     let mut time = start;
     let times: Vec<i64> = cells
         .iter()
@@ -77,8 +87,9 @@ fn fold(state: &mut dyn Aggregate, cells: &[Cell], start: i64, of: &ArrayRef) ->
         ends: None,
         times: &times,
         warnings: &Warnings::default(),
+        halt,
     };
-    state.fold(&batch).unwrap()
+    state.fold(&batch)
 }
 
 fn cells() -> impl Strategy<Value = Vec<Cell>> {
@@ -153,4 +164,33 @@ fn a_long_window_costs_no_more_than_a_short_one() {
         }
     }
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+}
+
+/// A watch that is due.
+struct Due;
+
+impl Watch for Due {
+    fn is_due(&self) -> bool {
+        true
+    }
+
+    fn time(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[test]
+fn a_window_is_left_where_it_is() {
+    let of = &values()[0];
+    let made = |make: Make| make(of.data_type(), &[]).unwrap();
+    let states: Vec<Box<dyn Aggregate>> = vec![
+        Box::new(Trailing::new(made(aggregates::stddev), of.data_type(), NANOS).unwrap()),
+        Box::new(Sliding::new(|| aggregates::stddev(of.data_type(), &[]), 2).unwrap()),
+        made(aggregates::mean).trailing(NANOS).unwrap().unwrap(),
+        made(aggregates::max).trailing(NANOS).unwrap().unwrap(),
+    ];
+    for mut state in states {
+        let left = folded(&mut *state, &[(0, 1, true, 0)], 0, of, &Halt::by(Arc::new(Due)));
+        assert!(matches!(left, Err(EngineError::Halted)));
+    }
 }
