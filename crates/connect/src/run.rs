@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
-use skytide_runtime::{Checkpoint, Job, JobError, Options, Report};
+use skytide_runtime::{Checkpoint, Deadline, Job, JobError, Options, Report};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
@@ -30,7 +30,7 @@ pub struct RunOptions {
     pub limit: Option<usize>,
     /// Time after which it ends.
     pub duration: Option<Duration>,
-    /// Ends it from any thread, within [`WAIT`].
+    /// Ends it from any thread, within [`WAIT`] and what is being computed, which is cut short after [`GRACE`].
     pub stop: Stop,
 }
 
@@ -53,6 +53,8 @@ pub const WAIT: Duration = Duration::from_millis(50);
 
 /// So long is read on at an end for a source to tell where it stands.
 const LAST_SAVE: Duration = Duration::from_secs(1);
+/// What is being computed when an end is asked for has so much time to be done; what is not is left out, so that nobody waits for it.
+pub const GRACE: Duration = Duration::from_secs(1);
 
 /// How many epochs may be on their way through the workers.
 const EPOCHS_IN_FLIGHT: usize = 4;
@@ -62,7 +64,8 @@ const EPOCHS_IN_FLIGHT: usize = 4;
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Ends the run it belongs to; what is complete is delivered.
+    /// Ends the run it belongs to, as soon as its source can be asked again, but about [`GRACE`] later even if what it computes takes
+    /// long; what is complete is delivered.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -288,6 +291,8 @@ struct Running<S> {
     end: Option<Result<End, SourceError>>,
     /// Whether anything was read since it was saved.
     has_moved: bool,
+    /// Whether the job was stopped at work.
+    is_cut: bool,
 }
 
 impl<S: Source> Running<S> {
@@ -301,21 +306,40 @@ impl<S: Source> Running<S> {
     ) -> Result<Self, JobError> {
         let jobs =
             Options { workers: options.workers, mode: options.mode, epochs_in_flight: EPOCHS_IN_FLIGHT };
+        let mut job = Job::start(plan, jobs, from)?;
+        let ends = options.duration.map(|duration| Instant::now() + duration);
+        job.heed(Deadline::new(options.stop.flag(), ends, GRACE));
         Ok(Self {
-            job: Job::start(plan, jobs, from)?,
+            job,
             source,
-            ends: options.duration.map(|duration| Instant::now() + duration),
+            ends,
             options: options.clone(),
             given: Given { rows, limit: options.limit },
             end: None,
             has_moved: true,
+            is_cut: false,
         })
     }
 
     /// Waits for the rows of all that was read.
     fn settled(&mut self) -> Result<Vec<RecordBatch>, JobError> {
-        let settled = self.job.settle()?;
-        Ok(self.given.cut(settled))
+        let settled = self.job.settle();
+        let settled = self.unless_cut(settled)?;
+        Ok(self.given.cut(settled.unwrap_or_default()))
+    }
+
+    /// What the job gives; none where it was stopped at work: what is complete comes at the end, which is there.
+    fn unless_cut<T>(&mut self, given: Result<T, JobError>) -> Result<Option<T>, JobError> {
+        match given {
+            Err(JobError::Stopped) => {
+                self.is_cut = true;
+                if self.end.is_none() {
+                    self.end = Some(Ok(self.asked_to_end().unwrap_or(End::Stopped)));
+                }
+                Ok(None)
+            }
+            given => given.map(Some),
+        }
     }
 
     /// Whether another run may go on from where it ended: it has not failed, and no rows that it has were left out.
@@ -325,7 +349,8 @@ impl<S: Source> Running<S> {
 
     /// Saves it, where it can be at this moment, and tells whether that is done. It is settled, and its rows are in the sink.
     fn save(&mut self, query: &str, sink: &mut dyn Sink, recovery: &mut Recovery) -> Result<bool, RunError> {
-        if !self.has_moved || self.given.is_all() {
+        // What was cut short has no state: the last one that was saved stands.
+        if !self.has_moved || self.is_cut || self.given.is_all() {
             return Ok(true);
         }
         let source = match self.source.save() {
@@ -340,7 +365,8 @@ impl<S: Source> Running<S> {
             Err(SaveError::NotNow) => return Ok(false),
             Err(error) => return Err(RecoveryError::from(error).into()),
         };
-        let checkpoint = self.job.checkpoint()?;
+        let checkpoint = self.job.checkpoint();
+        let Some(checkpoint) = self.unless_cut(checkpoint)? else { return Ok(true) };
         // The rows are on the disk before what says that they are.
         let place = sink.place()?;
         let state = State { checkpoint, source };
@@ -383,14 +409,16 @@ impl<S: Source> Running<S> {
         match next {
             Ok(Next::Epoch(epoch)) => {
                 self.has_moved = true;
-                self.job.push(epoch)?;
+                let pushed = self.job.push(epoch);
+                self.unless_cut(pushed)?;
             }
             Ok(Next::Idle) => {}
             Ok(Next::End) => self.end = Some(Ok(End::Source)),
             Err(error) => self.end = Some(Err(error)),
         }
-        let ready = self.job.ready()?;
-        Ok(Some(self.given.cut(ready)))
+        let ready = self.job.ready();
+        let ready = self.unless_cut(ready)?;
+        Ok(Some(self.given.cut(ready.unwrap_or_default())))
     }
 
     fn asked_to_end(&self) -> Option<End> {

@@ -279,6 +279,7 @@ impl Operator {
         };
         let emitted = match lock(&self.station).process(inputs, &clock) {
             Ok(emitted) => emitted,
+            Err(EngineError::Halted) => return self.pulse.fail(JobError::Stopped),
             Err(EngineError::User(error)) => return self.pulse.fail(JobError::Function(error)),
             Err(source) => {
                 let (region, worker) = (self.region, self.worker);

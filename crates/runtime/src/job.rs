@@ -1,13 +1,14 @@
 //! A plan being run: epochs go in, batches of the answer come out in order.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use skytide_timestream::engine::{Clock, End, Mode, ResultOperator, SHARDS, pair};
+use skytide_timestream::engine::{Clock, End, Halt, Mode, ResultOperator, SHARDS, pair};
 use skytide_timestream::plan::{Plan, Results};
 use skytide_timestream::rows::{Place, Rows};
 use timely::CommunicationConfig;
@@ -15,6 +16,7 @@ use timely::worker::Worker;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Owner, StatePiece, plan_hash};
 use crate::dataflow::{Ends, Inlet, Outlet, Site};
+use crate::deadline::Deadline;
 use crate::error::JobError;
 use crate::layout::{Layout, Origin};
 use crate::parcel::{Parcel, Piece};
@@ -74,8 +76,11 @@ pub struct Job {
     pushed: u64,
     /// Time of the newest event.
     newest: Option<i64>,
+    /// The same at each epoch that is not answered yet, by its number, and at the last one that is.
+    reached: VecDeque<(u64, Option<i64>)>,
     /// The place of the last point of the epochs pushed.
     last: Option<Place>,
+    deadline: Option<Arc<Deadline>>,
 }
 
 /// Where the points of scans enter a region.
@@ -152,8 +157,28 @@ impl Job {
             options,
             pushed: 0,
             newest,
+            reached: VecDeque::from([(0, newest)]),
             last: None,
+            deadline: None,
         })
+    }
+
+    /// Has the work cut short: past the deadline epochs are left, by each worker as soon as it looks, which it does between any two things
+    /// that take long. The calls then fail with [`JobError::Stopped`], and [`Self::finish`] gives what was complete. Each call that
+    /// waits for epochs has the whole time that the deadline gives.
+    pub fn heed(&mut self, deadline: Deadline) {
+        let deadline = Arc::new(deadline);
+        for station in self.stations.iter().flatten() {
+            lock(station).operator.heed(Halt::by(Arc::<Deadline>::clone(&deadline)));
+        }
+        self.deadline = Some(deadline);
+    }
+
+    /// Other work begins.
+    fn begin(&self) {
+        if let Some(deadline) = &self.deadline {
+            deadline.begin();
+        }
     }
 
     /// Takes an epoch. Waits while more than [`Options::epochs_in_flight`] are unfinished; what they give is kept until
@@ -171,6 +196,7 @@ impl Job {
         let told = Some(watermark).filter(|watermark| !matches!(*watermark, i64::MIN | i64::MAX));
         self.newest = told.max(self.last.map(|last| last.time)).max(self.newest);
         pair(&self.plan, &mut scans).map_err(JobError::Pairs)?;
+        self.begin();
         self.enter(&scans, Clock { watermark: self.watermark(), end: None });
         let limit = self.options.epochs_in_flight.max(1) as u64;
         while self.unfinished() > limit {
@@ -187,9 +213,19 @@ impl Job {
     /// Puts an epoch in.
     fn enter(&mut self, scans: &[Option<Rows>], clock: Clock) {
         self.pushed += 1;
+        self.reached.push_back((self.pushed, self.newest));
+        self.drop_reached();
         let (inlets, next) = (&mut self.inlets, self.pushed);
         // Rows are split among the workers here.
         self.pulse.guard(0, || inlets.iter_mut().for_each(|entrance| entrance.enter(scans, clock, next)));
+    }
+
+    /// Forgets what had been reached before the last epoch that is answered.
+    fn drop_reached(&mut self) {
+        let answered = self.outlet.borrow().epochs;
+        while self.reached.get(1).is_some_and(|(number, _)| *number <= answered) {
+            self.reached.pop_front();
+        }
     }
 
     /// The answers that are complete, in order, none of them empty. Takes a step of the work, and does not wait for other
@@ -211,6 +247,7 @@ impl Job {
     /// The job has failed.
     pub fn settle(&mut self) -> Result<Vec<RecordBatch>, JobError> {
         self.pulse.check()?;
+        self.begin();
         while self.unfinished() > 0 {
             self.step(true)?;
         }
@@ -248,10 +285,39 @@ impl Job {
     /// Waits until all that was pushed is answered, and gives the rest of the answer, with what was held for the end, and
     /// what the job has done. Where an end was waited for, ticks and moved points that are due by then come too (SEMANTICS 7.1).
     ///
+    /// A job that was [cut short](Self::heed) gives the answers of the epochs before, whole and in order; of a snapshot what it was after
+    /// those, without what would have come at the end, and nothing where it is meant for a later time.
+    ///
     /// # Errors
     /// The job has failed.
     pub fn finish(mut self) -> Result<(Vec<RecordBatch>, Report), JobError> {
-        let mut batches = self.settle()?;
+        let mut batches = Vec::new();
+        let reached = match self.run_out(&mut batches) {
+            Ok(()) => self.newest,
+            Err(JobError::Stopped) => {
+                batches.extend(self.take());
+                self.drop_reached();
+                let reached = self.reached.front().and_then(|(_, reached)| *reached);
+                match self.plan.output.results {
+                    Results::Snapshot { at: Some(at), .. } => reached.filter(|reached| at <= *reached),
+                    _ => reached,
+                }
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(reached) = reached {
+            let outlet = &mut *self.outlet.borrow_mut();
+            if let Some(rows) = outlet.results.finish(reached).map_err(JobError::Answer)? {
+                outlet.show(&self.plan, &rows).map_err(JobError::Answer)?;
+                batches.extend(outlet.batches.drain(..));
+            }
+        }
+        Ok((batches, self.report()))
+    }
+
+    /// Answers all that was pushed, and what comes at the end.
+    fn run_out(&mut self, batches: &mut Vec<RecordBatch>) -> Result<(), JobError> {
+        batches.extend(self.settle()?);
         if let (Mode::Once, Some(newest)) = (self.options.mode, self.newest) {
             let until = match self.plan.output.results {
                 Results::History { until, .. } => until,
@@ -264,14 +330,7 @@ impl Job {
             // It is none of the caller's.
             self.outlet.borrow_mut().epochs -= 1;
         }
-        if let Some(newest) = self.newest {
-            let outlet = &mut *self.outlet.borrow_mut();
-            if let Some(rows) = outlet.results.finish(newest).map_err(JobError::Answer)? {
-                outlet.show(&self.plan, &rows).map_err(JobError::Answer)?;
-                batches.extend(outlet.batches.drain(..));
-            }
-        }
-        Ok((batches, self.report()))
+        Ok(())
     }
 
     /// What the job has done so far. While epochs are unfinished, each worker tells the last one it has done.
@@ -293,6 +352,7 @@ impl Job {
             regions,
             workers,
             results: outlet.results.holds(),
+            is_cut: self.pulse.is_halted(),
         }
     }
 

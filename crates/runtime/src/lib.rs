@@ -33,6 +33,7 @@ mod assembly;
 mod bytes;
 mod checkpoint;
 mod dataflow;
+mod deadline;
 mod edge;
 mod error;
 mod job;
@@ -51,6 +52,7 @@ mod testing;
 
 pub use bytes::{BytesError, Reader, Writer};
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use deadline::Deadline;
 pub use error::JobError;
 pub use job::{Epoch, Job, Options};
 pub use report::{PartReport, RegionReport, Report, WorkerReport};

@@ -21,6 +21,8 @@ pub struct Report {
     pub workers: Vec<WorkerReport>,
     /// What is held for the results: a row a key for a snapshot that comes at the end.
     pub results: Held,
+    /// Whether it was [cut short](crate::Job::heed), so that the last of what it was given is left out.
+    pub is_cut: bool,
 }
 
 /// What the operators of a region have done.

@@ -20,6 +20,8 @@ pub(crate) struct Pulse {
     stopped: AtomicBool,
     /// The first failure, until it is told.
     failure: Mutex<Option<JobError>>,
+    /// Whether that is that an end was asked for, which is told as often as anyone asks.
+    halted: AtomicBool,
     /// The caller's thread, which may be waiting for an answer that will not come.
     caller: Thread,
 }
@@ -30,6 +32,7 @@ impl Pulse {
         Arc::new(Self {
             stopped: AtomicBool::new(false),
             failure: Mutex::new(None),
+            halted: AtomicBool::new(false),
             caller: std::thread::current(),
         })
     }
@@ -44,6 +47,7 @@ impl Pulse {
         let mut failure = lock(&self.failure);
         if !self.stopped.swap(true, Ordering::SeqCst) {
             tracing::debug!(%error, "the job ends");
+            self.halted.store(matches!(error, JobError::Stopped), Ordering::SeqCst);
             *failure = Some(error);
         }
         self.caller.unpark();
@@ -56,7 +60,14 @@ impl Pulse {
 
     /// The error by which the job has ended: by name the first time.
     pub(crate) fn failure(&self) -> JobError {
-        lock(&self.failure).take().unwrap_or(JobError::Ended)
+        let first = lock(&self.failure).take();
+        let again = || if self.is_halted() { JobError::Stopped } else { JobError::Ended };
+        first.unwrap_or_else(again)
+    }
+
+    /// Whether the job was left at work.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::SeqCst)
     }
 
     /// Runs something of a worker's; a panic ends the job.

@@ -25,7 +25,10 @@ class Execution:
         self._native = native
 
     def stop(self) -> None:
-        """End it. What is complete can still be read; nothing is waited for."""
+        """End it. What is complete can still be read; nothing is waited for.
+
+        What is being computed has a second to be done, and is left out else.
+        """
         self._native.stop()
 
     def late_rows(self) -> list[dict[str, Any]]:

@@ -120,6 +120,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         one(queries, &options, &status)?
     };
     finish(&lock(&status), &outcomes);
+    if outcomes.iter().any(|outcome| outcome.job.is_cut) {
+        say("the run was stopped at work: the last of what was read is not answered\n");
+    }
     if args.stats {
         for (plan, outcome) in plans.iter().zip(&outcomes) {
             say(&outcome.job.explain(plan));

@@ -6,6 +6,7 @@ use arrow_schema::DataType;
 
 use super::array::one_a_row;
 use super::error::EngineError;
+use super::halt::{Halt, LOOK};
 use super::whole::Whole;
 use crate::functions::{Column, Warnings};
 use crate::scalar::Scalar;
@@ -47,6 +48,14 @@ pub trait Aggregate: Send {
         None
     }
 
+    /// The same over the last so many nanoseconds, where what a value adds can be taken away when it leaves; others are folded anew.
+    ///
+    /// # Errors
+    /// None but defects.
+    fn trailing(&self, _nanos: i64) -> Option<Result<Box<dyn Aggregate>, EngineError>> {
+        None
+    }
+
     /// The state of these keys, one array a part of the state.
     ///
     /// # Errors
@@ -80,12 +89,20 @@ pub struct Batch<'a> {
     pub times: &'a [i64],
     /// Where overflows are counted.
     pub warnings: &'a Warnings,
+    /// What loops that may be long look at.
+    pub halt: &'a Halt,
 }
 
 impl Batch<'_> {
     /// One value a row.
     pub(crate) fn array(&self) -> Result<ArrayRef, EngineError> {
         one_a_row(self.values, self.keys.len())
+    }
+
+    /// Looks whether to leave the work, at some of the rows.
+    #[inline]
+    pub(crate) fn look(&self, row: usize) -> Result<(), EngineError> {
+        if row.is_multiple_of(LOOK) { self.halt.look() } else { Ok(()) }
     }
 
     /// At which rows there is a point whose value is not null; none: at all.

@@ -19,6 +19,7 @@ use super::collect::Collect;
 use super::error::EngineError;
 use super::kept::Kept;
 use super::queues::Lag;
+use super::recent::Recent;
 use super::slots::{Keep, Slots};
 use super::spread::Spread;
 use super::whole::Whole;
@@ -61,10 +62,13 @@ pub fn sum(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineE
 /// # Errors
 /// The input is not a number.
 pub fn mean(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
-    if input.is_integer() || input.is_floating() {
-        return Ok(Box::new(Mean::default()));
-    }
-    Err(EngineError::mismatch("mean", "a number", input))
+    let whole = match input {
+        _ if input.is_signed_integer() => Some(Whole::Signed),
+        _ if input.is_unsigned_integer() => Some(Whole::Unsigned),
+        _ if input.is_floating() => None,
+        _ => return Err(EngineError::mismatch("mean", "a number", input)),
+    };
+    Ok(Box::new(Mean { whole, ..Mean::default() }))
 }
 
 /// `variance`: of the population, by Welford's method as f64 in the order of the points; null below two values.
@@ -511,6 +515,8 @@ impl<T: Add> Aggregate for Sum<T> {
 /// `mean`.
 #[derive(Default)]
 struct Mean {
+    /// What it sums, if whole numbers.
+    whole: Option<Whole>,
     sums: Vec<f64>,
     counts: Vec<u64>,
 }
@@ -549,6 +555,10 @@ impl Aggregate for Mean {
         forget(&mut self.sums, keys);
         forget(&mut self.counts, keys);
         Ok(())
+    }
+
+    fn trailing(&self, nanos: i64) -> Option<Result<Box<dyn Aggregate>, EngineError>> {
+        self.whole.map(|whole| Ok(Box::new(Recent::mean(whole, nanos)) as Box<dyn Aggregate>))
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {

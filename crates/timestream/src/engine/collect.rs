@@ -104,6 +104,12 @@ impl Aggregate for Collect {
         Ok(())
     }
 
+    fn trailing(&self, nanos: i64) -> Option<Result<Box<dyn Aggregate>, EngineError>> {
+        let wanted = super::passing::Wanted::Collect { max: self.max, min: self.min };
+        let made = super::passing::Passing::new(wanted, &self.item, nanos);
+        Some(made.map(|passing| Box::new(passing) as Box<dyn Aggregate>))
+    }
+
     fn memory(&self) -> usize {
         self.lists.memory() + self.begun.capacity()
     }

@@ -46,9 +46,10 @@ pub(super) fn state(
         Window::Sliding(intervals, _) => sliding(made, intervals)?,
         Window::Trailing(nanos) => {
             let made = made()?;
-            match made.whole() {
-                Some(whole) => Box::new(Recent::new(whole, nanos)),
-                None => Box::new(Trailing::new(made, input, nanos)?),
+            match (made.whole(), made.trailing(nanos)) {
+                (Some(whole), _) => Box::new(Recent::new(whole, nanos)),
+                (None, Some(own)) => own?,
+                (None, None) => Box::new(Trailing::new(made, input, nanos)?),
             }
         }
     })
@@ -111,6 +112,7 @@ impl RegionOperator {
                 registers.push(Column::Constant(Arc::clone(constant)));
                 continue;
             }
+            self.halt.look()?;
             let value = match &step.op {
                 StepOp::Column { input, column } => {
                     Column::Array(joined.column(*input, *column, &step.data_type)?)
@@ -149,7 +151,7 @@ impl RegionOperator {
                 StepOp::User { function, args, present } => {
                     let args: Vec<Column> = args.iter().map(|arg| registers[*arg].clone()).collect();
                     let present = present.map(|present| &registers[present]);
-                    user::call(function, &args, present, len, &step.data_type)?
+                    user::call(function, &args, present, len, &step.data_type, &self.halt)?
                 }
                 StepOp::Cast(value) => counted(eval::cast, &[*value], step, len, &registers, warnings)?,
                 StepOp::Field { value, index } => match &registers[*value] {
@@ -217,6 +219,7 @@ impl RegionOperator {
                         ends: ends.as_ref(),
                         times: &joined.places.time,
                         warnings,
+                        halt: &self.halt,
                     })?)
                 }
             };

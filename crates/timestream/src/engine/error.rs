@@ -43,6 +43,9 @@ pub enum EngineError {
     /// An operator holds at most `u32::MAX` keys.
     #[error("more than {} keys in one operator; more workers divide them", u32::MAX)]
     TooManyKeys,
+    /// An end was asked for, and the time for it is over ([`Halt`](super::Halt)): no defect of ours. The state is undefined.
+    #[error("left at work, as an end was asked for")]
+    Halted,
 }
 
 impl EngineError {

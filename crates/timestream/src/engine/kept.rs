@@ -13,6 +13,7 @@ use super::aggregate::{Aggregate, Batch};
 use super::aggregates::part;
 use super::array::fill;
 use super::error::EngineError;
+use super::passing::{Passing, Wanted};
 use super::slots::{Keep, Slots};
 
 /// The state of `first`, `last`, `min` or `max`.
@@ -39,6 +40,11 @@ impl Aggregate for Kept {
     fn sliding(&self, intervals: u32) -> Option<Result<Box<dyn Aggregate>, EngineError>> {
         let made = KeptPanes::new(self.keep, self.slots.data_type(), intervals);
         Some(made.map(|panes| Box::new(panes) as Box<dyn Aggregate>))
+    }
+
+    fn trailing(&self, nanos: i64) -> Option<Result<Box<dyn Aggregate>, EngineError>> {
+        let made = Passing::new(Wanted::Kept(self.keep), self.slots.data_type(), nanos);
+        Some(made.map(|passing| Box::new(passing) as Box<dyn Aggregate>))
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {

@@ -15,7 +15,8 @@ use arrow_select::filter::filter;
 use super::aggregate::{Aggregate, Batch};
 use super::array::fill;
 use super::error::EngineError;
-use super::slots::Slots;
+use super::passing::{Passing, Wanted};
+use super::slots::{Keep, Slots};
 use crate::types;
 
 /// Queues of values by number, each value with a mark of its own.
@@ -94,6 +95,22 @@ impl<M: Copy> Queues<M> {
             queue.pop_front();
         }
         queue.len() < before
+    }
+
+    /// Lets go of the newest values while the one in `slot`, which comes after them, is kept in their place.
+    pub(super) fn crowd_out(&mut self, number: u32, keep: Keep, slot: u32) {
+        let queue = &mut self.queues[number as usize];
+        while let Some((_, last)) = queue.back().copied()
+            && self.slots.outdoes(keep, slot, last)
+        {
+            self.left.push(last);
+            queue.pop_back();
+        }
+    }
+
+    /// Takes a queue as it is; its slots stay taken.
+    pub(super) fn drain(&mut self, number: u32) -> VecDeque<(M, u32)> {
+        std::mem::take(&mut self.queues[number as usize])
     }
 
     /// Empties the queues of these numbers.
@@ -226,6 +243,11 @@ impl Aggregate for Lag {
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
         self.queues.clear(keys);
         Ok(())
+    }
+
+    fn trailing(&self, nanos: i64) -> Option<Result<Box<dyn Aggregate>, EngineError>> {
+        let made = Passing::new(Wanted::Lag(self.n), self.queues.data_type(), nanos);
+        Some(made.map(|passing| Box::new(passing) as Box<dyn Aggregate>))
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {

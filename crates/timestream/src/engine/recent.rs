@@ -1,19 +1,21 @@
-//! Counts and whole sums over a trailing window, kept as values come and leave: no window is folded anew.
+//! Counts, sums and means of whole numbers over a trailing window, kept as values come and leave: no window is folded anew.
 //!
 //! Whole numbers lose nothing when they are taken away again. A sum that cannot have gone beyond its type on the way, since the
-//! values without their signs do not either, is the same as if it were folded from the window's start.
+//! values without their signs do not either, is the same as if it were folded from the window's start. So is one of floats, as a mean
+//! has it, where those are within 2^53, up to which floats have all whole numbers; beyond, it is added up anew once a value has left.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray, UInt64Array};
-use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow_array::types::{Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, UInt64Array};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field};
 
 use super::aggregate::{Aggregate, Batch};
-use super::aggregates::{forget, part};
+use super::aggregates::{forget, part, widened};
+use super::array::carried;
 use super::error::EngineError;
 use super::whole::{Added, Whole};
 
@@ -25,20 +27,58 @@ struct Window {
     sum: i128,
     /// The sum of the values without their signs.
     size: i128,
+    /// The sum as floats, in the order of the values.
+    rounded: f64,
     /// Whether the key has had a point.
     begun: bool,
 }
 
-/// The state of `count`, `count_if` or a whole `sum` over the last so many nanoseconds.
+/// Up to here each whole number is a float.
+const EXACT: i128 = 1 << f64::MANTISSA_DIGITS;
+
+/// The state of `count`, `count_if`, a whole `sum` or the `mean` of whole numbers over the last so many nanoseconds.
 pub(super) struct Recent {
     whole: Whole,
+    /// Whether the sum is shown divided by the count.
+    is_mean: bool,
     nanos: i64,
     windows: Vec<Window>,
 }
 
 impl Recent {
     pub(super) fn new(whole: Whole, nanos: i64) -> Self {
-        Self { whole, nanos, windows: Vec::new() }
+        Self { whole, is_mean: false, nanos, windows: Vec::new() }
+    }
+
+    /// The mean of what `whole` sums.
+    pub(super) fn mean(whole: Whole, nanos: i64) -> Self {
+        Self { is_mean: true, ..Self::new(whole, nanos) }
+    }
+
+    /// The means after each row.
+    fn fold_mean(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        let (whole, nanos) = (self.whole, self.nanos);
+        let Added { rows, numbers } = whole.added(batch)?;
+        let numbers = numbers.ok_or_else(|| EngineError::mismatch("mean", "a sum", "a count"))?;
+        let mut out = Vec::with_capacity(batch.keys.len());
+        let mut holds = BooleanBufferBuilder::new(batch.keys.len());
+        for (row, key) in batch.keys.iter().enumerate() {
+            batch.look(row)?;
+            let window = &mut self.windows[*key as usize];
+            if batch.present.is_none_or(|present| present.value(row)) {
+                let has_left =
+                    batch.times[row].checked_sub(nanos).is_some_and(|start| window.leave(whole, start));
+                if has_left {
+                    window.round(whole);
+                }
+                if rows.as_ref().is_none_or(|rows| rows.value(row)) {
+                    window.enter(whole, batch.times[row], numbers[row]);
+                }
+            }
+            out.push(window.rounded / window.values.len() as f64);
+            holds.append(!window.values.is_empty());
+        }
+        Ok(Arc::new(Float64Array::new(out.into(), Some(NullBuffer::new(holds.finish())))))
     }
 }
 
@@ -48,10 +88,12 @@ impl Window {
         self.values.push_back((time, value));
         self.sum += number;
         self.size += number.abs();
+        self.rounded += whole.float(value);
     }
 
-    /// Lets go of values up to a time.
-    fn leave(&mut self, whole: Whole, start: i64) {
+    /// Lets go of values up to a time; whether any went.
+    fn leave(&mut self, whole: Whole, start: i64) -> bool {
+        let before = self.values.len();
         while let Some((time, value)) = self.values.front().copied()
             && time <= start
         {
@@ -60,6 +102,16 @@ impl Window {
             self.sum -= number;
             self.size -= number.abs();
         }
+        self.values.len() < before
+    }
+
+    /// The sum as floats once values have left.
+    fn round(&mut self, whole: Whole) {
+        self.rounded = if self.size <= EXACT {
+            self.sum as f64
+        } else {
+            self.values.iter().fold(0.0, |sum, (_, value)| sum + whole.float(*value))
+        };
     }
 
     /// Whether the sum went beyond its type on the way.
@@ -75,21 +127,47 @@ impl Window {
     }
 }
 
+impl Recent {
+    /// The state of a window that was folded anew when values left, as its own: the values by their type, then the times, sums and counts.
+    fn folded(&self, state: &[ArrayRef]) -> Result<Option<Vec<ArrayRef>>, EngineError> {
+        if state.len() != 4 {
+            return Ok(None);
+        }
+        let values = part::<ListArray>(state, 0, "trailing")?;
+        let bits: Int64Array = match self.whole {
+            Whole::Unsigned => carried(&widened::<UInt64Type>(values.values(), "mean")?),
+            _ => carried(&widened::<Int64Type>(values.values(), "mean")?),
+        }
+        .map_err(EngineError::kernel("mean"))?;
+        let field = Arc::new(Field::new("item", DataType::Int64, true));
+        let lists = ListArray::try_new(field, values.offsets().clone(), Arc::new(bits), None);
+        let lists: ArrayRef = Arc::new(lists.map_err(EngineError::kernel("trailing"))?);
+        // A mean is null without a value, whether there was a point or not.
+        let begun: ArrayRef = Arc::new(BooleanArray::from(vec![true; values.len()]));
+        Ok(Some(vec![Arc::clone(&state[1]), lists, begun]))
+    }
+}
+
 impl Aggregate for Recent {
     fn data_type(&self) -> DataType {
-        self.whole.data_type()
+        if self.is_mean { DataType::Float64 } else { self.whole.data_type() }
     }
 
     fn fold(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
         if self.windows.len() < batch.known {
             self.windows.resize_with(batch.known, Window::default);
         }
+        if self.is_mean {
+            return self.fold_mean(batch);
+        }
         let (whole, is_sum) = (self.whole, self.whole.is_sum());
         let Added { rows, numbers } = whole.added(batch)?;
         let mut out = Vec::with_capacity(batch.keys.len());
         let mut overflows = 0;
-        let holds = BooleanBuffer::collect_bool(batch.keys.len(), |row| {
-            let window = &mut self.windows[batch.keys[row] as usize];
+        let mut all_hold = BooleanBufferBuilder::new(batch.keys.len());
+        for (row, key) in batch.keys.iter().enumerate() {
+            batch.look(row)?;
+            let window = &mut self.windows[*key as usize];
             if batch.present.is_none_or(|present| present.value(row)) {
                 window.begun = true;
                 // A window excludes its start.
@@ -105,10 +183,10 @@ impl Aggregate for Recent {
             let holds =
                 if is_sum { !window.values.is_empty() && !window.overflows(whole) } else { window.begun };
             out.push(if holds { window.sum } else { 0 });
-            holds
-        });
+            all_hold.append(holds);
+        }
         batch.warnings.overflows.set(batch.warnings.overflows.get() + overflows);
-        let nulls = Some(NullBuffer::new(holds));
+        let nulls = Some(NullBuffer::new(all_hold.finish()));
         Ok(match whole {
             Whole::Unsigned => {
                 let out: Vec<u64> = out.into_iter().map(|sum| u64::try_from(sum).unwrap_or(0)).collect();
@@ -146,6 +224,8 @@ impl Aggregate for Recent {
         if self.windows.len() < known {
             self.windows.resize_with(known, Window::default);
         }
+        let folded = if self.is_mean { self.folded(state)? } else { None };
+        let state = folded.as_deref().unwrap_or(state);
         let (times, values) =
             (part::<ListArray>(state, 0, "trailing")?, part::<ListArray>(state, 1, "trailing")?);
         let begun = part::<BooleanArray>(state, 2, "trailing")?;

@@ -17,6 +17,7 @@ use super::choose::{Chosen, Fed, Hashed, feed_rows};
 use super::clock::Clock;
 use super::compute;
 use super::error::EngineError;
+use super::halt::Halt;
 use super::join::{Join, Joined};
 use super::keys::KeyIndex;
 use super::mask::{Mask, mask};
@@ -48,6 +49,8 @@ pub struct RegionOperator {
     pub(super) moving: Vec<Moving>,
     /// By input: rows of times that have not passed, where the region waits for that.
     pub(super) waiting: Vec<Backlog>,
+    /// Whether to leave an epoch.
+    pub(super) halt: Halt,
 }
 
 /// What a feed does to the places of its rows.
@@ -171,6 +174,7 @@ impl RegionOperator {
             schedules,
             moving,
             waiting,
+            halt: Halt::default(),
             plan,
         })
     }
@@ -189,13 +193,19 @@ impl RegionOperator {
             || self.moving.iter().any(|moving| matches!(moving, Moving::To(_)))
     }
 
+    /// Leaves an epoch where `halt` says so, by [`EngineError::Halted`].
+    pub fn heed(&mut self, halt: Halt) {
+        self.halt = halt;
+    }
+
     /// Computes an epoch: for each input of the region its batches, each in order. Rows of later epochs come after them, and
     /// none is of a time before the watermark of an earlier one. Ticks have no batches.
     ///
     /// # Errors
-    /// The batches are not what the plan says. The state is then undefined.
+    /// The batches are not what the plan says, or the work is [halted](Self::heed). The state is then undefined.
     pub fn process(&mut self, inputs: Vec<Vec<Rows>>, clock: &Clock) -> Result<Emitted, EngineError> {
         let inputs = if self.waiting.is_empty() { inputs } else { self.wait(inputs, clock)? };
+        self.halt.look()?;
         let joined = self.join.rows(inputs)?;
         let warnings = Warnings::default();
         let mut outputs = Outputs {
@@ -271,6 +281,7 @@ impl RegionOperator {
         let stands = |row: usize| (places.time[row], places.lane.at(row), places.ordinal[row]);
         let mut at = 0;
         loop {
+            self.halt.look()?;
             let row = (at < places.len()).then(|| stands(at));
             while let Some(next) = self.schedules.iter().filter_map(Schedule::next).min() {
                 // At the end, rows that were moved may be later than the last tick there is.

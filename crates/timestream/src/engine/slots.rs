@@ -92,6 +92,16 @@ impl Slots {
         self.store.take(keys, &self.data_type).map_err(EngineError::kernel("state"))
     }
 
+    /// Whether a window that holds the values of both slots, and lets go of `held` first, never shows that again: the new one is kept
+    /// in its place, or is the same. Neither is null.
+    pub(crate) fn outdoes(&self, keep: Keep, new: u32, held: u32) -> bool {
+        match keep {
+            Keep::First => false,
+            Keep::Last => true,
+            Keep::Min | Keep::Max => self.store.outdoes(keep == Keep::Min, new, held),
+        }
+    }
+
     /// Bytes held.
     pub(crate) fn memory(&self) -> usize {
         self.store.memory()
@@ -119,6 +129,8 @@ trait Store: Send {
     ) -> Result<ArrayRef, ArrowError>;
     fn put(&mut self, keys: &[u32], values: &ArrayRef) -> Result<(), ArrowError>;
     fn take(&self, keys: &[u32], data_type: &DataType) -> Result<ArrayRef, ArrowError>;
+    /// Whether the new value is kept in the place of the held one by `min` (else `max`), or is the same.
+    fn outdoes(&self, is_min: bool, new: u32, held: u32) -> bool;
     fn memory(&self) -> usize;
 }
 
@@ -218,6 +230,13 @@ impl<T: ArrowPrimitiveType> Store for Fixed<T> {
         let values = keys.iter().map(|key| self.values[*key as usize]).collect();
         let nulls = NullBuffer::new(keys.iter().map(|key| self.held[*key as usize]).collect());
         retyped(PrimitiveArray::<T>::try_new(values, Some(nulls))?, data_type)
+    }
+
+    fn outdoes(&self, is_min: bool, new: u32, held: u32) -> bool {
+        let (new, held) = (self.values[new as usize], self.values[held as usize]);
+        // 0.0 equals -0.0 and is not the same. Nothing but NaN is not comparable with itself.
+        let is_same = new == held && !T::DATA_TYPE.is_floating();
+        is_same || held.partial_cmp(&held).is_none() || if is_min { new < held } else { new > held }
     }
 
     fn memory(&self) -> usize {
@@ -441,6 +460,11 @@ impl Store for Bytes {
             out.push(self.get(*key));
         }
         out.finish(self.converter.as_ref(), data_type)
+    }
+
+    fn outdoes(&self, is_min: bool, new: u32, held: u32) -> bool {
+        let (new, held) = (self.get(new), self.get(held));
+        new == held || (new < held) == is_min
     }
 
     fn memory(&self) -> usize {

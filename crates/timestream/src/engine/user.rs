@@ -1,13 +1,15 @@
 //! Calls of the program's own functions: for the rows that are points, and no others, since such a function may refuse a row.
 
-use arrow_array::{ArrayRef, BooleanArray, UInt32Array, new_empty_array, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array, new_empty_array, new_null_array};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
+use arrow_select::concat::concat;
 use arrow_select::filter::FilterBuilder;
 use arrow_select::take::take;
 
 use super::array::one_a_row;
 use super::error::EngineError;
+use super::halt::Halt;
 use super::mask::{Mask, mask};
 use crate::functions::Column;
 use crate::functions::user::UserDefined;
@@ -19,6 +21,7 @@ pub(super) fn call(
     present: Option<&Column>,
     len: usize,
     data_type: &DataType,
+    halt: &Halt,
 ) -> Result<Column, EngineError> {
     let present = present.map_or(Ok(Mask::All), mask)?;
     match present {
@@ -29,9 +32,9 @@ pub(super) fn call(
         }
         Mask::All => {
             let args = arrays(args, len)?;
-            Ok(Column::Array(at_least_one(function, &args, len, data_type)?))
+            Ok(Column::Array(in_pieces(function, &args, len, data_type, halt)?))
         }
-        Mask::Some(present) => at_some(function, args, &present, data_type).map(Column::Array),
+        Mask::Some(present) => at_some(function, args, &present, data_type, halt).map(Column::Array),
     }
 }
 
@@ -39,14 +42,33 @@ fn arrays(args: &[Column], len: usize) -> Result<Vec<ArrayRef>, EngineError> {
     args.iter().map(|arg| one_a_row(arg, len)).collect()
 }
 
-/// A function is not called for nothing.
-fn at_least_one(
+/// Calls for rows, if there are any: a slow function is given few at a time, so that it is not waited for where an end is asked for.
+fn in_pieces(
     function: &UserDefined,
     args: &[ArrayRef],
     rows: usize,
     data_type: &DataType,
+    halt: &Halt,
 ) -> Result<ArrayRef, EngineError> {
-    if rows == 0 { Ok(new_empty_array(data_type)) } else { Ok(function.call(args, rows, data_type)?) }
+    let mut at = 0;
+    let mut pieces = Vec::new();
+    while at < rows {
+        halt.look()?;
+        let start = halt.time();
+        let len = function.at_once().min(rows - at);
+        let piece: Vec<ArrayRef> = args.iter().map(|arg| arg.slice(at, len)).collect();
+        pieces.push(function.call(&piece, len, data_type)?);
+        function.took(len, halt.time().saturating_sub(start));
+        at += len;
+    }
+    if pieces.len() == 1 {
+        return Ok(pieces.swap_remove(0));
+    }
+    if pieces.is_empty() {
+        return Ok(new_empty_array(data_type));
+    }
+    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
+    concat(&pieces).map_err(EngineError::kernel("user function"))
 }
 
 fn at_some(
@@ -54,17 +76,18 @@ fn at_some(
     args: &[Column],
     present: &BooleanBuffer,
     data_type: &DataType,
+    halt: &Halt,
 ) -> Result<ArrayRef, EngineError> {
     let rows = present.count_set_bits();
     if rows == present.len() {
-        return at_least_one(function, &arrays(args, rows)?, rows, data_type);
+        return in_pieces(function, &arrays(args, rows)?, rows, data_type, halt);
     }
     let chosen = FilterBuilder::new(&BooleanArray::new(present.clone(), None)).optimize().build();
     let args = args.iter().map(|arg| match arg {
         Column::Array(values) => chosen.filter(values).map_err(EngineError::kernel("user function")),
         constant @ Column::Constant(_) => one_a_row(constant, rows),
     });
-    let values = at_least_one(function, &args.collect::<Result<Vec<_>, _>>()?, rows, data_type)?;
+    let values = in_pieces(function, &args.collect::<Result<Vec<_>, _>>()?, rows, data_type, halt)?;
     // Each value to its row.
     let mut next = 0_u32;
     let places: UInt32Array = present

@@ -53,6 +53,15 @@ impl Whole {
         }
     }
 
+    /// A number by its bits as the float that is nearest.
+    #[inline]
+    pub(super) fn float(self, value: i64) -> f64 {
+        match self {
+            Self::Unsigned => value.cast_unsigned() as f64,
+            _ => value as f64,
+        }
+    }
+
     /// Whether a sum is within its type.
     #[inline]
     pub(super) fn holds(self, sum: i128) -> bool {

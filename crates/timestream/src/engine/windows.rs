@@ -4,11 +4,12 @@
 //! of those as a window has intervals, whose windows begin one interval after the other, so that every point is folded in
 //! order from the start of each window that holds it: floats are the same however rows come in batches. Whole numbers need
 //! no more than what each interval holds ([`Panes`]). [`Trailing`] keeps
-//! the values of its window and folds them anew once one has left.
+//! the values of its window and folds them anew once one has left: what needs no such thing is in [`passing`](super::passing) and
+//! [`recent`](super::recent).
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 use arrow_select::concat::concat;
@@ -20,6 +21,7 @@ use super::aggregates::part;
 use super::array::fill;
 use super::error::EngineError;
 use super::panes::Panes;
+use super::passing::{load_timed, save_timed};
 use super::queues::Queues;
 use crate::functions::Column;
 
@@ -325,6 +327,7 @@ impl Aggregate for Sliding {
             let ends = batch.ends.map(|ends| {
                 BooleanBuffer::collect_bool(ends.len(), |row| ends.value(row) && oldest[row] == number)
             });
+            batch.halt.look()?;
             values.push(ring.fold(&Batch { ends: ends.as_ref(), ..*batch })?);
         }
         if rings == 1 {
@@ -427,6 +430,7 @@ impl Refold {
 impl Trailing {
     /// Folds what was gathered, and gives the values of the rows among it.
     fn refold(&mut self, refold: &mut Refold, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
+        batch.halt.look()?;
         let Refold { numbers, slots, is_point, times, shown } = std::mem::take(refold);
         let values = Column::Array(self.queues.values(&slots)?);
         let present = BooleanBuffer::from(is_point);
@@ -438,6 +442,7 @@ impl Trailing {
             ends: None,
             times: &times,
             warnings: batch.warnings,
+            halt: batch.halt,
         })?;
         self.numbers.done(&mut *self.inner)?;
         self.queues.done();
@@ -496,32 +501,15 @@ impl Aggregate for Trailing {
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
-        let (times, values) = self.queues.save(keys)?;
-        let lengths = values.to_data();
-        let lists = ListArray::from(lengths);
-        // The times beside the values, in lists of the same lengths.
-        let field = Arc::new(arrow_schema::Field::new("item", DataType::Int64, false));
-        let times =
-            ListArray::try_new(field, lists.offsets().clone(), Arc::new(Int64Array::from(times)), None);
-        let times = times.map_err(EngineError::kernel("trailing"))?;
-        let mut state: Vec<ArrayRef> = vec![values, Arc::new(times)];
+        let mut state = save_timed(&self.queues, keys)?;
         state.extend(self.inner.save(&self.numbers.saved(keys))?);
         Ok(state)
     }
 
     fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
-        let values = part::<ListArray>(state, 0, "trailing")?;
-        let times = part::<ListArray>(state, 1, "trailing")?;
-        if values.value_type() != *self.queues.data_type() {
-            return Err(EngineError::mismatch("trailing", self.queues.data_type(), values.value_type()));
-        }
-        let (first, last) = (times.value_offsets()[0] as usize, times.value_offsets()[times.len()] as usize);
-        let marks = super::array::carried::<arrow_array::types::Int64Type>(times.values())
-            .map_err(EngineError::kernel("trailing"))?;
-        self.queues.load(keys, known, &marks.values()[first..last], values)?;
-        self.queues.done();
+        load_timed(&mut self.queues, keys, known, state)?;
         let numbers = self.numbers.load(keys, known)?;
-        self.inner.load(&numbers, self.numbers.used as usize, &state[2..])
+        self.inner.load(&numbers, self.numbers.used as usize, state.get(2..).unwrap_or_default())
     }
 
     fn memory(&self) -> usize {

@@ -40,6 +40,8 @@ use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arrow_array::ArrayRef;
 use arrow_schema::DataType;
@@ -83,7 +85,14 @@ pub struct UserDefined {
     text: String,
     signature: Signature,
     function: Box<dyn UserFunction>,
+    /// How many rows it is given at once.
+    at_once: AtomicUsize,
 }
+
+/// So many rows a function is given first.
+const FIRST: usize = 16;
+/// What takes less is given more rows the next time, what takes much more is given less.
+const QUICK: Duration = Duration::from_millis(20);
 
 /// Why a function cannot be defined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -156,7 +165,9 @@ impl UserDefined {
         let text = function.signature().to_owned();
         match understood(&text) {
             Ok(signature) if find(&signature.name).is_some() => Err(DefineError::Taken(signature.name)),
-            Ok(signature) => Ok(Self { text, signature, function: Box::new(function) }),
+            Ok(signature) => {
+                Ok(Self { text, signature, function: Box::new(function), at_once: AtomicUsize::new(FIRST) })
+            }
             Err(reason) => Err(DefineError::Signature { signature: text, reason }),
         }
     }
@@ -177,6 +188,20 @@ impl UserDefined {
     #[must_use]
     pub const fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// How many rows to give it at once, so that what it does can be left: it may be slow.
+    pub(crate) fn at_once(&self) -> usize {
+        self.at_once.load(Ordering::Relaxed)
+    }
+
+    /// Notes how long it took for so many rows, as [`Self::at_once`] said.
+    pub(crate) fn took(&self, rows: usize, time: Duration) {
+        if time < QUICK {
+            self.at_once.fetch_max(rows.saturating_mul(4), Ordering::Relaxed);
+        } else if time > 4 * QUICK {
+            self.at_once.store((rows / 4).max(1), Ordering::Relaxed);
+        }
     }
 
     /// Computes a batch of `rows` rows, of which there is one at least. `arguments` are arrays of that length, `result` is the

@@ -6,7 +6,7 @@ use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType::{Float64, Int64, Utf8};
 
 use super::super::windows::{Since, Sliding};
-use super::super::{Aggregate, Batch, EngineError, aggregates};
+use super::super::{Aggregate, Batch, EngineError, Halt, aggregates};
 use super::*;
 use crate::functions::{Column, Warnings};
 use crate::scalar::Scalar;
@@ -88,6 +88,7 @@ fn window_bytes(mut state: Box<dyn Aggregate>, values: ArrayRef) -> f64 {
             ends: (round % 5 == 4).then_some(&ends),
             times: &vec![round; keys.len()],
             warnings: &warnings,
+            halt: &Halt::default(),
         };
         state.fold(&batch).unwrap();
     }
@@ -134,7 +135,9 @@ fn collect_uses_the_memory_of_answers_that_are_gone() {
         let values = Column::Array(Arc::new(StringArray::from_iter_values(texts)));
         let (times, warnings) = (vec![0; keys.len()], Warnings::default());
         let (known, values, times, warnings) = (keys.len(), &values, &times[..], &warnings);
-        state.fold(&Batch { keys: &keys, known, values, present: None, ends: None, times, warnings }).unwrap()
+        let halt = &Halt::default();
+        let batch = Batch { keys: &keys, known, values, present: None, ends: None, times, warnings, halt };
+        state.fold(&batch).unwrap()
     };
     let place = |lists: &ArrayRef| lists.as_list::<i32>().values().to_data().buffers()[1].as_ptr();
     let first = fold(0);

@@ -4,6 +4,7 @@ mod memory;
 mod order;
 mod region;
 mod results;
+mod trailing;
 mod ways;
 
 use std::sync::Arc;
