@@ -4,14 +4,14 @@
 
 mod common;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use common::{chain, count_by_text, epochs, event, events, every, meeting, options, with_function};
-use skytide_runtime::{Checkpoint, CheckpointError, Epoch, Job, JobError, Options};
+use skytide_runtime::{Checkpoint, CheckpointError, Deadline, Epoch, Job, JobError, Options};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::functions::{Call, Column, EvalError, Function};
 use skytide_timestream::plan::{Plan, Results};
@@ -237,4 +237,48 @@ fn waits_for_unfinished_epochs_and_ends_at_once_when_dropped() {
     drop(job);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert!(SEEN.load(Ordering::SeqCst) < before + 2_000);
+}
+
+/// Asks a job to end.
+static ASKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Gives its argument; at 13 someone asks for an end.
+static ASKING: Function = common::function("asking", |call: &Call<'_>| {
+    if has_thirteen(call) {
+        ASKED.store(true, Ordering::SeqCst);
+    }
+    Ok(call.args[0].clone())
+});
+
+#[test]
+fn a_job_that_is_cut_short_gives_what_was_before() {
+    let plan = with_function(&ASKING);
+    let numbered = |at: i64| event(at, 0, "k", Some(&format!("t{at}")), if at == 100 { 13 } else { 1 });
+    let events: Vec<_> = (0..200).map(numbered).collect();
+    let epochs = || epochs(&plan, &events, &every(10, &events));
+    let (whole, report) = common::run(&plan, options(1), epochs());
+    assert!(whole.len() == 200 && !report.is_cut);
+    for workers in 1..=3 {
+        ASKED.store(false, Ordering::SeqCst);
+        let unbounded = Options { epochs_in_flight: usize::MAX, ..options(workers) };
+        let mut job = Job::start(Arc::clone(&plan), unbounded, None).unwrap();
+        job.heed(Deadline::new(Arc::clone(&ASKED), None, Duration::ZERO));
+        for (number, epoch) in epochs().into_iter().enumerate() {
+            match job.push(epoch) {
+                // Up to here all is answered, and nothing of it is taken.
+                Ok(()) if number == 9 => drop(job.checkpoint().unwrap()),
+                Ok(()) => {}
+                Err(error) => assert!(matches!(error, JobError::Stopped), "{error}"),
+            }
+        }
+        for _ in 0..2 {
+            assert!(matches!(job.checkpoint(), Err(JobError::Stopped)));
+            assert!(matches!(job.settle(), Err(JobError::Stopped)));
+        }
+        let (answer, report) = job.finish().unwrap();
+        let answer = common::lines(&answer);
+        // The epoch in which someone asks may be done.
+        assert!(report.is_cut && (100..=110).contains(&answer.len()), "{} rows", answer.len());
+        assert_eq!(answer, whole[..answer.len()]);
+    }
 }
