@@ -18,7 +18,7 @@ CASES = [case for file in FILES for case in read(file)]
 SHOWN = read(BOOK, shown(BOOK.read_text()))
 
 
-def streams(case: Case) -> list[_skytide.Stream]:
+def streams(case: Case) -> list[tuple[str, _skytide.Stream]]:
     """Push a case's events, one by one in the order of their arrival, into tables."""
     tables: dict[str, _skytide.Table] = {}
     sources: dict[str, _skytide.Table] = {}
@@ -41,7 +41,7 @@ def streams(case: Case) -> list[_skytide.Stream]:
         tables[name].add_rows({**row.values, "(time)": time})
     for each in tables.values():
         assert each.counts["misfits"] == 0
-    return [each.stream() for each in tables.values()]
+    return [(name, each.stream()) for name, each in tables.items()]
 
 
 def test_there_are_cases() -> None:
