@@ -247,15 +247,15 @@ impl Chain {
                 }
             }
             Kind::Text { program, bound } => {
+                // What is bound names what it is bound to, where it is named.
                 let mut found = |mention: String| {
-                    // What is bound names what it is bound to.
-                    let of_bound = |(name, _): &(String, Self)| {
-                        mention
-                            .strip_prefix(name.as_str())
-                            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                    let of_bound = |(name, _): &&(String, Self)| {
+                        let rest = mention.strip_prefix(name.as_str());
+                        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
                     };
-                    if !bound.iter().any(of_bound) {
-                        found(mention);
+                    match bound.iter().find(of_bound).filter(|(name, value)| !value.is_stream(name)) {
+                        Some((_, value)) => value.mentions().into_iter().for_each(&mut *found),
+                        None => found(mention),
                     }
                 };
                 program.lets.iter().for_each(|one| mentions(&one.value, &mut found));

@@ -250,6 +250,10 @@ def test_a_text_calls_streams_as_they_are_given() -> None:
     assert results(kd.query("a.x.sum()", a=some)) == [10]
     record = kd.query("{ some: a.x, all: b.x }", a=some, b=a)
     assert [(row["some"], row["all"]) for row in record.to_rows()] == [(None, 1), (10, 10)]
+    # Sources stand in the order in which the text names them, not in that in which they are given.
+    text = "{ y: m.x.with_key(1, grouping='g'), x: n.x.with_key(1, grouping='g') }"
+    order = kd.query(text, n=a.filter(a.col("x") > 0), m=b.filter(b.col("x") > 0))
+    assert [(row["y"], row["x"]) for row in order.to_rows()[:2]] == [(2, None), (None, 1)]
     both = kd.query("a.x", a=some).count() + a.col("x").sum()
     assert results(both) == [None, 12]
     assert results(kd.query("m.x", m=some) + kd.query("m.x", m=some)) == [20]
