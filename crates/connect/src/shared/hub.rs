@@ -269,6 +269,12 @@ impl Hub {
                 Ok(false) => return,
                 Err(error) => break Stage::Failed(Arc::new(error)),
             }
+            // A Jetstream tells its place, by which a query leaves, once all that was read is decoded.
+            if reading.is_jetstream && !reading.intake.is_decoded() {
+                reading.intake.decode_waiting(&mut reading.together);
+                self.deliver(&mut reading);
+                continue;
+            }
             match reading.intake.fill(&mut reading.together, WAIT) {
                 Ok(Filled::Points) => self.deliver(&mut reading),
                 Ok(Filled::Idle) => {
@@ -316,8 +322,7 @@ impl Hub {
             let mut lines = state.queries.values().filter(|line| line.is_reading());
             let has_room = lines.any(|line| line.bytes < self.bound / 2);
             // Where frames have no numbers, nobody can go on by itself.
-            let may_leave =
-                reading.intake.has_numbers() && (!reading.is_jetstream || reading.intake.is_decoded());
+            let may_leave = reading.intake.has_numbers();
             let mut lines = state.queries.values().filter(|line| line.is_reading());
             if has_room && (may_leave || lines.all(|line| line.bytes < self.bound)) {
                 return Ok(true);
@@ -340,7 +345,8 @@ impl Hub {
         for (id, mut batch) in of_each {
             // It may have left meanwhile.
             let Some(line) = state.queries.get_mut(&id).filter(|line| line.is_reading()) else { continue };
-            if line.bytes >= self.bound {
+            // Nobody leaves a Jetstream without its place: what was read with the batch before lies ready, too, until that is told.
+            if line.bytes >= self.bound && (!reading.is_jetstream || line.place.is_some()) {
                 line.stage = Stage::Behind;
                 line.until = Some(before.clone());
                 state.has_changed = true;

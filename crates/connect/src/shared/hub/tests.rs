@@ -49,10 +49,14 @@ fn no_more_than_the_bound_lies_ready_for_who_does_not_ask() {
 /// Longer than any of it takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A Jetstream of so many frames a second, and a query at it.
-fn at_a_jetstream(rate: f64, bound: usize) -> (skytide_sim::RelayHandle, Arc<Hub>, u64) {
-    let network = skytide_sim::Network::new(Config { accounts: 60, rate: 20, ..Config::default() });
-    let relay = Relay::new(network).pacing(Pacing::Rate(rate)).window(1 << 16).jetstream();
+/// The network, with twenty frames a second by its clock.
+fn network() -> skytide_sim::Network {
+    skytide_sim::Network::new(Config { accounts: 60, rate: 20, ..Config::default() })
+}
+
+/// A Jetstream of so many frames a second, and queries at it.
+fn at_a_jetstream<const N: usize>(rate: f64, bound: usize) -> (skytide_sim::RelayHandle, Arc<Hub>, [u64; N]) {
+    let relay = Relay::new(network()).pacing(Pacing::Rate(rate)).window(1 << 16).jetstream();
     let relay = relay.start("127.0.0.1:0").unwrap();
     let location = format!("{}/subscribe", relay.url()).into();
     let connection = Connection { location, cursor: Cursor::Oldest, ..Connection::default() };
@@ -62,13 +66,13 @@ fn at_a_jetstream(rate: f64, bound: usize) -> (skytide_sim::RelayHandle, Arc<Hub
     let wish = Wish::default();
     let asked = Asked { connection: &connection, clock: Clock::FrameTime, wish: &wish };
     let wanting = Arc::new(Wanting::of(&plan, &catalog).unwrap());
-    let id = hub.join(wanting, &asked, |wish| connection.frames(wish)).unwrap().unwrap();
-    (relay, hub, id)
+    let join = |()| hub.join(Arc::clone(&wanting), &asked, |wish| connection.frames(wish)).unwrap().unwrap();
+    (relay, Arc::clone(&hub), [(); N].map(join))
 }
 
 #[test]
 fn the_place_of_a_jetstream_lies_ready_once_and_is_counted() {
-    let (_relay, hub, id) = at_a_jetstream(2000.0, 64 << 20);
+    let (_relay, hub, [id]) = at_a_jetstream(2000.0, 64 << 20);
     let begun = Instant::now();
     // The first to ask has the reading begin.
     while !matches!(hub.next(id, WAIT), Found::Epoch(..)) {
@@ -94,4 +98,38 @@ fn the_place_of_a_jetstream_lies_ready_once_and_is_counted() {
         // Once it is taken, the next one is told.
         while matches!(hub.next(id, Duration::ZERO), Found::Epoch(_, _, None)) {}
     }
+}
+
+#[test]
+fn one_that_does_not_read_stalls_nobody_while_events_of_a_jetstream_wait() {
+    let (_relay, hub, [sleeps, reads]) = at_a_jetstream(2000.0, 2);
+    // As when an event in the midst of those that were read at once is refused.
+    let mut frames: Vec<_> = network().take(400).map(|frame| frame.bytes).collect();
+    frames.insert(200, b"refused".as_slice().into());
+    let intake = Intake::waiting_for(hub.lock().ready.take().unwrap(), frames);
+    let (clock, together) = (Clock::FrameTime, Together::new(Clock::FrameTime).unwrap());
+    let reading = Reading { intake, together, clock, is_jetstream: true, earlier: Status::default() };
+    hub.lock().is_reading = true;
+    let thread = std::thread::spawn({
+        let hub = Arc::clone(&hub);
+        move || hub.read(reading)
+    });
+    let begun = Instant::now();
+    while !matches!(hub.lock().queries[&sleeps].stage, Stage::Behind) {
+        assert!(begun.elapsed() < LIMIT, "nothing comes");
+        hub.next(reads, WAIT);
+    }
+    // It has what was before the refused one and what was behind it, and is told where it goes on.
+    let mut given = 0;
+    let place = loop {
+        match hub.next(sleeps, Duration::ZERO) {
+            Found::Epoch(..) => given += 1,
+            Found::Behind(place) => break place,
+            _ => unreachable!("it is behind"),
+        }
+    };
+    assert!(given >= 2 && place.is_some(), "{given}");
+    hub.leave(sleeps);
+    hub.leave(reads);
+    thread.join().unwrap();
 }
