@@ -166,6 +166,15 @@ mod tests {
 
     use super::*;
 
+    /// Leaves what a process leaves that is killed while it writes a file.
+    fn leave(path: &Path) {
+        let whole = Whole::create(path).unwrap();
+        let To::Beside { file, .. } = &whole.to else { unreachable!() };
+        let part = file.get_ref().path().to_owned();
+        drop(whole);
+        std::fs::write(part, b"half").unwrap();
+    }
+
     #[cfg(unix)]
     #[test]
     fn what_is_left_of_what_a_link_leads_to_is_swept_away() {
@@ -174,10 +183,8 @@ mod tests {
         std::fs::write(&file, b"rows").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         let left = || other.path().read_dir().unwrap().count();
-        let whole = Whole::create(&link).unwrap();
+        leave(&link);
         assert_eq!(left(), 2);
-        // As when the process is killed.
-        std::mem::forget(whole);
         sweep(&link).unwrap();
         assert_eq!(left(), 1);
         assert!(link.is_symlink() && file.is_file());
@@ -189,17 +196,9 @@ mod tests {
         let long = "q".repeat(80);
         for (name, other) in [("q.saved".to_owned(), "q.saved.saved".to_owned()), (long.clone(), long + "r")]
         {
-            // As when the process is killed.
-            let begun = |name: &str| {
-                let whole = Whole::create(&folder.path().join(name)).unwrap();
-                let To::Beside { file, .. } = &whole.to else { unreachable!() };
-                let part = file.get_ref().path().to_owned();
-                drop(whole);
-                std::fs::write(part, b"half").unwrap();
-            };
             let left = || folder.path().read_dir().unwrap().count();
-            begun(&name);
-            begun(&other);
+            leave(&folder.path().join(&name));
+            leave(&folder.path().join(&other));
             assert_eq!(left(), 2);
             sweep(&folder.path().join(&name)).unwrap();
             assert_eq!(left(), 1, "{name}");
