@@ -390,14 +390,8 @@ impl Intake {
         Ok(Batch::Received(frames))
     }
 
-    /// Shows the decoder what there is, waiting at most `wait` for the first frame.
-    pub(crate) fn fill(&mut self, decoder: &mut impl Decode, wait: Duration) -> Result<Filled, SourceError> {
-        if !self.is_connected && self.frames.is_live() {
-            self.is_connected = true;
-            decoder.connected();
-            self.ledger = self.frames.ledger();
-        }
-        // What found no room goes before anything else.
+    /// Shows the decoder the frames that found no room, as far as there is room now.
+    pub(crate) fn decode_waiting(&mut self, decoder: &mut impl Decode) {
         while let Some((frame, arrival)) = self.full.pop_front() {
             let (seq, time) = match decoder.push(&frame, arrival) {
                 Ok(pushed) => {
@@ -406,12 +400,34 @@ impl Intake {
                 }
                 Err(FrameError::Full) if decoder.rows() > 0 => {
                     self.full.push_front((frame, arrival));
-                    return Ok(Filled::Points);
+                    return;
                 }
                 Err(error) => note_refused(self.ledger.as_ref(), &frame, arrival, &error),
             };
             self.last.pass(seq, time, arrival);
             self.is_live = self.is_connected;
+        }
+    }
+
+    /// Has frames wait as if they had been read and there had been no room for them.
+    #[cfg(test)]
+    pub(crate) fn waiting_for(frames: Frames, full: Vec<Bytes>) -> Self {
+        let bytes = full.iter().map(|frame| frame.len() as u64).sum();
+        let this = Self::new(frames.having_read(full.len() as u64, bytes));
+        Self { full: full.into_iter().map(|frame| (frame, 0)).collect(), ..this }
+    }
+
+    /// Shows the decoder what there is, waiting at most `wait` for the first frame.
+    pub(crate) fn fill(&mut self, decoder: &mut impl Decode, wait: Duration) -> Result<Filled, SourceError> {
+        if !self.is_connected && self.frames.is_live() {
+            self.is_connected = true;
+            decoder.connected();
+            self.ledger = self.frames.ledger();
+        }
+        // What found no room goes before anything else.
+        self.decode_waiting(decoder);
+        if !self.is_decoded() {
+            return Ok(Filled::Points);
         }
         if let Some(error) = self.failed.take() {
             if decoder.rows() == 0 {

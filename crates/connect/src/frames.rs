@@ -143,6 +143,13 @@ impl Frames {
         self
     }
 
+    /// Counts on from frames that were read elsewhere.
+    #[cfg(test)]
+    pub(crate) fn having_read(mut self, read: u64, bytes: u64) -> Self {
+        (self.read, self.bytes) = (read, bytes);
+        self
+    }
+
     /// The frames of recordings, one after the other, then those of a connection from there on; what two of them have is shown once.
     ///
     /// # Errors

@@ -305,6 +305,49 @@ fn a_function_takes_rows_and_may_end_the_run() {
 }
 
 #[test]
+fn what_cannot_be_gone_on_with_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (at, kept) = (folder.path().join("answers"), folder.path().join("rows"));
+    let open = |schema| {
+        let sink = FileSink::folder(&at, FileFormat::Parquet, &schema, Roll::default()).unwrap();
+        sink.kept_in(&kept).unwrap()
+    };
+    let own = rows(0, 0).schema();
+    let mut sink = open(Arc::clone(&own));
+    sink.write(&rows(0, 3)).unwrap();
+    let place = sink.place().unwrap();
+    sink.finish().unwrap();
+    let whole = names(&at);
+    let kept = folder.path().join("rows-00000000");
+    let good = std::fs::read(&kept).unwrap();
+    let mut damaged = good.clone();
+    damaged[good.len() / 2] ^= 1;
+    let others = rows(0, 0).project(&[0, 2]).unwrap().schema();
+    for (bytes, schema, reason) in [
+        (None, &own, "rows-00000000"),
+        (Some(&good[1..]), &own, "when the run was saved"),
+        (Some(&damaged[..]), &own, "when the run was saved"),
+        (Some(&good[..]), &others, "other columns"),
+    ] {
+        match bytes {
+            Some(bytes) => std::fs::write(&kept, bytes).unwrap(),
+            None => std::fs::remove_file(&kept).unwrap(),
+        }
+        let error = open(Arc::clone(schema)).go_back(place.as_ref()).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+        assert_eq!(names(&at), whole, "{reason}");
+        assert_eq!(read(&at.join(&whole[0])), [rows(0, 3)]);
+        assert_eq!(std::fs::read(&kept).ok().as_deref(), bytes, "{reason}");
+    }
+    let mut sink = open(own);
+    sink.go_back(place.as_ref()).unwrap();
+    sink.write(&rows(3, 4)).unwrap();
+    sink.finish().unwrap();
+    assert_eq!(names(&at), whole);
+    assert_eq!(read(&at.join(&whole[0])), [rows(0, 4)]);
+}
+
+#[test]
 fn a_folder_goes_on_after_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let (at, kept) = (folder.path().join("of hours"), folder.path().join("rows"));

@@ -218,10 +218,11 @@ impl Hub {
         }
     }
 
-    /// Has one of the next batches of a query tell where a Jetstream stands after it.
+    /// Has one of the next batches of a query tell where a Jetstream stands after it: one that lies ready, if it does, as each tells
+    /// all events of half a minute.
     pub(super) fn ask_place(&self, id: u64) {
         if let Some(line) = self.lock().queries.get_mut(&id) {
-            line.wants_place = true;
+            line.wants_place = line.batches.iter().all(|batch| batch.place.is_none());
         }
     }
 
@@ -267,6 +268,12 @@ impl Hub {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => break Stage::Failed(Arc::new(error)),
+            }
+            // A Jetstream tells its place, by which a query leaves, once all that was read is decoded.
+            if reading.is_jetstream && !reading.intake.is_decoded() {
+                reading.intake.decode_waiting(&mut reading.together);
+                self.deliver(&mut reading);
+                continue;
             }
             match reading.intake.fill(&mut reading.together, WAIT) {
                 Ok(Filled::Points) => self.deliver(&mut reading),
@@ -315,8 +322,7 @@ impl Hub {
             let mut lines = state.queries.values().filter(|line| line.is_reading());
             let has_room = lines.any(|line| line.bytes < self.bound / 2);
             // Where frames have no numbers, nobody can go on by itself.
-            let may_leave =
-                reading.intake.has_numbers() && (!reading.is_jetstream || reading.intake.is_decoded());
+            let may_leave = reading.intake.has_numbers();
             let mut lines = state.queries.values().filter(|line| line.is_reading());
             if has_room && (may_leave || lines.all(|line| line.bytes < self.bound)) {
                 return Ok(true);
@@ -339,20 +345,20 @@ impl Hub {
         for (id, mut batch) in of_each {
             // It may have left meanwhile.
             let Some(line) = state.queries.get_mut(&id).filter(|line| line.is_reading()) else { continue };
-            if line.bytes >= self.bound {
+            // Nobody leaves a Jetstream without its place: what was read with the batch before lies ready, too, until that is told.
+            if line.bytes >= self.bound && (!reading.is_jetstream || line.place.is_some()) {
                 line.stage = Stage::Behind;
                 line.until = Some(before.clone());
                 state.has_changed = true;
                 continue;
             }
-            line.bytes += batch.bytes;
-            let is_full = line.bytes >= self.bound;
-            if is_full || line.wants_place {
-                let place = place.get_or_insert_with(|| reading.place()).clone();
-                line.wants_place &= place.is_none();
-                line.place = place.clone().filter(|_| is_full);
-                batch.place = place;
+            if line.wants_place || line.bytes + batch.bytes >= self.bound {
+                batch.place = place.get_or_insert_with(|| reading.place()).clone();
+                batch.bytes += batch.place.as_ref().map_or(0, |place| place.memory());
+                line.wants_place &= batch.place.is_none();
             }
+            line.bytes += batch.bytes;
+            line.place = batch.place.clone().filter(|_| line.bytes >= self.bound);
             line.batches.push_back(batch);
         }
         drop(state);
@@ -463,48 +469,4 @@ impl Reading {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use skytide_timestream::plan::Results;
-
-    use super::*;
-    use crate::catalog::FirehoseCatalog;
-
-    #[test]
-    fn no_more_than_the_bound_lies_ready_for_who_does_not_ask() {
-        const BOUND: usize = 32 << 10;
-        const FRAMES: u64 = 20_000;
-        let catalog = FirehoseCatalog::new();
-        let query = skytide_timestream::compile("posts.record.text", &catalog).unwrap();
-        let plan = skytide_timestream::plan(Arc::new(query), Results::history());
-        let frames = skytide_sim::Network::new(skytide_sim::Config::default()).take(500);
-        let frames: Arc<[_]> = frames.map(|frame| frame.bytes).collect();
-        let hub = Arc::new(Hub::new(BOUND));
-        let join = || {
-            let wanting = Arc::new(Wanting::of(&plan, &catalog).unwrap());
-            let open = |_: &Wish| Ok(Frames::repeating(Arc::clone(&frames)).until(Some(FRAMES)));
-            let (connection, wish) = (Connection::default(), Wish::default());
-            let asked = Asked { connection: &connection, clock: Clock::FrameTime, wish: &wish };
-            hub.join(wanting, &asked, open).unwrap().unwrap()
-        };
-        let (reads, sleeps) = (join(), join());
-        let (mut largest, mut most) = (0, 0);
-        let lies_ready = |id| hub.lock().queries[&id].bytes;
-        loop {
-            match hub.next(reads, WAIT) {
-                Found::Epoch(epoch, mark, _) => {
-                    largest = largest.max(Batch::new(epoch.scans, 0, mark).bytes);
-                    most = most.max(lies_ready(reads)).max(lies_ready(sleeps));
-                }
-                Found::Idle => {}
-                Found::End => break,
-                Found::Failed(_) | Found::Behind(_) => unreachable!("it is the only one that reads"),
-            }
-        }
-        assert!(most < BOUND + largest && lies_ready(sleeps) > 0, "{most} bytes, {largest} in a batch");
-        assert_eq!(hub.lock().status.read, FRAMES);
-        while let Found::Epoch(..) = hub.next(sleeps, WAIT) {}
-        assert!(lies_ready(sleeps) == 0 && matches!(hub.next(sleeps, WAIT), Found::Behind(_)));
-    }
-}
+mod tests;

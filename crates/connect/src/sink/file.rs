@@ -265,8 +265,8 @@ impl Keeping {
         })
     }
 
-    /// Takes away what the run made of the file with a number and of those after it.
-    fn take_back(&self, folder: &Path, next: u64) -> Result<(), SinkError> {
+    /// Checks that the last file that was whole is there as it was.
+    fn check_last(&self, folder: &Path) -> Result<(), SinkError> {
         if let Some((name, size)) = &self.last {
             let path = folder.join(name);
             let length = path.metadata().map_err(|error| SinkError::file(&path, &error))?.len();
@@ -275,11 +275,15 @@ impl Keeping {
                 return Err(SinkError::File { path, reason });
             }
         }
-        let is_later = |name: &str| number(name, Some(self.run)).is_some_and(|number| number >= next);
+        Ok(())
+    }
+
+    /// Takes away what the run made of the file with a number and of those after it: those that are whole, or those that never were.
+    fn take_back(&self, folder: &Path, next: u64, are_whole: bool) -> Result<(), SinkError> {
         remove(folder, |name| {
-            // Those that were not whole were never to be seen.
-            let unfinished = name.strip_prefix('.').filter(|name| name.ends_with(SUFFIX));
-            is_later(name) || unfinished.is_some_and(is_later)
+            let unfinished = || name.strip_prefix('.').filter(|name| name.ends_with(SUFFIX));
+            let name = if are_whole { Some(name) } else { unfinished() };
+            name.and_then(|name| number(name, Some(self.run))).is_some_and(|number| number >= next)
         })
     }
 }
@@ -361,7 +365,9 @@ impl Sink for FileSink {
         let every = match &mut self.to {
             To::File(_) => None,
             To::Folder { folder, roll, next } => {
-                keeping.take_back(folder, parts.next)?;
+                keeping.check_last(folder)?;
+                // They were never to be seen.
+                keeping.take_back(folder, parts.next, false)?;
                 *next = parts.next;
                 roll.every
             }
@@ -380,7 +386,12 @@ impl Sink for FileSink {
                 keeping.rows = Some(kept);
             }
         }
-        self.keeping.as_ref().map_or(Ok(()), |keeping| keeping.let_go(|number| number != parts.next))
+        let Some(keeping) = &self.keeping else { return Ok(()) };
+        // Its rows may have been nowhere else until they were written again.
+        if let To::Folder { folder, .. } = &self.to {
+            keeping.take_back(folder, parts.next, true)?;
+        }
+        keeping.let_go(|number| number != parts.next)
     }
 }
 

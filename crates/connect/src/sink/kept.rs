@@ -73,6 +73,8 @@ impl Kept {
         while let Some(batch) = guarded(|| rows.next().transpose()).map_err(damaged)? {
             each(&batch)?;
         }
+        // Only what is gone on with is cut.
+        tail.file.get_ref().set_len(end.bytes).map_err(|error| SinkError::file(&path, &error))?;
         let mut this = Self::of(path, tail, schema)?;
         this.writer.get_mut().is_there = false;
         Ok(this)
@@ -106,7 +108,7 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, String>
 }
 
 impl Tail {
-    /// A file that is cut back to an end, if it has what it had there.
+    /// A file from an end on, if it has what it had there.
     fn up_to(path: &Path, end: End) -> io::Result<Self> {
         let mut file = File::options().read(true).write(true).open(path)?;
         let length = file.metadata()?.len();
@@ -125,7 +127,6 @@ impl Tail {
         if sum.finish() != end.sum {
             return Err(io::Error::other("it is not what it was when the run was saved"));
         }
-        file.set_len(end.bytes)?;
         file.seek(SeekFrom::Start(end.bytes))?;
         Ok(Self { file: BufWriter::new(file), bytes: end.bytes, sum, is_there: true })
     }

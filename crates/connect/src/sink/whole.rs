@@ -1,6 +1,5 @@
 //! A file that has its name only when it is whole.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -24,20 +23,19 @@ enum To {
 impl Whole {
     /// Begins a file that will be at `path`.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let Some(name) = path.file_name() else {
+        if path.file_name().is_none() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no name of a file"));
-        };
+        }
         // What cannot have the name in the end is told now.
         if path.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        // A link stays one: what it leads to is written.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = followed(path);
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             let file = File::options().write(true).open(&path)?;
             return Ok(Self { to: To::Itself(BufWriter::new(file)), bytes: 0 });
         }
-        let prefix = prefix(name);
+        let prefix = prefix(&path);
         let mut builder = Builder::new();
         builder.prefix(&prefix).suffix(SUFFIX);
         // As any other file that is made: who may read it is the user's to say.
@@ -89,14 +87,19 @@ impl Whole {
     }
 }
 
+/// Where a file is. A link stays one: what it leads to is written.
+fn followed(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// So many characters of a name are in that of the unfinished file.
 const MOST: usize = 50;
 /// What the names of unfinished files end in.
 pub(super) const SUFFIX: &str = ".part";
 
 /// What the name of an unfinished file begins with. Names have an end: of a long one it is the beginning, and what tells it from others.
-fn prefix(name: &OsStr) -> String {
-    let name = name.to_string_lossy();
+fn prefix(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.chars().nth(MOST).is_none() {
         return format!(".{name}.");
     }
@@ -106,8 +109,9 @@ fn prefix(name: &OsStr) -> String {
 
 /// Removes what is left of files of this path that were never finished; nobody may be writing one.
 pub(crate) fn sweep(path: &Path) -> io::Result<()> {
-    let prefix = prefix(path.file_name().unwrap_or_default());
-    for entry in folder(path).read_dir()? {
+    let path = followed(path);
+    let prefix = prefix(&path);
+    for entry in folder(&path).read_dir()? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
@@ -162,23 +166,39 @@ mod tests {
 
     use super::*;
 
+    /// Leaves what a process leaves that is killed while it writes a file.
+    fn leave(path: &Path) {
+        let whole = Whole::create(path).unwrap();
+        let To::Beside { file, .. } = &whole.to else { unreachable!() };
+        let part = file.get_ref().path().to_owned();
+        drop(whole);
+        std::fs::write(part, b"half").unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_left_of_what_a_link_leads_to_is_swept_away() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (file, link) = (other.path().join("q.arrow"), folder.path().join("linked"));
+        std::fs::write(&file, b"rows").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let left = || other.path().read_dir().unwrap().count();
+        leave(&link);
+        assert_eq!(left(), 2);
+        sweep(&link).unwrap();
+        assert_eq!(left(), 1);
+        assert!(link.is_symlink() && file.is_file());
+    }
+
     #[test]
     fn what_is_left_is_swept_away_and_nobody_elses() {
         let folder = tempfile::tempdir().unwrap();
         let long = "q".repeat(80);
         for (name, other) in [("q.saved".to_owned(), "q.saved.saved".to_owned()), (long.clone(), long + "r")]
         {
-            // As when the process is killed.
-            let begun = |name: &str| {
-                let whole = Whole::create(&folder.path().join(name)).unwrap();
-                let To::Beside { file, .. } = &whole.to else { unreachable!() };
-                let part = file.get_ref().path().to_owned();
-                drop(whole);
-                std::fs::write(part, b"half").unwrap();
-            };
             let left = || folder.path().read_dir().unwrap().count();
-            begun(&name);
-            begun(&other);
+            leave(&folder.path().join(&name));
+            leave(&folder.path().join(&other));
             assert_eq!(left(), 2);
             sweep(&folder.path().join(&name)).unwrap();
             assert_eq!(left(), 1, "{name}");

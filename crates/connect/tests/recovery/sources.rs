@@ -185,7 +185,7 @@ fn recordings_alone_are_one_stream() {
         let status = outcome.source;
         assert_eq!(
             (status.read, status.dropped.into_iter().collect()),
-            (2000, vec![("cut off at the end", 1)])
+            (2000, vec![("cut off at the end", 1), ("recorded before", 500)])
         );
     }
 }

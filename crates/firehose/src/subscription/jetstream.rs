@@ -134,6 +134,12 @@ impl JetstreamPlace {
         }
     }
 
+    /// What it takes of memory, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.events.capacity() * size_of::<(u64, EventId)>()
+    }
+
     /// The bytes to store: numbers of 64 bits, little-endian; whether there is a time (microseconds) to begin after, and that; the same of
     /// the newest time (UTC nanoseconds); then each event, its time (microseconds) and the 16 bytes of its [`EventId`].
     #[must_use]

@@ -239,10 +239,13 @@ impl Subscription {
     }
 
     /// Of a Jetstream: where it stands after all that was handed on, for a subscription in another process
-    /// ([`Builder::jetstream_place`]).
+    /// ([`Builder::jetstream_place`]). One that has begun live and had no event yet stands after the system's time, once it is connected.
     #[must_use]
     pub fn jetstream_place(&self) -> Option<JetstreamPlace> {
-        Some(self.jetstream.as_ref()?.place(self.place.last(), self.place.newest()))
+        let is_live = self.settings.cursor == Cursor::Live && self.counters.connections > 0;
+        let none_before = || u64::try_from(now() / 1000).ok().filter(|_| is_live);
+        let last = self.place.last().or_else(none_before);
+        Some(self.jetstream.as_ref()?.place(last, self.place.newest()))
     }
 
     /// Takes a [stop](Handle::stop), or the end, back: it goes on from the [low-water mark](Handle::cursor), so frames

@@ -1,5 +1,7 @@
 //! Jetstream: events as frames, wishes, compression, and the seam after a reconnect.
 
+use std::time::{Duration, SystemTime};
+
 use skytide_atproto::message::Action;
 use skytide_firehose::{Cursor, Kind, Subscription};
 
@@ -58,6 +60,21 @@ async fn a_reconnect_rewinds_and_what_was_seen_is_dropped(way: Way) {
     assert_eq!(server.cursors(), [Some(START - 5_000_000), Some(START + 15_000_000)]);
     let gaps = client.handle().ledger().since(0);
     assert_eq!(gaps.len(), 1, "{gaps:?}");
+}
+
+#[tokio::test]
+async fn before_its_first_event_it_stands_where_it_is_live() {
+    let server = Server::start(vec![Connection::Open(vec![Step::Gate])]).await;
+    let mut client = Subscription::jetstream(&server.url).stream().unwrap();
+    assert_eq!(client.jetstream_place().unwrap().cursor(), Cursor::Live);
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
+    let (begun, mut frames) = (now(), Vec::new());
+    while client.handle().counters().connections == 0 {
+        let wait = tokio::time::timeout(Duration::from_millis(5), client.next_batch(&mut frames, 1));
+        assert!(wait.await.is_err() && now() - begun < 60_000_000);
+    }
+    let Cursor::Seq(time) = client.jetstream_place().unwrap().cursor() else { panic!("it is live") };
+    assert!((begun..=now()).contains(&time.into()), "{time}");
 }
 
 async fn wishes_are_parameters_or_said_after_the_opening(way: Way) {
