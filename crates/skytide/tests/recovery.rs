@@ -157,7 +157,7 @@ fn killed_and_started_again_its_folder_has_each_row_once() {
     }
 }
 
-/// The fields of a row in order: what is read again has the columns of its time and key twice.
+/// The fields of a row in order.
 fn read_back(line: &str) -> Vec<(String, serde_json::Value)> {
     let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
     let mut fields: Vec<_> = fields.into_iter().collect();

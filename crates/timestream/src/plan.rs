@@ -305,6 +305,10 @@ pub enum StepOp {
     },
 }
 
+/// The columns that each answer has of its own: the time of a point and its key. Of a source's value fields of these names are left out; a
+/// record of the query's own cannot have them.
+pub const ANSWERS_OWN: [&str; 2] = ["_time", "_key"];
+
 /// The answer.
 #[derive(Debug, Clone)]
 pub struct Output {

@@ -17,7 +17,7 @@ use super::keys::KeyIndex;
 use super::slots::Slots;
 use super::{array, snapshot};
 use crate::held;
-use crate::plan::{Plan, Results};
+use crate::plan::{ANSWERS_OWN, Plan, Results};
 use crate::rows::{AFTER, Keys, Lane, Places, Rows};
 
 /// How a query runs.
@@ -29,9 +29,6 @@ pub enum Mode {
     Live,
 }
 
-/// The columns that each answer has of its own.
-const OWN: [&str; 2] = ["_time", "_key"];
-
 /// Names and types of the answer's columns: `_time` (UTC nanoseconds), `_key`, then the fields (SEMANTICS 7.6).
 ///
 /// # Errors
@@ -39,9 +36,10 @@ const OWN: [&str; 2] = ["_time", "_key"];
 pub fn answer_schema(plan: &Plan) -> Result<SchemaRef, EngineError> {
     let (key_type, columns) = answer_types(plan)?;
     let time = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
-    let mut fields = vec![Field::new(OWN[0], time, false), Field::new(OWN[1], key_type, true)];
+    let mut fields =
+        vec![Field::new(ANSWERS_OWN[0], time, false), Field::new(ANSWERS_OWN[1], key_type, true)];
     let names = plan.output.columns.iter().map(|(name, _)| name);
-    if let Some(taken) = names.clone().find(|name| OWN.contains(&name.as_str())) {
+    if let Some(taken) = names.clone().find(|name| ANSWERS_OWN.contains(&name.as_str())) {
         return Err(EngineError::Taken(taken.clone()));
     }
     fields.extend(names.zip(columns).map(|(name, data_type)| Field::new(name, data_type, true)));

@@ -13,7 +13,7 @@ use super::domain::Domain;
 use super::{Path, Planner, Request};
 use crate::functions::user::UserDefined;
 use crate::functions::{self, Function};
-use crate::plan::{Feed, Input, Moves, PathStep, Reg, Standing, Step, StepOp, Ticks};
+use crate::plan::{ANSWERS_OWN, Feed, Input, Moves, PathStep, Reg, Standing, Step, StepOp, Ticks};
 use crate::query::{Aggregation, Calendar, Continuity, Ends, Node, NodeId, Op, Own, Window};
 use crate::scalar::Scalar;
 use crate::types;
@@ -175,11 +175,28 @@ impl<'a> Steps<'a> {
         Ticks { calendar, intervals, present: self.mask(domain) }
     }
 
+    /// Whether a struct is a record of the query's own, and not of a source.
+    fn is_made(&self, mut node: NodeId) -> bool {
+        loop {
+            let Node { op, args, .. } = &self.planner.query.nodes[node];
+            match op {
+                Op::Filter | Op::WithKey | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Reply => {
+                    node = args[0]
+                }
+                op => return matches!(op, Op::Record(_)),
+            }
+        }
+    }
+
     /// Names and registers of the answer's fields: the record's, or one named `result`.
     pub(super) fn answer(&mut self, root: NodeId) -> Vec<(String, Reg)> {
         match &self.planner.query.nodes[root].data_type {
             DataType::Struct(fields) => {
-                let fields = fields.iter().map(|field| {
+                // An answer that was written and is read again has its time and its key twice.
+                let has_own = !self.is_made(root);
+                let fields =
+                    fields.iter().filter(|field| !has_own || !ANSWERS_OWN.contains(&field.name().as_str()));
+                let fields = fields.map(|field| {
                     let path = [PathStep::Field(field.name().clone())];
                     (field.name().clone(), self.value(root, &path).reg)
                 });
