@@ -181,7 +181,7 @@ impl<'a> Steps<'a> {
             let Node { op, args, .. } = &self.planner.query.nodes[node];
             match op {
                 Op::Filter | Op::WithKey | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Reply => {
-                    node = args[0]
+                    node = args[0];
                 }
                 op => return matches!(op, Op::Record(_)),
             }
