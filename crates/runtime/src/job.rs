@@ -319,11 +319,16 @@ impl Job {
     fn run_out(&mut self, batches: &mut Vec<RecordBatch>) -> Result<(), JobError> {
         batches.extend(self.settle()?);
         if let (Mode::Once, Some(newest)) = (self.options.mode, self.newest) {
-            let until = match self.plan.output.results {
-                Results::History { until, .. } => until,
-                Results::Snapshot { at, .. } => at,
+            let end = match self.plan.output.results {
+                Results::History { until, .. } => {
+                    End { ticks: until.unwrap_or(newest), moved: until.unwrap_or(i64::MAX) }
+                }
+                // As of the newest event, unless it is told: what moves beyond that is of a later time.
+                Results::Snapshot { at, .. } => {
+                    let at = at.unwrap_or(newest);
+                    End { ticks: at, moved: at }
+                }
             };
-            let end = End { ticks: until.unwrap_or(newest), moved: until.unwrap_or(i64::MAX) };
             let none = vec![None; self.plan.scans.len()];
             self.enter(&none, Clock { watermark: self.watermark(), end: Some(end) });
             batches.extend(self.settle()?);

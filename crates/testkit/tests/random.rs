@@ -292,5 +292,12 @@ proptest! {
             long.rows.iter().map(|row| (row.key.clone(), AnswerRow { time: until + 1, ..row.clone() })).collect();
         let last = Answer { rows: last.into_values().collect(), ..long };
         prop_assert_eq!(last.difference(&snapshot), None);
+        // Without a time it is as of the newest event.
+        let now = wanted(&query, &tables, Results::snapshot())?;
+        if let Some(row) = now.rows.first() {
+            let at = Some(row.time - 1);
+            let then = wanted(&query, &tables, Results::Snapshot { changed_since: None, at })?;
+            prop_assert_eq!(Answer { warnings: now.warnings, ..then }.difference(&now), None);
+        }
     }
 }

@@ -326,11 +326,12 @@ fn show(points: Vec<Point>, results: Results, newest: Option<i64>, data_type: &D
             .map(|point| row(point.place.time, point))
             .collect(),
         Results::Snapshot { changed_since, at } => {
+            let at = at.or(newest).unwrap_or_default();
             let mut last = BTreeMap::new();
-            for point in points.into_iter().filter(|point| at.is_none_or(|at| point.place.time <= at)) {
+            for point in points.into_iter().filter(|point| point.place.time <= at) {
                 last.insert(point.key.clone(), point);
             }
-            let time = at.or(newest).unwrap_or_default() + 1;
+            let time = at + 1;
             last.into_values()
                 .filter(|point| changed_since.is_none_or(|since| point.place.time >= since))
                 .map(|point| row(time, point))
