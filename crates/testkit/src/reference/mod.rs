@@ -226,7 +226,7 @@ impl Run<'_> {
                     Op::Ticks { calendar, .. } => Some(*calendar),
                     _ => None,
                 });
-                windows::Fold { aggregation, out, calendar }.points(&args, warnings)?
+                windows::Fold { aggregation, out, calendar, last: self.last }.points(&args, warnings)?
             }
             Op::Ticks { calendar, intervals } => {
                 let grouping = node.grouping.as_ref().map_or("", |grouping| &grouping.name);

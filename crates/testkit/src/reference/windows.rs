@@ -11,7 +11,7 @@ use skytide_timestream::query::{Aggregation, Calendar, Ends, Window};
 
 use super::aggregates::{State, make};
 use super::calendar::{end_of_interval, ends_later};
-use super::points::{Joined, Point, Stream, join};
+use super::points::{Joined, Place, Point, Stream, join};
 use super::{ReferenceError, Warnings};
 use crate::value::Val;
 
@@ -23,6 +23,8 @@ pub(super) struct Fold<'a> {
     pub(super) out: &'a DataType,
     /// Whose ticks end its windows, if ticks do.
     pub(super) calendar: Option<Calendar>,
+    /// The time up to which there are ticks; none where there is no event.
+    pub(super) last: Option<i64>,
 }
 
 impl Fold<'_> {
@@ -65,20 +67,31 @@ impl Fold<'_> {
         ends: Option<Ends>,
         warnings: &mut Warnings,
     ) -> Result<Vec<Point>, ReferenceError> {
-        let mut windows: BTreeMap<Val, State> = BTreeMap::new();
+        let mut windows: BTreeMap<Val, (State, Option<i64>)> = BTreeMap::new();
         let mut points = Vec::new();
         for at in joined {
-            let mut state = match windows.remove(&at.point.key) {
-                Some(state) => state,
-                None => self.state()?,
+            let known = windows.remove(&at.point.key);
+            let (mut state, newest) = match known.filter(|(_, newest)| !self.has_passed(*newest, &at)) {
+                Some(known) => known,
+                None => (self.state()?, None),
             };
             let value = state(own(&at), warnings);
             if !ends.is_some_and(|ends| is_end(&at, ends)) {
-                windows.insert(at.point.key.clone(), state);
+                let newest = if at.is_of[0] { Some(at.point.place.time) } else { newest };
+                windows.insert(at.point.key.clone(), (state, newest));
             }
             points.push(Point { value, ..at.point });
         }
         Ok(points)
+    }
+
+    /// Whether the window that holds a point of this time ended before another without a tick: there are none after the end of the
+    /// run, where points that were moved are (7.1).
+    fn has_passed(&self, newest: Option<i64>, at: &Joined) -> bool {
+        let end = newest.zip(self.calendar).and_then(|(time, calendar)| end_of_interval(calendar, time));
+        end.is_some_and(|end| {
+            self.last.is_none_or(|last| end > last) && Place::tick(end, "", Val::Null) < at.point.place
+        })
     }
 
     /// 5.3, 5.4: a value at each end, over the intervals up to there.

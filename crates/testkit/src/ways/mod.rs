@@ -13,7 +13,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 use skytide_runtime::{JobError, Report};
 use skytide_timestream::engine::{EngineError, answer_schema};
-use skytide_timestream::plan::{Feed, Moves, Plan, Results};
+use skytide_timestream::plan::{Feed, Moves, Plan, Region, Results};
 
 use crate::answer::{Answer, AnswerRow};
 use crate::arrays::values;
@@ -154,12 +154,12 @@ impl Way {
                 let last: BTreeMap<&Val, &AnswerRow> = got.rows.iter().map(|row| (&row.key, row)).collect();
                 let got = Answer { rows: last.into_values().map(untimed).collect(), ..got.clone() };
                 let wanted = Answer { rows: wanted.rows.iter().map(untimed).collect(), ..wanted.clone() };
-                // A tick at the time of the newest event is due at the end alone.
-                if plan.regions.iter().any(|region| !region.ticks.is_empty()) {
-                    None
-                } else {
-                    got.difference(&wanted)
-                }
+                // What events of the newest time may still let go of, and ticks there, are due at the end alone.
+                let is_due_then = |region: &Region| {
+                    !region.ticks.is_empty()
+                        || region.feeds.iter().any(|feed| matches!(feed.moves, Moves::Until(_)))
+                };
+                if plan.regions.iter().any(is_due_then) { None } else { got.difference(&wanted) }
             }
             // 7.2: live, what is before the watermark is final; of what stands at or after it, ticks and moved points are due at the
             // end alone.

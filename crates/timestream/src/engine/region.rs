@@ -25,7 +25,7 @@ use super::merge::merge;
 use super::moves::{self, Shift, Until};
 use super::ticks::Schedule;
 use crate::functions::{Column, Warnings};
-use crate::plan::{Moves, Plan, Reg, Results, StepOp};
+use crate::plan::{Input, Moves, Plan, Reg, Results, StepOp};
 use crate::rows::{Keys, Lane, OWN_TICK, Places, Rows, TICK};
 
 /// Computes a region of a plan.
@@ -284,15 +284,17 @@ impl RegionOperator {
             self.halt.look()?;
             let row = (at < places.len()).then(|| stands(at));
             while let Some(next) = self.schedules.iter().filter_map(Schedule::next).min() {
-                // At the end, rows that were moved may be later than the last tick there is.
-                let is_due = match row {
-                    Some(row) => (next, TICK, OWN_TICK) < row && (clock.end.is_none() || clock.ticks(next)),
-                    None => clock.ticks(next),
-                };
-                if !is_due {
+                if row.is_some_and(|row| (next, TICK, OWN_TICK) >= row) {
                     break;
                 }
-                self.tick(next, &joined.slice(at, 0), warnings, outputs)?;
+                if clock.ticks(next) || (row.is_some() && clock.end.is_none()) {
+                    self.tick(next, &joined.slice(at, 0), warnings, outputs)?;
+                } else if row.is_some() {
+                    // At the end, rows that were moved may be later than the last tick there is.
+                    self.pass(next)?;
+                } else {
+                    break;
+                }
             }
             let Some((time, lane, ordinal)) = row else { break };
             let rest = at..places.len();
@@ -399,6 +401,29 @@ impl RegionOperator {
         let registers = self.run(&joined, Some(&boundary), warnings, outputs)?;
         self.note(time, &registers)?;
         for schedule in self.schedules.iter_mut().filter(|schedule| schedule.next() == Some(time)) {
+            schedule.fire();
+        }
+        Ok(())
+    }
+
+    /// Ends the windows of keys at a boundary without a tick: a point beyond it is in the next window, though it is no point itself.
+    fn pass(&mut self, time: i64) -> Result<(), EngineError> {
+        let of = &self.plan.regions[self.region];
+        for (at, schedule) in self.schedules.iter_mut().enumerate() {
+            if schedule.next() != Some(time) {
+                continue;
+            }
+            let is_ended = |ends: Reg| match of.steps[ends].op {
+                StepOp::Present(input) => matches!(of.inputs[input], Input::Ticks(ticks) if ticks == at),
+                _ => false,
+            };
+            for (step, aggregate) in of.steps.iter().zip(&mut self.aggregates) {
+                if let (StepOp::Aggregate { ends: Some(ends), .. }, Some(aggregate)) = (&step.op, aggregate)
+                    && is_ended(*ends)
+                {
+                    aggregate.reset(schedule.due())?;
+                }
+            }
             schedule.fire();
         }
         Ok(())
