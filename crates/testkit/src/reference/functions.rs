@@ -300,7 +300,11 @@ pub(super) fn cast(
         }),
         Val::Int(value) if int_range(to).is_some() => in_range(*value, to),
         Val::Int(value) if *to == DataType::Boolean => Some(Val::Bool(*value != 0)),
-        Val::Float(value) if is_float => Some(float(*value)),
+        Val::Float(value) if is_float => {
+            let fitted = float(*value);
+            let is_lost = value.is_finite() && matches!(fitted, Val::Float(fitted) if fitted.is_infinite());
+            (!is_lost).then_some(fitted)
+        }
         // Towards zero, as division does.
         Val::Float(value) if int_range(to).is_some() => {
             if value.is_finite() {

@@ -115,7 +115,7 @@ fn all_pairs(query: &Query, events: &Events) -> Pairs {
     for (at, node) in query.nodes.iter().enumerate() {
         let of: BTreeSet<usize> = match &node.op {
             Op::Stream(_) => BTreeSet::from([at]),
-            Op::WithKey | Op::Ticks { .. } => BTreeSet::new(),
+            Op::Ticks { .. } => BTreeSet::new(),
             Op::Lookup => streams[node.args[1]].clone(),
             _ => node.args.iter().flat_map(|arg| streams[*arg].clone()).collect(),
         };
@@ -125,7 +125,8 @@ fn all_pairs(query: &Query, events: &Events) -> Pairs {
             groups = apart;
             groups.push(joined.into_iter().flatten().chain(of.iter().copied()).collect());
         }
-        streams.push(of);
+        // A value and its key are joined before they are under another key, and not paired after.
+        streams.push(if matches!(node.op, Op::WithKey) { BTreeSet::new() } else { of });
     }
     let mut all = Pairs::new();
     for group in groups {

@@ -171,7 +171,7 @@ impl<'a> Checker<'a> {
             _ => None,
         };
         let nanos = nanos.filter(|nanos| *nanos > 0).ok_or_else(|| {
-            let message = "`trailing` needs a length of time above zero, and of 292 years at most";
+            let message = "`trailing` needs a length of time in days, hours, minutes or seconds: above zero, of 292 years at most";
             QueryError::new(length.span.clone(), message).expecting(&["\"1h30m\""])
         })?;
         let duration = types::duration();

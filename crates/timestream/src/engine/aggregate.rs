@@ -34,6 +34,9 @@ pub trait Aggregate: Send {
     /// None but defects.
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError>;
 
+    /// Ends the windows of these keys without a row: their next points begin others, rows before those show what the old ones came to.
+    fn end(&mut self, _keys: &[u32]) {}
+
     /// What it is in whole numbers, whose windows are kept by parts.
     fn whole(&self) -> Option<Whole> {
         None

@@ -291,7 +291,7 @@ impl RegionOperator {
                     self.tick(next, &joined.slice(at, 0), warnings, outputs)?;
                 } else if row.is_some() {
                     // At the end, rows that were moved may be later than the last tick there is.
-                    self.pass(next)?;
+                    self.pass(next);
                 } else {
                     break;
                 }
@@ -407,7 +407,7 @@ impl RegionOperator {
     }
 
     /// Ends the windows of keys at a boundary without a tick: a point beyond it is in the next window, though it is no point itself.
-    fn pass(&mut self, time: i64) -> Result<(), EngineError> {
+    fn pass(&mut self, time: i64) {
         let of = &self.plan.regions[self.region];
         for (at, schedule) in self.schedules.iter_mut().enumerate() {
             if schedule.next() != Some(time) {
@@ -421,12 +421,11 @@ impl RegionOperator {
                 if let (StepOp::Aggregate { ends: Some(ends), .. }, Some(aggregate)) = (&step.op, aggregate)
                     && is_ended(*ends)
                 {
-                    aggregate.reset(schedule.due())?;
+                    aggregate.end(schedule.due());
                 }
             }
             schedule.fire();
         }
-        Ok(())
     }
 
     /// What goes out now.

@@ -229,6 +229,14 @@ impl Aggregate for Since {
         Ok(values)
     }
 
+    fn end(&mut self, keys: &[u32]) {
+        for key in keys {
+            if self.windows.of.get(*key as usize) == Some(&Window::Open) {
+                self.windows.set(*key as usize, Window::Ended);
+            }
+        }
+    }
+
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
         let numbers: Vec<u32> =
             self.numbers.saved(keys).into_iter().filter(|number| *number != NONE).collect();

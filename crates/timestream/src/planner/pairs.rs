@@ -18,14 +18,18 @@ impl Pairs {
         // The streams that are joined with each: at first itself.
         let mut joined: Vec<NodeId> = (0..query.nodes.len()).collect();
         for (at, node) in query.nodes.iter().enumerate() {
-            let own: BTreeSet<NodeId> = match &node.op {
-                Op::Stream(_) => BTreeSet::from([at]),
-                Op::WithKey | Op::Ask { .. } | Op::Ticks { .. } => BTreeSet::new(),
+            let of_args = || node.args.iter().flat_map(|arg| &streams[*arg]).copied().collect();
+            // Whose points meet in it, and whose its own points are.
+            let (met, own): (BTreeSet<NodeId>, BTreeSet<NodeId>) = match &node.op {
+                Op::Stream(_) => (BTreeSet::from([at]), BTreeSet::from([at])),
+                // A value and its key are joined before they are under another key.
+                Op::WithKey => (of_args(), BTreeSet::new()),
+                Op::Ask { .. } | Op::Ticks { .. } => (BTreeSet::new(), BTreeSet::new()),
                 // Its points are those of the expression that asked.
-                Op::Reply => streams[query.nodes[node.args[1]].args[1]].clone(),
-                _ => node.args.iter().flat_map(|arg| &streams[*arg]).copied().collect(),
+                Op::Reply => (BTreeSet::new(), streams[query.nodes[node.args[1]].args[1]].clone()),
+                _ => (of_args(), of_args()),
             };
-            let groups: BTreeSet<NodeId> = own.iter().map(|stream| joined[*stream]).collect();
+            let groups: BTreeSet<NodeId> = met.iter().map(|stream| joined[*stream]).collect();
             if let Some(least) = groups.first().filter(|_| groups.len() > 1) {
                 joined.iter_mut().filter(|group| groups.contains(group)).for_each(|group| *group = *least);
             }

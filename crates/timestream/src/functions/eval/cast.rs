@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, NullArray, StringArray,
     TimestampNanosecondArray, UInt64Array, new_null_array,
@@ -100,6 +100,14 @@ fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
         (_, DataType::Timestamp(unit, Some(_))) => {
             let plain = kernel(values, &DataType::Timestamp(*unit, None))?;
             retyped(carried::<Int64Type>(&plain)?, to)
+        }
+        (DataType::Float64, DataType::Float32) => {
+            // The kernel makes what is too large infinite.
+            let narrow = |value: f64| {
+                let narrowed = value as f32;
+                (narrowed.is_finite() || !value.is_finite()).then_some(narrowed)
+            };
+            Ok(Arc::new(values.as_primitive::<Float64Type>().unary_opt::<_, Float32Type>(narrow)))
         }
         _ => kernel(values, to),
     }
