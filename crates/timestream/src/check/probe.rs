@@ -75,18 +75,7 @@ impl<'a> Probe<'a> {
 
     /// What a dot and a name gives of a part: the fields of a struct, or of the structs of a list.
     pub(crate) fn fields(&self, part: &Part<'a>) -> Option<Fields> {
-        let data_type = match part.value {
-            Value::Node(_) => self.data_type(part),
-            Value::Literal(_) => return None,
-        };
-        match &data_type {
-            DataType::Struct(fields) => Some(fields.clone()),
-            DataType::List(item) => match item.data_type() {
-                DataType::Struct(fields) => Some(fields.clone()),
-                _ => None,
-            },
-            _ => None,
-        }
+        types::fields(&self.data_type(part)).cloned()
     }
 
     /// The fields that bare names are here, of the innermost call first.
