@@ -75,6 +75,7 @@ fn what_may_stand_where() {
         "posts.select(\"did\", '|')",
         "records(\"com.example.thing\").record.|",
         "posts.filter(recrod.x >).rec|",
+        "posts.filter(did == 'no \\x escape').rec|",
         "nothing.co|",
         "posts.co|unt(window=since.hourly())",
     ] {
@@ -376,6 +377,12 @@ fn hostile_texts_are_answered_in_bounded_time() {
         let text = format!("{}posts.", &text[..text.len() - 100]);
         let _ = complete(&text, text.len(), &Network);
     }
+    // Each name that is not known is held against all that are.
+    let name = "n".repeat(58);
+    let known: String = (0..450).map(|at| format!("let {name}{at:03}=1;")).collect();
+    let wrong: String = (0..250).map(|at| format!("let b{at:03}={name}{};", at % 10)).collect();
+    let text = format!("{known}{wrong}posts.");
+    assert!(!complete(&text, text.len(), &Network).candidates.is_empty());
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 

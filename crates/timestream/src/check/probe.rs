@@ -15,13 +15,9 @@ use crate::functions::{self, Form, Function, FunctionKind};
 use crate::syntax::{Expr, Let};
 use crate::types;
 
-/// After so many `let`s that are wrong, further ones are not checked: each error looks for the nearest name.
-const MAX_WRONG: usize = 16;
-
 /// A checker of parts.
 pub(crate) struct Probe<'a> {
     checker: Checker<'a>,
-    wrong: usize,
 }
 
 /// A part that is an expression.
@@ -34,7 +30,7 @@ pub(crate) struct Part<'a> {
 impl<'a> Probe<'a> {
     /// One over what can be named.
     pub(crate) fn new(catalog: &'a dyn Catalog) -> Self {
-        Self { checker: Checker::new(catalog), wrong: 0 }
+        Self { checker: Checker::new(catalog) }
     }
 
     /// Takes in a `let`.
@@ -42,13 +38,8 @@ impl<'a> Probe<'a> {
         let name = binding.name.name.as_str();
         if windows::window_name(&binding.value).is_some() {
             self.checker.windows.insert(name, &binding.value);
-        } else if self.wrong < MAX_WRONG {
-            match self.checker.expr(&binding.value) {
-                Ok(value) => {
-                    self.checker.lets.insert(name, value);
-                }
-                Err(_) => self.wrong += 1,
-            }
+        } else if let Ok(value) = self.checker.expr(&binding.value) {
+            self.checker.lets.insert(name, value);
         }
     }
 

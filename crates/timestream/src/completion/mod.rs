@@ -147,7 +147,10 @@ impl<'a> Candidates<'a> {
             Wanted::Member(parts) => match parts.iter().find_map(|part| self.probe.part(part)) {
                 Some(part) => self.members(&part),
                 // It cannot be told what it is: it may have any method.
-                None => functions::all().for_each(|function| self.function(function, true)),
+                None => {
+                    functions::all().for_each(|function| self.function(function, true));
+                    self.found.sort_by(|a, b| a.text.cmp(&b.text));
+                }
             },
             Wanted::Calendar(window) => {
                 for (calendar, _) in Calendar::ALL {
