@@ -1,7 +1,7 @@
 //! Completion: what may stand at a place of a query that is being written, from the same registry, catalog and checker that the
 //! query has when it is whole.
 //!
-//! [`place`] finds by tokens what the cursor is in; the checker says of the parts around it what they are ([`Probe`]), and this puts
+//! `place` finds by tokens what the cursor is in; the checker says of the parts around it what they are (`check::probe`), and this puts
 //! together what fits. Any text is answered, as well as can be: what is wrong elsewhere in it is passed over.
 
 mod place;

@@ -34,10 +34,10 @@ pub(super) struct Call {
     pub(super) is_calendar: bool,
     /// What it is called on: the longest part first that reads, then what has its fields if that cannot be checked.
     pub(super) receiver: Vec<Expr>,
-    /// Number of arguments before the cursor, without the receiver where it stands before a dot.
-    pub(super) before: usize,
     /// Whether the receiver stands before a dot, else it is the first of the arguments.
     pub(super) has_dot: bool,
+    /// Number of arguments before the cursor's, without the receiver where it stands before a dot.
+    pub(super) before: usize,
     /// How many of those have no name.
     pub(super) unnamed: usize,
     /// The parameters that are given by name.
@@ -95,49 +95,7 @@ pub(super) fn place(text: &str, at: usize) -> Option<Place> {
     }
     let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at))?;
     let all = pieces(text);
-    let ended = all.partition_point(|piece| piece.span.end < at);
-    let touched = all.get(ended).filter(|piece| piece.span.start <= at);
-    // Of two that touch at the cursor, the second may be the word.
-    let (touched, ended) = match (touched, all.get(ended + 1)) {
-        (Some(first), Some(second)) if first.span.end == at && second.span.start == at && !is_word(first) => {
-            if is_word(second) {
-                (Some(second), ended + 1)
-            } else {
-                (Some(first), ended)
-            }
-        }
-        (touched, _) => (touched, ended),
-    };
-    let mut quote = None;
-    let (range, before, typed) = match touched {
-        None => (at..at, ended, String::new()),
-        Some(piece) => {
-            let Span { start, end } = piece.span;
-            let inside = start < at && at < end;
-            match &piece.kind {
-                Some(TokenKind::Word(_)) => (start..end, ended, text[start..at].to_owned()),
-                Some(TokenKind::Quoted(_)) if inside => (start..end, ended, unquoted(&text[start..at])),
-                Some(TokenKind::Text(_)) if inside => {
-                    quote = text[start..].chars().next();
-                    (start..end, ended, text[start + 1..at].to_owned())
-                }
-                None if start < at => match text[start..].chars().next()? {
-                    '`' => (start..at, ended, unquoted(&text[start..at])),
-                    mark @ ('"' | '\'') => {
-                        quote = Some(mark);
-                        (start..at, ended, text[start + 1..at].to_owned())
-                    }
-                    _ if at < end => return None,
-                    c if c.is_alphanumeric() => return None,
-                    _ => (at..at, ended + 1, String::new()),
-                },
-                Some(TokenKind::Int(_) | TokenKind::Float(_)) if start < at => return None,
-                Some(TokenKind::Symbol(_)) if inside => return None,
-                _ if end == at && start < at => (at..at, ended + 1, String::new()),
-                _ => (at..at, ended, String::new()),
-            }
-        }
-    };
+    let Written { range, typed, before, quote } = written_at(text, at, &all)?;
     let before = &all[..before];
     let gap = &text[before.last().map_or(0, |piece| piece.span.end)..range.start];
     // Between tokens there is nothing but blanks and comments.
@@ -166,13 +124,49 @@ pub(super) fn place(text: &str, at: usize) -> Option<Place> {
     Some(Place { range, typed, lets: scope.lets(), calls, wanted })
 }
 
-/// What is typed of a name between backticks.
-fn unquoted(text: &str) -> String {
-    text.strip_prefix('`').unwrap_or(text).replace("``", "`")
+/// What is being written at a cursor.
+struct Written {
+    range: Span,
+    typed: String,
+    /// Number of pieces before it.
+    before: usize,
+    /// The quotes of a text that the cursor is in.
+    quote: Option<char>,
 }
 
-fn is_word(piece: &Piece<'_>) -> bool {
-    matches!(piece.kind, Some(TokenKind::Word(_)))
+/// The word, or the name or text in quotes, that a cursor is in, touches, or follows without a blank; none in a number or a symbol.
+fn written_at(text: &str, at: usize, all: &[Piece<'_>]) -> Option<Written> {
+    let first = all.partition_point(|piece| piece.span.end < at);
+    let nothing = |before| Some(Written { range: at..at, typed: String::new(), before, quote: None });
+    // Two touch where one ends and the next begins; a word goes before what is none.
+    let mut touching = all[first..].iter().take(2).take_while(|piece| piece.span.start <= at);
+    let word = touching.position(|piece| matches!(piece.kind, Some(TokenKind::Word(_))));
+    let place = first + word.unwrap_or(0);
+    let Some(piece) = all.get(place).filter(|piece| piece.span.start <= at) else { return nothing(first) };
+    let Span { start, end } = piece.span;
+    if word.is_some() {
+        let typed = text[start..at].to_owned();
+        return Some(Written { range: start..end, typed, before: place, quote: None });
+    }
+    if start == at {
+        return nothing(place);
+    }
+    let mark = text[start..].chars().next()?;
+    let is_inside = at < end;
+    match (mark, &piece.kind) {
+        // What has no closing quote is open up to the cursor.
+        ('`' | '"' | '\'', kind) if is_inside || kind.is_none() => {
+            let typed = &text[start + mark.len_utf8()..at];
+            let (typed, quote) =
+                if mark == '`' { (typed.replace("``", "`"), None) } else { (typed.to_owned(), Some(mark)) };
+            let range = start..if kind.is_some() { end } else { at };
+            Some(Written { range, typed, before: place, quote })
+        }
+        (_, Some(TokenKind::Int(_) | TokenKind::Float(_))) => None,
+        (c, None) if c.is_alphanumeric() => None,
+        _ if is_inside => None,
+        _ => nothing(place + 1),
+    }
 }
 
 fn is_symbol(piece: Option<&Piece<'_>>, symbol: &str) -> bool {
