@@ -216,8 +216,10 @@ impl Catalog for FirehoseCatalog {
         METHODS.iter().map(|(method, _)| *method).filter(has).map(str::to_owned).collect()
     }
 
-    fn stream_functions(&self) -> Vec<String> {
-        vec![RECORDS.to_owned()]
+    fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
+        let built_in = RecordType::all().iter().map(|record| record.nsid.as_ref());
+        let known: BTreeSet<&str> = built_in.chain(self.own.keys().map(String::as_str)).collect();
+        vec![(RECORDS.to_owned(), known.into_iter().map(str::to_owned).collect())]
     }
 
     fn names(&self) -> Vec<String> {

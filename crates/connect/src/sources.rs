@@ -284,12 +284,12 @@ impl Catalog for Sources {
         methods
     }
 
-    fn stream_functions(&self) -> Vec<String> {
+    fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
         let networks = self.offers.iter().filter_map(|offer| match offer {
             Offer::Network(network) => Some(network.catalog.stream_functions()),
             Offer::Table { .. } | Offer::Files(_) => None,
         });
-        networks.flatten().chain(std::iter::once(SOURCE.to_owned())).collect()
+        networks.flatten().chain(std::iter::once((SOURCE.to_owned(), self.names()))).collect()
     }
 
     fn names(&self) -> Vec<String> {

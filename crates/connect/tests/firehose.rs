@@ -460,6 +460,7 @@ fn what_a_network_has_is_offered() {
         ("records(\"com.example.thing\").", "updates()"),
         ("posts.deletes().record.", "createdAt"),
         ("rec", "records("),
+        ("records(\"app.bsky.graph.bl", "\"app.bsky.graph.block\""),
     ] {
         assert!(offered(text, wanted), "{text}: {wanted}");
     }

@@ -47,8 +47,8 @@ pub trait Catalog {
         Vec::new()
     }
 
-    /// The functions that [`Catalog::stream_function`] knows, for completion.
-    fn stream_functions(&self) -> Vec<String> {
+    /// The functions that [`Catalog::stream_function`] knows, each with the arguments that are known; others may do, too. For completion.
+    fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
         Vec::new()
     }
 

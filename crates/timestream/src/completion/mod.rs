@@ -199,7 +199,7 @@ impl<'a> Candidates<'a> {
             if is_window(&call.name) && !self.takes_condition(call) {
                 return;
             }
-            if self.catalog.stream_functions().contains(&call.name) {
+            if self.stream_texts(call, '"') {
                 return;
             }
             self.arguments(call);
@@ -222,7 +222,7 @@ impl<'a> Candidates<'a> {
         }
         self.named();
         let from = self.found.len();
-        for name in self.catalog.stream_functions() {
+        for (name, _) in self.catalog.stream_functions() {
             let text = self.brackets(&written(&name, false), true);
             self.add(
                 text,
@@ -365,24 +365,34 @@ impl<'a> Candidates<'a> {
 
     /// Texts that an argument of a call may be.
     fn texts(&mut self, call: &Call, receiver: Option<&Part<'a>>, quote: char) {
-        if !self.takes_text(call) {
+        if self.stream_texts(call, quote) || !self.takes_text(call) {
             return;
         }
-        let quoted = |text: &str| {
-            let is_plain = !text.contains(|c: char| c == quote || c == '\\' || c.is_control());
-            is_plain.then(|| format!("{quote}{text}{quote}"))
-        };
         if let Some(Function { kind: FunctionKind::Form(Form::Cast), .. }) = functions::find(&call.name) {
             for name in types::CASTABLE {
                 self.add(format!("{quote}{name}{quote}"), Kind::Type, String::new(), "");
             }
         } else if let Some(fields) = receiver.and_then(|part| self.probe.fields(part)) {
             for field in &fields {
-                if let Some(text) = quoted(field.name()) {
+                if let Some(text) = quoted(field.name(), quote) {
                     self.add(text, Kind::Field, types::name(field.data_type()), "");
                 }
             }
         }
+    }
+
+    /// Texts that name streams, where a call takes such a text.
+    fn stream_texts(&mut self, call: &Call, quote: char) -> bool {
+        let known = self.catalog.stream_functions().into_iter().find(|(name, _)| *name == call.name);
+        let Some((function, arguments)) = known.filter(|_| !call.has_dot) else { return false };
+        for argument in arguments.iter().filter(|_| call.before == 0) {
+            let stream = self.catalog.stream_function(&function, argument);
+            if let (Ok(stream), Some(text)) = (stream, quoted(argument, quote)) {
+                let summary = format!("A stream, by `{}`.", stream.key);
+                self.add(text, Kind::Stream, types::name(&stream.data_type()), &summary);
+            }
+        }
+        true
     }
 
     fn function(&mut self, function: &'static Function, is_method: bool) {
@@ -416,6 +426,12 @@ impl<'a> Candidates<'a> {
     fn add(&mut self, text: String, kind: Kind, signature: String, summary: &str) {
         self.found.push(Candidate { text, kind, signature, summary: summary.to_owned() });
     }
+}
+
+/// A text in quotes; none for one that would need escapes.
+fn quoted(text: &str, quote: char) -> Option<String> {
+    let is_plain = !text.contains(|c: char| c == quote || c == '\\' || c.is_control());
+    is_plain.then(|| format!("{quote}{text}{quote}"))
 }
 
 /// Whether a call takes anything but what it is called on.

@@ -352,7 +352,7 @@ impl Catalog for Over<'_> {
         self.catalog.stream_methods(stream)
     }
 
-    fn stream_functions(&self) -> Vec<String> {
+    fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
         self.catalog.stream_functions()
     }
 

@@ -93,8 +93,8 @@ impl Catalog for Network {
         ["deletes", "updates"].map(str::to_owned).to_vec()
     }
 
-    fn stream_functions(&self) -> Vec<String> {
-        vec!["records".to_owned()]
+    fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
+        vec![("records".to_owned(), vec!["com.example.thing".to_owned(), "com.example.other".to_owned()])]
     }
 
     fn names(&self) -> Vec<String> {
