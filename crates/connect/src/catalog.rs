@@ -28,6 +28,12 @@ const MESSAGES: [(&str, StreamKind); 4] = [
     ("labels", StreamKind::Labels),
 ];
 
+/// Methods of a stream of records: what else becomes of them.
+const METHODS: [(&str, Action); 2] = [("updates", Action::Update), ("deletes", Action::Delete)];
+
+/// The function that names the records of any collection.
+const RECORDS: &str = "records";
+
 /// The kind of connection that carries a plan's streams. Each is a source of its own: their events come in two orders, by two
 /// kinds of cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -181,7 +187,7 @@ impl Catalog for FirehoseCatalog {
     }
 
     fn stream_function(&self, function: &str, argument: &str) -> Result<Arc<StreamDef>, String> {
-        if function != "records" {
+        if function != RECORDS {
             return Err(format!("no source {function:?} takes a text; records(\"any.nsid\") does"));
         }
         let nsid: Nsid = argument
@@ -194,11 +200,8 @@ impl Catalog for FirehoseCatalog {
     }
 
     fn stream_method(&self, of: &StreamDef, method: &str) -> Option<Arc<StreamDef>> {
-        let action = match method {
-            "updates" => Action::Update,
-            "deletes" => Action::Delete,
-            _ => return None,
-        };
+        let (_, action) = METHODS.iter().find(|(known, _)| *known == method)?;
+        let action = *action;
         match self.kind(of)? {
             StreamKind::Records { collection, action: Action::Create, shape } => {
                 let kind = StreamKind::Records { collection, action, shape };
@@ -206,6 +209,17 @@ impl Catalog for FirehoseCatalog {
             }
             _ => None,
         }
+    }
+
+    fn stream_methods(&self, stream: &StreamDef) -> Vec<String> {
+        let has = |method: &&str| self.stream_method(stream, method).is_some();
+        METHODS.iter().map(|(method, _)| *method).filter(has).map(str::to_owned).collect()
+    }
+
+    fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
+        let built_in = RecordType::all().iter().map(|record| record.nsid.as_ref());
+        let known: BTreeSet<&str> = built_in.chain(self.own.keys().map(String::as_str)).collect();
+        vec![(RECORDS.to_owned(), known.into_iter().map(str::to_owned).collect())]
     }
 
     fn names(&self) -> Vec<String> {

@@ -269,6 +269,29 @@ impl Catalog for Sources {
         given.unwrap_or_else(|| stream.key.clone())
     }
 
+    fn stream_methods(&self, stream: &StreamDef) -> Vec<String> {
+        let mut methods = Vec::new();
+        for offer in &self.offers {
+            match offer {
+                Offer::Table { name, .. } => {
+                    let method = name.strip_prefix(&stream.name).and_then(|rest| rest.strip_prefix('.'));
+                    methods.extend(method.and_then(|rest| rest.strip_suffix("()")).map(str::to_owned));
+                }
+                Offer::Files(_) => {}
+                Offer::Network(network) => methods.extend(network.catalog.stream_methods(stream)),
+            }
+        }
+        methods
+    }
+
+    fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
+        let networks = self.offers.iter().filter_map(|offer| match offer {
+            Offer::Network(network) => Some(network.catalog.stream_functions()),
+            Offer::Table { .. } | Offer::Files(_) => None,
+        });
+        networks.flatten().chain(std::iter::once((SOURCE.to_owned(), self.names()))).collect()
+    }
+
     fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for offer in &self.offers {

@@ -446,3 +446,26 @@ fn a_plan_says_which_feed_and_collections_it_needs() {
     assert_eq!(message, "labels and repositories in one query: a connection carries either, not both");
     assert!(catalog.feed(&plan).is_err());
 }
+
+#[test]
+fn what_a_network_has_is_offered() {
+    let catalog = FirehoseCatalog::new();
+    let offered = |text: &str, wanted: &str| {
+        let found = skytide_timestream::completion::complete(text, text.len(), &catalog);
+        found.candidates.iter().any(|candidate| candidate.text == wanted)
+    };
+    for (text, wanted) in [
+        ("p", "posts"),
+        ("posts.", "deletes()"),
+        ("records(\"com.example.thing\").", "updates()"),
+        ("posts.deletes().record.", "createdAt"),
+        ("rec", "records("),
+        ("records(\"app.bsky.graph.bl", "\"app.bsky.graph.block\""),
+    ] {
+        assert!(offered(text, wanted), "{text}: {wanted}");
+    }
+    // What is no record has no such methods, and what they give has none.
+    for text in ["accounts.", "posts.deletes().", "posts.record."] {
+        assert!(!offered(text, "deletes()"), "{text}");
+    }
+}

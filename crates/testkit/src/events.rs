@@ -153,6 +153,12 @@ impl Catalog for Events {
         self.stream(&format!("{}.{method}()", stream.name))
     }
 
+    fn stream_methods(&self, stream: &StreamDef) -> Vec<String> {
+        let names = self.streams.iter().filter_map(|other| other.def.name.strip_prefix(&stream.name));
+        let methods = names.filter_map(|rest| rest.strip_prefix('.')?.strip_suffix("()"));
+        methods.map(str::to_owned).collect()
+    }
+
     fn names(&self) -> Vec<String> {
         self.streams.iter().map(|stream| stream.def.name.clone()).filter(|name| !name.contains('(')).collect()
     }

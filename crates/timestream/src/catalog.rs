@@ -42,6 +42,16 @@ pub trait Catalog {
     /// The stream that a method without arguments makes of another, as `posts.deletes()`; none if there is no such method.
     fn stream_method(&self, stream: &StreamDef, method: &str) -> Option<Arc<StreamDef>>;
 
+    /// The methods that [`Catalog::stream_method`] knows of a stream, for completion.
+    fn stream_methods(&self, _stream: &StreamDef) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The functions that [`Catalog::stream_function`] knows, each with the arguments that are known; others may do, too. For completion.
+    fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
+        Vec::new()
+    }
+
     /// What the keys of a stream are; the name of its key column unless the catalog knows better.
     fn grouping(&self, stream: &StreamDef) -> String {
         stream.key.clone()

@@ -8,6 +8,7 @@ pub mod builder;
 pub mod catalog;
 pub mod chain;
 mod check;
+pub mod completion;
 pub mod engine;
 pub mod error;
 pub mod explain;

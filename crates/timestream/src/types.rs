@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 /// Longest text that [`name`] gives before it ends in `…`.
 const NAME_LENGTH: usize = 60;
@@ -158,6 +158,19 @@ pub fn item(data_type: &DataType) -> Option<&DataType> {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             Some(item.data_type())
         }
+        _ => None,
+    }
+}
+
+/// What a name after a dot can be: the fields of a struct, or of the structs of a list; none of other types.
+#[must_use]
+pub fn fields(data_type: &DataType) -> Option<&Fields> {
+    match data_type {
+        DataType::Struct(fields) => Some(fields),
+        DataType::List(item) => match item.data_type() {
+            DataType::Struct(fields) => Some(fields),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -288,8 +288,12 @@ class Timestream(Functions):
         return self.not_()
 
     def __getitem__(self, key: Arg) -> Timestream:
-        """Return ``self[key]``: an item of a list."""
-        return self.index(key)
+        """Return ``self[key]``: the field of a name, an item of a list by its place."""
+        return self.col(key) if isinstance(key, str) else self.index(key)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """Return the names of fields, which a notebook offers after ``self["``."""
+        return self._stream.data_type.columns
 
     def __eq__(self, other: object) -> bool:
         """Compare identities, with a warning: ``eq`` compares values."""

@@ -33,6 +33,12 @@ impl DataType {
         }
     }
 
+    /// The names that `col` takes: of its fields, or of those of a list's items; empty where there are none.
+    #[getter]
+    fn columns(&self) -> Vec<String> {
+        types::fields(&self.0).into_iter().flatten().map(|field| field.name().clone()).collect()
+    }
+
     fn __str__(&self) -> String {
         types::name(&self.0)
     }

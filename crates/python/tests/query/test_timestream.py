@@ -53,6 +53,28 @@ def test_operators_are_those_of_the_engine(m: kd.Timestream) -> None:
     assert results(x.cast("utf8")) == ["1", "20", None, "5"]
 
 
+def test_fields_are_items_and_are_offered_as_such(m: kd.Timestream) -> None:
+    assert m._ipython_key_completions_() == ["t", "k", "x", "text", "langs", "ok"]
+    assert results(m["x"] + 1) == results(m.col("x") + 1)
+    assert results(m["langs"][0]) == results(m.col("langs").index(0))
+    nested = kd.record({"all": kd.record({"x": m["x"], "odd name": m["text"]})})
+    assert nested["all"]._ipython_key_completions_() == ["x", "odd name"]
+    assert results(nested["all"]["odd name"]) == ["one", "two", None, "four"]
+    # Of a list of records each is the list of that field.
+    seen = m.select("x", "text").collect(2)
+    assert seen._ipython_key_completions_() == ["x", "text"]
+    assert results(seen["text"])[1] == ["two"]
+    assert m["x"]._ipython_key_completions_() == []
+    with pytest.raises(ValueError, match="there is no field `y` here"):
+        m["y"]
+    with pytest.raises(kd.QueryError, match="Cannot access column 'y' of non-record type"):
+        m["x"]["y"]
+    # All that is offered after a dot is there: fields are no attributes, for some are called as methods are.
+    names = dir(m)
+    assert all(hasattr(m, name) for name in names)
+    assert "x" not in names and {"count", "with_key", "filter", "col"} <= set(names)
+
+
 def test_aggregations_records_and_keys(m: kd.Timestream) -> None:
     assert results(m.col("x").sum()) == [1, 20, 1, 6]
     record = m.record(lambda m: {"x": m.col("x"), "twice": lambda m: m.col("x") * 2})

@@ -52,6 +52,10 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// List the functions of the language, or explain one
     Functions(FunctionsArgs),
+    /// Say what may stand at a place of a query that is being written: for editors
+    Complete(CompleteArgs),
+    /// Print the script by which a shell completes commands, flags, and (bash, zsh, fish) queries
+    Completions(CompletionsArgs),
     /// Serve a simulated network to any client
     Sim(SimArgs),
     /// Measure this machine: decoding, a query, the wire
@@ -278,6 +282,41 @@ pub(crate) struct FunctionsArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CompleteArgs {
+    /// The query, as far as it is written
+    #[arg(required_unless_present = "line")]
+    pub(crate) query: Option<String>,
+    /// The place, in bytes of the query [default: its end]
+    #[arg(long, value_name = "N")]
+    pub(crate) at: Option<usize>,
+    /// How candidates are printed, each on a line: text, kind, signature and what it does between tabs; or as JSON, with the
+    /// bytes of the query that it replaces
+    #[arg(long, value_enum, default_value = "lines")]
+    pub(crate) format: CandidatesArg,
+    /// A lexicon file that describes records of your own; may be given several times
+    #[arg(long = "lexicon", value_name = "FILE")]
+    pub(crate) lexicons: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sources: SourcesArgs,
+    /// For the script of a shell: a command line up to the cursor, of whose last word the candidates are, if it is a query
+    #[arg(long, value_name = "LINE", conflicts_with_all = ["query", "at", "format"], requires = "shell")]
+    pub(crate) line: Option<String>,
+    /// What follows on that line
+    #[arg(long, value_name = "LINE", requires = "line", default_value = "")]
+    pub(crate) after: String,
+    /// By whose rules the line is quoted
+    #[arg(long, value_enum, value_name = "SHELL", requires = "line")]
+    pub(crate) shell: Option<LineShellArg>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Whose script
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct SimArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7777")]
@@ -422,6 +461,21 @@ pub(crate) enum FormatArg {
     Csv,
     Arrow,
     Parquet,
+}
+
+/// How candidates are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CandidatesArg {
+    Lines,
+    Ndjson,
+}
+
+/// The shells whose lines are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LineShellArg {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

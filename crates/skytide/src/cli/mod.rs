@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod complete;
 mod failure;
 mod functions;
 mod input;
@@ -62,6 +63,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => query::check(&args),
         Command::Explain(args) => query::explain(&args),
         Command::Functions(args) => functions::functions(&args),
+        Command::Complete(args) => complete::complete(&args),
+        Command::Completions(args) => complete::completions(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Bench(args) => bench::bench(&args),
     };

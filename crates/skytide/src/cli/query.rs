@@ -94,6 +94,12 @@ fn in_order(offers: &[Offer], mentions: &[String]) -> Result<Sources, Failure> {
     Ok(Sources::new(ordered))
 }
 
+/// The sources that a query could name, for what is asked before there is one.
+pub(crate) fn nameable(lexicons: &[PathBuf], sources: &SourcesArgs) -> Result<Sources, Failure> {
+    let catalog = catalog(lexicons)?;
+    Ok(Sources::new(offers(sources, &SocketArgs::default(), &catalog, None)?))
+}
+
 /// Checks a query over what it is said to be over.
 fn checked(args: &CheckArgs) -> Result<Compiled, Failure> {
     Compiled::over(&args.query, &args.sources, &SocketArgs::default())

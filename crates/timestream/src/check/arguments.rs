@@ -163,35 +163,38 @@ impl<'a> Checker<'a> {
     /// be read; else the first, whose errors say what is wrong.
     fn chosen<'f>(&self, function: &'f dyn Callee, given: &[Given<'a>]) -> Option<&'f Signature> {
         let all = function.signatures();
-        let fits = |signature: &Signature, unreadable: bool| {
-            signature.pairs(given).all(|(param, argument)| match &argument.value {
-                Value::Node(node) => {
-                    let actual = &self.graph.node(*node).data_type;
-                    match inside(&param.takes, actual) {
-                        Some((Type::Variable(at), of)) => signature.variables[*at].1.admits(of).is_some(),
-                        Some((Type::Exactly(takes), of)) => types::common(of, takes).as_ref() == Some(takes),
-                        Some(_) => true,
-                        None => false,
-                    }
-                }
-                Value::Literal(Scalar::Null) => true,
-                Value::Literal(literal) => match &param.takes {
-                    Type::Variable(at) => {
-                        signature.variables[*at].1.admits(&literal::natural_type(literal)).is_some()
-                    }
-                    Type::Exactly(takes) => match literal::fit(literal, takes) {
-                        Fit::As(shared) => shared == *takes,
-                        Fit::Unreadable => unreadable,
-                        Fit::Not => false,
-                    },
-                    Type::List(_) | Type::Depends => false,
-                },
-            })
-        };
+        let fits = |signature: &Signature, unreadable: bool| self.fits(signature, given, unreadable);
         let found = all.iter().find(|signature| fits(signature, false));
         // Two texts are no badly written moments.
         let typed = given.iter().any(|argument| matches!(argument.value, Value::Node(_)));
         found.or_else(|| all.iter().find(|signature| typed && fits(signature, true))).or_else(|| all.first())
+    }
+
+    /// Whether a signature takes such arguments, which may be the first of them; `unreadable` where texts that cannot be read are as good.
+    pub(super) fn fits(&self, signature: &Signature, given: &[Given<'a>], unreadable: bool) -> bool {
+        signature.pairs(given).all(|(param, argument)| match &argument.value {
+            Value::Node(node) => {
+                let actual = &self.graph.node(*node).data_type;
+                match inside(&param.takes, actual) {
+                    Some((Type::Variable(at), of)) => signature.variables[*at].1.admits(of).is_some(),
+                    Some((Type::Exactly(takes), of)) => types::common(of, takes).as_ref() == Some(takes),
+                    Some(_) => true,
+                    None => false,
+                }
+            }
+            Value::Literal(Scalar::Null) => true,
+            Value::Literal(literal) => match &param.takes {
+                Type::Variable(at) => {
+                    signature.variables[*at].1.admits(&literal::natural_type(literal)).is_some()
+                }
+                Type::Exactly(takes) => match literal::fit(literal, takes) {
+                    Fit::As(shared) => shared == *takes,
+                    Fit::Unreadable => unreadable,
+                    Fit::Not => false,
+                },
+                Type::List(_) | Type::Depends => false,
+            },
+        })
     }
 
     /// The type of each variable: what holds the values of all arguments in its places.

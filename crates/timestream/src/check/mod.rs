@@ -6,8 +6,9 @@
 mod arguments;
 mod graph;
 mod literal;
+pub(crate) mod probe;
 mod records;
-mod windows;
+pub(crate) mod windows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,13 +32,7 @@ use graph::Graph;
 /// The first thing that is wrong with it, with its place in the text. Nothing has run.
 pub fn compile(text: &str, catalog: &dyn Catalog) -> Result<Query, QueryError> {
     let program = syntax::parse(text)?;
-    let mut checker = Checker {
-        catalog,
-        graph: Graph::default(),
-        lets: BTreeMap::new(),
-        windows: BTreeMap::new(),
-        receivers: Vec::new(),
-    };
+    let mut checker = Checker::new(catalog);
     let root = checker.program(&program)?;
     Ok(checker.graph.finish(text.to_owned(), root))
 }
@@ -70,6 +65,16 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
+    fn new(catalog: &'a dyn Catalog) -> Self {
+        Self {
+            catalog,
+            graph: Graph::default(),
+            lets: BTreeMap::new(),
+            windows: BTreeMap::new(),
+            receivers: Vec::new(),
+        }
+    }
+
     fn program(&mut self, program: &'a Program) -> Result<usize, QueryError> {
         for binding in &program.lets {
             let Ident { name, span } = &binding.name;

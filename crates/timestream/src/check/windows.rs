@@ -15,8 +15,13 @@ use crate::scalar::Scalar;
 use crate::syntax::{Arg, Expr, ExprKind, Ident};
 use crate::{times, types};
 
-/// The windows of the language.
-const WINDOWS: [&str; 4] = ["since", "sliding", "trailing", "tumbling"];
+/// The windows of the language: name, how it is written, what it is.
+pub(crate) const WINDOWS: [(&str, &str, &str); 4] = [
+    ("since", "since(condition)", "The points since the window last ended."),
+    ("sliding", "sliding(intervals, condition)", "The points of the last so many intervals."),
+    ("trailing", "trailing(length)", "The points of the last so long."),
+    ("tumbling", "tumbling(condition)", "The points between two ends."),
+];
 /// Most intervals of a sliding window: each point is folded once for each.
 const MAX_INTERVALS: i64 = 1000;
 
@@ -28,7 +33,12 @@ pub(super) fn window_name(expr: &Expr) -> Option<&str> {
         Some(ExprKind::Name(name)) if calendar(&function.name).is_some() => name,
         Some(_) => return None,
     };
-    WINDOWS.contains(&name.as_str()).then_some(name.as_str())
+    is_window(name).then_some(name.as_str())
+}
+
+/// Whether a window is called so.
+pub(crate) fn is_window(name: &str) -> bool {
+    WINDOWS.iter().any(|(known, ..)| *known == name)
 }
 
 fn calendar(name: &str) -> Option<Calendar> {
@@ -299,7 +309,7 @@ fn no_window(expr: &Expr) -> QueryError {
         error.span = span.clone();
         error.nearest = match receiver {
             Some(_) => nearest(name, Calendar::ALL.iter().map(|(name, _)| *name)),
-            None => nearest(name, WINDOWS.iter().copied()),
+            None => nearest(name, WINDOWS.iter().map(|(name, ..)| *name)),
         };
     }
     error

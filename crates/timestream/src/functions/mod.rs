@@ -1,6 +1,6 @@
 //! The functions of the language, each defined once: name, signature, docs, examples, evaluation.
 //!
-//! The parser's table, type checking, help, reference pages and Python's methods are made from this registry: [`all`] of it,
+//! The parser's table, type checking, help, reference pages, completion and Python's methods are made from this registry: [`all`] of it,
 //! or what [`find`] finds. One file a family holds the definitions.
 
 pub(crate) mod aggregations;

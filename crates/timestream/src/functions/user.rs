@@ -348,6 +348,14 @@ impl Catalog for Over<'_> {
         self.catalog.stream_method(stream, method)
     }
 
+    fn stream_methods(&self, stream: &StreamDef) -> Vec<String> {
+        self.catalog.stream_methods(stream)
+    }
+
+    fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
+        self.catalog.stream_functions()
+    }
+
     fn grouping(&self, stream: &StreamDef) -> String {
         self.catalog.grouping(stream)
     }

@@ -10,8 +10,17 @@ pub(super) struct Token<'a> {
     pub(super) span: Span,
 }
 
+/// A part of a text that is being written.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece<'a> {
+    /// The token that it is; none if it is none yet, as a text without its closing quote.
+    pub(crate) kind: Option<TokenKind<'a>>,
+    /// Where it stands.
+    pub(crate) span: Span,
+}
+
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum TokenKind<'a> {
+pub(crate) enum TokenKind<'a> {
     /// A word: a name or a keyword, as its place decides.
     Word(&'a str),
     /// A name between backticks.
@@ -45,6 +54,25 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, QueryError> {
         if end {
             return Ok(tokens);
         }
+    }
+}
+
+/// All tokens of a text that is being written, without an end, and between them what is no token.
+pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut lexer = Lexer { text, at: 0 };
+    let mut pieces = Vec::new();
+    loop {
+        lexer.skip_blank();
+        let start = lexer.at;
+        let kind = match lexer.next() {
+            Ok(Token { kind: TokenKind::End, .. }) => return pieces,
+            Ok(token) => Some(token.kind),
+            Err(_) => {
+                lexer.pass_wrong(start);
+                None
+            }
+        };
+        pieces.push(Piece { kind, span: start..lexer.at });
     }
 }
 
@@ -88,6 +116,23 @@ impl<'a> Lexer<'a> {
             Some(c) => self.symbol(c)?,
         };
         Ok(Token { kind, span: start..self.at })
+    }
+
+    /// Goes to the end of what is no token and begins here: of a text to its closing quote, whatever is wrong within.
+    fn pass_wrong(&mut self, start: usize) {
+        let Some(first) = self.text[start..].chars().next() else { return };
+        self.at = self.at.max(start + first.len_utf8());
+        if matches!(first, '"' | '\'') {
+            self.at = start + first.len_utf8();
+            let mut escaped = false;
+            let rest = self.rest();
+            let closing = rest.char_indices().find(|&(_, c)| {
+                let closes = c == first && !escaped;
+                escaped = c == '\\' && !escaped;
+                closes
+            });
+            self.at += closing.map_or(rest.len(), |(at, quote)| at + quote.len_utf8());
+        }
     }
 
     fn symbol(&mut self, c: char) -> Result<TokenKind<'a>, QueryError> {

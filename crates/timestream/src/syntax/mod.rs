@@ -19,7 +19,9 @@ mod lexer;
 mod parser;
 mod print;
 
-pub(crate) use lexer::is_word;
+pub(crate) use lexer::{Piece, TokenKind, is_word, pieces};
+pub(crate) use parser::part;
+pub(crate) use print::written;
 
 pub use ast::{Arg, BinaryOp, Expr, ExprKind, Ident, Let, Program, UnaryOp};
 pub use parser::parse;

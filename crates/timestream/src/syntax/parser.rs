@@ -1,7 +1,7 @@
 //! Tokens to tree, by operator precedence.
 
 use super::ast::COMPARISON;
-use super::lexer::{Token, TokenKind, tokens};
+use super::lexer::{Piece, Token, TokenKind, tokens};
 use super::{
     Arg, BinaryOp, Expr, ExprKind, Ident, KEYWORDS, Let, MAX_DEPTH, MAX_NESTING, MAX_TEXT, Program, UnaryOp,
 };
@@ -22,6 +22,18 @@ pub fn parse(text: &str) -> Result<Program, QueryError> {
         return Err(QueryError::new(0..0, message));
     }
     Parser { tokens: tokens(text)?, at: 0, nesting: 0 }.program()
+}
+
+/// Reads a part of a text that is being written as an expression; none if it is none.
+pub(crate) fn part(pieces: &[Piece<'_>]) -> Option<Expr> {
+    let tokens =
+        pieces.iter().map(|piece| Some(Token { kind: piece.kind.clone()?, span: piece.span.clone() }));
+    let mut tokens = tokens.collect::<Option<Vec<_>>>()?;
+    let end = pieces.last()?.span.end;
+    tokens.push(Token { kind: TokenKind::End, span: end..end });
+    let mut parser = Parser { tokens, at: 0, nesting: 0 };
+    let expr = parser.expr(0).ok()?;
+    (parser.peek().kind == TokenKind::End).then_some(expr)
 }
 
 struct Parser<'a> {

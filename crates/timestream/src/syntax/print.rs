@@ -115,6 +115,17 @@ fn any_name(name: &str, f: &mut Formatter<'_>) -> fmt::Result {
     if is_word(name) { f.write_str(name) } else { write!(f, "`{}`", name.replace('`', "``")) }
 }
 
+/// A name as it is written where keywords are not names; `after_dot` where they are.
+pub(crate) fn written(name: &str, after_dot: bool) -> String {
+    struct Name<'a>(&'a str, bool);
+    impl Display for Name<'_> {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            if self.1 { any_name(self.0, f) } else { bare_name(self.0, f) }
+        }
+    }
+    Name(name, after_dot).to_string()
+}
+
 fn scalar(literal: &Scalar, f: &mut Formatter<'_>) -> fmt::Result {
     match literal {
         Scalar::Null => f.write_str("null"),

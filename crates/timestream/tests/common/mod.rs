@@ -89,6 +89,14 @@ impl Catalog for Network {
         has.then(|| Arc::new(StreamDef { name: format!("{}.{method}()", stream.name), ..stream.clone() }))
     }
 
+    fn stream_methods(&self, _: &StreamDef) -> Vec<String> {
+        ["deletes", "updates"].map(str::to_owned).to_vec()
+    }
+
+    fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
+        vec![("records".to_owned(), vec!["com.example.thing".to_owned(), "com.example.other".to_owned()])]
+    }
+
     fn names(&self) -> Vec<String> {
         ["posts", "likes", "reposts", "accounts", "meters"].map(str::to_owned).to_vec()
     }
