@@ -26,6 +26,12 @@ pub trait Source {
     /// What it has done so far.
     fn status(&self) -> Status;
 
+    /// The run is to end: from now on it gives what a program has handed over by now, without waiting for anything, and then its end.
+    /// Gives false, as does a source that does not say how, where there is no such thing to be given: it is not read on.
+    fn close(&mut self) -> bool {
+        false
+    }
+
     /// What it takes to give the points after those that were given out, in another process (see [`recovery`](crate::recovery)). What
     /// was read and has not been given out yet is not behind it: it is in what is saved, or is read again.
     ///
@@ -63,6 +69,10 @@ impl<S: Source + ?Sized> Source for &mut S {
         (**self).status()
     }
 
+    fn close(&mut self) -> bool {
+        (**self).close()
+    }
+
     fn save(&self) -> Result<Saved, SaveError> {
         (**self).save()
     }
@@ -75,6 +85,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn status(&self) -> Status {
         (**self).status()
+    }
+
+    fn close(&mut self) -> bool {
+        (**self).close()
     }
 
     fn save(&self) -> Result<Saved, SaveError> {

@@ -443,6 +443,12 @@ impl Reader {
         self.mark.at.load(Ordering::Relaxed) >= self.end
     }
 
+    /// Number of the row after the last that is there now.
+    pub(super) fn last(&self) -> u64 {
+        let state = self.shared.lock();
+        state.end + state.open.as_ref().map_or(0, |open| open.ordinal.len() as u64)
+    }
+
     /// The next rows below the number `until`, chunk by chunk, some more than `most` at most where chunks are large.
     pub(super) fn take(&self, most: usize, until: u64) -> Result<Vec<Chunk>, ArrowError> {
         let mut state = self.shared.lock();

@@ -27,7 +27,7 @@ class Execution:
     def stop(self) -> None:
         """End it. What is complete can still be read; nothing is waited for.
 
-        What is being computed has a second to be done, and is left out else.
+        Rows that were added before are part of that. What is being computed has a second to be done, and is left out else.
         """
         self._native.stop()
 
