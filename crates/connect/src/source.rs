@@ -10,6 +10,7 @@ use skytide_timestream::times::timestamp_text;
 use crate::files::FileError;
 use crate::late::SideError;
 use crate::recovery::{SaveError, StateError};
+use crate::tables::PipeError;
 use crate::{firehose, frames};
 
 /// A source of epochs for one plan's scans.
@@ -179,6 +180,9 @@ pub enum SourceError {
     /// The program that holds the frames could not give them.
     #[error("{0}")]
     Supply(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A pipe cannot be read, or a row that came through it is none.
+    #[error(transparent)]
+    Pipe(Arc<PipeError>),
     /// A file cannot be read, or holds what its format does not allow.
     #[error(transparent)]
     File(#[from] FileError),

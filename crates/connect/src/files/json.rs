@@ -11,7 +11,7 @@ use arrow_schema::{Fields, Schema};
 use super::projection::Projection;
 use super::unit::{Batches, Read};
 use super::{FileError, INFERRED_ROWS};
-use crate::tables::{Builder, For, Value, infer, read_line};
+use crate::tables::{Builder, For, Value, infer, read_line, wrong_at};
 
 /// A line that is longer is no row: what one line may take of memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -75,17 +75,6 @@ impl JsonFile {
     }
 }
 
-/// What is wrong with a line, and at which of its bytes: the library counts lines from the one it was given.
-fn told(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    match text.strip_suffix(&place) {
-        Some(reason) if error.line() == 1 => format!("{reason} at column {}", error.column()),
-        Some(reason) => format!("{reason} at its end"),
-        None => text,
-    }
-}
-
 /// The rows of a file; empty lines are left out.
 struct Lines {
     path: PathBuf,
@@ -121,8 +110,9 @@ impl Lines {
             if self.bytes.trim_ascii().is_empty() {
                 continue;
             }
-            let row = read_line(&self.bytes, self.of)
-                .map_err(|error| wrong(format!("{}; each line is a JSON object of its own", told(&error))))?;
+            let row = read_line(&self.bytes, self.of).map_err(|error| {
+                wrong(format!("{}; each line is a JSON object of its own", wrong_at(&error)))
+            })?;
             if !row.is_object() {
                 return Err(wrong("a row is a JSON object".to_owned()));
             }

@@ -24,6 +24,17 @@ pub(crate) fn read_line(line: &[u8], of: For) -> Result<Value, Error> {
     })
 }
 
+/// What is wrong with a line, and at which of its bytes: the library counts lines from the one it was given.
+pub(crate) fn wrong_at(error: &Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(reason) if error.line() == 1 => format!("{reason} at column {}", error.column()),
+        Some(reason) => format!("{reason} at its end"),
+        None => text,
+    }
+}
+
 /// The line with what stands in for numbers beyond an `f64`.
 fn held(line: &[u8], of: For) -> Cow<'_, [u8]> {
     let stand_in: &[u8] = match of {

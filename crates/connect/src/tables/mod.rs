@@ -6,13 +6,15 @@
 //! query's answer depends on what was pushed and not on how.
 
 mod json;
+mod piped;
 mod source;
 mod table;
 mod text;
 mod value;
 
 pub use crate::columns::ColumnError;
-pub(crate) use json::{For, read_line};
+pub(crate) use json::{For, read_line, wrong_at};
+pub use piped::{PipeError, Piped};
 pub use source::TableSource;
 pub use table::{Bell, Definition, Origin, Table, TableCounts, TableError};
 pub use text::{csv_fields, json_fields, texts};

@@ -103,6 +103,8 @@ impl TableSource {
                 Next::Epoch(Epoch { scans, watermark })
             }));
         }
+        // Asked first: what is pushed before an end is there then.
+        let ended = self.reader.ended();
         let chunks = self.reader.take(EPOCH_ROWS, self.closed_at.unwrap_or(u64::MAX))?;
         match Chunk::joined(&chunks)? {
             Some(chunk) => {
@@ -110,7 +112,11 @@ impl TableSource {
                 self.epoch(&chunk)
             }
             None if self.closed_at.is_some() => Ok(Next::End),
-            None => Ok(Next::Idle),
+            None => match ended {
+                Some(Some(error)) => Err(SourceError::Pipe(error)),
+                Some(None) => Ok(Next::End),
+                None => Ok(Next::Idle),
+            },
         }
     }
 

@@ -10,7 +10,7 @@ use arrow_csv::reader::Format;
 use arrow_schema::{DataType, Field, Fields, Schema};
 use skytide_timestream::types;
 
-use super::json::{For, read_line};
+use super::json::{For, read_line, wrong_at};
 use super::table::{Table, TableError};
 use super::value::{Value, infer_json};
 
@@ -88,7 +88,7 @@ fn json_rows(text: &str, of: For) -> Result<Vec<serde_json::Value>, TableError> 
     let mut rows = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |reason: String| TableError::Line { line: at + 1, reason };
-        let row = read_line(line.as_bytes(), of).map_err(|error| wrong(error.to_string()))?;
+        let row = read_line(line.as_bytes(), of).map_err(|error| wrong(wrong_at(&error)))?;
         if !row.is_object() {
             return Err(wrong("a row is a JSON object".to_owned()));
         }

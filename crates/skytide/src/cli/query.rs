@@ -15,6 +15,7 @@ use skytide_timestream::types;
 use super::args::{CheckArgs, ExplainArgs, QueriesArgs, QueryArgs, SocketArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::input::offers;
+use super::pipe::Pipe;
 use super::sources::SourcesArgs;
 
 /// A query and what its names mean.
@@ -40,20 +41,21 @@ impl Compiled {
         socket: &SocketArgs,
     ) -> Result<Self, Failure> {
         let catalog = catalog(&args.lexicons)?;
-        let offers = offers(sources, socket, &catalog, None)?;
+        let (offers, _) = offers(sources, socket, &catalog, None)?;
         Self::of(&args.query, &catalog, &offers)
     }
 
-    /// The same for queries that share their sources, in their order.
+    /// The same for queries that share their sources, in their order; and the pipe among those, which is to be begun.
     pub(crate) fn all(
         args: &QueriesArgs,
         sources: &SourcesArgs,
         socket: &SocketArgs,
-    ) -> Result<Vec<Self>, Failure> {
+    ) -> Result<(Vec<Self>, Option<Pipe>), Failure> {
         let catalog = catalog(&args.lexicons)?;
         let shared = (args.queries.len() > 1).then(Shared::new);
-        let offers = offers(sources, socket, &catalog, shared.as_ref())?;
-        args.queries.iter().map(|named| Self::of(&named.query, &catalog, &offers)).collect()
+        let (offers, pipe) = offers(sources, socket, &catalog, shared.as_ref())?;
+        let all = args.queries.iter().map(|named| Self::of(&named.query, &catalog, &offers));
+        Ok((all.collect::<Result<_, _>>()?, pipe))
     }
 
     fn of(text: &str, catalog: &FirehoseCatalog, offers: &[Offer]) -> Result<Self, Failure> {

@@ -41,7 +41,7 @@ struct Query {
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     // The queries first: their errors come before anything runs.
-    let compiled = Compiled::all(&args.queries, &args.sources, &args.socket)?;
+    let (compiled, pipe) = Compiled::all(&args.queries, &args.sources, &args.socket)?;
     let (names, outputs) = (names(args)?, outputs(args)?);
     // A table in place cannot be gone on with.
     let is_terminal = compiled.len() == 1
@@ -65,6 +65,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         None if args.sources.are_bounded() => Mode::Once,
         None => Mode::Live,
     };
+    if mode == Mode::Once && pipe.is_some() {
+        let message = "--mode once: rows of standard input are answered as they come";
+        return Err(Failure::new(USAGE, message).hint("those of a file are sorted first: write them to one"));
+    }
     let planned = |compiled: &Compiled| {
         Arc::new(compiled.plan(match results {
             ResultsArg::History => Results::history(),
@@ -114,6 +118,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         duration: args.duration,
         stop: interrupt.stop(),
     };
+    // What comes through it is for those who are there.
+    if let Some(pipe) = pipe {
+        pipe.begin()?;
+    }
     let outcomes = if queries.len() > 1 {
         several(queries, &options, &status)?
     } else {
