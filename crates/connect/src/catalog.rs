@@ -181,7 +181,7 @@ impl Catalog for FirehoseCatalog {
     }
 
     fn stream_function(&self, function: &str, argument: &str) -> Result<Arc<StreamDef>, String> {
-        if function != "records" {
+        if !self.has_stream_function(function) {
             return Err(format!("no source {function:?} takes a text; records(\"any.nsid\") does"));
         }
         let nsid: Nsid = argument
@@ -191,6 +191,10 @@ impl Catalog for FirehoseCatalog {
         // One stream, one name: posts and records("app.bsky.feed.post") are the same points.
         let name = record.stream.map_or_else(|| format!("records({:?})", nsid.as_str()), str::to_owned);
         Ok(stream(name, &records(&record, Action::Create)))
+    }
+
+    fn has_stream_function(&self, function: &str) -> bool {
+        function == "records"
     }
 
     fn stream_method(&self, of: &StreamDef, method: &str) -> Option<Arc<StreamDef>> {

@@ -247,6 +247,12 @@ impl Catalog for Sources {
         Err(wrong)
     }
 
+    fn has_stream_function(&self, function: &str) -> bool {
+        let mut offers = self.offers.iter();
+        function == SOURCE
+            || offers.any(|offer| matches!(offer, Offer::Network(network) if network.catalog.has_stream_function(function)))
+    }
+
     fn stream_method(&self, of: &StreamDef, method: &str) -> Option<Arc<StreamDef>> {
         let name = format!("{}.{method}()", of.name);
         self.offers.iter().enumerate().find_map(|(at, offer)| match offer {

@@ -39,6 +39,12 @@ pub trait Catalog {
     /// What is wrong with the argument, or that there is no such function, as a sentence for the user.
     fn stream_function(&self, function: &str, argument: &str) -> Result<Arc<StreamDef>, String>;
 
+    /// Whether [`Self::stream_function`] knows a function of this name, whatever its argument.
+    fn has_stream_function(&self, function: &str) -> bool {
+        let _ = function;
+        false
+    }
+
     /// The stream that a method without arguments makes of another, as `posts.deletes()`; none if there is no such method.
     fn stream_method(&self, stream: &StreamDef, method: &str) -> Option<Arc<StreamDef>>;
 

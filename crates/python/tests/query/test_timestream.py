@@ -188,6 +188,16 @@ def test_results_are_cut(m: kd.Timestream) -> None:
     x = m.col("x").sum()
     history = x.to_rows(kd.results.History(since=at(2), until=at(3)))
     assert [row["result"] for row in history] == [20, 1]
+    texts = kd.results.History(since="1970-01-01T00:00:02Z", until="1970-01-01 00:00:03")
+    assert x.to_rows(texts) == history
+    assert x.to_rows(kd.results.History(since="1970-01-02")) == []
+    with pytest.raises(ValueError, match=r'"soon" is no time'):
+        x.to_rows(kd.results.History(since="soon"))
+    # A bare number has no unit.
+    with pytest.raises(TypeError, match=r"since=5: a datetime or a text"):
+        kd.results.History(since=5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"at=2\.5: a datetime or a text"):
+        kd.results.Snapshot(at=2.5)  # type: ignore[arg-type]
     snapshot = x.to_rows(kd.results.Snapshot())
     assert [(row["_key"], row["result"]) for row in snapshot] == [("A", 6), ("B", 20)]
     snapshot = x.to_rows(kd.results.Snapshot(changed_since=at(3), at=at(3)))

@@ -54,7 +54,17 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         targets.push(Target::of(args, output, tag, is_terminal)?);
     }
     let is_table = targets.iter().all(Target::is_table);
-    let results = args.results.unwrap_or(if is_terminal && is_table {
+    if let (Some(given), Some(meant)) = (args.results, args.shown.meant())
+        && given != meant
+    {
+        let message = match given {
+            ResultsArg::History => "--changed-since and --at are of --results snapshot",
+            ResultsArg::Snapshot => "--since and --until are of --results history",
+        };
+        return Err(Failure::new(USAGE, message)
+            .hint("a history has --since and --until, a snapshot --changed-since and --at"));
+    }
+    let results = args.results.or(args.shown.meant()).unwrap_or(if is_terminal && is_table {
         ResultsArg::Snapshot
     } else {
         ResultsArg::History
@@ -71,8 +81,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     }
     let planned = |compiled: &Compiled| {
         Arc::new(compiled.plan(match results {
-            ResultsArg::History => Results::history(),
-            ResultsArg::Snapshot => Results::snapshot(),
+            ResultsArg::History => Results::History { since: args.shown.since, until: args.shown.until },
+            ResultsArg::Snapshot => {
+                Results::Snapshot { changed_since: args.shown.changed_since, at: args.shown.at }
+            }
         }))
     };
     let plans: Vec<Arc<Plan>> = compiled.iter().map(planned).collect();

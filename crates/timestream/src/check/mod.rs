@@ -385,6 +385,10 @@ impl<'a> Checker<'a> {
                 }
             };
         }
+        if self.catalog.has_stream_function(name) {
+            let message = format!("`{name}` takes one text in quotes, as `{name}(\"…\")`");
+            return Err(QueryError::new(span.clone(), message));
+        }
         let message = format!("no function is called `{name}`");
         let mut error = QueryError::unknown(at.clone(), message, name, self.functions());
         // All names of the registry are too many to list: the nearest helps.

@@ -344,6 +344,10 @@ impl Catalog for Over<'_> {
         self.catalog.stream_function(function, argument)
     }
 
+    fn has_stream_function(&self, function: &str) -> bool {
+        self.catalog.has_stream_function(function)
+    }
+
     fn stream_method(&self, stream: &StreamDef, method: &str) -> Option<Arc<StreamDef>> {
         self.catalog.stream_method(stream, method)
     }
