@@ -36,7 +36,7 @@ pub struct Feed {
     told: Option<i64>,
     heard: Instant,
     has_ended: bool,
-    /// Whether it is read no more though it has not ended: what it would have given next is not known.
+    /// Whether it is read no more, or has given all that it had when it was closed: what it would have given next is not known.
     is_left: bool,
 }
 
@@ -192,7 +192,8 @@ impl Merge {
                 }
                 Ok(Next::Idle) => {}
                 Ok(Next::End) => {
-                    feed.has_ended = true;
+                    feed.has_ended = !self.is_closed;
+                    feed.is_left = self.is_closed;
                     any = true;
                 }
                 Ok(Next::Epoch(epoch)) => {

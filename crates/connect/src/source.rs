@@ -27,7 +27,8 @@ pub trait Source {
     /// What it has done so far.
     fn status(&self) -> Status;
 
-    /// The run is to end: from now on it gives what a program has handed over by now, without waiting for anything, and then its end.
+    /// The run is to end: from now on it gives what a program has handed over by now, as far as it is complete, and then its end, without
+    /// waiting for anything.
     /// Gives false, as does a source that does not say how, where there is no such thing to be given: it is not read on.
     fn close(&mut self) -> bool {
         false

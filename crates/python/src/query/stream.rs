@@ -150,6 +150,7 @@ impl Stream {
         }
         let all =
             distinct(offers.into_iter().chain(parts.iter().flat_map(|part| part.offers.iter().cloned())));
+        chain.refuse_endless().map_err(|error| errors::query(&error, ""))?;
         let offers = Sources::in_order(all, &chain.mentions()).map_err(errors::value)?;
         let (callable, names) = functions.written()?;
         let text = chain.program(&taken, &names).to_string();

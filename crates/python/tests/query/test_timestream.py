@@ -298,6 +298,15 @@ def test_what_is_shared_stays_small(m: kd.Timestream) -> None:
             x = x + 1
 
 
+def test_many_conditions_are_no_deep_ones(m: kd.Timestream) -> None:
+    x = m.col("x")
+    either, both = x.eq(20), x.ne(20)
+    for at in range(100, 550):
+        either, both = either | x.eq(at), both & x.ne(at)
+    assert results(either) == [False, True, None, False]
+    assert results(both) == [True, False, None, True]
+
+
 def test_methods_are_those_of_the_registry() -> None:
     tool = Path(__file__).parents[2] / "tools" / "generate_functions.py"
     spec = importlib.util.spec_from_file_location("generate_functions", tool)

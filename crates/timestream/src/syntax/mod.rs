@@ -22,6 +22,7 @@ mod print;
 pub(crate) use lexer::is_word;
 
 pub use ast::{Arg, BinaryOp, Expr, ExprKind, Ident, Let, Program, UnaryOp};
+pub(crate) use parser::MANY;
 pub use parser::parse;
 
 /// Bytes of the longest text that is read.
