@@ -36,6 +36,8 @@ pub struct Feed {
     told: Option<i64>,
     heard: Instant,
     has_ended: bool,
+    /// Whether it is read no more, or has given all that it had when it was closed: what it would have given next is not known.
+    is_left: bool,
 }
 
 impl Feed {
@@ -59,6 +61,7 @@ impl Feed {
             told: None,
             heard: Instant::now(),
             has_ended: false,
+            is_left: false,
         }
     }
 
@@ -142,6 +145,7 @@ pub struct Merge {
     /// What ended a source, to be said once what is complete is out; of a source alone all that it gave.
     failed: Option<SourceError>,
     has_ended: bool,
+    is_closed: bool,
 }
 
 impl Merge {
@@ -158,7 +162,7 @@ impl Merge {
         passed: Passed,
     ) -> Self {
         let is_strict = is_strict || feeds.len() > 1;
-        Self { feeds, scans, mode, is_strict, bell, passed, failed: None, has_ended: false }
+        Self { feeds, scans, mode, is_strict, bell, passed, failed: None, has_ended: false, is_closed: false }
     }
 
     /// Goes on from where its feeds, which do already, had been let go up to.
@@ -177,7 +181,7 @@ impl Merge {
         for feed in &mut self.feeds {
             // Over what is there, the ones ahead wait for the one behind; live, pushing must never wait for another source.
             let is_ahead = self.mode == Mode::Once && feed.rows > HELD && feed.told > least;
-            if feed.has_ended || is_ahead {
+            if feed.has_ended || feed.is_left || is_ahead {
                 continue;
             }
             // A source that rings has said already that it has nothing.
@@ -188,7 +192,8 @@ impl Merge {
                 }
                 Ok(Next::Idle) => {}
                 Ok(Next::End) => {
-                    feed.has_ended = true;
+                    feed.has_ended = !self.is_closed;
+                    feed.is_left = self.is_closed;
                     any = true;
                 }
                 Ok(Next::Epoch(epoch)) => {
@@ -274,7 +279,8 @@ impl Source for Merge {
             self.has_ended = true;
             return Ok(Next::Epoch(self.release(None)?));
         }
-        self.has_ended = self.failed.is_some();
+        let is_through = self.is_closed && self.feeds.iter().all(|feed| feed.has_ended || feed.is_left);
+        self.has_ended = self.failed.is_some() || is_through;
         let watermark = self.watermark();
         // Silence alone can let points go.
         if any || watermark > self.passed.get() {
@@ -306,6 +312,17 @@ impl Source for Merge {
             }
         }
         all
+    }
+
+    fn close(&mut self) -> bool {
+        if !self.is_closed && !self.has_ended {
+            let closed: Vec<bool> = self.feeds.iter_mut().map(|feed| feed.source.close()).collect();
+            self.is_closed = closed.contains(&true);
+            for (feed, is_closed) in self.feeds.iter_mut().zip(closed) {
+                feed.is_left = self.is_closed && !is_closed && !feed.has_ended;
+            }
+        }
+        self.is_closed
     }
 
     fn save(&self) -> Result<Saved, SaveError> {

@@ -65,7 +65,7 @@ pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Ends the run it belongs to, as soon as its source can be asked again, but about [`GRACE`] later even if what it computes takes
-    /// long; what is complete is delivered.
+    /// long; what is complete is delivered, rows that were [pushed](crate::tables) before among it. What waits for rows that may be late is not.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -289,6 +289,8 @@ struct Running<S> {
     given: Given,
     /// Why nothing more is read.
     end: Option<Result<End, SourceError>>,
+    /// Why it is to end, and since when, while what a program has handed to the source is still read.
+    closing: Option<(End, Instant)>,
     /// Whether anything was read since it was saved.
     has_moved: bool,
     /// Whether the job was stopped at work.
@@ -316,6 +318,7 @@ impl<S: Source> Running<S> {
             options: options.clone(),
             given: Given { rows, limit: options.limit },
             end: None,
+            closing: None,
             has_moved: true,
             is_cut: false,
         })
@@ -392,7 +395,7 @@ impl<S: Source> Running<S> {
     /// Reads on, and gives the rows that are complete; none when nothing more is read.
     fn turn(&mut self) -> Result<Option<Vec<RecordBatch>>, JobError> {
         if self.end.is_none() {
-            self.end = self.asked_to_end().map(Ok);
+            self.end = self.may_end().map(Ok);
         }
         if self.end.is_some() {
             return Ok(None);
@@ -413,12 +416,29 @@ impl<S: Source> Running<S> {
                 self.unless_cut(pushed)?;
             }
             Ok(Next::Idle) => {}
-            Ok(Next::End) => self.end = Some(Ok(End::Source)),
+            Ok(Next::End) => self.end = Some(Ok(self.closing.map_or(End::Source, |(end, _)| end))),
             Err(error) => self.end = Some(Err(error)),
         }
         let ready = self.job.ready();
         let ready = self.unless_cut(ready)?;
         Ok(Some(self.given.cut(ready.unwrap_or_default())))
+    }
+
+    /// Why it ends here. Where it is asked to, what a program has handed to the source comes first, as far as that takes no longer than
+    /// what is being computed may.
+    fn may_end(&mut self) -> Option<End> {
+        let end = self.asked_to_end()?;
+        if end == End::Limit {
+            return Some(end);
+        }
+        match self.closing {
+            Some((end, since)) => (since.elapsed() >= GRACE).then_some(end),
+            None if self.source.close() => {
+                self.closing = Some((end, Instant::now()));
+                None
+            }
+            None => Some(end),
+        }
     }
 
     fn asked_to_end(&self) -> Option<End> {

@@ -10,6 +10,7 @@ use skytide_timestream::times::timestamp_text;
 use crate::files::FileError;
 use crate::late::SideError;
 use crate::recovery::{SaveError, StateError};
+use crate::tables::PipeError;
 use crate::{firehose, frames};
 
 /// A source of epochs for one plan's scans.
@@ -25,6 +26,13 @@ pub trait Source {
 
     /// What it has done so far.
     fn status(&self) -> Status;
+
+    /// The run is to end: from now on it gives what a program has handed over by now, as far as it is complete, and then its end, without
+    /// waiting for anything.
+    /// Gives false, as does a source that does not say how, where there is no such thing to be given: it is not read on.
+    fn close(&mut self) -> bool {
+        false
+    }
 
     /// What it takes to give the points after those that were given out, in another process (see [`recovery`](crate::recovery)). What
     /// was read and has not been given out yet is not behind it: it is in what is saved, or is read again.
@@ -63,6 +71,10 @@ impl<S: Source + ?Sized> Source for &mut S {
         (**self).status()
     }
 
+    fn close(&mut self) -> bool {
+        (**self).close()
+    }
+
     fn save(&self) -> Result<Saved, SaveError> {
         (**self).save()
     }
@@ -75,6 +87,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn status(&self) -> Status {
         (**self).status()
+    }
+
+    fn close(&mut self) -> bool {
+        (**self).close()
     }
 
     fn save(&self) -> Result<Saved, SaveError> {
@@ -165,6 +181,9 @@ pub enum SourceError {
     /// The program that holds the frames could not give them.
     #[error("{0}")]
     Supply(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A pipe cannot be read, or a row that came through it is none.
+    #[error(transparent)]
+    Pipe(Arc<PipeError>),
     /// A file cannot be read, or holds what its format does not allow.
     #[error(transparent)]
     File(#[from] FileError),

@@ -395,6 +395,14 @@ fn rows_without_a_time_and_values_that_do_not_fit_are_counted() {
     assert_eq!(status.dropped.get("misfitting values"), Some(&1));
     assert_eq!(status.dropped.get("without a time"), Some(&1));
 
+    // A number that is beyond all of them, where the types are found and beyond.
+    let lines =
+        (0..10_010).map(|at| format!("{{\"t\": {at}, \"k\": \"A\", \"x\": {at}e{}}}\n", 40 * (at % 10)));
+    std::fs::write(&json, lines.collect::<String>()).unwrap();
+    let (rows, status) = answer("m.x.count()", define(&json)).unwrap();
+    assert_eq!(rows.last(), Some(&(10_009, Some("A".into()), Some(8008))));
+    assert_eq!(status.dropped.get("misfitting values"), Some(&2002));
+
     // In columns, in order and not, held and kept aside.
     for times in [[Some(1), None, Some(3), Some(4)], [Some(3), None, Some(1), Some(4)]] {
         let batch = RecordBatch::try_from_iter([

@@ -10,13 +10,14 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
-use skytide_connect::late::{Late, Side};
-use skytide_connect::merge::Merge;
+use skytide_connect::late::{Late, Passed, Side};
+use skytide_connect::merge::{Feed, Merge};
 use skytide_connect::run::{Answers, End, RunError, RunOptions, Stop, run};
 use skytide_connect::sink::{Ndjson, Sink, SinkError};
-use skytide_connect::source::{Next, Source, SourceError};
+use skytide_connect::source::{Next, Source, SourceError, Status};
 use skytide_connect::sources::{Offer, Sources};
-use skytide_connect::tables::{Definition, Origin, Table, TableError, Value};
+use skytide_connect::tables::{Bell, Definition, Origin, Table, TableError, Value};
+use skytide_runtime::Epoch;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::{Plan, Results};
 
@@ -494,6 +495,61 @@ fn stop_ends_a_silent_run_and_gives_what_is_held() {
     let (_, _, end) = running.join().unwrap();
     assert_eq!(end, End::Stopped);
     assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn rows_pushed_before_a_stop_are_answered() {
+    const PUSHED: i64 = 200_000;
+    let m = table("m");
+    let (plan, source) = open("m.x", vec![offer(&m)], Mode::Live);
+    let options = RunOptions::live();
+    let mut answers = Answers::start(plan, source, &options).unwrap();
+    let pushed: Vec<_> = (0..PUSHED).map(|time| (time, "A", time)).collect();
+    pushed.chunks(10_000).for_each(|rows| m.push_batch(&batch(rows)).unwrap());
+    options.stop.stop();
+    let first = answers.next().unwrap().unwrap().num_rows();
+    assert!(first < PUSHED as usize);
+    // What comes after the stop does not.
+    m.push_rows(&[row(PUSHED, "A", 0)]).unwrap();
+    let rest: usize = answers.by_ref().map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(first + rest, PUSHED as usize);
+    assert_eq!(answers.outcome().unwrap().end, End::Stopped);
+}
+
+/// A source whose points up to a time are all there; of which there are none.
+struct StandsAt(i64);
+
+impl Source for StandsAt {
+    fn next(&mut self, _: Duration) -> Result<Next, SourceError> {
+        Ok(Next::Epoch(Epoch { scans: vec![None], watermark: self.0 }))
+    }
+
+    fn status(&self) -> Status {
+        Status::default()
+    }
+}
+
+#[test]
+fn rows_pushed_before_a_stop_wait_for_what_is_not_pushed() {
+    let m = table("m");
+    m.push_rows(&[row(1, "A", 1), row(5, "A", 2), row(9, "A", 4)]).unwrap();
+    let (_, pushed) = open("m.x", vec![offer(&m)], Mode::Live);
+    let feeds = [Box::new(pushed) as Box<dyn Source + Send>, Box::new(StandsAt(5))];
+    let feeds = (0..).zip(feeds).map(|(scan, source)| Feed::new(source, vec![scan], None, false)).collect();
+    let mut source = Merge::new(feeds, 2, Mode::Live, false, Bell::default(), Passed::default());
+    assert_eq!(look(&mut source), [vec![1], vec![]]);
+    m.push_rows(&[row(6, "A", 8)]).unwrap();
+    assert!(source.close());
+    let mut rest = Vec::new();
+    loop {
+        match source.next(Duration::ZERO).unwrap() {
+            Next::Epoch(epoch) => rest.extend(epoch.scans.into_iter().flatten().map(|rows| rows.len())),
+            Next::Idle => {}
+            Next::End => break,
+        }
+    }
+    // What is at and after the other's time might have others before it.
+    assert_eq!(rest.iter().sum::<usize>(), 0);
 }
 
 #[test]

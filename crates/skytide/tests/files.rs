@@ -437,3 +437,39 @@ fn exported_repositories_are_one_source() {
     let twice = fails(&["run", "posts.count()", "--from", &a, "--from", "sim:events=1"], 2);
     assert!(twice.contains("posts"), "{twice}");
 }
+
+#[test]
+fn an_answer_is_cut_by_time() {
+    let folder = Folder::new();
+    let day = folder.put(
+        "day.csv",
+        "ts,did,n\n2026-07-04T01:00:00Z,A,1\n2026-07-04T02:00:00Z,B,2\n2026-07-04T03:00:00Z,A,4\n2026-07-05T00:00:00Z,B,8\n",
+    );
+    let ran = |more: &[&str]| {
+        let args =
+            [&["run", "day.n.sum()", "--from", &day, "--time", "ts", "--key", "did"][..], more].concat();
+        rows(&args).iter().map(|row| row["result"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(ran(&["--since", "2026-07-04T02:00:00Z", "--until", "2026-07-04T05:00:00+02:00"]), [2, 5]);
+    assert_eq!(ran(&["--since", "2026-07-05"]), [10]);
+    assert_eq!(ran(&["--results", "snapshot"]), [5, 10]);
+    assert_eq!(ran(&["--at", "2026-07-04T02:30:00"]), [1, 2]);
+    assert_eq!(ran(&["--results", "snapshot", "--changed-since", "2026-07-04T12:00:00Z"]), [10]);
+    let fails = |more: &[&str]| {
+        fails(&[&["run", "day.n", "--from", &day, "--time", "ts", "--key", "did"][..], more].concat(), 2)
+    };
+    assert!(fails(&["--since", "soon"]).contains("\"soon\" is no time, as 2026-07-04T12:00:00Z"));
+    assert!(fails(&["--since", "2026-07-04", "--at", "2026-07-04"]).contains("cannot be used with"));
+    let snapshot = fails(&["--results", "snapshot", "--until", "2026-07-04"]);
+    assert!(snapshot.contains("--since and --until are of --results history"), "{snapshot}");
+    assert!(fails(&["--results", "history", "--at", "2026-07-04"]).contains("are of --results snapshot"));
+}
+
+#[test]
+fn a_stream_by_a_name_in_quotes_is_told_what_it_takes() {
+    for query in ["records(5)", "records()", "records(\"a.b.c\", 1)"] {
+        let said = fails(&["check", query], 1);
+        assert!(said.contains("`records` takes one text in quotes, as `records(\"…\")`"), "{said}");
+    }
+    assert!(fails(&["check", "source(posts)"], 1).contains("`source` takes one text in quotes"));
+}

@@ -47,7 +47,8 @@ pub trait Catalog {
         Vec::new()
     }
 
-    /// The functions that [`Catalog::stream_function`] knows, each with the arguments that are known; others may do, too. For completion.
+    /// The functions that [`Catalog::stream_function`] knows, each with the arguments that are known; others may do, too. For completion, and for
+    /// errors that say what a function takes.
     fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
         Vec::new()
     }

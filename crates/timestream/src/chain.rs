@@ -21,7 +21,7 @@ use crate::builder::Timestream;
 use crate::error::QueryError;
 use crate::query::Calendar;
 use crate::scalar::Scalar;
-use crate::syntax::{self, Arg, BinaryOp, Expr, ExprKind, Ident, Let, Program, UnaryOp};
+use crate::syntax::{self, Arg, BinaryOp, Expr, ExprKind, Ident, Let, MANY, Program, UnaryOp};
 
 /// Expressions of a text from which on what is used twice is written once.
 const LONG: u32 = 500;
@@ -29,6 +29,10 @@ const LONG: u32 = 500;
 const SHORT: u32 = 3;
 /// So many levels make a `let` of their own in a long text.
 const DEEP: u32 = 64;
+
+/// Most expressions within each other, whatever becomes of them in the text: looking at them calls itself. A row of conditions is as high as it
+/// is long.
+const HIGHEST: u32 = 2000;
 
 /// The function by which a stream is named where a field of its name stands in the way.
 const SOURCE: &str = "source";
@@ -43,6 +47,10 @@ struct Node {
     /// Expressions of its text, were all written out.
     weight: u32,
     depth: u32,
+    /// Expressions within each other.
+    height: u32,
+    /// Of conditions in a row: how many, and how deep the deepest is.
+    row: Option<(usize, u32)>,
 }
 
 #[derive(Debug)]
@@ -59,15 +67,26 @@ enum Kind {
 
 impl Chain {
     fn new(kind: Kind) -> Self {
-        let (mut weight, mut depth) = (1_u32, 0);
+        let (mut weight, mut depth, mut height) = (1_u32, 0, 0);
         each(&kind, |chain| {
             weight = weight.saturating_add(chain.0.weight);
             depth = depth.max(chain.0.depth);
+            height = height.max(chain.0.height);
         });
         if let Kind::Text { .. } = kind {
             weight = weight.saturating_add(SHORT);
         }
-        Self(Arc::new(Node { kind, weight, depth: depth + 1 }))
+        let row = condition(&kind).map(|(op, left, right)| {
+            let before = left.0.row.filter(|_| condition(&left.0.kind).is_some_and(|(of, ..)| of == op));
+            let (len, deepest) = before.unwrap_or((1, left.0.depth));
+            (len + 1, deepest.max(right.0.depth))
+        });
+        // Many are written in halves.
+        let depth = match row {
+            Some((len, deepest)) if len > MANY => deepest + len.next_power_of_two().ilog2(),
+            _ => depth + 1,
+        };
+        Self(Arc::new(Node { kind, weight, depth, height: height + 1, row }))
     }
 
     /// A stream by its name.
@@ -102,6 +121,17 @@ impl Chain {
     /// It does not read; names are looked up when it is compiled.
     pub fn text_with(text: &str, bound: Vec<(String, Self)>) -> Result<Self, QueryError> {
         Ok(Self::new(Kind::Text { program: syntax::parse(text)?, bound }))
+    }
+
+    /// Whether a longer chain may be made of it, which is to be asked of each: what is written in halves is no deep text, however long.
+    ///
+    /// # Errors
+    /// It is too long.
+    pub fn refuse_endless(&self) -> Result<(), QueryError> {
+        if self.0.height <= HIGHEST {
+            return Ok(());
+        }
+        Err(QueryError::new(0..0, format!("nested too deeply: more than {HIGHEST} expressions")))
     }
 
     /// Whether it is the stream of this name, and nothing made of it.
@@ -186,7 +216,9 @@ impl Chain {
             }
             let is_root = Arc::ptr_eq(&chain.0, &self.0);
             let is_shared = uses.get(&Arc::as_ptr(&chain.0)).is_some_and(|uses| *uses > 1);
-            let is_worth = chain.0.weight > SHORT && is_shared || chain.0.depth % DEEP == 0;
+            let is_many = chain.0.row.is_some_and(|(len, _)| len > MANY);
+            let is_deep = chain.0.depth % DEEP == 0 && !is_many;
+            let is_worth = chain.0.weight > SHORT && is_shared || is_deep;
             if !is_root && (matches!(chain.0.kind, Kind::Text { .. }) || is_long && is_worth) {
                 let Some(name) = names.next() else { break };
                 let value = printer.print(chain, None);
@@ -303,6 +335,14 @@ fn mentions(expr: &Expr, found: &mut impl FnMut(String)) {
     }
 }
 
+/// The two of `and` or `or`.
+fn condition(kind: &Kind) -> Option<(BinaryOp, &Chain, &Chain)> {
+    let Kind::Call { function, args } = kind else { return None };
+    let [(None, left), (None, right)] = args.as_slice() else { return None };
+    let op = [BinaryOp::And, BinaryOp::Or].into_iter().find(|op| op.function() == function)?;
+    Some((op, left, right))
+}
+
 /// What an expression is made of, in order.
 fn each(kind: &Kind, mut visit: impl FnMut(&Chain)) {
     match kind {
@@ -340,7 +380,10 @@ impl Printer<'_> {
                 let value = Box::new(self.print(of, receiver));
                 expr(ExprKind::Field { value, name: ident(name) })
             }
-            Kind::Call { function, args } => self.call(function, args, receiver),
+            Kind::Call { function, args } => match chain.0.row {
+                Some((len, _)) if len > MANY => self.row(chain, receiver),
+                _ => self.call(function, args, receiver),
+            },
             Kind::Record(fields) => expr(ExprKind::Record(
                 fields.iter().map(|(name, value)| (ident(name), self.print(value, receiver))).collect(),
             )),
@@ -355,6 +398,22 @@ impl Printer<'_> {
             }
             Kind::Text { program, .. } => program.body.clone(),
         }
+    }
+
+    /// Conditions in a row, as far as none of them has a name.
+    fn row(&self, chain: &Chain, receiver: Option<&Chain>) -> Expr {
+        let (mut row, mut first, mut joins) = (Vec::new(), chain, None);
+        while let Some((op, left, right)) = condition(&first.0.kind)
+            && joins.is_none_or(|joins| joins == op)
+            && (joins.is_none() || !self.lets.contains_key(&Arc::as_ptr(&first.0)))
+        {
+            joins = Some(op);
+            row.push(self.print(right, receiver));
+            first = left;
+        }
+        row.push(self.print(first, receiver));
+        row.reverse();
+        halves(joins.unwrap_or(BinaryOp::And), row)
     }
 
     fn source(&self, function: &str, argument: &str) -> Expr {
@@ -404,6 +463,18 @@ impl Printer<'_> {
             printed.push(Arg { name: None, value: expr(ExprKind::Literal(Scalar::Text(name))) });
         }
         expr(ExprKind::Call { receiver: first.map(print), function: ident(function), args: printed })
+    }
+}
+
+/// Conditions joined, as they are read where there are many.
+fn halves(op: BinaryOp, mut row: Vec<Expr>) -> Expr {
+    let second = row.split_off(row.len().div_ceil(2));
+    match row.pop_if(|_| second.is_empty()) {
+        Some(one) => one,
+        None => {
+            let (left, right) = (Box::new(halves(op, row)), Box::new(halves(op, second)));
+            expr(ExprKind::Binary { op, left, right })
+        }
     }
 }
 
@@ -473,6 +544,37 @@ mod tests {
         assert!(text.contains("let s2 = s1 + s1;"), "{text}");
         assert!(text.ends_with("b: m.with_key(x, \"x\")}"), "{text}");
         assert_eq!(both.mentions(), ["m"]);
+    }
+
+    #[test]
+    fn conditions_without_end_are_refused_before_the_stack_ends() {
+        let same = Chain::stream("m").field("x");
+        let or = |row: &Chain| call(BinaryOp::Or.function(), &[row, &same]);
+        let most = (2..HIGHEST).fold(same.clone(), |row, _| or(&row));
+        assert!(most.refuse_endless().is_ok());
+        text(&most);
+        let message = or(&most).refuse_endless().unwrap_err().message;
+        assert_eq!(message, "nested too deeply: more than 2000 expressions");
+    }
+
+    #[test]
+    fn many_conditions_are_no_deep_ones() {
+        let is = |at: i64| call("eq", &[&Chain::stream("m").field("x"), &Chain::literal(lit(at)).unwrap()]);
+        for (op, word) in [("or", "or"), ("and", "and")] {
+            let op = BinaryOp::ALL.into_iter().find(|known| known.symbol() == op).unwrap().function();
+            for count in [2, 64, 65, 200, 1300] {
+                let row = (1..count).fold(is(0), |row, at| call(op, &[&row, &is(at)]));
+                let text = text(&row);
+                let program = parse(&text).unwrap();
+                let depths =
+                    program.lets.iter().map(|one| one.value.depth()).sum::<u32>() + program.body.depth();
+                assert!(depths < 150, "{count}: {depths}");
+                assert_eq!(text.matches(&format!(" {word} ")).count(), count as usize - 1);
+                let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+                let order = text.split("x == ").skip(1).map(|rest| digits(rest).parse::<i64>().unwrap());
+                assert!(order.eq(0..count), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! and what takes more than there is ends the process.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 
 use arrow_ipc::{Block, Message, MessageHeader, root_as_footer, root_as_message};
 
 /// What may precede the length of a message.
-const CONTINUATION: [u8; 4] = [0xff; 4];
+pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
 /// The last bytes of a file: the length of its footer, and what it begins with.
 const TAIL: u64 = 10;
 /// The length that a compressed buffer begins with, where it is not compressed.
@@ -62,6 +62,12 @@ pub(super) fn of_file(file: &mut BufReader<File>) -> io::Result<Option<String>> 
     Ok(None)
 }
 
+/// Looks at a message by itself; the error says what is wrong with it.
+pub(super) fn of_message(bytes: &[u8]) -> Result<(), String> {
+    let looked = message(&mut Cursor::new(bytes), 0, bytes.len() as u64);
+    looked.map_err(|error| error.to_string())?.map(drop)
+}
+
 fn block(file: &mut BufReader<File>, block: &Block, size: u64) -> io::Result<Result<(), String>> {
     let part = |number: i64| u64::try_from(number).ok();
     let lengths = part(block.offset()).zip(part(block.metaDataLength().into())).zip(part(block.bodyLength()));
@@ -86,9 +92,9 @@ struct Found {
 }
 
 /// Looks at the message at a byte of a file of this size, if there is one. The inner error says what is wrong with it.
-fn message(file: &mut BufReader<File>, at: u64, size: u64) -> io::Result<Result<Option<Found>, String>> {
+fn message(file: &mut (impl Read + Seek), at: u64, size: u64) -> io::Result<Result<Option<Found>, String>> {
     let cut_off = || Ok(Err("is cut off".to_owned()));
-    let word = |file: &mut BufReader<File>, at: u64| -> io::Result<Option<[u8; 4]>> {
+    let mut word = |at: u64| -> io::Result<Option<[u8; 4]>> {
         if size.saturating_sub(at) < 4 {
             return Ok(None);
         }
@@ -97,10 +103,10 @@ fn message(file: &mut BufReader<File>, at: u64, size: u64) -> io::Result<Result<
         file.read_exact(&mut word)?;
         Ok(Some(word))
     };
-    let Some(mut length) = word(file, at)? else { return Ok(Ok(None)) };
+    let Some(mut length) = word(at)? else { return Ok(Ok(None)) };
     let mut begin = at + 4;
     if length == CONTINUATION {
-        let Some(after) = word(file, begin)? else { return cut_off() };
+        let Some(after) = word(begin)? else { return cut_off() };
         (length, begin) = (after, begin + 4);
     }
     let length = match u64::try_from(i32::from_le_bytes(length)) {
@@ -121,7 +127,7 @@ fn message(file: &mut BufReader<File>, at: u64, size: u64) -> io::Result<Result<
 
 /// Looks at where the buffers of a batch are, and at the lengths that compressed ones say they have.
 fn buffers(
-    file: &mut BufReader<File>,
+    file: &mut (impl Read + Seek),
     message: &Message<'_>,
     body: u64,
     length: u64,
@@ -157,9 +163,9 @@ fn buffers(
 }
 
 /// These bytes, which the file has.
-fn bytes(file: &mut BufReader<File>, at: u64, length: u64) -> io::Result<Vec<u8>> {
+fn bytes(file: &mut (impl Read + Seek), at: u64, length: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(at))?;
     let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
+    file.by_ref().take(length).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

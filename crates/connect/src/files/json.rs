@@ -11,7 +11,7 @@ use arrow_schema::{Fields, Schema};
 use super::projection::Projection;
 use super::unit::{Batches, Read};
 use super::{FileError, INFERRED_ROWS};
-use crate::tables::{Builder, Value, infer};
+use crate::tables::{Builder, For, Value, infer, read_line, wrong_at};
 
 /// A line that is longer is no row: what one line may take of memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -25,7 +25,7 @@ pub(super) struct JsonFile {
 impl JsonFile {
     /// Finds its columns and their types by its first rows.
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
-        let rows = Lines::open(path)?.take(INFERRED_ROWS).collect::<Result<Vec<_>, _>>()?;
+        let rows = Lines::open(path, For::Types)?.take(INFERRED_ROWS).collect::<Result<Vec<_>, _>>()?;
         let values: Vec<Value<'_>> = rows.iter().map(Value::of_json).collect();
         Ok(Self { path: path.to_owned(), fields: infer(&values) })
     }
@@ -39,7 +39,7 @@ impl JsonFile {
     pub(super) fn read(&self, wanted: &Projection, rows: usize) -> Result<Batches, FileError> {
         let fields = wanted.fields.iter().filter(|field| self.fields.find(field.name()).is_some()).cloned();
         let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
-        let mut lines = Lines::open(&self.path)?;
+        let mut lines = Lines::open(&self.path, For::Values)?;
         let path = self.path.clone();
         Ok(Box::new(std::iter::from_fn(move || {
             let mut columns: Vec<Builder> =
@@ -75,29 +75,19 @@ impl JsonFile {
     }
 }
 
-/// What is wrong with a line, and at which of its bytes: the library counts lines from the one it was given.
-fn told(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    match text.strip_suffix(&place) {
-        Some(reason) if error.line() == 1 => format!("{reason} at column {}", error.column()),
-        Some(reason) => format!("{reason} at its end"),
-        None => text,
-    }
-}
-
 /// The rows of a file; empty lines are left out.
 struct Lines {
     path: PathBuf,
     file: BufReader<File>,
+    of: For,
     line: u64,
     bytes: Vec<u8>,
 }
 
 impl Lines {
-    fn open(path: &Path) -> Result<Self, FileError> {
+    fn open(path: &Path, of: For) -> Result<Self, FileError> {
         let file = BufReader::new(File::open(path).map_err(FileError::io(path))?);
-        Ok(Self { path: path.to_owned(), file, line: 0, bytes: Vec::new() })
+        Ok(Self { path: path.to_owned(), file, of, line: 0, bytes: Vec::new() })
     }
 
     fn row(&mut self) -> Result<Option<serde_json::Value>, FileError> {
@@ -120,8 +110,9 @@ impl Lines {
             if self.bytes.trim_ascii().is_empty() {
                 continue;
             }
-            let row: serde_json::Value = serde_json::from_slice(&self.bytes)
-                .map_err(|error| wrong(format!("{}; each line is a JSON object of its own", told(&error))))?;
+            let row = read_line(&self.bytes, self.of).map_err(|error| {
+                wrong(format!("{}; each line is a JSON object of its own", wrong_at(&error)))
+            })?;
             if !row.is_object() {
                 return Err(wrong("a row is a JSON object".to_owned()));
             }

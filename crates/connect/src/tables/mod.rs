@@ -5,12 +5,16 @@
 //! `live` also what is pushed from then on. Late rows are told here, in the order in which they came (SEMANTICS 7.3), so that a
 //! query's answer depends on what was pushed and not on how.
 
+mod json;
+mod piped;
 mod source;
 mod table;
 mod text;
 mod value;
 
 pub use crate::columns::ColumnError;
+pub(crate) use json::{For, read_line, wrong_at};
+pub use piped::{PipeError, Piped};
 pub use source::TableSource;
 pub use table::{Bell, Definition, Origin, Table, TableCounts, TableError};
 pub use text::{csv_fields, json_fields, texts};

@@ -37,6 +37,8 @@ pub struct TableSource {
     failed: Option<SourceError>,
     /// The newest time of all streams of its source at the start, until it is told.
     origin_newest: Option<i64>,
+    /// Number of the row after the last to be read, once it is closed.
+    closed_at: Option<u64>,
 }
 
 impl TableSource {
@@ -73,6 +75,7 @@ impl TableSource {
             read: 0,
             points: 0,
             failed: None,
+            closed_at: None,
         })
     }
 
@@ -100,13 +103,20 @@ impl TableSource {
                 Next::Epoch(Epoch { scans, watermark })
             }));
         }
-        let chunks = self.reader.take(EPOCH_ROWS, u64::MAX)?;
+        // Asked first: what is pushed before an end is there then.
+        let ended = self.reader.ended();
+        let chunks = self.reader.take(EPOCH_ROWS, self.closed_at.unwrap_or(u64::MAX))?;
         match Chunk::joined(&chunks)? {
             Some(chunk) => {
                 let chunk = self.admitted(chunk, Judge::judge)?;
                 self.epoch(&chunk)
             }
-            None => Ok(Next::Idle),
+            None if self.closed_at.is_some() => Ok(Next::End),
+            None => match ended {
+                Some(Some(error)) => Err(SourceError::Pipe(error)),
+                Some(None) => Ok(Next::End),
+                None => Ok(Next::Idle),
+            },
         }
     }
 
@@ -198,6 +208,14 @@ impl Source for TableSource {
         let reasons = [("misfitting values", counts.misfits), ("without a time", counts.untimed)];
         status.dropped.extend(reasons.into_iter().filter(|(_, count)| *count > 0));
         status
+    }
+
+    fn close(&mut self) -> bool {
+        // Over what is there, where it ends is known already, and may be far away.
+        if self.mode == Mode::Live && self.closed_at.is_none() {
+            self.closed_at = Some(self.reader.last());
+        }
+        self.closed_at.is_some()
     }
 
     fn save(&self) -> Result<Saved, SaveError> {

@@ -10,6 +10,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow_schema::{ArrowError, Fields, TimeUnit};
 use skytide_timestream::catalog::StreamDef;
 
+use super::piped::PipeError;
 use super::value::{Builder, Value};
 use crate::columns::{Chunk, ColumnError, Roles, fitted, ordinals, plain, times};
 use crate::late::Late;
@@ -187,6 +188,8 @@ struct State {
     is_unordered: bool,
     counts: TableCounts,
     readers: Vec<Weak<Mark>>,
+    /// No more is pushed, and why, if that is no end but an error.
+    ended: Option<Option<Arc<PipeError>>>,
 }
 
 /// Rows that were pushed one by one.
@@ -317,6 +320,20 @@ impl Table {
         shared.tell(state)
     }
 
+    /// No more is pushed from now on: those who read it live come to their end, or to this error, behind the rows that are there.
+    pub(super) fn end(&self, failed: Option<Arc<PipeError>>) {
+        let mut state = self.shared.lock();
+        state.ended = Some(failed);
+        let readers: Vec<Arc<Mark>> = state.readers.iter().filter_map(Weak::upgrade).collect();
+        drop(state);
+        readers.iter().for_each(|reader| reader.bell.ring());
+    }
+
+    /// Whether anyone reads it.
+    pub(super) fn has_readers(&self) -> bool {
+        self.shared.lock().readers.iter().any(|reader| reader.strong_count() > 0)
+    }
+
     /// Whether no reader is far behind, but for those that nobody reads from.
     #[must_use]
     pub fn has_room(&self) -> bool {
@@ -441,6 +458,17 @@ impl Reader {
     /// Whether the rows that were there at the start are all taken.
     pub(super) fn is_past_start(&self) -> bool {
         self.mark.at.load(Ordering::Relaxed) >= self.end
+    }
+
+    /// Whether no more is pushed, and why.
+    pub(super) fn ended(&self) -> Option<Option<Arc<PipeError>>> {
+        self.shared.lock().ended.clone()
+    }
+
+    /// Number of the row after the last that is there now.
+    pub(super) fn last(&self) -> u64 {
+        let state = self.shared.lock();
+        state.end + state.open.as_ref().map_or(0, |open| open.ordinal.len() as u64)
     }
 
     /// The next rows below the number `until`, chunk by chunk, some more than `most` at most where chunks are large.

@@ -10,6 +10,7 @@ use arrow_csv::reader::Format;
 use arrow_schema::{DataType, Field, Fields, Schema};
 use skytide_timestream::types;
 
+use super::json::{For, read_line, wrong_at};
 use super::table::{Table, TableError};
 use super::value::{Value, infer_json};
 
@@ -75,7 +76,7 @@ pub fn csv_fields(text: &str) -> Result<Fields, TableError> {
 /// # Errors
 /// The first line that is no JSON object.
 pub fn json_fields(text: &str) -> Result<Fields, TableError> {
-    let rows = json_rows(text)?;
+    let rows = json_rows(text, For::Types)?;
     Ok(infer_json(&rows.iter().map(Value::of_json).collect::<Vec<_>>()))
 }
 
@@ -83,11 +84,11 @@ pub fn json_fields(text: &str) -> Result<Fields, TableError> {
 ///
 /// # Errors
 /// The first line that is no JSON object.
-fn json_rows(text: &str) -> Result<Vec<serde_json::Value>, TableError> {
+fn json_rows(text: &str, of: For) -> Result<Vec<serde_json::Value>, TableError> {
     let mut rows = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |reason: String| TableError::Line { line: at + 1, reason };
-        let row: serde_json::Value = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+        let row = read_line(line.as_bytes(), of).map_err(|error| wrong(wrong_at(&error)))?;
         if !row.is_object() {
             return Err(wrong("a row is a JSON object".to_owned()));
         }
@@ -116,12 +117,12 @@ impl Table {
         csv_cells(text)?.iter().try_for_each(|batch| self.push_batch(batch))
     }
 
-    /// Adds the rows of JSON, one a line.
+    /// Adds the rows of JSON, one a line. A value that is not of its column, as a number beyond an `f64`, is null and counted.
     ///
     /// # Errors
     /// The first line that is no JSON object: nothing of it is taken.
     pub fn push_json(&self, text: &str) -> Result<(), TableError> {
-        let rows = json_rows(text)?;
+        let rows = json_rows(text, For::Values)?;
         self.push_rows(&rows.iter().map(Value::of_json).collect::<Vec<_>>())
     }
 }

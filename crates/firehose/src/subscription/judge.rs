@@ -118,6 +118,9 @@ impl Subscription {
 
     fn hand_out<T: Taker>(&mut self, frame: Frame, out: &mut Taking<'_, T>) {
         self.barren = 0;
+        if frame.seq.is_some() {
+            self.failures = 0;
+        }
         self.poison = None;
         self.first = self.first.or(frame.seq);
         self.counters.frames += 1;

@@ -284,15 +284,13 @@ async fn retry_after_is_honoured(way: Way) {
 }
 
 async fn backoff_grows_until_the_server_proves_healthy(way: Way) {
-    let waits = async |healthy_after| {
-        let script =
-            (1..=4).map(|seq| then([seq], Step::Drop)).chain([Connection::Open(frames([5]))]).collect();
+    let waits = async |script: Vec<Connection>, wanted: &[u64], healthy_after| {
         let server = Server::start(script).await;
         let (mut told, observer) = notes();
         let backoff =
             Backoff::default().first(Duration::from_millis(2)).jitter(0.0).healthy_after(healthy_after);
         let mut client = way.open(server.subscribe().backoff(backoff).observe(observer));
-        assert_eq!(seqs(&mut client, 5).await, [1, 2, 3, 4, 5]);
+        assert_eq!(seqs(&mut client, wanted.len()).await, wanted);
         std::iter::from_fn(|| told.try_recv().ok())
             .filter_map(|note| match note {
                 Told::Disconnected(_, wait) => Some(wait.as_millis()),
@@ -300,8 +298,16 @@ async fn backoff_grows_until_the_server_proves_healthy(way: Way) {
             })
             .collect::<Vec<_>>()
     };
-    assert_eq!(waits(60 * SECOND).await, [2, 4, 8, 16]);
-    assert_eq!(waits(Duration::ZERO).await, [2, 2, 2, 2]);
+    let last = |seq| [Connection::Open(frames([seq]))];
+    // Dropped before anything came.
+    let barren = || (0..4).map(|_| then([], Step::Drop)).chain(last(1)).collect();
+    assert_eq!(waits(barren(), &[1], 60 * SECOND).await, [2, 4, 8, 16]);
+    assert_eq!(waits(barren(), &[1], Duration::ZERO).await, [2, 2, 2, 2]);
+    // Frames that were seen before are no progress; one that was not is.
+    let repeated = (0..3).map(|_| then([1], Step::Drop)).chain([then([1, 2], Step::Drop)]).chain(last(3));
+    assert_eq!(waits(repeated.collect(), &[1, 2, 3], 60 * SECOND).await, [2, 4, 8, 2]);
+    let moving = (1..=4).map(|seq| then([seq], Step::Drop)).chain(last(5)).collect();
+    assert_eq!(waits(moving, &[1, 2, 3, 4, 5], 60 * SECOND).await, [2, 2, 2, 2]);
 }
 
 async fn gives_up_after_as_many_attempts_as_allowed(way: Way) {

@@ -27,7 +27,8 @@ class Execution:
     def stop(self) -> None:
         """End it. What is complete can still be read; nothing is waited for.
 
-        What is being computed has a second to be done, and is left out else.
+        Rows that were added before are part of that, but for those that wait for others, which may be late by ``lateness``. What is
+        being computed has a second to be done, and is left out else.
         """
         self._native.stop()
 

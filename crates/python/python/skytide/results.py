@@ -6,27 +6,49 @@ from dataclasses import dataclass
 from datetime import datetime
 
 
+def _check(name: str, at: object) -> None:
+    """Refuse what is no time; a bare number has no unit."""
+    if at is not None and not isinstance(at, (datetime, str)):
+        raise TypeError(
+            f"{name}={at!r}: a datetime or a text, as '2026-07-04T12:00:00Z', is a time"
+        )
+
+
 @dataclass(frozen=True)
 class History:
     """Every point.
+
+    Times are datetimes, or texts as in queries (``"2026-07-04"``); without a zone they are UTC.
 
     Args:
         since: Points from this time on, inclusive.
         until: Points up to and including this time.
     """
 
-    since: datetime | None = None
-    until: datetime | None = None
+    since: datetime | str | None = None
+    until: datetime | str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time."""
+        _check("since", self.since)
+        _check("until", self.until)
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """One row a key: its newest.
 
+    Times are as of :class:`History`.
+
     Args:
         changed_since: Only keys whose answer changed at or after this time.
         at: As of this time; of the newest event unless given.
     """
 
-    changed_since: datetime | None = None
-    at: datetime | None = None
+    changed_since: datetime | str | None = None
+    at: datetime | str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time."""
+        _check("changed_since", self.changed_since)
+        _check("at", self.at)

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_schema::DataType as ArrowType;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_timestream::chain::Chain;
 use skytide_timestream::functions;
 use skytide_timestream::functions::user::UserFunctions;
 use skytide_timestream::plan::Results;
 use skytide_timestream::query::{Continuity, Query};
+use skytide_timestream::times::parse_timestamp;
 
 use super::run::{Execution, RunArgs};
 use super::schema::DataType;
@@ -147,6 +150,7 @@ impl Stream {
         }
         let all =
             distinct(offers.into_iter().chain(parts.iter().flat_map(|part| part.offers.iter().cloned())));
+        chain.refuse_endless().map_err(|error| errors::query(&error, ""))?;
         let offers = Sources::in_order(all, &chain.mentions()).map_err(errors::value)?;
         let (callable, names) = functions.written()?;
         let text = chain.program(&taken, &names).to_string();
@@ -294,9 +298,15 @@ impl Stream {
         row_limit: Option<usize>,
         max_batch_size: Option<usize>,
     ) -> PyResult<Execution> {
-        // A datetime, or nanoseconds.
+        // A datetime, a text as in queries, or nanoseconds.
         let nanos = |at: Option<&Bound<'_, PyAny>>| {
-            at.map(|at| at.extract::<i64>().or_else(|_| super::rows::nanos_of_moment(at))).transpose()
+            let nanos = |at: &Bound<'_, PyAny>| match at.extract::<PyBackedStr>() {
+                Ok(text) => parse_timestamp(&text).ok_or_else(|| {
+                    PyValueError::new_err(format!("{:?} is no time, as \"2026-07-04T12:00:00Z\" is", &*text))
+                }),
+                Err(_) => at.extract::<i64>().or_else(|_| super::rows::nanos_of_moment(at)),
+            };
+            at.map(nanos).transpose()
         };
         let (since, until) = (nanos(since)?, nanos(until)?);
         let results = if snapshot {

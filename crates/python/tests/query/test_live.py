@@ -103,6 +103,15 @@ def test_what_is_complete_is_delivered_after_stop() -> None:
     assert [item["result"] for item in running] == list(range(2, 101))
 
 
+def test_rows_pushed_before_a_stop_are_all_answered() -> None:
+    m = table()
+    running = m.col("x").run_iter("row", mode="live")
+    for at in range(0, 20_000, 500):
+        m.add_rows([row(at + more, 1) for more in range(500)])
+    running.stop()
+    assert sum(1 for _ in running) == 20_000
+
+
 def test_pushing_and_reading_in_one_task_cannot_deadlock() -> None:
     async def main() -> int:
         m = table()

@@ -210,6 +210,16 @@ def test_results_are_cut(m: kd.Timestream) -> None:
     x = m.col("x").sum()
     history = x.to_rows(kd.results.History(since=at(2), until=at(3)))
     assert [row["result"] for row in history] == [20, 1]
+    texts = kd.results.History(since="1970-01-01T00:00:02Z", until="1970-01-01 00:00:03")
+    assert x.to_rows(texts) == history
+    assert x.to_rows(kd.results.History(since="1970-01-02")) == []
+    with pytest.raises(ValueError, match=r'"soon" is no time'):
+        x.to_rows(kd.results.History(since="soon"))
+    # A bare number has no unit.
+    with pytest.raises(TypeError, match=r"since=5: a datetime or a text"):
+        kd.results.History(since=5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"at=2\.5: a datetime or a text"):
+        kd.results.Snapshot(at=2.5)  # type: ignore[arg-type]
     snapshot = x.to_rows(kd.results.Snapshot())
     assert [(row["_key"], row["result"]) for row in snapshot] == [("A", 6), ("B", 20)]
     snapshot = x.to_rows(kd.results.Snapshot(changed_since=at(3), at=at(3)))
@@ -308,6 +318,15 @@ def test_what_is_shared_stays_small(m: kd.Timestream) -> None:
     with pytest.raises(ValueError, match="deep|nested"):
         for _ in range(2_000):
             x = x + 1
+
+
+def test_many_conditions_are_no_deep_ones(m: kd.Timestream) -> None:
+    x = m.col("x")
+    either, both = x.eq(20), x.ne(20)
+    for at in range(100, 550):
+        either, both = either | x.eq(at), both & x.ne(at)
+    assert results(either) == [False, True, None, False]
+    assert results(both) == [True, False, None, True]
 
 
 def test_methods_are_those_of_the_registry() -> None:

@@ -76,6 +76,8 @@ pub(crate) struct RunArgs {
     /// Every point, or one row a key [default: snapshot for a table on a terminal, else history]
     #[arg(long, value_enum)]
     pub(crate) results: Option<ResultsArg>,
+    #[command(flatten)]
+    pub(crate) shown: ShownArgs,
     /// [default: what the name of the file ends in, else table on a terminal, else ndjson]
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatArg>,
@@ -442,6 +444,36 @@ pub(crate) struct LiveInput {
     pub(crate) seconds: u32,
 }
 
+/// Which points of an answer are shown; in UTC nanoseconds.
+#[derive(Debug, Args)]
+pub(crate) struct ShownArgs {
+    /// Of a history, points from this time on: 2026-07-04T12:00:00Z, 2026-07-04
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) since: Option<i64>,
+    /// Of a history, points up to and including this time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) until: Option<i64>,
+    /// Of a snapshot, keys whose answer changed at or after this time
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with_all = ["since", "until"])]
+    pub(crate) changed_since: Option<i64>,
+    /// Of a snapshot, the answer as of this time [default: of the newest event]
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with_all = ["since", "until"])]
+    pub(crate) at: Option<i64>,
+}
+
+impl ShownArgs {
+    /// The results that are meant, if any of them is given.
+    pub(crate) fn meant(&self) -> Option<ResultsArg> {
+        if self.since.is_some() || self.until.is_some() {
+            Some(ResultsArg::History)
+        } else if self.changed_since.is_some() || self.at.is_some() {
+            Some(ResultsArg::Snapshot)
+        } else {
+            None
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ModeArg {
     Once,
@@ -560,6 +592,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| format!("{text:?} is no length of time, as 30s, 5m or 1h30m"))?;
     Duration::try_from(span).map_err(|_| format!("{text:?} is below zero"))
+}
+
+/// A moment as in queries, in UTC nanoseconds.
+pub(crate) fn moment(text: &str) -> Result<i64, String> {
+    skytide_timestream::times::parse_timestamp(text)
+        .ok_or_else(|| format!("{text:?} is no time, as 2026-07-04T12:00:00Z or 2026-07-04"))
 }
 
 /// A number of bytes as `100000`, `64KiB`, `128MiB`, `1.5GiB`; `MB` is a million.

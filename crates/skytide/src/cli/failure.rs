@@ -58,6 +58,7 @@ impl From<&SourceError> for Failure {
             | SourceError::Recording(_)
             | SourceError::NoFrame { .. }
             | SourceError::Repo(_)
+            | SourceError::Pipe(_)
             | SourceError::File(_) => SOURCE,
             SourceError::State(_) => USAGE,
             _ => DATA,

@@ -1,10 +1,11 @@
 //! Opens what `--from` names: frames for the commands that read them, sources for queries.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_schema::TimeUnit;
+use arrow_schema::{Fields, TimeUnit};
 use skytide_atproto::columns::Clock;
 use skytide_connect::catalog::{Feed, FirehoseCatalog};
 use skytide_connect::files::{Definition, Files, matching};
@@ -22,6 +23,7 @@ use skytide_timestream::types;
 use super::args::{CursorArg, FromArgs, LateArg, SocketArgs};
 use super::failure::{Failure, SOURCE, USAGE};
 use super::location::{Location, SimLocation};
+use super::pipe::Pipe;
 use super::sources::{Settings, SourceArgs, SourcesArgs, UnitArg};
 
 /// What stands for the address of a simulated network until it is started.
@@ -56,21 +58,33 @@ pub(crate) fn is_real_time(location: &Location) -> bool {
     matches!(location, Location::Socket(_))
 }
 
-/// The sources that queries can name, the first network with what the queries share of it; nothing is dialled or started.
+/// The sources that queries can name, the first network with what the queries share of it, and the pipe among them; nothing is dialled
+/// or started.
 pub(crate) fn offers(
     sources: &SourcesArgs,
     socket: &SocketArgs,
     catalog: &FirehoseCatalog,
     shared: Option<&Shared>,
-) -> Result<Vec<Offer>, Failure> {
+) -> Result<(Vec<Offer>, Option<Pipe>), Failure> {
     // Recordings before a network, or before another recording, are its history.
     let is_network = |source: &&SourceArgs| !source.location.is_rows();
     let networks: Vec<&SourceArgs> = sources.sources.iter().filter(is_network).collect();
     let history: Vec<PathBuf> =
         networks.iter().rev().skip(1).rev().map_while(|source| recording(source)).collect();
     let mut offers = Vec::new();
+    let mut pipe = None;
     let (mut passed, mut has_network) = (0, false);
     for source in &sources.sources {
+        if source.location == Location::Piped {
+            if pipe.is_some() {
+                return Err(Failure::new(USAGE, "--from -: standard input is given twice"));
+            }
+            let opened = Pipe::open(&source.settings)?;
+            let (name, table) = (opened.table.definition().name.clone(), opened.table.clone());
+            offers.push(Offer::Table { name, table, idle: None });
+            pipe = Some(opened);
+            continue;
+        }
         if let Location::Rows(pattern) = &source.location {
             let definition = definition(pattern, &source.settings, sources)?;
             let files = Files::open(definition);
@@ -124,7 +138,7 @@ pub(crate) fn offers(
         has_network = true;
         offers.push(Offer::Network(Arc::new(network)));
     }
-    Ok(offers)
+    Ok((offers, pipe))
 }
 
 /// The files of the repositories among these offers that have this clock.
@@ -143,7 +157,9 @@ fn repos(offers: &mut [Offer], clock: Clock) -> Option<&mut Vec<PathBuf>> {
 fn recording(source: &SourceArgs) -> Option<PathBuf> {
     match &source.location {
         Location::File(path) => Some(path.clone()),
-        Location::Sim(_) | Location::Socket(_) | Location::Repos(_) | Location::Rows(_) => None,
+        Location::Sim(_) | Location::Socket(_) | Location::Repos(_) | Location::Rows(_) | Location::Piped => {
+            None
+        }
     }
 }
 
@@ -155,7 +171,11 @@ pub(crate) fn started(
 ) -> Result<(Vec<Offer>, Vec<RelayHandle>), Failure> {
     let mut sims = sources.sources.iter().filter_map(|source| match &source.location {
         Location::Sim(sim) => Some(sim),
-        Location::Socket(_) | Location::File(_) | Location::Repos(_) | Location::Rows(_) => None,
+        Location::Socket(_)
+        | Location::File(_)
+        | Location::Repos(_)
+        | Location::Rows(_)
+        | Location::Piped => None,
     });
     let mut relays = Vec::new();
     let mut all = Vec::with_capacity(offers.len());
@@ -190,15 +210,8 @@ pub(crate) fn started(
 /// What files are read as.
 fn definition(pattern: &Path, settings: &Settings, sources: &SourcesArgs) -> Result<Definition, Failure> {
     let paths = matching(pattern).map_err(SourceError::from)?;
-    let (Some(time), Some(key)) = (&settings.time, &settings.key) else {
-        let columns = Files::columns(&paths[0]).map_err(SourceError::from)?;
-        let columns =
-            columns.iter().map(|field| format!("{} {}", field.name(), types::name(field.data_type())));
-        let columns = columns.collect::<Vec<_>>().join(", ");
-        let missing = if settings.time.is_none() { "--time COLUMN" } else { "--key COLUMN" };
-        return Err(Failure::new(USAGE, format!("--from {}: {missing} is missing", pattern.display()))
-            .hint(format!("--time names the column of times, --key that of keys; there are {columns}")));
-    };
+    let columns = || Ok(Files::columns(&paths[0]).map_err(SourceError::from)?);
+    let (time, key) = settings.roles(pattern.display(), columns)?;
     // Of a pattern, the folder says what is in it.
     let named =
         if paths[0] == pattern { pattern.file_stem() } else { pattern.parent().and_then(Path::file_name) };
@@ -209,17 +222,42 @@ fn definition(pattern: &Path, settings: &Settings, sources: &SourcesArgs) -> Res
         paths,
         subsort: settings.subsort.clone(),
         grouping: settings.grouping.clone(),
-        unit: match settings.time_unit {
-            None | Some(UnitArg::Ns) => TimeUnit::Nanosecond,
-            Some(UnitArg::Us) => TimeUnit::Microsecond,
-            Some(UnitArg::Ms) => TimeUnit::Millisecond,
-            Some(UnitArg::S) => TimeUnit::Second,
-        },
+        unit: settings.unit(),
         memory: sources.memory,
         readers: sources.readers,
         spill: std::env::temp_dir(),
         ..definition
     })
+}
+
+impl Settings {
+    /// The columns of times and of keys; `columns` are those to choose from.
+    pub(crate) fn roles(
+        &self,
+        of: impl Display,
+        columns: impl FnOnce() -> Result<Fields, Failure>,
+    ) -> Result<(&str, &str), Failure> {
+        if let (Some(time), Some(key)) = (&self.time, &self.key) {
+            return Ok((time, key));
+        }
+        let columns = columns()?;
+        let columns =
+            columns.iter().map(|field| format!("{} {}", field.name(), types::name(field.data_type())));
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        let missing = if self.time.is_none() { "--time COLUMN" } else { "--key COLUMN" };
+        Err(Failure::new(USAGE, format!("--from {of}: {missing} is missing"))
+            .hint(format!("--time names the column of times, --key that of keys; there are {columns}")))
+    }
+
+    /// The unit of times that are numbers.
+    pub(crate) fn unit(&self) -> TimeUnit {
+        match self.time_unit {
+            None | Some(UnitArg::Ns) => TimeUnit::Nanosecond,
+            Some(UnitArg::Us) => TimeUnit::Microsecond,
+            Some(UnitArg::Ms) => TimeUnit::Millisecond,
+            Some(UnitArg::S) => TimeUnit::Second,
+        }
+    }
 }
 
 fn cursor(cursor: CursorArg) -> Cursor {
@@ -248,6 +286,10 @@ fn connection(location: &Location, socket: &SocketArgs) -> Result<Connection, Fa
         Location::Rows(path) => {
             let message = format!("{} holds rows; this command reads frames", path.display());
             return Err(Failure::new(USAGE, message).hint("`skytide run` asks questions of files of rows"));
+        }
+        Location::Piped => {
+            let message = "--from -: rows come through standard input; this command reads frames";
+            return Err(Failure::new(USAGE, message).hint("give a recording by its name"));
         }
     }
     if let Some(path) = &socket.dictionary {

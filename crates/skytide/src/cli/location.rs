@@ -1,4 +1,4 @@
-//! What `--from` names: a simulated network, a socket, a recording, or files of rows.
+//! What `--from` names: a simulated network, a socket, a recording, files of rows, or rows of standard input.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,6 +20,8 @@ pub(crate) enum Location {
     Repos(PathBuf),
     /// Files of rows, as Parquet: one, or those that a pattern fits.
     Rows(PathBuf),
+    /// Rows that come through standard input.
+    Piped,
 }
 
 impl Default for Location {
@@ -50,14 +52,20 @@ impl Location {
     pub(crate) fn is_bounded(&self) -> bool {
         match self {
             Self::Sim(sim) => sim.events.is_some(),
-            Self::Socket(_) => false,
+            // A pipe is answered as it comes.
+            Self::Socket(_) | Self::Piped => false,
             Self::File(_) | Self::Repos(_) | Self::Rows(_) => true,
         }
     }
 
-    /// Whether it is files of rows.
+    /// Whether it is rows, whose columns are to be named.
     pub(crate) fn is_rows(&self) -> bool {
-        matches!(self, Self::Rows(_))
+        matches!(self, Self::Rows(_) | Self::Piped)
+    }
+
+    /// Whether its points may come late; those of files are sorted.
+    pub(crate) fn may_be_late(&self) -> bool {
+        !matches!(self, Self::Rows(_))
     }
 }
 
@@ -65,6 +73,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sim(_) => write!(f, "the simulated network"),
+            Self::Piped => write!(f, "standard input"),
             Self::Socket(url) => write!(f, "{url}"),
             Self::File(path) | Self::Repos(path) | Self::Rows(path) => write!(f, "{}", path.display()),
         }
@@ -77,6 +86,9 @@ impl FromStr for Location {
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("an empty source; give sim, wss://HOST, ws://HOST:PORT or a file".to_owned());
+        }
+        if text == "-" {
+            return Ok(Self::Piped);
         }
         if text == "sim" {
             return Ok(Self::Sim(SimLocation::default()));
@@ -151,6 +163,7 @@ mod tests {
         assert_eq!(parsed("of/did.car"), Ok(Location::Repos("of/did.car".into())));
         assert_eq!(parsed("of/*.car"), Ok(Location::Repos("of/*.car".into())));
         assert_eq!(parsed("."), Ok(Location::Repos(".".into())));
+        assert_eq!(parsed("-"), Ok(Location::Piped));
         assert_eq!(parsed("of/*.csv"), Ok(Location::Rows("of/*.csv".into())));
     }
 

@@ -8,6 +8,7 @@ mod functions;
 mod input;
 mod interrupt;
 mod location;
+mod pipe;
 mod query;
 mod record;
 mod resume;

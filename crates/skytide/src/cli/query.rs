@@ -15,6 +15,8 @@ use skytide_timestream::types;
 use super::args::{CheckArgs, ExplainArgs, QueriesArgs, QueryArgs, SocketArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::input::offers;
+use super::location::Location;
+use super::pipe::Pipe;
 use super::sources::SourcesArgs;
 
 /// A query and what its names mean.
@@ -40,20 +42,21 @@ impl Compiled {
         socket: &SocketArgs,
     ) -> Result<Self, Failure> {
         let catalog = catalog(&args.lexicons)?;
-        let offers = offers(sources, socket, &catalog, None)?;
+        let (offers, _) = offers(sources, socket, &catalog, None)?;
         Self::of(&args.query, &catalog, &offers)
     }
 
-    /// The same for queries that share their sources, in their order.
+    /// The same for queries that share their sources, in their order; and the pipe among those, which is to be begun.
     pub(crate) fn all(
         args: &QueriesArgs,
         sources: &SourcesArgs,
         socket: &SocketArgs,
-    ) -> Result<Vec<Self>, Failure> {
+    ) -> Result<(Vec<Self>, Option<Pipe>), Failure> {
         let catalog = catalog(&args.lexicons)?;
         let shared = (args.queries.len() > 1).then(Shared::new);
-        let offers = offers(sources, socket, &catalog, shared.as_ref())?;
-        args.queries.iter().map(|named| Self::of(&named.query, &catalog, &offers)).collect()
+        let (offers, pipe) = offers(sources, socket, &catalog, shared.as_ref())?;
+        let all = args.queries.iter().map(|named| Self::of(&named.query, &catalog, &offers));
+        Ok((all.collect::<Result<_, _>>()?, pipe))
     }
 
     fn of(text: &str, catalog: &FirehoseCatalog, offers: &[Offer]) -> Result<Self, Failure> {
@@ -94,10 +97,14 @@ fn in_order(offers: &[Offer], mentions: &[String]) -> Result<Sources, Failure> {
     Ok(Sources::new(ordered))
 }
 
-/// The sources that a query could name, for what is asked before there is one.
+/// The sources that a query could name, for what is asked before there is one. What would come through standard input is left out:
+/// nothing is read from there.
 pub(crate) fn nameable(lexicons: &[PathBuf], sources: &SourcesArgs) -> Result<Sources, Failure> {
     let catalog = catalog(lexicons)?;
-    Ok(Sources::new(offers(sources, &SocketArgs::default(), &catalog, None)?))
+    let mut sources = sources.clone();
+    sources.sources.retain(|source| source.location != Location::Piped);
+    let (offers, _) = offers(&sources, &SocketArgs::default(), &catalog, None)?;
+    Ok(Sources::new(offers))
 }
 
 /// Checks a query over what it is said to be over.

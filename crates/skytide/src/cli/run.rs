@@ -41,7 +41,7 @@ struct Query {
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     // The queries first: their errors come before anything runs.
-    let compiled = Compiled::all(&args.queries, &args.sources, &args.socket)?;
+    let (compiled, pipe) = Compiled::all(&args.queries, &args.sources, &args.socket)?;
     let (names, outputs) = (names(args)?, outputs(args)?);
     // A table in place cannot be gone on with.
     let is_terminal = compiled.len() == 1
@@ -54,7 +54,17 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         targets.push(Target::of(args, output, tag, is_terminal)?);
     }
     let is_table = targets.iter().all(Target::is_table);
-    let results = args.results.unwrap_or(if is_terminal && is_table {
+    if let (Some(given), Some(meant)) = (args.results, args.shown.meant())
+        && given != meant
+    {
+        let message = match given {
+            ResultsArg::History => "--changed-since and --at are of --results snapshot",
+            ResultsArg::Snapshot => "--since and --until are of --results history",
+        };
+        return Err(Failure::new(USAGE, message)
+            .hint("a history has --since and --until, a snapshot --changed-since and --at"));
+    }
+    let results = args.results.or(args.shown.meant()).unwrap_or(if is_terminal && is_table {
         ResultsArg::Snapshot
     } else {
         ResultsArg::History
@@ -65,10 +75,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         None if args.sources.are_bounded() => Mode::Once,
         None => Mode::Live,
     };
+    if mode == Mode::Once && pipe.is_some() {
+        let message = "--mode once: rows of standard input are answered as they come";
+        return Err(Failure::new(USAGE, message).hint("those of a file are sorted first: write them to one"));
+    }
     let planned = |compiled: &Compiled| {
         Arc::new(compiled.plan(match results {
-            ResultsArg::History => Results::history(),
-            ResultsArg::Snapshot => Results::snapshot(),
+            ResultsArg::History => Results::History { since: args.shown.since, until: args.shown.until },
+            ResultsArg::Snapshot => {
+                Results::Snapshot { changed_since: args.shown.changed_since, at: args.shown.at }
+            }
         }))
     };
     let plans: Vec<Arc<Plan>> = compiled.iter().map(planned).collect();
@@ -114,6 +130,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         duration: args.duration,
         stop: interrupt.stop(),
     };
+    // What comes through it is for those who are there.
+    if let Some(pipe) = pipe {
+        pipe.begin()?;
+    }
     let outcomes = if queries.len() > 1 {
         several(queries, &options, &status)?
     } else {

@@ -55,11 +55,11 @@ pub(crate) enum UnitArg {
 
 #[derive(Debug, Args)]
 struct Given {
-    /// What is read: sim[:…], wss://HOST, ws://HOST:PORT, a recording, exported repositories (FILE.car, a folder of them), or a file of rows; may be given several times. What is
+    /// What is read: sim[:…], wss://HOST, ws://HOST:PORT, a recording, exported repositories (FILE.car, a folder of them), a file of rows, or - for rows that come through standard input; may be given several times. What is
     /// said of a source (--as, --time, --key, --late, …) follows its --from [default: sim]
     #[arg(long, value_name = "SOURCE")]
     from: Vec<Location>,
-    /// What the query calls the stream of a file [default: the file's name without its ending]
+    /// What the query calls the stream of a file [default: the file's name without its ending; of standard input `stdin`]
     #[arg(long = "as", value_name = "NAME")]
     name: Vec<String>,
     /// Of a file the column of times; of a network the clock that places points: time (the relay's frame), rev (the author's
@@ -173,14 +173,14 @@ impl SourcesArgs {
         sources.extend(close(&mut open, &mut settings)?);
         // Who has forgotten that it follows a --from would have it of nothing.
         let is_of_rows = |source: &&SourceArgs| {
-            source.location.is_rows()
+            !source.location.may_be_late()
                 && (source.settings.lateness.is_some() || source.settings.late.is_some())
         };
-        if sources.iter().any(|source| !source.location.is_rows())
+        if sources.iter().any(|source| source.location.may_be_late())
             && let Some(rows) = sources.iter().find(is_of_rows)
         {
             return Err(format!(
-                "--lateness and --late follow the --from of a network: rows of files, as {}, are sorted and never late",
+                "--lateness and --late follow the --from of a network or of a pipe: rows of files, as {}, are sorted and never late",
                 rows.location
             ));
         }
@@ -218,12 +218,12 @@ fn close(open: &mut Vec<Location>, settings: &mut Settings) -> Result<Vec<Source
     if settings.name.is_some() && (if of_files { files } else { open.len() }) > 1 {
         return Err("--as names one source; it follows its --from".to_owned());
     }
-    let of_networks = open.iter().any(|location| !location.is_rows());
+    let may_be_late = open.iter().any(Location::may_be_late);
     let each = |location: Location| {
         let is_meant = location.is_rows() || !of_files;
         let mut own = if is_meant { settings.clone() } else { Settings::default() };
         // But for what is late.
-        let is_meant = of_networks != location.is_rows();
+        let is_meant = may_be_late == location.may_be_late();
         own.lateness = settings.lateness.filter(|_| is_meant);
         own.late = settings.late.clone().filter(|_| is_meant);
         SourceArgs { settings: own, location }
@@ -356,7 +356,8 @@ mod tests {
         let of_rows =
             sources("--from ws://a --time rev --from b.csv --time t --key k --lateness 5s").unwrap_err();
         assert!(
-            of_rows.contains("follow the --from of a network: rows of files, as b.csv, are sorted"),
+            of_rows
+                .contains("follow the --from of a network or of a pipe: rows of files, as b.csv, are sorted"),
             "{of_rows}"
         );
         let side = |words: &str| sources(words).unwrap().side().map(|file| file.map(Path::to_owned));

@@ -390,6 +390,10 @@ impl<'a> Checker<'a> {
                 }
             };
         }
+        if self.catalog.stream_functions().iter().any(|(known, _)| known == name) {
+            let message = format!("`{name}` takes one text in quotes, as `{name}(\"…\")`");
+            return Err(QueryError::new(span.clone(), message));
+        }
         let message = format!("no function is called `{name}`");
         let mut error = QueryError::unknown(at.clone(), message, name, self.functions());
         // All names of the registry are too many to list: the nearest helps.

@@ -24,6 +24,7 @@ pub(crate) use parser::part;
 pub(crate) use print::written;
 
 pub use ast::{Arg, BinaryOp, Expr, ExprKind, Ident, Let, Program, UnaryOp};
+pub(crate) use parser::MANY;
 pub use parser::parse;
 
 /// Bytes of the longest text that is read.

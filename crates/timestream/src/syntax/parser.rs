@@ -10,7 +10,7 @@ use crate::query::Span;
 use crate::scalar::Scalar;
 
 /// So many conditions in a row are read one after the other; more are read by halves, so that they are no deep tree.
-const MANY: usize = 64;
+pub(crate) const MANY: usize = 64;
 
 /// Reads the text of a query.
 ///

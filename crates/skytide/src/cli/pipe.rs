@@ -1,0 +1,60 @@
+//! `--from -`: rows that come through standard input, in a table that queries read.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+
+use skytide_connect::source::SourceError;
+use skytide_connect::tables::{Definition, PipeError, Piped, Table};
+
+use super::args::LateArg;
+use super::failure::{Failure, SOURCE, USAGE};
+use super::sources::Settings;
+
+/// Rows of standard input, the first of which have been read.
+pub(crate) struct Pipe {
+    rows: Piped,
+    /// Where they come to.
+    pub(crate) table: Table,
+}
+
+impl Pipe {
+    /// Reads the first rows, and finds the columns that are named.
+    pub(crate) fn open(settings: &Settings) -> Result<Self, Failure> {
+        let stdin = io::stdin();
+        if stdin.is_terminal() {
+            return Err(Failure::new(
+                USAGE,
+                "--from -: standard input is a terminal, from which no rows come",
+            )
+            .hint("as in cat events.jsonl | skytide run … --from - --time ts --key did"));
+        }
+        let rows = Piped::open(stdin).map_err(failed)?;
+        let fields = rows.fields().clone();
+        let (time, key) = settings.roles("-", || Ok(fields.clone()))?;
+        let table = Table::new(Definition {
+            name: settings.name.clone().unwrap_or_else(|| "stdin".to_owned()),
+            time: time.to_owned(),
+            key: key.to_owned(),
+            hides_time: false,
+            subsort: settings.subsort.clone(),
+            grouping: settings.grouping.clone(),
+            unit: settings.unit(),
+            keeps: false,
+            lateness: settings.lateness.unwrap_or_default(),
+            late: settings.late.as_ref().map_or_else(Default::default, LateArg::policy),
+            fields,
+        })
+        .map_err(|error| Failure::new(SOURCE, format!("--from -: {error}")))?;
+        Ok(Self { rows, table })
+    }
+
+    /// Gives the rows to the queries that read the table by now.
+    pub(crate) fn begin(self) -> Result<(), Failure> {
+        let Self { rows, table } = self;
+        Ok(rows.feed(table).map_err(PipeError::from).map_err(failed)?)
+    }
+}
+
+fn failed(error: PipeError) -> SourceError {
+    SourceError::Pipe(Arc::new(error))
+}
