@@ -71,6 +71,10 @@ pub(super) fn fit(literal: &Scalar, data_type: &DataType) -> Fit {
             if holds { Some(data_type.clone()) } else { types::common(data_type, &DataType::Int64) }
         }
         (Scalar::UInt(_), DataType::Float16 | DataType::Float32) => Some(data_type.clone()),
+        // One that is too large for the type would be infinite there.
+        (Scalar::Float(value), DataType::Float32) if value.is_finite() && (*value as f32).is_infinite() => {
+            Some(DataType::Float64)
+        }
         (Scalar::Float(_), _) if data_type.is_floating() => Some(data_type.clone()),
         (Scalar::Text(text), DataType::Timestamp(..)) => {
             return times::parse_timestamp(text).map_or(Fit::Unreadable, |_| Fit::As(types::timestamp()));
