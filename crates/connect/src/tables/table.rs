@@ -340,13 +340,15 @@ impl Table {
         shared.lock().counts
     }
 
-    /// Someone who takes its rows from the first kept one on. `stalled` says that it cannot go on.
+    /// Someone who takes its rows: from the first on where they are kept, else from now on, though rows may be there for others.
+    /// `stalled` says that it cannot go on.
     pub(super) fn reader(&self, bell: &Bell, stalled: &Arc<AtomicBool>) -> Result<Reader, TableError> {
         let shared = &self.shared;
         let mut state = shared.lock();
         shared.close(&mut state)?;
+        let first = if shared.definition.keeps { state.start } else { state.end };
         let mark = Arc::new(Mark {
-            at: AtomicU64::new(state.start),
+            at: AtomicU64::new(first),
             stalled: Arc::clone(stalled),
             bell: bell.clone(),
         });

@@ -179,6 +179,22 @@ def test_rows_that_are_not_queryable_are_not_kept() -> None:
     assert source.counts["rows"] == 3
 
 
+def test_a_query_has_rows_that_are_not_kept_from_its_start_on() -> None:
+    schema = {"t": "i64", "k": "utf8", "x": "i64"}
+    source = kd.sources.PyDict(schema=schema, queryable=False, **KEYS)
+    first = source.col("x").sum().run_iter("row", mode="live")
+    for batch in range(20):
+        source.add_rows([{"t": batch, "k": "A", "x": 1} for _ in range(1000)])
+    assert source.to_rows() == []
+    second = source.col("x").sum().run_iter("row", mode="live")
+    source.add_rows({"t": 100, "k": "A", "x": 1})
+    assert next(second)["result"] == 1
+    assert [next(first)["result"] for _ in range(20_001)][-1] == 20_001
+    first.stop()
+    second.stop()
+    assert source.to_rows() == []
+
+
 def test_late_rows_have_their_time() -> None:
     source = kd.sources.PyDict(schema={"t": "i64", "k": "utf8", "x": "i64"}, lateness=2, **KEYS)
     running = source.col("x").run_iter("row", mode="live")

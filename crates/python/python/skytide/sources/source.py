@@ -68,7 +68,8 @@ class Source(Timestream):
                 (``{"did": "utf8", "langs": ["utf8"], "at": {"x": "f64"}}``).
             time_column: The column of the points' times.
             key_column: The column of their keys.
-            queryable: Whether rows are kept for queries that start later; else only running ones get them.
+            queryable: Whether rows are kept for queries that start later; else only running ones get them: each the rows that are
+                pushed from its start on.
             subsort_column: The column that orders points of one time; else they stand as they were pushed.
             grouping_name: What the keys are: streams of one grouping can be used together. The key column's name unless given.
             time_unit: The unit of a time column of numbers; nanoseconds unless given.
