@@ -71,6 +71,9 @@ class CAR:
         except MessageParsingError as error:
             raise InvalidCARFile(str(error)) from error
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CAR, (self._car,)
+
     @property
     def root(self) -> CID:
         """The CID of the root."""
