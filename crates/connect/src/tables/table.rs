@@ -347,11 +347,8 @@ impl Table {
         let mut state = shared.lock();
         shared.close(&mut state)?;
         let first = if shared.definition.keeps { state.start } else { state.end };
-        let mark = Arc::new(Mark {
-            at: AtomicU64::new(first),
-            stalled: Arc::clone(stalled),
-            bell: bell.clone(),
-        });
+        let mark =
+            Arc::new(Mark { at: AtomicU64::new(first), stalled: Arc::clone(stalled), bell: bell.clone() });
         state.readers.retain(|reader| reader.strong_count() > 0);
         state.readers.push(Arc::downgrade(&mark));
         let (end, is_unordered) = (state.end, state.is_unordered);

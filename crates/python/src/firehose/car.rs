@@ -201,10 +201,7 @@ impl Blocks {
     }
 
     /// The blocks of their CAR.
-    fn __reduce__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Reduced<'py, (Bound<'py, PyCar>, &'static str)>> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, (Bound<'py, PyCar>, &'static str)>> {
         let car = Bound::new(py, PyCar::read(py, self.bytes.clone(), self.links)?)?;
         Ok((py.import("builtins")?.getattr("getattr")?, (car, "blocks")))
     }

@@ -13,6 +13,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use skytide_connect::tables::Value;
 
+use super::scalars;
+
 /// Deepest nesting of what is taken; what is deeper does not fit.
 const MAX_DEPTH: usize = 64;
 
@@ -143,12 +145,13 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
         return record(value, fields, depth);
     }
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        let item = if let Some(DataType::List(item)) = data_type { Some(item.data_type()) } else { None };
-        let items = value.try_iter()?.map(|item_| cell(&item_?, item, depth + 1));
-        return Ok(Value::List(items.collect::<PyResult<_>>()?));
+        return list(value, data_type, depth);
     }
     if is_moment(value)? {
-        return Ok(nanos_of_moment(value).map_or(Value::Other, Value::Time));
+        return match nanos_of_moment(value) {
+            Ok(nanos) => Ok(Value::Time(nanos)),
+            Err(_) => Ok(scalars::of(value)?.unwrap_or(Value::Other)),
+        };
     }
     if is_span(value)? {
         return Ok(nanos_of_span(value).map_or(Value::Other, Value::Duration));
@@ -161,6 +164,12 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
         ))?;
         return Ok(nanos_of_moment(&moment).map_or(Value::Other, Value::Time));
     }
+    if scalars::is_array(value)? {
+        return list(value, data_type, depth);
+    }
+    if let Some(value) = scalars::of(value)? {
+        return Ok(value);
+    }
     // Numbers of other libraries; then what has fields.
     if let Ok(number) = value.call_method0(intern!(py, "__index__")) {
         return Ok(whole(&number));
@@ -170,6 +179,14 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
     }
     let fields = if let Some(DataType::Struct(fields)) = data_type { Some(fields) } else { None };
     record(value, fields, depth)
+}
+
+/// The items of what is iterated, of the kind that a list of this type wants.
+fn list(items: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) -> PyResult<Value<'static>> {
+    let of = if let Some(DataType::List(item)) = data_type { Some(item.data_type()) } else { None };
+    // An array of no dimension has no items.
+    let Ok(items) = items.try_iter() else { return Ok(Value::Other) };
+    Ok(Value::List(items.map(|item| cell(&item?, of, depth + 1)).collect::<PyResult<_>>()?))
 }
 
 fn whole(value: &Bound<'_, PyAny>) -> Value<'static> {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -134,6 +136,75 @@ def test_values_are_taken_as_kaskada_and_pandas_take_them() -> None:
     assert fields["t"] == "timestamp" and fields["s"] == "utf8"
     assert fields["at"] == "struct<day: timestamp>"
     assert moments.to_rows()[0]["at"]["day"] == datetime(2026, 7, 4, tzinfo=UTC)
+
+
+NS = "2024-01-01T00:00:00.000000003"
+
+
+@pytest.mark.parametrize(
+    ("given", "of", "expected"),
+    [
+        (np.bool_(True), "bool", True),
+        (np.int8(-3), "i64", -3),
+        (np.uint64(2**63), "u64", 2**63),
+        (np.float32(1.5), "f64", 1.5),
+        (np.str_("x"), "utf8", "x"),
+        (np.bytes_(b"x"), "binary", b"x"),
+        (np.datetime64(NS), "timestamp", pd.Timestamp(NS, tz="UTC")),
+        (np.datetime64("2024-02"), "timestamp", pd.Timestamp("2024-02-01", tz="UTC")),
+        (np.datetime64("2024-02-03"), "timestamp", pd.Timestamp("2024-02-03", tz="UTC")),
+        (np.datetime64("1969-12-31T23:59", "m"), "timestamp", pd.Timestamp(-60, unit="s", tz="UTC")),
+        (np.timedelta64(3, "ns"), "duration", pd.Timedelta(3, "ns")),
+        (np.timedelta64(2, "W"), "duration", pd.Timedelta(14, "D")),
+        (pd.Timestamp(NS), "timestamp", pd.Timestamp(NS, tz="UTC")),
+        (pd.Timedelta(3, "ns"), "duration", pd.Timedelta(3, "ns")),
+        (np.array([1, 2]), "list<i64>", [1, 2]),
+        (np.array([NS], "M8[ns]"), "list<timestamp>", [pd.Timestamp(NS, tz="UTC")]),
+    ],
+    ids=repr,
+)
+def test_scalars_of_numpy_and_pandas_are_what_they_are(given: Any, of: str, expected: Any) -> None:
+    source = kd.sources.PyDict({"t": 1, "k": "A", "x": given}, **KEYS)
+    assert dict(source.schema.fields)["x"] == of
+    [found] = source.to_arrow()["x"].to_pylist()
+    assert found == expected and source.counts["misfits"] == 0
+
+
+def test_moments_of_numpy_are_times_to_the_nanosecond() -> None:
+    rows = [{"t": np.datetime64(f"2024-01-01T00:00:00.00000000{at}"), "k": "A"} for at in (3, 1)]
+    source = kd.sources.PyDict(rows, time_column="t", key_column="k")
+    assert [at.nanosecond for at in source.to_pandas()["_time"]] == [1, 3]
+    days = kd.sources.PyDict({"t": np.datetime64("2024-01-01"), "k": "A"}, time_column="t", key_column="k")
+    assert days.to_rows()[0]["_time"] == datetime(2024, 1, 1, tzinfo=UTC)
+    second, one = cast(Any, np.datetime64("2024-01-01T00:00:00.000000002")), cast(Any, np.int64(1))
+    assert len(source.filter(source.col("t") > second).to_rows()) == 1
+    assert (source.count() + one).to_rows()[-1]["result"] == 3
+
+
+def test_what_is_nothing_or_does_not_fit_is_null() -> None:
+    schema = {"t": "i64", "k": "utf8", "x": "timestamp"}
+    source = kd.sources.PyDict(schema=schema, **KEYS)
+    nothing = [np.datetime64("NaT"), pd.NaT, pd.NA, None, Decimal("NaN")]
+    source.add_rows([{"t": 1, "k": "A", "x": x} for x in nothing])
+    assert source.to_arrow()["x"].null_count == 5 and source.counts["misfits"] == 0
+    beyond = [np.datetime64("3000-01-01"), np.timedelta64(1, "Y"), np.complex64(1), np.array(5)]
+    source.add_rows([{"t": 1, "k": "A", "x": x} for x in beyond])
+    assert source.to_arrow()["x"].null_count == 9 and source.counts["misfits"] == 4
+
+
+def test_decimals_keep_their_digits() -> None:
+    rows = [{"t": at, "k": "A", "x": x} for at, x in enumerate([Decimal("1.10"), Decimal("2.5E+1"), 3])]
+    source = kd.sources.PyDict(rows, **KEYS)
+    assert source.to_arrow()["x"].to_pylist() == [Decimal("1.10"), Decimal("25.00"), Decimal(3)]
+    assert source.col("x").cast("f64").sum().to_rows()[-1]["result"] == 29.1
+    money = pa.schema([("t", pa.int64()), ("k", pa.string()), ("x", pa.decimal128(4, 2))])
+    small = kd.sources.PyDict(schema=money, **KEYS)
+    small.add_rows([{"t": 1, "k": "A", "x": Decimal(x)} for x in ("1.1", "100", "1E+1000000")])
+    assert small.to_arrow()["x"].to_pylist() == [Decimal("1.10"), None, None]
+    assert small.counts["misfits"] == 2
+    floats = kd.sources.PyDict(schema={"t": "i64", "k": "utf8", "x": "f64"}, **KEYS)
+    floats.add_rows({"t": 1, "k": "A", "x": Decimal("0.1")})
+    assert floats.to_rows()[0]["x"] == 0.1
 
 
 def test_definitions_that_cannot_be_are_refused() -> None:
