@@ -271,6 +271,23 @@ def test_a_text_calls_streams_as_they_are_given() -> None:
         kd.query("sme.x", some=some)
 
 
+def test_an_error_of_a_text_is_in_the_text_as_it_was_written(m: kd.sources.PyDict) -> None:
+    some = m.filter(kd.query("e.x > 0", e=m))
+
+    def told(text: str, **sources: Any) -> str:
+        with pytest.raises(kd.QueryError) as error:
+            kd.query(text, **sources)
+        return str(error.value)
+
+    assert told("e.y.sum()", e=m, f=some).split("\n")[1:3] == [" 1 | e.y.sum()", "   |   ^"]
+    lines = told("// all\nlet a = g.x;\n\n  a.sun()", g=some).split("\n")
+    assert lines[1:3] == [" 4 |   a.sun()", "   |     ^^^"]
+    lines = told("let a = g.x; zz.count()", g=some, f=m).split("\n")
+    assert lines[1] == " 1 | let a = g.x; zz.count()"
+    assert lines[3] == "expected: a, f, g"
+    assert "1 | m.x.summ()" in told("m.x.summ()", m=m)
+
+
 def test_a_field_of_a_streams_name_is_no_stream() -> None:
     posts = kd.sources.PyDict(ROWS, time_column="t", key_column="k", time_unit="s", name="posts")
     both = kd.record({"posts": posts.count()})
