@@ -78,6 +78,8 @@ pub struct TableCounts {
     pub misfits: u64,
     /// Rows without a time, which were dropped.
     pub untimed: u64,
+    /// Values of columns that the table does not have, which were left out.
+    pub unknown: u64,
 }
 
 /// A source that several tables can be streams of: their rows stand in the one order in which they came, and never pair.
@@ -253,7 +255,7 @@ impl Table {
         StreamDef { name: name.to_owned(), source, fields: shown.cloned().collect(), key: key.clone() }
     }
 
-    /// Adds rows. They are there when this returns.
+    /// Adds rows. They are there when this returns. What a row has in no column of the table is left out and counted.
     ///
     /// # Errors
     /// The columns hold more than Arrow's arrays do (2 GiB of text in one push).
@@ -281,6 +283,7 @@ impl Table {
             open.ordinal.push(ordinal);
             let is_full = open.ordinal.len() >= OPEN_ROWS;
             state.counts.misfits += misfits;
+            state.counts.unknown += unknown(row, fields);
             state.counts.rows += 1;
             if is_full {
                 shared.close(&mut state)?;
@@ -289,8 +292,8 @@ impl Table {
         shared.tell(state)
     }
 
-    /// Adds the rows of a batch: its columns by name; those that are missing are null, those that are not of the table are left
-    /// out, values that do not fit are null and counted. They are there when this returns.
+    /// Adds the rows of a batch: its columns by name; those that are missing are null, values of those that are not of the table are left
+    /// out and counted, values that do not fit are null and counted. They are there when this returns.
     ///
     /// # Errors
     /// A column could not be brought to its type.
@@ -307,12 +310,16 @@ impl Table {
             misfits += lost;
             columns.push(column);
         }
+        let others = batch.schema_ref().fields().iter().zip(batch.columns());
+        let others = others.filter(|(field, _)| shared.definition.fields.find(field.name()).is_none());
+        let unknown: usize = others.map(|(_, column)| column.len() - column.logical_null_count()).sum();
         let rows = batch.num_rows() as u64;
         let mut state = shared.lock();
         shared.close(&mut state)?;
         let first = shared.origin.0.count.fetch_add(rows, Ordering::Relaxed);
         shared.append(&mut state, columns, (first..first + rows).collect())?;
         state.counts.misfits += misfits;
+        state.counts.unknown += unknown as u64;
         state.counts.rows += rows;
         shared.tell(state)
     }
@@ -329,10 +336,15 @@ impl Table {
         })
     }
 
-    /// What happened to what was pushed.
-    #[must_use]
-    pub fn counts(&self) -> TableCounts {
-        Self::counts_of(&self.shared)
+    /// What happened to what was pushed, all of it.
+    ///
+    /// # Errors
+    /// What was pushed last could not be made columns.
+    pub fn counts(&self) -> Result<TableCounts, TableError> {
+        let mut state = self.shared.lock();
+        // Whether a row has a time is known once it is.
+        self.shared.close(&mut state)?;
+        Ok(state.counts)
     }
 
     /// The counts of a table that a reader has.
@@ -424,6 +436,13 @@ impl Shared {
         readers.iter().for_each(|reader| reader.bell.ring());
         Ok(())
     }
+}
+
+/// How many values a row has in no column.
+fn unknown(row: &Value<'_>, columns: &Fields) -> u64 {
+    let Value::Record(fields) = row else { return 0 };
+    let others = fields.iter().filter(|(name, value)| *value != Value::Null && columns.find(name).is_none());
+    others.count() as u64
 }
 
 /// Someone who takes the rows of a table.

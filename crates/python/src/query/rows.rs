@@ -82,7 +82,7 @@ pub(super) fn nanos_of_moment(value: &Bound<'_, PyAny>) -> PyResult<i64> {
     nanos_of_span(&since)
 }
 
-/// A row, as far as the columns of `fields` go; all of it where there are none.
+/// A row: the values of the columns of `fields`, and of others that there are some; all of it where there are none.
 pub(super) fn row(row: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Value<'static>> {
     record(row, fields, 0)
 }
@@ -98,6 +98,16 @@ fn record(of: &Bound<'_, PyAny>, fields: Option<&Fields>, depth: usize) -> PyRes
                         Cow::Owned(field.name().clone()),
                         cell(&value, Some(field.data_type()), depth + 1)?,
                     ));
+                }
+            }
+            // They are counted, not read.
+            if depth == 0 && values.len() < dict.len() {
+                for (name, value) in dict.iter() {
+                    let name: String = name.str()?.extract()?;
+                    if fields.find(&name).is_none() {
+                        let value = if value.is_none() { Value::Null } else { Value::Other };
+                        values.push((Cow::Owned(name), value));
+                    }
                 }
             }
         } else {

@@ -87,7 +87,7 @@ def test_every_kind_of_value_is_taken() -> None:
             "more": object(),
         }
     )
-    assert source.counts == {"rows": 1, "misfits": 1, "untimed": 0}
+    assert source.counts == {"rows": 1, "misfits": 1, "untimed": 0, "unknown": 1}
     assert source.to_rows() == [
         {
             "_time": at.replace(tzinfo=UTC),
@@ -108,11 +108,31 @@ def test_what_does_not_fit_is_null_and_counted() -> None:
     source = kd.sources.PyDict(schema={"t": "f64", "k": "utf8", "x": "i64"}, **KEYS)
     source.add_rows([{"t": 0.5, "k": "A", "x": "no"}, {"t": "soon", "x": 1}, {"k": "A", "x": {1}}])
     assert [(row["k"], row["x"]) for row in source.to_rows()] == [("A", None)]
-    assert source.counts == {"rows": 3, "misfits": 3, "untimed": 2}
+    assert source.counts == {"rows": 3, "misfits": 3, "untimed": 2, "unknown": 0}
     with pytest.raises(TypeError, match="a row is a dict"):
         source.add_rows([1])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="line 2"):
         kd.sources.JsonlString(JSON, **KEYS).add_string("{}\nno")
+
+
+def test_what_was_pushed_is_counted_at_once() -> None:
+    schema = {"t": "i64", "k": "utf8", "x": "i64"}
+    source = kd.sources.PyDict(schema=schema, **KEYS)
+    source.add_rows({"k": "A"})
+    assert source.counts == {"rows": 1, "misfits": 0, "untimed": 1, "unknown": 0}
+    source.add_rows([{"t": 1, "k": "A", "X": 1}, {"t": 1, "k": "A", "x": 1, "y": None, "X": 2, 5: 1}])
+    assert source.counts == {"rows": 3, "misfits": 0, "untimed": 1, "unknown": 3}
+    counted = source.col("x").sum().run_iter("row")
+    assert [row["result"] for row in counted] == [None, 1]
+    assert counted.status["dropped"]["values of unknown columns"] == 3
+    for other, add in (
+        (kd.sources.Arrow, pa.table({"t": [1, 2], "k": ["A", "B"], "X": [1, None]})),
+        (kd.sources.CsvString, "t,k,X\n1,A,1\n2,B,\n"),
+        (kd.sources.JsonlString, '{"t": 1, "k": "A", "X": 1}\n{"t": 2, "k": "B", "X": null}'),
+    ):
+        into: Any = other(schema=schema, **KEYS)
+        (into.add_data if other is kd.sources.Arrow else into.add_string)(add)
+        assert into.counts == {"rows": 2, "misfits": 0, "untimed": 0, "unknown": 1}
 
 
 def test_values_are_taken_as_kaskada_and_pandas_take_them() -> None:

@@ -40,7 +40,7 @@ class Source(Timestream):
     """A table that a program pushes rows into: each row is a point.
 
     Rows are kept as columns, appended and never copied again. A value that does not fit its column is null and counted; a row
-    without a time is dropped and counted.
+    without a time is dropped and counted; what is in no column of the table is left out and counted.
     """
 
     _table: _skytide.Table
@@ -115,5 +115,9 @@ class Source(Timestream):
 
     @property
     def counts(self) -> dict[str, int]:
-        """What happened to what was pushed: ``rows``, ``misfits`` (values that are null now), ``untimed`` (rows that were dropped)."""
+        """What happened to what was pushed.
+
+        ``rows`` were taken, ``misfits`` are values that are null now, ``untimed`` rows that were dropped for having no time, ``unknown``
+        values of columns that the table does not have.
+        """
         return self._table.counts
