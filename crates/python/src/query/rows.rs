@@ -300,12 +300,32 @@ pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bou
                 Ok(dict.into_any())
             })
         }
-        // What the engine has no values of: as text.
-        _ => {
-            let texts = skytide_connect::tables::texts(array).map_err(super::errors::value)?;
-            values(py, &texts)
+        DataType::Time32(TimeUnit::Second) => {
+            primitives::<arrow::Time32SecondType>(py, array, |at| of_day(py, i64::from(at) * 1_000_000_000))
         }
+        DataType::Time32(TimeUnit::Millisecond) => {
+            primitives::<arrow::Time32MillisecondType>(py, array, |at| of_day(py, i64::from(at) * 1_000_000))
+        }
+        DataType::Time64(TimeUnit::Microsecond) => {
+            primitives::<arrow::Time64MicrosecondType>(py, array, |at| of_day(py, at.saturating_mul(1_000)))
+        }
+        DataType::Time64(TimeUnit::Nanosecond) => {
+            primitives::<arrow::Time64NanosecondType>(py, array, |at| of_day(py, at))
+        }
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => {
+            let (texts, class) = (texts(py, array)?, scalars::decimal(py)?);
+            each(py, array, |row| class.call1((&texts[row],)))
+        }
+        // What the engine has no values of: as text.
+        _ => texts(py, array),
     }
+}
+
+fn texts<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    values(py, &skytide_connect::tables::texts(array).map_err(super::errors::value)?)
 }
 
 fn int<'py>(py: Python<'py>, value: impl Into<i64>) -> PyResult<Bound<'py, PyAny>> {
@@ -339,6 +359,11 @@ fn moment<'py>(epoch: &Bound<'py, PyAny>, nanos: i128) -> PyResult<Bound<'py, Py
         Ok(moment) => Ok(moment),
         Err(_) => Ok(nanos.into_pyobject(py)?.into_any()),
     }
+}
+
+/// A time of day, of its nanoseconds.
+fn of_day(py: Python<'_>, nanos: i64) -> PyResult<Bound<'_, PyAny>> {
+    moment(datetime(py)?.naive.bind(py), nanos.into())?.call_method0(intern!(py, "time"))
 }
 
 fn span(py: Python<'_>, nanos: i128) -> PyResult<Bound<'_, PyAny>> {

@@ -8,9 +8,10 @@ use pyo3::prelude::*;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_timestream::catalog::Catalog;
 use skytide_timestream::chain::Chain;
+use skytide_timestream::engine::EngineError;
 use skytide_timestream::functions;
 use skytide_timestream::functions::user::UserFunctions;
-use skytide_timestream::plan::Results;
+use skytide_timestream::plan::{ANSWERS_OWN, Results};
 use skytide_timestream::query::{Continuity, Query};
 
 use super::run::{Execution, RunArgs};
@@ -201,6 +202,9 @@ impl Stream {
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn record(fields: Vec<(String, Argument<'_>)>) -> PyResult<Self> {
+        if let Some((taken, _)) = fields.iter().find(|(name, _)| ANSWERS_OWN.contains(&name.as_str())) {
+            return Err(errors::columns(&EngineError::Taken(taken.clone())));
+        }
         let chain = Chain::record(fields.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
         Self::build(chain, Vec::new(), fields.iter().flat_map(|(_, arg)| arg.streams()))
     }

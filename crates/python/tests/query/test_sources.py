@@ -120,7 +120,8 @@ def test_what_was_pushed_is_counted_at_once() -> None:
     source = kd.sources.PyDict(schema=schema, **KEYS)
     source.add_rows({"k": "A"})
     assert source.counts == {"rows": 1, "misfits": 0, "untimed": 1, "unknown": 0}
-    source.add_rows([{"t": 1, "k": "A", "X": 1}, {"t": 1, "k": "A", "x": 1, "y": None, "X": 2, 5: 1}])
+    odd: Any = {"t": 1, "k": "A", "x": 1, "y": None, "X": 2, 5: 1}
+    source.add_rows([{"t": 1, "k": "A", "X": 1}, odd])
     assert source.counts == {"rows": 3, "misfits": 0, "untimed": 1, "unknown": 3}
     counted = source.col("x").sum().run_iter("row")
     assert [row["result"] for row in counted] == [None, 1]
@@ -173,7 +174,11 @@ NS = "2024-01-01T00:00:00.000000003"
         (np.datetime64(NS), "timestamp", pd.Timestamp(NS, tz="UTC")),
         (np.datetime64("2024-02"), "timestamp", pd.Timestamp("2024-02-01", tz="UTC")),
         (np.datetime64("2024-02-03"), "timestamp", pd.Timestamp("2024-02-03", tz="UTC")),
-        (np.datetime64("1969-12-31T23:59", "m"), "timestamp", pd.Timestamp(-60, unit="s", tz="UTC")),
+        (
+            np.datetime64("1969-12-31T23:59", "m"),
+            "timestamp",
+            pd.Timestamp(-60, unit="s", tz="UTC"),
+        ),
         (np.timedelta64(3, "ns"), "duration", pd.Timedelta(3, "ns")),
         (np.timedelta64(2, "W"), "duration", pd.Timedelta(14, "D")),
         (pd.Timestamp(NS), "timestamp", pd.Timestamp(NS, tz="UTC")),
@@ -194,7 +199,9 @@ def test_moments_of_numpy_are_times_to_the_nanosecond() -> None:
     rows = [{"t": np.datetime64(f"2024-01-01T00:00:00.00000000{at}"), "k": "A"} for at in (3, 1)]
     source = kd.sources.PyDict(rows, time_column="t", key_column="k")
     assert [at.nanosecond for at in source.to_pandas()["_time"]] == [1, 3]
-    days = kd.sources.PyDict({"t": np.datetime64("2024-01-01"), "k": "A"}, time_column="t", key_column="k")
+    days = kd.sources.PyDict(
+        {"t": np.datetime64("2024-01-01"), "k": "A"}, time_column="t", key_column="k"
+    )
     assert days.to_rows()[0]["_time"] == datetime(2024, 1, 1, tzinfo=UTC)
     second, one = cast(Any, np.datetime64("2024-01-01T00:00:00.000000002")), cast(Any, np.int64(1))
     assert len(source.filter(source.col("t") > second).to_rows()) == 1
@@ -213,7 +220,9 @@ def test_what_is_nothing_or_does_not_fit_is_null() -> None:
 
 
 def test_decimals_keep_their_digits() -> None:
-    rows = [{"t": at, "k": "A", "x": x} for at, x in enumerate([Decimal("1.10"), Decimal("2.5E+1"), 3])]
+    rows = [
+        {"t": at, "k": "A", "x": x} for at, x in enumerate([Decimal("1.10"), Decimal("2.5E+1"), 3])
+    ]
     source = kd.sources.PyDict(rows, **KEYS)
     assert source.to_arrow()["x"].to_pylist() == [Decimal("1.10"), Decimal("25.00"), Decimal(3)]
     assert source.col("x").cast("f64").sum().to_rows()[-1]["result"] == 29.1
