@@ -101,6 +101,7 @@ macro_rules! message_class {
         impl $rust {
             #[new]
             #[pyo3(signature = ($($field),*))]
+            #[allow(clippy::too_many_arguments, reason = "each is a field; some messages have many")]
             fn new($($field: $of),*) -> Self {
                 Self { $($field),* }
             }
