@@ -297,6 +297,13 @@ def test_what_is_in_a_record_knows_its_type() -> None:
     assert record.facets[0].index.py_type == "app.bsky.richtext.facet#byteSlice"
     assert record.embed.images[0].py_type == "app.bsky.embed.images#image"
     assert dict(record)["reply"].py_type == "app.bsky.feed.post#replyRef"
+    labels = {"$type": "com.atproto.label.defs#selfLabels", "values": [{"val": "x"}]}
+    [label] = models.get_or_create(post(labels=labels)).labels.values
+    assert (label.py_type, label.val) == ("com.atproto.label.defs#selfLabel", "x")
+    picture = {"alt": "a", "aspectRatio": {"width": 3, "height": 2}}
+    gallery = {"$type": "app.bsky.embed.gallery", "items": [picture]}
+    [item] = models.get_or_create(post(embed=gallery)).embed.items
+    assert (item.aspect_ratio.py_type, item.alt) == ("app.bsky.embed.defs#aspectRatio", "a")
     # What it is called is not written into what came.
     assert models.get_model_as_dict(record) == RICH
     assert record.reply.model_dump() == RICH["reply"]

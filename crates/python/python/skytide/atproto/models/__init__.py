@@ -56,10 +56,12 @@ _MORE = {
 _OTHERS = [
     "app.bsky.embed.defs",
     "app.bsky.embed.external",
+    "app.bsky.embed.gallery",
     "app.bsky.embed.images",
     "app.bsky.embed.record",
     "app.bsky.embed.recordWithMedia",
     "app.bsky.embed.video",
+    "app.bsky.labeler.defs",
     "app.bsky.richtext.facet",
     "com.atproto.label.defs",
     "com.atproto.repo.strongRef",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, KeysView, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 from skytide._skytide import CID, record_fits
@@ -42,6 +43,8 @@ _WITHIN: dict[str, dict[str, str]] = {
     "app.bsky.actor.profile": {"joinedViaStarterPack": _REF, "pinnedPost": _REF},
     "app.bsky.embed.external": {"external": "app.bsky.embed.external#external"},
     "app.bsky.embed.external#external": {"associatedRefs": _REF},
+    "app.bsky.embed.gallery": {"items": "app.bsky.embed.gallery#image"},
+    "app.bsky.embed.gallery#image": {"aspectRatio": _RATIO},
     "app.bsky.embed.images": {"images": "app.bsky.embed.images#image"},
     "app.bsky.embed.images#image": {"aspectRatio": _RATIO},
     "app.bsky.embed.record": {"record": _REF},
@@ -122,7 +125,7 @@ class DotDict:
 
     def values(self) -> list[Any]:
         """The values, in the order of the names."""
-        return [value for _, value in self.items()]
+        return [view(value, self._types.get(name)) for name, value in self._data.items()]
 
     def items(self) -> list[tuple[str, Any]]:
         """Names and values."""
@@ -216,7 +219,10 @@ def definition(name: str) -> type[Definition]:
     found = _definitions.get(name)
     if found is None:
         short = camel_class(name.partition("#")[2] or "main")
-        members = {"_type": name, "_types": _WITHIN.get(name, {})}
+        types = _WITHIN.get(name, {})
+        # A field comes before a method of dicts of its name, as the values of labels do.
+        fields = {wire: property(itemgetter(wire)) for wire in types if hasattr(DotDict, wire)}
+        members = {"_type": name, "_types": types, **fields}
         found = _definitions[name] = type(short, (Definition,), members)
     return found
 
