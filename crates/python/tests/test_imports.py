@@ -32,3 +32,19 @@ except AttributeError as error:
     assert "Nothing" in str(error)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_module_shows_what_it_has_and_nothing_else() -> None:
+    code = """
+import skytide, skytide.firehose, skytide.atproto
+for module in (skytide, skytide.firehose, skytide.atproto):
+    shown = dir(module)
+    plain = {name for name in shown if not name.startswith("__")}
+    assert "__doc__" in shown and set(module.__all__) - {"__version__"} <= plain, module
+    assert "AsyncFirehoseSubscribeReposClient" in plain
+    assert not plain & {"Any", "TYPE_CHECKING", "import_module", "Mapping", "annotations"}
+    for name in shown:
+        getattr(module, name)
+assert {"RepoCommit", "query", "init_session"} <= set(dir(skytide))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

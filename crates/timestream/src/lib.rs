@@ -23,6 +23,6 @@ pub mod syntax;
 pub mod times;
 pub mod types;
 
-pub use check::compile;
+pub use check::{check, compile};
 pub use error::QueryError;
 pub use planner::plan;

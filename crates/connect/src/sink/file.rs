@@ -272,7 +272,7 @@ impl Keeping {
             let length = path.metadata().map_err(|error| SinkError::file(&path, &error))?.len();
             if length != *size {
                 let reason = format!("it has {length} bytes, and had {size} when the run was saved");
-                return Err(SinkError::File { path, reason });
+                return Err(SinkError::File { path, reason, code: None });
             }
         }
         Ok(())
@@ -408,7 +408,7 @@ fn stretch(time: i64, every: i64) -> i64 {
 impl Open {
     fn new(path: &Path, number: u64, format: FileFormat, schema: &SchemaRef) -> Result<Self, SinkError> {
         let file = Whole::create(path).map_err(|error| SinkError::file(path, &error))?;
-        let failed = |error: &dyn std::error::Error| SinkError::file(path, error);
+        let failed = |error: &(dyn std::error::Error + 'static)| SinkError::file(path, error);
         let writer = match format {
             FileFormat::Parquet => {
                 let rising = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
@@ -464,7 +464,7 @@ impl Open {
 
     /// Writes what the format has at its end.
     fn ended(self) -> Result<Whole, SinkError> {
-        let failed = |error: &dyn std::error::Error| SinkError::file(&self.path, error);
+        let failed = |error: &(dyn std::error::Error + 'static)| SinkError::file(&self.path, error);
         match self.writer {
             Writer::Parquet(writer) => writer.into_inner().map_err(|error| failed(&error)),
             Writer::Arrow(mut writer) => {

@@ -63,7 +63,7 @@ impl Kept {
         mut each: impl FnMut(&RecordBatch) -> Result<(), SinkError>,
     ) -> Result<Self, SinkError> {
         let tail = Tail::up_to(&path, end).map_err(|error| SinkError::file(&path, &error))?;
-        let damaged = |reason: String| SinkError::File { path: path.clone(), reason };
+        let damaged = |reason: String| SinkError::File { path: path.clone(), reason, code: None };
         let file = File::open(&path).map_err(|error| SinkError::file(&path, &error))?;
         let bytes = BufReader::new(file).take(end.bytes);
         let mut rows = guarded(|| StreamReader::try_new(bytes, None)).map_err(damaged)?;

@@ -92,6 +92,8 @@ pub enum SinkError {
         path: PathBuf,
         /// What went wrong.
         reason: String,
+        /// The system's number for it, where it is the system that says so.
+        code: Option<i32>,
     },
     /// A value has no form in this format.
     #[error("cannot write the answer in this format: {0}")]
@@ -109,8 +111,10 @@ impl From<ArrowError> for SinkError {
 
 impl SinkError {
     /// What went wrong with a file.
-    fn file(path: &Path, error: &dyn std::error::Error) -> Self {
-        Self::File { path: path.to_owned(), reason: error.to_string() }
+    fn file(path: &Path, error: &(dyn std::error::Error + 'static)) -> Self {
+        let causes = || std::iter::successors(Some(error), |&error| error.source());
+        let code = causes().find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error());
+        Self::File { path: path.to_owned(), reason: error.to_string(), code }
     }
 
     /// A place that is of another file, or of another form of rows.
@@ -120,7 +124,7 @@ impl SinkError {
         } else {
             format!("the rows before are in {}", place.file.display())
         };
-        Self::File { path, reason }
+        Self::File { path, reason, code: None }
     }
 
     /// Whether the reader of a pipe went away, which is its right and no failure.

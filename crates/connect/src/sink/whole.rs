@@ -38,10 +38,9 @@ impl Whole {
         let prefix = prefix(&path);
         let mut builder = Builder::new();
         builder.prefix(&prefix).suffix(SUFFIX);
-        // As any other file that is made: who may read it is the user's to say.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder(&path))?;
+        // As any other file that is made: who may read it is the user's to say, and what the system refuses it says itself.
+        let made = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
+        let file = builder.make_in(folder(&path), made)?;
         if let Ok(found) = path.metadata() {
             // What takes the place of a file can be read by whom that could.
             file.as_file().set_permissions(found.permissions())?;

@@ -205,7 +205,11 @@ impl Source for TableSource {
         let mut status =
             Status { read: self.read, points: self.points, newest: self.judge.newest(), ..Status::default() };
         self.judge.report(&mut status);
-        let reasons = [("misfitting values", counts.misfits), ("without a time", counts.untimed)];
+        let reasons = [
+            ("misfitting values", counts.misfits),
+            ("without a time", counts.untimed),
+            ("values of unknown columns", counts.unknown),
+        ];
         status.dropped.extend(reasons.into_iter().filter(|(_, count)| *count > 0));
         status
     }

@@ -79,6 +79,8 @@ pub struct TableCounts {
     pub misfits: u64,
     /// Rows without a time, which were dropped.
     pub untimed: u64,
+    /// Values of columns that the table does not have, which were left out.
+    pub unknown: u64,
 }
 
 /// A source that several tables can be streams of: their rows stand in the one order in which they came, and never pair.
@@ -256,7 +258,7 @@ impl Table {
         StreamDef { name: name.to_owned(), source, fields: shown.cloned().collect(), key: key.clone() }
     }
 
-    /// Adds rows. They are there when this returns.
+    /// Adds rows. They are there when this returns. What a row has in no column of the table is left out and counted.
     ///
     /// # Errors
     /// The columns hold more than Arrow's arrays do (2 GiB of text in one push).
@@ -284,6 +286,7 @@ impl Table {
             open.ordinal.push(ordinal);
             let is_full = open.ordinal.len() >= OPEN_ROWS;
             state.counts.misfits += misfits;
+            state.counts.unknown += unknown(row, fields);
             state.counts.rows += 1;
             if is_full {
                 shared.close(&mut state)?;
@@ -292,8 +295,8 @@ impl Table {
         shared.tell(state)
     }
 
-    /// Adds the rows of a batch: its columns by name; those that are missing are null, those that are not of the table are left
-    /// out, values that do not fit are null and counted. They are there when this returns.
+    /// Adds the rows of a batch: its columns by name; those that are missing are null, values of those that are not of the table are left
+    /// out and counted, values that do not fit are null and counted. They are there when this returns.
     ///
     /// # Errors
     /// A column could not be brought to its type.
@@ -310,12 +313,16 @@ impl Table {
             misfits += lost;
             columns.push(column);
         }
+        let others = batch.schema_ref().fields().iter().zip(batch.columns());
+        let others = others.filter(|(field, _)| shared.definition.fields.find(field.name()).is_none());
+        let unknown: usize = others.map(|(_, column)| column.len() - column.logical_null_count()).sum();
         let rows = batch.num_rows() as u64;
         let mut state = shared.lock();
         shared.close(&mut state)?;
         let first = shared.origin.0.count.fetch_add(rows, Ordering::Relaxed);
         shared.append(&mut state, columns, (first..first + rows).collect())?;
         state.counts.misfits += misfits;
+        state.counts.unknown += unknown as u64;
         state.counts.rows += rows;
         shared.tell(state)
     }
@@ -346,10 +353,15 @@ impl Table {
         })
     }
 
-    /// What happened to what was pushed.
-    #[must_use]
-    pub fn counts(&self) -> TableCounts {
-        Self::counts_of(&self.shared)
+    /// What happened to what was pushed, all of it.
+    ///
+    /// # Errors
+    /// What was pushed last could not be made columns.
+    pub fn counts(&self) -> Result<TableCounts, TableError> {
+        let mut state = self.shared.lock();
+        // Whether a row has a time is known once it is.
+        self.shared.close(&mut state)?;
+        Ok(state.counts)
     }
 
     /// The counts of a table that a reader has.
@@ -357,16 +369,15 @@ impl Table {
         shared.lock().counts
     }
 
-    /// Someone who takes its rows from the first kept one on. `stalled` says that it cannot go on.
+    /// Someone who takes its rows: from the first on where they are kept, else from now on, though rows may be there for others.
+    /// `stalled` says that it cannot go on.
     pub(super) fn reader(&self, bell: &Bell, stalled: &Arc<AtomicBool>) -> Result<Reader, TableError> {
         let shared = &self.shared;
         let mut state = shared.lock();
         shared.close(&mut state)?;
-        let mark = Arc::new(Mark {
-            at: AtomicU64::new(state.start),
-            stalled: Arc::clone(stalled),
-            bell: bell.clone(),
-        });
+        let first = if shared.definition.keeps { state.start } else { state.end };
+        let mark =
+            Arc::new(Mark { at: AtomicU64::new(first), stalled: Arc::clone(stalled), bell: bell.clone() });
         state.readers.retain(|reader| reader.strong_count() > 0);
         state.readers.push(Arc::downgrade(&mark));
         let (end, is_unordered) = (state.end, state.is_unordered);
@@ -442,6 +453,13 @@ impl Shared {
         readers.iter().for_each(|reader| reader.bell.ring());
         Ok(())
     }
+}
+
+/// How many values a row has in no column.
+fn unknown(row: &Value<'_>, columns: &Fields) -> u64 {
+    let Value::Record(fields) = row else { return 0 };
+    let others = fields.iter().filter(|(name, value)| *value != Value::Null && columns.find(name).is_none());
+    others.count() as u64
 }
 
 /// Someone who takes the rows of a table.

@@ -4,12 +4,17 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, UInt64Builder,
+    BinaryBuilder, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder,
+    UInt64Builder,
 };
+use arrow_array::types::{Decimal128Type, DecimalType};
 use arrow_array::{Array, ArrayRef, ListArray, StructArray, new_null_array};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer};
 use arrow_cast::cast;
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
+use arrow_cast::parse::parse_decimal;
+use arrow_schema::{
+    ArrowError, DECIMAL128_MAX_PRECISION, DECIMAL128_MAX_SCALE, DataType, Field, FieldRef, Fields,
+};
 use skytide_timestream::{times, types};
 
 use crate::columns::times::nanos_of;
@@ -30,6 +35,8 @@ pub enum Value<'a> {
     UInt(u64),
     /// A number with a fraction.
     Float(f64),
+    /// A decimal number by its digits, as `-1.10`.
+    Decimal(Cow<'a, str>),
     /// Text.
     Text(Cow<'a, str>),
     /// Bytes.
@@ -89,6 +96,7 @@ impl<'a> Value<'a> {
             Self::Int(_) => DataType::Int64,
             Self::UInt(_) => DataType::UInt64,
             Self::Float(_) => DataType::Float64,
+            Self::Decimal(digits) => decimal(places(digits)),
             Self::Text(_) => DataType::Utf8,
             Self::Bytes(_) => DataType::Binary,
             Self::Time(_) => types::timestamp(),
@@ -157,6 +165,30 @@ fn with_moments(data_type: &DataType, values: &[&Value<'_>], depth: usize) -> Da
     }
 }
 
+/// Decimals with so many digits after the point, and all before it that there is room for.
+fn decimal(scale: i8) -> DataType {
+    DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale)
+}
+
+/// How many digits stand after the point.
+fn places(digits: &str) -> i8 {
+    let places = digits.split_once('.').map_or(0, |(_, places)| places.len());
+    i8::try_from(places).unwrap_or(DECIMAL128_MAX_SCALE).min(DECIMAL128_MAX_SCALE)
+}
+
+/// A number as the unscaled one that a column of decimals holds; places that it has no room for are cut off.
+fn unscaled(value: &Value<'_>, precision: u8, scale: i8) -> Option<i128> {
+    let digits = match value {
+        Value::Decimal(digits) | Value::Text(digits) => Cow::Borrowed(digits.as_ref()),
+        Value::Int(value) => Cow::Owned(value.to_string()),
+        Value::UInt(value) => Cow::Owned(value.to_string()),
+        Value::Float(value) => Cow::Owned(value.to_string()),
+        _ => return None,
+    };
+    let number = parse_decimal::<Decimal128Type>(&digits, precision, scale).ok()?;
+    Decimal128Type::is_valid_decimal_precision(number, precision).then_some(number)
+}
+
 /// The type that holds the values of both; the first one's where there is none.
 fn both(a: &DataType, b: &DataType) -> DataType {
     match (a, b) {
@@ -177,6 +209,11 @@ fn both(a: &DataType, b: &DataType) -> DataType {
             }
             DataType::Struct(fields.into())
         }
+        (DataType::Decimal128(_, a), DataType::Decimal128(_, b)) => decimal(*a.max(b)),
+        (DataType::Decimal128(..), number) | (number, DataType::Decimal128(..)) if number.is_floating() => {
+            DataType::Float64
+        }
+        (number, decimal @ DataType::Decimal128(..)) if number.is_integer() => decimal.clone(),
         (a, b) => types::common(a, b).unwrap_or_else(|| a.clone()),
     }
 }
@@ -209,6 +246,7 @@ enum Cells {
     Int(Int64Builder),
     UInt(UInt64Builder),
     Float(Float64Builder),
+    Decimal(Decimal128Builder),
     Text(StringBuilder),
     Bytes(BinaryBuilder),
     List {
@@ -242,6 +280,9 @@ impl Builder {
             }
             other if other.is_integer() => Cells::Int(Int64Builder::new()),
             other if other.is_floating() => Cells::Float(Float64Builder::new()),
+            DataType::Decimal128(..) => {
+                Cells::Decimal(Decimal128Builder::new().with_data_type(data_type.clone()))
+            }
             other if types::is_text(other) => Cells::Text(StringBuilder::new()),
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
                 Cells::Bytes(BinaryBuilder::new())
@@ -289,13 +330,25 @@ impl Builder {
                     Value::Float(value) => Some(*value),
                     Value::Int(value) => Some(*value as f64),
                     Value::UInt(value) => Some(*value as f64),
+                    Value::Decimal(digits) => digits.parse().ok(),
+                    _ => None,
+                };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Decimal(cells) => {
+                let fit = match &self.data_type {
+                    DataType::Decimal128(precision, scale) => unscaled(value, *precision, *scale),
                     _ => None,
                 };
                 cells.append_option(fit);
                 lost(some, fit.is_some())
             }
             Cells::Text(cells) => {
-                let fit = if let Value::Text(text) = value { Some(text.as_ref()) } else { None };
+                let fit = match value {
+                    Value::Text(text) | Value::Decimal(text) => Some(text.as_ref()),
+                    _ => None,
+                };
                 cells.append_option(fit);
                 lost(some, fit.is_some())
             }
@@ -337,6 +390,7 @@ impl Builder {
             Cells::Int(cells) => Arc::new(cells.finish()),
             Cells::UInt(cells) => Arc::new(cells.finish()),
             Cells::Float(cells) => Arc::new(cells.finish()),
+            Cells::Decimal(cells) => Arc::new(cells.finish()),
             Cells::Text(cells) => Arc::new(cells.finish()),
             Cells::Bytes(cells) => Arc::new(cells.finish()),
             Cells::List { items, lengths, valid } => {
@@ -374,6 +428,9 @@ fn whole(value: &Value<'_>, data_type: &DataType) -> Option<i64> {
         Value::Int(value) => Some(*value),
         // Cut off, as a cast does; what is beyond 2^53 is not exact any more.
         Value::Float(value) if value.abs() <= 9_007_199_254_740_992.0 => Some(value.trunc() as i64),
+        Value::Decimal(_) => {
+            unscaled(value, DECIMAL128_MAX_PRECISION, 0).and_then(|number| i64::try_from(number).ok())
+        }
         _ => None,
     };
     let range = |min: i64, max: i64| number.filter(|number| (min..=max).contains(number));
@@ -463,6 +520,36 @@ mod tests {
             [Some(1), Some(7), Some(9), None]
         );
         assert_eq!(misfits, 1);
+    }
+
+    #[test]
+    fn decimals_keep_their_digits() {
+        let decimals = |values: &[Value<'_>]| {
+            let (column, misfits) = column(&DataType::Decimal128(5, 2), values);
+            (column.as_primitive::<Decimal128Type>().iter().collect::<Vec<_>>(), misfits)
+        };
+        let of = |digits: &'static str| Value::Decimal(digits.into());
+        let (found, misfits) = decimals(&[
+            of("-1.10"),
+            of("1"),
+            of("1.999"),
+            of("1000"),
+            Value::Int(7),
+            Value::Float(0.25),
+            of("x"),
+        ]);
+        assert_eq!(found, [Some(-110), Some(100), Some(199), None, Some(700), Some(25), None]);
+        assert_eq!(misfits, 2);
+        assert_eq!(column(&DataType::Int64, &[of("9007199254740993.9")]).1, 0);
+
+        let types = |values: &[Value<'_>]| {
+            let rows: Vec<_> =
+                values.iter().map(|value| Value::Record(vec![("a".into(), value.clone())])).collect();
+            infer(&rows)[0].data_type().clone()
+        };
+        assert_eq!(types(&[of("1.10"), of("0.001"), Value::Int(1)]), DataType::Decimal128(38, 3));
+        assert_eq!(types(&[Value::Int(1), of("0.001")]), DataType::Decimal128(38, 3));
+        assert_eq!(types(&[of("0.001"), Value::Float(1.0)]), DataType::Float64);
     }
 
     #[test]

@@ -78,4 +78,9 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    lazy: list[str] = import_module("skytide.firehose").__all__
+    return sorted({*__all__, *lazy, *(name for name in globals() if name.startswith("__"))})
+
+
 # --- end of the firehose half ---

@@ -156,6 +156,19 @@ class ResultIterator(Execution, Iterator[T], AsyncIterator[T], Generic[T]):
         """End the query."""
         self.stop()
 
+    async def __aenter__(self) -> ResultIterator[T]:
+        """Return itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the query."""
+        self.stop()
+
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Give the answer as Arrow: all of a bounded query, again and again; the rest of a live one."""
         if self._again is not None:

@@ -332,6 +332,9 @@ class Timestream(Functions):
             since, until = results.since, results.until
         else:
             raise TypeError(f"results are a History or a Snapshot, not {results!r}")
+        for name, limit in (("row_limit", row_limit), ("max_batch_size", max_batch_size)):
+            if limit is not None and limit < 0:
+                raise ValueError(f"{name}={limit}: 0 or more")
         return self._stream.run(
             live=live,
             snapshot=isinstance(results, Snapshot),
@@ -389,6 +392,8 @@ class Timestream(Functions):
         self, results: Results | None = None, *, row_limit: int | None = None
     ) -> list[dict[str, Any]]:
         """Run it over what is there; return the answer as dicts. No other library is needed.
+
+        Values are Python's own: moments are datetimes (cut to the microsecond), decimals are ``Decimal``, days are dates, and so on.
 
         Args:
             results: Which points; every one unless given.
@@ -482,7 +487,8 @@ class Timestream(Functions):
 
         Raises:
             ValueError: The name tells no form.
-            RuntimeError: The query failed, or the file cannot be written.
+            RuntimeError: The query failed.
+            OSError: The file cannot be written; ``filename`` is its path.
         """
         if mode not in ("once", "live"):
             raise ValueError(f"no mode {mode!r}: 'once' and 'live' are")
@@ -501,7 +507,14 @@ class Timestream(Functions):
             kind: There is one plan, whatever is asked for by the names that Kaskada has for its stages.
             results: Which points; every one unless given.
             mode: The plan is the same in both.
+
+        Raises:
+            ValueError: There is no such kind or mode.
         """
+        if kind not in ("initial_dfg", "final_dfg", "final_plan"):
+            raise ValueError(f"no kind {kind!r}: 'initial_dfg', 'final_dfg' and 'final_plan' are")
+        if mode not in ("once", "live"):
+            raise ValueError(f"no mode {mode!r}: 'once' and 'live' are")
         return self._stream.explain(snapshot=isinstance(results, Snapshot))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
@@ -541,6 +554,9 @@ def record(fields: Mapping[str, Arg], *, input: Timestream | None = None) -> Tim
     Args:
         fields: Their fields by name. At least one is a Timestream; those are used together, so they have one grouping.
         input: What fields that are functions are applied to.
+
+    Raises:
+        QueryError: Fields cannot be used together, or one is called ``_time`` or ``_key``, as columns are that every answer has.
     """
     try:
         native = [(name, _native(value, input)) for name, value in fields.items()]
@@ -559,9 +575,18 @@ def query(text: str, **sources: Timestream | Udf) -> Timestream:
 
     Raises:
         ValueError: The text means nothing; the error shows where.
+        TypeError: What is given under a name is no Timestream and no function.
     """
-    streams = [(name, one._stream) for name, one in sources.items() if isinstance(one, Timestream)]
-    udfs = [one._native for one in sources.values() if not isinstance(one, Timestream)]
+    streams, udfs = [], []
+    for name, one in sources.items():
+        native = one._stream if isinstance(one, Timestream) else getattr(one, "_native", None)
+        if isinstance(native, _skytide.Stream):
+            streams.append((name, native))
+        elif isinstance(native, _skytide.Udf):
+            udfs.append(native)
+        else:
+            kind = type(one).__name__
+            raise TypeError(f"{name}= takes a Timestream or a function of skytide.udf, not {kind}")
     return Timestream(_skytide.Stream.text(text, streams, udfs))
 
 

@@ -7,13 +7,14 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use pyo3::exceptions::PyKeyError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple, PyType};
 use skytide_atproto::car::Car;
 use skytide_atproto::cid::{Cid, Codec};
 
 use super::cid::{PyCid, named};
-use super::data::{Links, shared, whole};
+use super::data::{Links, Reduced, shared, whole};
 use super::errors::refused;
 
 /// A CAR file: a root and blocks by CID. Hashes are not checked.
@@ -26,11 +27,15 @@ pub(crate) struct PyCar {
 #[pymethods]
 impl PyCar {
     /// Reads a CAR file: its header and where its blocks are. Raises `MessageParsingError` if it is none.
-    #[staticmethod]
-    #[pyo3(signature = (data, *, links_as_bytes = false))]
-    fn from_bytes(py: Python<'_>, data: &Bound<'_, PyBytes>, links_as_bytes: bool) -> PyResult<Self> {
+    #[classmethod]
+    #[pyo3(signature = (data, links_as_bytes = false))]
+    fn from_bytes(
+        class: &Bound<'_, PyType>,
+        data: &Bound<'_, PyBytes>,
+        links_as_bytes: bool,
+    ) -> PyResult<Self> {
         let links = if links_as_bytes { Links::Bytes } else { Links::Cids };
-        Self::read(py, shared(data), links)
+        Self::read(class.py(), shared(data), links)
     }
 
     /// The CID of the root: of a commit, the commit object.
@@ -47,6 +52,12 @@ impl PyCar {
 
     fn __len__(&self) -> usize {
         self.blocks.get().index().places.len()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, (Bound<'py, PyBytes>, bool)>> {
+        let blocks = self.blocks.get();
+        let made = py.get_type::<Self>().getattr(intern!(py, "from_bytes"))?;
+        Ok((made, (PyBytes::new(py, &blocks.bytes), blocks.links == Links::Bytes)))
     }
 
     fn __repr__(&self) -> String {
@@ -187,6 +198,12 @@ impl Blocks {
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
         self.keys(py)?.try_iter()
+    }
+
+    /// The blocks of their CAR.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, (Bound<'py, PyCar>, &'static str)>> {
+        let car = Bound::new(py, PyCar::read(py, self.bytes.clone(), self.links)?)?;
+        Ok((py.import("builtins")?.getattr("getattr")?, (car, "blocks")))
     }
 
     fn __repr__(&self) -> String {

@@ -2,8 +2,12 @@
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyString, PyType};
 use skytide_atproto::cid::{Cid, Codec};
+
+/// The code of SHA-256 among the hashes of multiformats, the only one that there is in the AT Protocol.
+const SHA_256: u64 = 0x12;
 
 /// A content identifier (CIDv1, DAG-CBOR or raw, SHA-256). It equals, and hashes as, its text.
 #[pyclass(frozen, module = "skytide.firehose", name = "CID")]
@@ -39,6 +43,18 @@ impl PyCid {
             Codec::DagCbor => 0x71,
             Codec::Raw => 0x55,
         }
+    }
+
+    /// The hash: its `code` (0x12 for SHA-256), its `size` and its `digest`.
+    #[getter]
+    fn hash<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let digest = PyBytes::new(py, self.0.digest());
+        TYPE.import(py, "skytide.firehose._types", "Multihash")?.call1((
+            SHA_256,
+            self.0.digest().len(),
+            digest,
+        ))
     }
 
     /// The SHA-256 digest, 32 bytes.

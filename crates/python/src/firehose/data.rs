@@ -14,6 +14,9 @@ pub(crate) fn shared(bytes: &Bound<'_, PyBytes>) -> Bytes {
     Bytes::from_owner(PyBackedBytes::from(bytes.clone()))
 }
 
+/// How a copy of an object is made, here or in another process: by what, of what.
+pub(super) type Reduced<'py, T> = (Bound<'py, PyAny>, T);
+
 /// What a link becomes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Links {

@@ -1,13 +1,14 @@
 //! `MessageFrame`: a frame as it came; nothing of it is decoded before it is asked for.
 
 use bytes::Bytes;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 use skytide_atproto::cbor::{Cursor, Encoder};
 use skytide_atproto::frame::{self, Header};
 
-use super::data::{Links, shared, whole};
+use super::data::{Links, Reduced, shared, whole};
 use super::errors::refused;
 
 /// The header of a frame: `op`, a `FrameType` where it is one, and `t`, the type of the message, as `#commit`.
@@ -36,6 +37,10 @@ impl PyHeader {
             1 | -1 => TYPE.import(py, "skytide.firehose._types", "FrameType")?.call1((self.op,)),
             other => Ok(other.into_pyobject(py)?.into_any()),
         }
+    }
+
+    fn __getnewargs__(&self) -> (i64, Option<&str>) {
+        (self.op, self.t.as_deref())
     }
 
     fn __repr__(&self) -> String {
@@ -81,8 +86,8 @@ impl PyFrame {
     }
 
     /// Makes a frame of the bytes of a whole one. Raises `MessageParsingError` if they have no header.
-    #[staticmethod]
-    fn from_bytes(data: &Bound<'_, PyBytes>) -> PyResult<Self> {
+    #[classmethod]
+    fn from_bytes(_: &Bound<'_, PyType>, data: &Bound<'_, PyBytes>) -> PyResult<Self> {
         let frame = Self(shared(data));
         frame.split()?;
         Ok(frame)
@@ -139,6 +144,12 @@ impl PyFrame {
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
         self.__bytes__(py).hash()
+    }
+
+    /// Its bytes, as they came.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py, (Bound<'py, PyBytes>,)>> {
+        let made = slf.get_type().getattr(intern!(slf.py(), "from_bytes"))?;
+        Ok((made, (slf.get().__bytes__(slf.py()),)))
     }
 
     fn __repr__(&self) -> PyResult<String> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyIterator, PyList, PyString, PyTuple};
@@ -13,7 +13,7 @@ use skytide_atproto::frame::Kind;
 use skytide_atproto::message::{Action, Commit, Label, Message};
 
 use super::cid::PyCid;
-use super::data::{Links, shared, whole};
+use super::data::{Links, Reduced, shared, whole};
 use super::errors::refused;
 use super::frame::PyFrame;
 
@@ -72,6 +72,17 @@ fn shown(message: &Bound<'_, PyAny>, fields: &[&str]) -> PyResult<String> {
     Ok(format!("{}({})", message.get_type().name()?, parts.join(", ")))
 }
 
+/// A message by a function of the module that writes models as data.
+fn dumped<'py>(
+    message: &Bound<'py, PyAny>,
+    function: &str,
+    exclude_none: bool,
+    by_alias: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let module = message.py().import("skytide.firehose._dump")?;
+    module.getattr(function)?.call1((message, exclude_none, by_alias))
+}
+
 /// A message whose fields are copied out of its frame.
 macro_rules! message_class {
     ($(#[$doc:meta])* $rust:ident, $name:literal, $type:expr, {
@@ -88,6 +99,19 @@ macro_rules! message_class {
 
         #[pymethods]
         impl $rust {
+            #[new]
+            #[pyo3(signature = ($($field),*))]
+            #[allow(clippy::too_many_arguments, reason = "each is a field; some messages have many")]
+            fn new($($field: $of),*) -> Self {
+                Self { $($field),* }
+            }
+
+            fn __getnewargs__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+                let py = slf.py();
+                let fields = [$(slf.getattr(pyo3::intern!(py, stringify!($field)))?),*];
+                PyTuple::new(py, fields)
+            }
+
             /// The type's full name in the lexicons.
             #[getter]
             fn py_type(&self) -> &'static str {
@@ -104,6 +128,26 @@ macro_rules! message_class {
 
             fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
                 shown(slf.as_any(), Self::FIELDS)
+            }
+
+            /// The fields as a dict, with those of messages in it: CIDs are their texts.
+            #[pyo3(signature = (*, exclude_none = false, by_alias = false))]
+            fn model_dump<'py>(
+                slf: &Bound<'py, Self>,
+                exclude_none: bool,
+                by_alias: bool,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                dumped(slf.as_any(), "dump", exclude_none, by_alias)
+            }
+
+            /// The same as JSON; bytes are `{"$bytes": …}`.
+            #[pyo3(signature = (*, exclude_none = false, by_alias = false))]
+            fn model_dump_json<'py>(
+                slf: &Bound<'py, Self>,
+                exclude_none: bool,
+                by_alias: bool,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                dumped(slf.as_any(), "dump_json", exclude_none, by_alias)
             }
         }
     };
@@ -165,6 +209,14 @@ message_class! {
 #[derive(Clone, PartialEq)]
 pub(crate) struct Py3Bytes(Vec<u8>);
 
+impl<'py> FromPyObject<'_, 'py> for Py3Bytes {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(given.cast::<PyBytes>()?.as_bytes().to_vec()))
+    }
+}
+
 impl<'py> IntoPyObject<'py> for &Py3Bytes {
     type Target = PyBytes;
     type Output = Bound<'py, PyBytes>;
@@ -210,6 +262,15 @@ pub(crate) struct PyLabels {
 
 #[pymethods]
 impl PyLabels {
+    #[new]
+    fn new(seq: u64, labels: Py<PyList>) -> Self {
+        Self { seq, labels }
+    }
+
+    fn __getnewargs__<'py>(&self, py: Python<'py>) -> (u64, &Bound<'py, PyList>) {
+        (self.seq, self.labels.bind(py))
+    }
+
     /// The type's full name in the lexicons.
     #[getter]
     fn py_type(&self) -> &'static str {
@@ -230,6 +291,26 @@ impl PyLabels {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         shown(slf.as_any(), &["seq", "labels"])
+    }
+
+    /// The fields as a dict, with those of messages in it: CIDs are their texts.
+    #[pyo3(signature = (*, exclude_none = false, by_alias = false))]
+    fn model_dump<'py>(
+        slf: &Bound<'py, Self>,
+        exclude_none: bool,
+        by_alias: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        dumped(slf.as_any(), "dump", exclude_none, by_alias)
+    }
+
+    /// The same as JSON; bytes are `{"$bytes": …}`.
+    #[pyo3(signature = (*, exclude_none = false, by_alias = false))]
+    fn model_dump_json<'py>(
+        slf: &Bound<'py, Self>,
+        exclude_none: bool,
+        by_alias: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        dumped(slf.as_any(), "dump_json", exclude_none, by_alias)
     }
 }
 
@@ -329,6 +410,12 @@ pub(crate) struct RepoCommit {
 
 #[pymethods]
 impl RepoCommit {
+    /// Its frame, to be read again.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, (Bound<'py, PyBytes>,)>> {
+        let read = py.import("skytide._skytide")?.getattr("parse_message")?;
+        Ok((read, (PyBytes::new(py, &self.data.frame),)))
+    }
+
     /// Number in the stream.
     #[getter]
     fn seq(&self) -> u64 {
@@ -431,6 +518,26 @@ impl RepoCommit {
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         shown(slf.as_any(), COMMIT_FIELDS)
     }
+
+    /// The fields as a dict, with those of messages in it: CIDs are their texts.
+    #[pyo3(signature = (*, exclude_none = false, by_alias = false))]
+    fn model_dump<'py>(
+        slf: &Bound<'py, Self>,
+        exclude_none: bool,
+        by_alias: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        dumped(slf.as_any(), "dump", exclude_none, by_alias)
+    }
+
+    /// The same as JSON; bytes are `{"$bytes": …}`.
+    #[pyo3(signature = (*, exclude_none = false, by_alias = false))]
+    fn model_dump_json<'py>(
+        slf: &Bound<'py, Self>,
+        exclude_none: bool,
+        by_alias: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        dumped(slf.as_any(), "dump_json", exclude_none, by_alias)
+    }
 }
 
 const OP_FIELDS: &[&str] = &["action", "path", "cid", "prev", "py_type"];
@@ -452,6 +559,20 @@ impl RepoOperation {
 
 #[pymethods]
 impl RepoOperation {
+    /// The operation of a commit that stands at this place.
+    #[new]
+    fn new(commit: &RepoCommit, at: usize) -> PyResult<Self> {
+        let data = Arc::clone(&commit.data);
+        let is_there = at < data.ops.len();
+        is_there.then_some(Self { data, at, record: PyOnceLock::new() }).ok_or_else(|| {
+            PyIndexError::new_err(format!("there is no operation {at} of {}", commit.data.ops.len()))
+        })
+    }
+
+    fn __getnewargs__(&self) -> (RepoCommit, usize) {
+        (RepoCommit { data: Arc::clone(&self.data), ops: PyOnceLock::new() }, self.at)
+    }
+
     /// `create`, `update` or `delete`.
     #[getter]
     fn action<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyString>> {
@@ -522,6 +643,40 @@ impl RepoOperation {
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         shown(slf.as_any(), OP_FIELDS)
     }
+
+    /// The fields as a dict, with those of messages in it: CIDs are their texts.
+    #[pyo3(signature = (*, exclude_none = false, by_alias = false))]
+    fn model_dump<'py>(
+        slf: &Bound<'py, Self>,
+        exclude_none: bool,
+        by_alias: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        dumped(slf.as_any(), "dump", exclude_none, by_alias)
+    }
+
+    /// The same as JSON; bytes are `{"$bytes": …}`.
+    #[pyo3(signature = (*, exclude_none = false, by_alias = false))]
+    fn model_dump_json<'py>(
+        slf: &Bound<'py, Self>,
+        exclude_none: bool,
+        by_alias: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        dumped(slf.as_any(), "dump_json", exclude_none, by_alias)
+    }
+}
+
+/// What a message is, by its class.
+fn kind_of(message: &Bound<'_, PyAny>) -> Option<Kind> {
+    macro_rules! first {
+        ($($class:ty: $kind:ident),* $(,)?) => {
+            $(if message.is_instance_of::<$class>() { return Some(Kind::$kind); })*
+        };
+    }
+    first! {
+        RepoCommit: Commit, RepoSync: Sync, Identity: Identity, Account: Account, HandleUpdate: Handle,
+        RepoMigrate: Migrate, RepoTombstone: Tombstone, PyLabels: Labels, InfoMessage: Info, ErrorMessage: Error,
+    }
+    None
 }
 
 /// A message of one of the two streams. One attribute is set, the others are `None`; of an unknown type all are.
@@ -536,6 +691,21 @@ macro_rules! holder {
 
         #[pymethods]
         impl $name {
+            /// The holder of a message; of none it is one of an unknown type.
+            #[new]
+            #[pyo3(signature = (message = None))]
+            fn of(message: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+                let Some(message) = message else { return Ok(Self::new(Kind::Unknown, None)) };
+                match kind_of(message) {
+                    Some(kind) => Ok(Self::new(kind, Some(message.clone().unbind()))),
+                    None => Err(PyTypeError::new_err(format!("a message, not {}", message.get_type().name()?))),
+                }
+            }
+
+            fn __getnewargs__(&self, py: Python<'_>) -> (Option<Py<PyAny>>,) {
+                (self.message.as_ref().map(|message| message.clone_ref(py)),)
+            }
+
             $(
                 $(#[$getter_doc])*
                 #[getter]

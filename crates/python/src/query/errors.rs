@@ -2,13 +2,16 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use skytide_connect::sink::SinkError;
 use skytide_connect::tables::{ColumnError, TableError};
 use skytide_timestream::QueryError;
+use skytide_timestream::engine::EngineError;
 
 use super::udf::PythonError;
 
@@ -26,8 +29,7 @@ fn own(known: &PyOnceLock<Py<PyAny>>, class: &str, text: &str) -> PyErr {
 
 /// The exception of a query that means nothing: its text is the error with the place in the query under carets.
 pub(super) fn query(error: &QueryError, text: &str) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    own(&CLASS, "QueryError", error.render(text).trim_end())
+    unfit(error.render(text).trim_end())
 }
 
 /// A table that cannot be.
@@ -98,6 +100,47 @@ impl From<Failed> for PyErr {
         }
         error
     }
+}
+
+/// What the system refuses with a file: an OSError of its kind, with the file's name.
+pub(super) fn system(error: &std::io::Error, path: &Path) -> PyErr {
+    match error.raw_os_error() {
+        Some(code) => of_code(code, path),
+        None => PyOSError::new_err(format!("cannot write {}: {error}", path.display())),
+    }
+}
+
+fn of_code(code: i32, path: &Path) -> PyErr {
+    let text = Python::attach(|py| py.import("os")?.call_method1("strerror", (code,))?.extract::<String>());
+    match text {
+        // The class of it is Python's to find, by the number.
+        Ok(text) => PyOSError::new_err((code, text, path.as_os_str().to_owned())),
+        Err(error) => error,
+    }
+}
+
+/// A file could not be written.
+pub(super) fn sink(error: SinkError, path: &Path) -> PyErr {
+    match error {
+        SinkError::Io(error) => system(&error, path),
+        SinkError::File { path, code: Some(code), .. } => of_code(code, &path),
+        SinkError::File { .. } => PyOSError::new_err(error.to_string()),
+        SinkError::Format(_) => runtime(error),
+    }
+}
+
+/// What an answer's columns are cannot be: a field has a name that every answer has.
+pub(super) fn columns(error: &EngineError) -> PyErr {
+    match error {
+        EngineError::Taken(_) => unfit(&error.to_string()),
+        other => runtime(other),
+    }
+}
+
+/// A query that means something, but has no answer.
+fn unfit(text: &str) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    own(&CLASS, "QueryError", text)
 }
 
 /// A run failed.

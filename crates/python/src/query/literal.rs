@@ -1,12 +1,15 @@
 //! Python's constants as constants of a query.
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
+use skytide_connect::tables::Value;
 use skytide_timestream::builder::{self, Timestream, lit};
 use skytide_timestream::times;
 
 use super::rows::{is_moment, is_span, nanos_of_moment, nanos_of_span};
+use super::scalars;
 
 /// None, bool, int, float, str, timedelta or datetime (without a zone: UTC) as a constant.
 pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Timestream> {
@@ -32,15 +35,32 @@ pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Timestream> {
         return Ok(lit(value.to_str()?));
     }
     if is_moment(value)? {
-        let nanos = nanos_of_moment(value)?;
-        return Ok(lit(times::timestamp_text(nanos).as_str()).cast("timestamp"));
+        return Ok(moment(nanos_of_moment(value)?));
     }
     if is_span(value)? {
-        let nanos = nanos_of_span(value)?;
-        return Ok(lit(times::duration_text(nanos).as_str()).cast("duration"));
+        return Ok(span(nanos_of_span(value)?));
+    }
+    match scalars::of(value)? {
+        Some(Value::Null) => return Ok(builder::null()),
+        Some(Value::Bool(value)) => return Ok(lit(value)),
+        Some(Value::Time(nanos)) => return Ok(moment(nanos)),
+        Some(Value::Duration(nanos)) => return Ok(span(nanos)),
+        _ => {}
+    }
+    // Numbers of numpy.
+    if let Ok(number) = value.call_method0(intern!(value.py(), "__index__")) {
+        return of(&number);
     }
     let class = value.get_type().name()?;
     Err(PyTypeError::new_err(format!(
         "no {class} is a constant of a query: None, bool, int, float, str, timedelta and datetime are"
     )))
+}
+
+fn moment(nanos: i64) -> Timestream {
+    lit(times::timestamp_text(nanos).as_str()).cast("timestamp")
+}
+
+fn span(nanos: i64) -> Timestream {
+    lit(times::duration_text(nanos).as_str()).cast("duration")
 }

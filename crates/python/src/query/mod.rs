@@ -10,6 +10,7 @@ mod literal;
 mod network;
 mod rows;
 mod run;
+mod scalars;
 mod schema;
 mod stream;
 mod table;

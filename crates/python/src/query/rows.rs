@@ -13,6 +13,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use skytide_connect::tables::Value;
 
+use super::scalars;
+
 /// Deepest nesting of what is taken; what is deeper does not fit.
 const MAX_DEPTH: usize = 64;
 
@@ -80,7 +82,7 @@ pub(super) fn nanos_of_moment(value: &Bound<'_, PyAny>) -> PyResult<i64> {
     nanos_of_span(&since)
 }
 
-/// A row, as far as the columns of `fields` go; all of it where there are none.
+/// A row: the values of the columns of `fields`, and of others that there are some; all of it where there are none.
 pub(super) fn row(row: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Value<'static>> {
     record(row, fields, 0)
 }
@@ -96,6 +98,16 @@ fn record(of: &Bound<'_, PyAny>, fields: Option<&Fields>, depth: usize) -> PyRes
                         Cow::Owned(field.name().clone()),
                         cell(&value, Some(field.data_type()), depth + 1)?,
                     ));
+                }
+            }
+            // They are counted, not read.
+            if depth == 0 && values.len() < dict.len() {
+                for (name, value) in dict.iter() {
+                    let name: String = name.str()?.extract()?;
+                    if fields.find(&name).is_none() {
+                        let value = if value.is_none() { Value::Null } else { Value::Other };
+                        values.push((Cow::Owned(name), value));
+                    }
                 }
             }
         } else {
@@ -143,12 +155,13 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
         return record(value, fields, depth);
     }
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        let item = if let Some(DataType::List(item)) = data_type { Some(item.data_type()) } else { None };
-        let items = value.try_iter()?.map(|item_| cell(&item_?, item, depth + 1));
-        return Ok(Value::List(items.collect::<PyResult<_>>()?));
+        return list(value, data_type, depth);
     }
     if is_moment(value)? {
-        return Ok(nanos_of_moment(value).map_or(Value::Other, Value::Time));
+        return match nanos_of_moment(value) {
+            Ok(nanos) => Ok(Value::Time(nanos)),
+            Err(_) => Ok(scalars::of(value)?.unwrap_or(Value::Other)),
+        };
     }
     if is_span(value)? {
         return Ok(nanos_of_span(value).map_or(Value::Other, Value::Duration));
@@ -161,6 +174,12 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
         ))?;
         return Ok(nanos_of_moment(&moment).map_or(Value::Other, Value::Time));
     }
+    if scalars::is_array(value)? {
+        return list(value, data_type, depth);
+    }
+    if let Some(value) = scalars::of(value)? {
+        return Ok(value);
+    }
     // Numbers of other libraries; then what has fields.
     if let Ok(number) = value.call_method0(intern!(py, "__index__")) {
         return Ok(whole(&number));
@@ -170,6 +189,14 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
     }
     let fields = if let Some(DataType::Struct(fields)) = data_type { Some(fields) } else { None };
     record(value, fields, depth)
+}
+
+/// The items of what is iterated, of the kind that a list of this type wants.
+fn list(items: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) -> PyResult<Value<'static>> {
+    let of = if let Some(DataType::List(item)) = data_type { Some(item.data_type()) } else { None };
+    // An array of no dimension has no items.
+    let Ok(items) = items.try_iter() else { return Ok(Value::Other) };
+    Ok(Value::List(items.map(|item| cell(&item?, of, depth + 1)).collect::<PyResult<_>>()?))
 }
 
 fn whole(value: &Bound<'_, PyAny>) -> Value<'static> {
@@ -273,12 +300,32 @@ pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bou
                 Ok(dict.into_any())
             })
         }
-        // What the engine has no values of: as text.
-        _ => {
-            let texts = skytide_connect::tables::texts(array).map_err(super::errors::value)?;
-            values(py, &texts)
+        DataType::Time32(TimeUnit::Second) => {
+            primitives::<arrow::Time32SecondType>(py, array, |at| of_day(py, i64::from(at) * 1_000_000_000))
         }
+        DataType::Time32(TimeUnit::Millisecond) => {
+            primitives::<arrow::Time32MillisecondType>(py, array, |at| of_day(py, i64::from(at) * 1_000_000))
+        }
+        DataType::Time64(TimeUnit::Microsecond) => {
+            primitives::<arrow::Time64MicrosecondType>(py, array, |at| of_day(py, at.saturating_mul(1_000)))
+        }
+        DataType::Time64(TimeUnit::Nanosecond) => {
+            primitives::<arrow::Time64NanosecondType>(py, array, |at| of_day(py, at))
+        }
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => {
+            let (texts, class) = (texts(py, array)?, scalars::decimal(py)?);
+            each(py, array, |row| class.call1((&texts[row],)))
+        }
+        // What the engine has no values of: as text.
+        _ => texts(py, array),
     }
+}
+
+fn texts<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    values(py, &skytide_connect::tables::texts(array).map_err(super::errors::value)?)
 }
 
 fn int<'py>(py: Python<'py>, value: impl Into<i64>) -> PyResult<Bound<'py, PyAny>> {
@@ -312,6 +359,11 @@ fn moment<'py>(epoch: &Bound<'py, PyAny>, nanos: i128) -> PyResult<Bound<'py, Py
         Ok(moment) => Ok(moment),
         Err(_) => Ok(nanos.into_pyobject(py)?.into_any()),
     }
+}
+
+/// A time of day, of its nanoseconds.
+fn of_day(py: Python<'_>, nanos: i64) -> PyResult<Bound<'_, PyAny>> {
+    moment(datetime(py)?.naive.bind(py), nanos.into())?.call_method0(intern!(py, "time"))
 }
 
 fn span(py: Python<'_>, nanos: i128) -> PyResult<Bound<'_, PyAny>> {

@@ -39,14 +39,12 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 /// What writes a file of the form that its name tells.
 fn to_file(path: &Path, schema: &SchemaRef) -> PyResult<Box<dyn Sink + Send>> {
-    let grows = || Ok::<_, PyErr>(BufWriter::new(File::create(path)?));
+    let grows =
+        || Ok::<_, PyErr>(BufWriter::new(File::create(path).map_err(|error| errors::system(&error, path))?));
+    let failed = |error| errors::sink(error, path);
     Ok(match Format::of_name(path) {
-        Some(Format::Parquet) => {
-            Box::new(FileSink::file(path, FileFormat::Parquet, schema).map_err(errors::runtime)?)
-        }
-        Some(Format::Arrow) => {
-            Box::new(FileSink::file(path, FileFormat::Arrow, schema).map_err(errors::runtime)?)
-        }
+        Some(Format::Parquet) => Box::new(FileSink::file(path, FileFormat::Parquet, schema).map_err(failed)?),
+        Some(Format::Arrow) => Box::new(FileSink::file(path, FileFormat::Arrow, schema).map_err(failed)?),
         Some(Format::Csv) => Box::new(Csv::new(grows()?, Arc::clone(schema))),
         Some(Format::JsonLines) => Box::new(Ndjson::new(grows()?)),
         Some(Format::Tsv) | None => {
@@ -208,7 +206,7 @@ impl Execution {
     /// Starts a query.
     pub(super) fn start(query: &Arc<Query>, sources: &Sources, args: &RunArgs) -> PyResult<Self> {
         let plan: Arc<Plan> = Arc::new(skytide_timestream::plan(Arc::clone(query), args.results));
-        let schema = answer_schema(&plan).map_err(errors::runtime)?;
+        let schema = answer_schema(&plan).map_err(|error| errors::columns(&error))?;
         let mode = if args.live { Mode::Live } else { Mode::Once };
         let line = Arc::new(Line {
             state: Mutex::default(),
@@ -312,12 +310,13 @@ impl Execution {
     fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
         let write = || {
             let mut sink = to_file(&path, &self.schema)?;
+            let failed = |error| errors::sink(error, &path);
             let mut rows = 0;
             while let Some(batch) = self.wait(py)? {
                 rows += batch.num_rows();
-                py.detach(|| sink.write(&batch)).map_err(errors::runtime)?;
+                py.detach(|| sink.write(&batch)).map_err(failed)?;
             }
-            py.detach(|| sink.finish()).map_err(errors::runtime)?;
+            py.detach(|| sink.finish()).map_err(failed)?;
             Ok(rows)
         };
         // Nobody reads on where the file failed.

@@ -8,10 +8,12 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use skytide_connect::sources::{Offer, Sources};
+use skytide_timestream::catalog::Catalog;
 use skytide_timestream::chain::Chain;
+use skytide_timestream::engine::EngineError;
 use skytide_timestream::functions;
 use skytide_timestream::functions::user::UserFunctions;
-use skytide_timestream::plan::Results;
+use skytide_timestream::plan::{ANSWERS_OWN, Results};
 use skytide_timestream::query::{Continuity, Query};
 use skytide_timestream::times::parse_timestamp;
 
@@ -204,6 +206,9 @@ impl Stream {
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn record(fields: Vec<(String, Argument<'_>)>) -> PyResult<Self> {
+        if let Some((taken, _)) = fields.iter().find(|(name, _)| ANSWERS_OWN.contains(&name.as_str())) {
+            return Err(errors::columns(&EngineError::Taken(taken.clone())));
+        }
         let chain = Chain::record(fields.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
         Self::build(chain, Vec::new(), fields.iter().flat_map(|(_, arg)| arg.streams()))
     }
@@ -221,25 +226,35 @@ impl Stream {
         for udf in &udfs {
             functions.named.add(Arc::clone(&udf.0.named)).map_err(errors::value)?;
         }
-        let is_bound = sources.iter().any(|(name, stream)| !stream.chain.is_stream(name));
         let bound: Vec<_> =
             sources.iter().map(|(name, stream)| (name.clone(), stream.chain.clone())).collect();
         let chain = Chain::text_with(text, bound).map_err(|error| errors::query(&error, text))?;
         let streams = || sources.iter().map(|(_, stream)| &**stream);
-        if !is_bound {
-            // For its place in the text as it was written.
-            for stream in streams() {
-                functions.join(&stream.functions)?;
-            }
-            let offers = Sources::in_order(
-                distinct(streams().flat_map(|stream| stream.offers.iter().cloned())),
-                &chain.mentions(),
-            )
-            .map_err(errors::value)?;
-            let catalog = Sources::new(offers);
-            skytide_timestream::compile(text, &functions.written()?.0.over(&catalog))
-                .map_err(|error| errors::query(&error, text))?;
+        // An error has its place in the text as it was written, and its names are those of the text.
+        let (mut all, mut taken) = (functions.clone(), BTreeSet::new());
+        for stream in streams() {
+            all.join(&stream.functions)?;
+            taken.extend(stream.taken.iter().cloned());
         }
+        let offers = streams().flat_map(|stream| stream.offers.iter().cloned());
+        let mut offers = Sources::in_order(distinct(offers), &chain.mentions()).map_err(errors::value)?;
+        let (callable, names) = all.written()?;
+        let (catalog, program) = (Sources::new(offers.clone()), chain.program(&taken, &names));
+        let checked = skytide_timestream::check(&program, text, &callable.over(&catalog));
+        checked.map_err(|mut error| {
+            let own = Chain::text(text).map(|own| own.program(&taken, &names).lets).unwrap_or_default();
+            let is_told = |name: &str| {
+                sources.iter().any(|(given, _)| given == name) || own.iter().any(|one| one.name.name == name)
+            };
+            // What a program pushes or reads has another name here; a connection's streams have theirs.
+            offers.retain(|offer| !matches!(offer, Offer::Network(_)));
+            let lets = program.lets.iter().map(|one| one.name.name.clone());
+            let others = lets.chain(Sources::new(offers).names());
+            let hidden: BTreeSet<_> = others.filter(|name| !is_told(name)).collect();
+            error.expected.retain(|name| !hidden.contains(name));
+            error.nearest = error.nearest.filter(|name| !hidden.contains(name));
+            errors::query(&error, text)
+        })?;
         Self::calling(functions, chain, Vec::new(), streams())
     }
 

@@ -136,14 +136,15 @@ impl Table {
         self.table.has_room()
     }
 
-    /// What happened to what was pushed: rows taken, values that did not fit, rows without a time.
+    /// What happened to what was pushed: rows taken, values that did not fit, rows without a time, values of unknown columns.
     #[getter]
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let counts = self.table.counts();
+        let counts = self.table.counts().map_err(value)?;
         let all = PyDict::new(py);
         all.set_item("rows", counts.rows)?;
         all.set_item("misfits", counts.misfits)?;
         all.set_item("untimed", counts.untimed)?;
+        all.set_item("unknown", counts.unknown)?;
         Ok(all)
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
+import pickle
 from typing import Any
 
 import pytest
@@ -284,3 +286,105 @@ def test_at_uris_are_read_and_written() -> None:
             AtUri.from_str(wrong)
     with pytest.raises(exceptions.InvalidAtUriError):
         AtUri("a.test", hash_="x")
+
+
+def test_what_is_in_a_record_knows_its_type() -> None:
+    record = models.get_or_create(RICH)
+    assert record.reply.py_type == "app.bsky.feed.post#replyRef"
+    assert record.reply.parent.py_type == "com.atproto.repo.strongRef"
+    assert isinstance(record.reply.parent, models.ComAtprotoRepoStrongRef.Main)
+    assert record.facets[0].py_type == "app.bsky.richtext.facet"
+    assert record.facets[0].index.py_type == "app.bsky.richtext.facet#byteSlice"
+    assert record.embed.images[0].py_type == "app.bsky.embed.images#image"
+    assert dict(record)["reply"].py_type == "app.bsky.feed.post#replyRef"
+    labels = {"$type": "com.atproto.label.defs#selfLabels", "values": [{"val": "x"}]}
+    [label] = models.get_or_create(post(labels=labels)).labels.values
+    assert (label.py_type, label.val) == ("com.atproto.label.defs#selfLabel", "x")
+    picture = {"alt": "a", "aspectRatio": {"width": 3, "height": 2}}
+    gallery = {"$type": "app.bsky.embed.gallery", "items": [picture]}
+    [item] = models.get_or_create(post(embed=gallery)).embed.items
+    assert (item.aspect_ratio.py_type, item.alt) == ("app.bsky.embed.defs#aspectRatio", "a")
+    # What it is called is not written into what came.
+    assert models.get_model_as_dict(record) == RICH
+    assert record.reply.model_dump() == RICH["reply"]
+
+
+def test_every_record_type_of_the_sdk_has_a_model() -> None:
+    data = {"$type": "app.bsky.actor.status", "createdAt": "t", "status": "s", "embed": {"a": 1}}
+    status = models.get_or_create(data)
+    assert isinstance(status, models.AppBskyActorStatus.Record)
+    assert (status.status, status.duration_minutes, status.embed.a) == ("s", None, 1)
+    assert models.is_record_type(status, models.ids.AppBskyActorStatus)
+    others: list[tuple[str, dict[str, Any]]] = [
+        ("app.bsky.actor.contentVisibilityDeclaration", {"hideFromAlgorithmicRecommendations": 1}),
+        ("app.bsky.actor.link", {"createdAt": "t", "url": "u"}),
+        ("app.bsky.graph.listblock", {"createdAt": "t", "subject": "s"}),
+        ("app.bsky.graph.referencelistoptout", {"createdAt": "t", "subject": "s"}),
+        (
+            "app.bsky.graph.verification",
+            {"createdAt": "t", "displayName": "n", "handle": "h", "subject": "s"},
+        ),
+        ("app.bsky.notification.declaration", {"allowSubscriptions": "a"}),
+        ("chat.bsky.actor.declaration", {"allowIncoming": "a"}),
+        ("com.atproto.lexicon.schema", {"lexicon": 1}),
+    ]
+    for name, fields in others:
+        record = models.get_or_create({"$type": name, **fields})
+        assert record.py_type == name
+        with pytest.raises(ModelError, match="is missing"):
+            models.get_or_create({"$type": name})
+
+
+def test_models_and_frames_are_copied_and_pickled() -> None:
+    data = wire.commit(5, [("app.bsky.feed.post/1", RICH)])
+    frame: Any = firehose_models.Frame.from_bytes(data)
+    parsed = message(data)
+    record = models.get_or_create(RICH)
+    made = models.create_strong_ref(Ref())
+    things = [
+        record,
+        record.reply.parent,
+        record.embed.images[0].image,
+        made,
+        models.DotDict({"a": 1}),
+        models.ComAtprotoSyncSubscribeRepos.Params(cursor=5),
+        AtUri.from_str("at://did:plc:a/b/c"),
+    ]
+    for thing in things:
+        for copied in (copy.copy(thing), copy.deepcopy(thing), pickle.loads(pickle.dumps(thing))):
+            assert type(copied) is type(thing) and copied == thing
+    for copied in (copy.deepcopy(frame), pickle.loads(pickle.dumps(frame))):
+        assert copied.body == frame.body and copied.type == "#commit"
+        assert parse_subscribe_repos_message(copied).ops[0].path == "app.bsky.feed.post/1"
+    failed: Any = firehose_models.Frame.from_bytes(wire.error("FutureCursor"))
+    assert pickle.loads(pickle.dumps(failed)).body == failed.body
+    blocks = CAR.from_bytes(parsed.blocks)
+    assert pickle.loads(pickle.dumps(blocks)).blocks.items() == blocks.blocks.items()
+
+
+class Ref:
+    uri, cid = "at://did:plc:a/b/c", "bafy"
+
+
+def _work(queue: Any, done: Any) -> None:
+    """Read frames of a queue, as a worker of the SDK's example for many commits does."""
+    while (frame := queue.get(timeout=30)) is not None:
+        commit = parse_subscribe_repos_message(frame)
+        blocks = CAR.from_bytes(commit.blocks).blocks
+        done.put([models.get_or_create(blocks.get(op.cid), strict=False) for op in commit.ops])
+
+
+@pytest.mark.parametrize("way", ["spawn", "fork"])
+def test_workers_in_other_processes_read_frames(way: str) -> None:
+    context: Any = multiprocessing.get_context(way)
+    queue, done = context.Queue(), context.Queue()
+    worker = context.Process(target=_work, args=(queue, done), daemon=True)
+    worker.start()
+    data = wire.commit(5, [("app.bsky.feed.post/1", wire.post())])
+    for _ in range(3):
+        queue.put(firehose_models.Frame.from_bytes(data))
+    queue.put(None)
+    for _ in range(3):
+        assert done.get(timeout=30) == [models.get_or_create(wire.post())]
+    worker.join(30)
+    assert worker.exitcode == 0

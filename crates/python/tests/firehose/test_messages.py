@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import multiprocessing
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +13,16 @@ import pytest
 from skytide.firehose import (
     CAR,
     CID,
+    Blocks,
     FirehoseSubscribeLabelsClient,
     FrameType,
+    Identity,
     MessageFrame,
     MessageFrameHeader,
     MessageParsingError,
     RepoCommit,
+    RepoOperation,
+    SubscribeReposMessage,
     parse_subscribe_labels_message,
     parse_subscribe_repos_message,
 )
@@ -298,3 +306,124 @@ def test_all_of_it_can_be_imported_from_the_package() -> None:
         assert getattr(skytide, name) is getattr(firehose, name)
     with pytest.raises(AttributeError):
         skytide.Nothing  # noqa: B018
+
+
+LABELS = labels(3, "spam", "!hide")
+COMMIT = commit(2, [("app.bsky.feed.post/1", post()), ("app.bsky.feed.post/2", post("b"))])
+BLOCK = cbor({"a": [1]})
+
+
+def _objects() -> list[Any]:
+    """Return one of each kind of object that a frame comes to."""
+    found: list[Any] = []
+    for data in [COMMIT, *(data for data, _ in MESSAGES.values())]:
+        frame = MessageFrame.from_bytes(data)
+        holder = parse_subscribe_repos_message(frame)
+        found += [frame, frame.header, holder]
+        found += [message for name in NAMES if (message := getattr(holder, name)) is not None]
+    told = parse_subscribe_labels_message(LABELS)
+    assert told.labels is not None
+    found += [told, told.labels, *told.labels]
+    found += [parse_subscribe_repos_message(frame_of_unknown())]
+    changes = parse_subscribe_repos_message(COMMIT).commit
+    assert changes is not None
+    found += [*changes.ops, changes.commit, CAR.from_bytes(changes.blocks)]
+    return [*found, CAR.from_bytes(changes.blocks).blocks]
+
+
+def frame_of_unknown() -> bytes:
+    return frame("#unheard", {"seq": 1})
+
+
+def _said(thing: Any) -> str:
+    """What an object says of itself, with all that is in it."""
+    inner = [thing]
+    if isinstance(thing, RepoCommit):
+        inner += [dict(thing), *thing.ops, *(op.record for op in thing.ops)]
+    if isinstance(thing, RepoOperation):
+        inner += [thing.record, thing.rkey]
+    if isinstance(thing, MessageFrame):
+        inner += [bytes(thing), thing.header]
+    if isinstance(thing, CAR):
+        inner += [thing.root, thing.blocks.items()]
+    if isinstance(thing, Blocks):
+        inner += [thing.items()]
+    return repr([type(thing), *inner])
+
+
+def test_all_of_it_is_copied_and_pickled() -> None:
+    for thing in _objects():
+        for copied in (
+            copy.copy(thing),
+            copy.deepcopy(thing),
+            *(pickle.loads(pickle.dumps(thing, protocol)) for protocol in (2, 4, 5)),
+        ):
+            assert _said(copied) == _said(thing)
+    as_bytes = CAR.from_bytes(car(cid_of(BLOCK), [(cid_of(BLOCK), BLOCK)]), links_as_bytes=True)
+    assert _said(pickle.loads(pickle.dumps(as_bytes))) == _said(as_bytes)
+    # Whatever its header looks like, a frame keeps its bytes.
+    odd = cbor({"t": "#info", "op": 1}) + cbor({"name": "x"})
+    assert bytes(pickle.loads(pickle.dumps(MessageFrame.from_bytes(odd)))) == odd
+
+
+def _parse(frames: Any, found: Any) -> None:
+    """Read frames until there are no more: what the other process does."""
+    while (frame := frames.get(timeout=30)) is not None:
+        changes = parse_subscribe_repos_message(frame).commit
+        assert changes is not None
+        found.put((changes, changes.ops[1]))
+
+
+@pytest.mark.parametrize("way", ["spawn", "fork"])
+def test_frames_go_to_another_process_and_messages_come_back(way: str) -> None:
+    context: Any = multiprocessing.get_context(way)
+    frames, found = context.Queue(), context.Queue()
+    process = context.Process(target=_parse, args=(frames, found), daemon=True)
+    process.start()
+    for _ in range(3):
+        frames.put(MessageFrame.from_bytes(COMMIT))
+    frames.put(None)
+    for _ in range(3):
+        changes, op = found.get(timeout=30)
+        assert [it.record["text"] for it in changes.ops] == ["hello", "b"]
+        assert (op.path, op.record["text"]) == ("app.bsky.feed.post/2", "b")
+    process.join(30)
+    assert process.exitcode == 0
+
+
+def test_messages_are_written_as_data() -> None:
+    changes = parse_subscribe_repos_message(COMMIT).commit
+    assert changes is not None
+    dumped = changes.model_dump()
+    assert list(dumped) == list(dict(changes))
+    assert dumped["commit"] == str(changes.commit) and type(dumped["commit"]) is str
+    assert dumped["ops"][0] == {
+        "action": "create",
+        "path": "app.bsky.feed.post/1",
+        "cid": str(changes.ops[0].cid),
+        "prev": None,
+        "py_type": "com.atproto.sync.subscribeRepos#repoOp",
+    }
+    wired = json.loads(changes.model_dump_json(exclude_none=True, by_alias=True))
+    assert wired["tooBig"] is False and "prev" not in wired["ops"][0]
+    assert wired["$type"] == "com.atproto.sync.subscribeRepos#commit"
+    assert list(wired["blocks"]) == ["$bytes"]
+    told = parse_subscribe_labels_message(LABELS).labels
+    assert told is not None
+    assert [label["val"] for label in told.model_dump()["labels"]] == ["spam", "!hide"]
+    assert Identity(1, "d", "t", None) == Identity(seq=1, did="d", time="t", handle=None)
+    assert Identity(1, "d", "t", None).model_dump(exclude_none=True) == {
+        "seq": 1,
+        "did": "d",
+        "time": "t",
+        "py_type": "com.atproto.sync.subscribeRepos#identity",
+    }
+    with pytest.raises(IndexError, match="no operation 2 of 2"):
+        RepoOperation(changes, 2)
+    with pytest.raises(TypeError, match="a message, not int"):
+        SubscribeReposMessage(5)
+
+
+def test_a_cid_has_its_hash() -> None:
+    of = CID.decode(cid_of(BLOCK).cid)
+    assert (of.hash.code, of.hash.size, of.hash.digest) == (0x12, 32, of.digest)

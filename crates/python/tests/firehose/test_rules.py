@@ -303,6 +303,17 @@ def test_every_form_of_an_address_is_taken(way: Way) -> None:
 
 
 @each_way
+def test_cursors_that_cannot_be_are_refused(way: Way) -> None:
+    for wrong in (-5, 2**63):
+        with pytest.raises(ValueError, match=f"cursor={wrong}: the number of a frame"):
+            way.client(cursor=wrong)
+        with pytest.raises(ValueError, match=f"cursor={wrong}"):
+            way.client().update_params({"cursor": wrong})
+        with pytest.raises(ValueError, match=f"cursor={wrong}"):
+            way.client().start(wrong)
+
+
+@each_way
 def test_wrong_arguments_are_refused(way: Way) -> None:
     given: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
         ((), {"base_urll": "x"}),

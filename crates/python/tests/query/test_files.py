@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 from pathlib import Path
 
@@ -109,6 +110,9 @@ def test_what_fails_leaves_no_file(tmp_path: Path) -> None:
     source = kd.sources.PyDict(ROWS[:100], time_column="t", key_column="k", time_unit="s")
     with pytest.raises(RuntimeError, match="fails"):
         fails(source.col("x")).write(tmp_path / "never.parquet")
-    with pytest.raises(RuntimeError, match="nowhere"):
-        source.count().write(tmp_path / "nowhere" / "counts.parquet")
+    for name in ("counts.parquet", "counts.arrow", "counts.csv", "counts.jsonl"):
+        path = tmp_path / "nowhere" / name
+        with pytest.raises(FileNotFoundError) as error:
+            source.count().write(path)
+        assert error.value.filename == str(path) and error.value.errno == errno.ENOENT
     assert list(tmp_path.iterdir()) == []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -85,7 +87,7 @@ def test_every_kind_of_value_is_taken() -> None:
             "more": object(),
         }
     )
-    assert source.counts == {"rows": 1, "misfits": 1, "untimed": 0}
+    assert source.counts == {"rows": 1, "misfits": 1, "untimed": 0, "unknown": 1}
     assert source.to_rows() == [
         {
             "_time": at.replace(tzinfo=UTC),
@@ -106,11 +108,32 @@ def test_what_does_not_fit_is_null_and_counted() -> None:
     source = kd.sources.PyDict(schema={"t": "f64", "k": "utf8", "x": "i64"}, **KEYS)
     source.add_rows([{"t": 0.5, "k": "A", "x": "no"}, {"t": "soon", "x": 1}, {"k": "A", "x": {1}}])
     assert [(row["k"], row["x"]) for row in source.to_rows()] == [("A", None)]
-    assert source.counts == {"rows": 3, "misfits": 3, "untimed": 2}
+    assert source.counts == {"rows": 3, "misfits": 3, "untimed": 2, "unknown": 0}
     with pytest.raises(TypeError, match="a row is a dict"):
         source.add_rows([1])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="line 2"):
         kd.sources.JsonlString(JSON, **KEYS).add_string("{}\nno")
+
+
+def test_what_was_pushed_is_counted_at_once() -> None:
+    schema = {"t": "i64", "k": "utf8", "x": "i64"}
+    source = kd.sources.PyDict(schema=schema, **KEYS)
+    source.add_rows({"k": "A"})
+    assert source.counts == {"rows": 1, "misfits": 0, "untimed": 1, "unknown": 0}
+    odd: Any = {"t": 1, "k": "A", "x": 1, "y": None, "X": 2, 5: 1}
+    source.add_rows([{"t": 1, "k": "A", "X": 1}, odd])
+    assert source.counts == {"rows": 3, "misfits": 0, "untimed": 1, "unknown": 3}
+    counted = source.col("x").sum().run_iter("row")
+    assert [row["result"] for row in counted] == [None, 1]
+    assert counted.status["dropped"]["values of unknown columns"] == 3
+    for other, add in (
+        (kd.sources.Arrow, pa.table({"t": [1, 2], "k": ["A", "B"], "X": [1, None]})),
+        (kd.sources.CsvString, "t,k,X\n1,A,1\n2,B,\n"),
+        (kd.sources.JsonlString, '{"t": 1, "k": "A", "X": 1}\n{"t": 2, "k": "B", "X": null}'),
+    ):
+        into: Any = other(schema=schema, **KEYS)
+        (into.add_data if other is kd.sources.Arrow else into.add_string)(add)
+        assert into.counts == {"rows": 2, "misfits": 0, "untimed": 0, "unknown": 1}
 
 
 def test_values_are_taken_as_kaskada_and_pandas_take_them() -> None:
@@ -134,6 +157,83 @@ def test_values_are_taken_as_kaskada_and_pandas_take_them() -> None:
     assert fields["t"] == "timestamp" and fields["s"] == "utf8"
     assert fields["at"] == "struct<day: timestamp>"
     assert moments.to_rows()[0]["at"]["day"] == datetime(2026, 7, 4, tzinfo=UTC)
+
+
+NS = "2024-01-01T00:00:00.000000003"
+
+
+@pytest.mark.parametrize(
+    ("given", "of", "expected"),
+    [
+        (np.bool_(True), "bool", True),
+        (np.int8(-3), "i64", -3),
+        (np.uint64(2**63), "u64", 2**63),
+        (np.float32(1.5), "f64", 1.5),
+        (np.str_("x"), "utf8", "x"),
+        (np.bytes_(b"x"), "binary", b"x"),
+        (np.datetime64(NS), "timestamp", pd.Timestamp(NS, tz="UTC")),
+        (np.datetime64("2024-02"), "timestamp", pd.Timestamp("2024-02-01", tz="UTC")),
+        (np.datetime64("2024-02-03"), "timestamp", pd.Timestamp("2024-02-03", tz="UTC")),
+        (
+            np.datetime64("1969-12-31T23:59", "m"),
+            "timestamp",
+            pd.Timestamp(-60, unit="s", tz="UTC"),
+        ),
+        (np.timedelta64(3, "ns"), "duration", pd.Timedelta(3, "ns")),
+        (np.timedelta64(2, "W"), "duration", pd.Timedelta(14, "D")),
+        (pd.Timestamp(NS), "timestamp", pd.Timestamp(NS, tz="UTC")),
+        (pd.Timedelta(3, "ns"), "duration", pd.Timedelta(3, "ns")),
+        (np.array([1, 2]), "list<i64>", [1, 2]),
+        (np.array([NS], "M8[ns]"), "list<timestamp>", [pd.Timestamp(NS, tz="UTC")]),
+    ],
+    ids=repr,
+)
+def test_scalars_of_numpy_and_pandas_are_what_they_are(given: Any, of: str, expected: Any) -> None:
+    source = kd.sources.PyDict({"t": 1, "k": "A", "x": given}, **KEYS)
+    assert dict(source.schema.fields)["x"] == of
+    [found] = source.to_arrow()["x"].to_pylist()
+    assert found == expected and source.counts["misfits"] == 0
+
+
+def test_moments_of_numpy_are_times_to_the_nanosecond() -> None:
+    rows = [{"t": np.datetime64(f"2024-01-01T00:00:00.00000000{at}"), "k": "A"} for at in (3, 1)]
+    source = kd.sources.PyDict(rows, time_column="t", key_column="k")
+    assert [at.nanosecond for at in source.to_pandas()["_time"]] == [1, 3]
+    days = kd.sources.PyDict(
+        {"t": np.datetime64("2024-01-01"), "k": "A"}, time_column="t", key_column="k"
+    )
+    assert days.to_rows()[0]["_time"] == datetime(2024, 1, 1, tzinfo=UTC)
+    second, one = cast(Any, np.datetime64("2024-01-01T00:00:00.000000002")), cast(Any, np.int64(1))
+    assert len(source.filter(source.col("t") > second).to_rows()) == 1
+    assert (source.count() + one).to_rows()[-1]["result"] == 3
+
+
+def test_what_is_nothing_or_does_not_fit_is_null() -> None:
+    schema = {"t": "i64", "k": "utf8", "x": "timestamp"}
+    source = kd.sources.PyDict(schema=schema, **KEYS)
+    nothing = [np.datetime64("NaT"), pd.NaT, pd.NA, None, Decimal("NaN")]
+    source.add_rows([{"t": 1, "k": "A", "x": x} for x in nothing])
+    assert source.to_arrow()["x"].null_count == 5 and source.counts["misfits"] == 0
+    beyond = [np.datetime64("3000-01-01"), np.timedelta64(1, "Y"), np.complex64(1), np.array(5)]
+    source.add_rows([{"t": 1, "k": "A", "x": x} for x in beyond])
+    assert source.to_arrow()["x"].null_count == 9 and source.counts["misfits"] == 4
+
+
+def test_decimals_keep_their_digits() -> None:
+    rows = [
+        {"t": at, "k": "A", "x": x} for at, x in enumerate([Decimal("1.10"), Decimal("2.5E+1"), 3])
+    ]
+    source = kd.sources.PyDict(rows, **KEYS)
+    assert source.to_arrow()["x"].to_pylist() == [Decimal("1.10"), Decimal("25.00"), Decimal(3)]
+    assert source.col("x").cast("f64").sum().to_rows()[-1]["result"] == 29.1
+    money = pa.schema([("t", pa.int64()), ("k", pa.string()), ("x", pa.decimal128(4, 2))])
+    small = kd.sources.PyDict(schema=money, **KEYS)
+    small.add_rows([{"t": 1, "k": "A", "x": Decimal(x)} for x in ("1.1", "100", "1E+1000000")])
+    assert small.to_arrow()["x"].to_pylist() == [Decimal("1.10"), None, None]
+    assert small.counts["misfits"] == 2
+    floats = kd.sources.PyDict(schema={"t": "i64", "k": "utf8", "x": "f64"}, **KEYS)
+    floats.add_rows({"t": 1, "k": "A", "x": Decimal("0.1")})
+    assert floats.to_rows()[0]["x"] == 0.1
 
 
 def test_definitions_that_cannot_be_are_refused() -> None:
@@ -177,6 +277,22 @@ def test_rows_that_are_not_queryable_are_not_kept() -> None:
     source = kd.sources.PyDict(ROWS, queryable=False, **KEYS)
     assert source.to_rows() == []
     assert source.counts["rows"] == 3
+
+
+def test_a_query_has_rows_that_are_not_kept_from_its_start_on() -> None:
+    schema = {"t": "i64", "k": "utf8", "x": "i64"}
+    source = kd.sources.PyDict(schema=schema, queryable=False, **KEYS)
+    first = source.col("x").sum().run_iter("row", mode="live")
+    for batch in range(20):
+        source.add_rows([{"t": batch, "k": "A", "x": 1} for _ in range(1000)])
+    assert source.to_rows() == []
+    second = source.col("x").sum().run_iter("row", mode="live")
+    source.add_rows({"t": 100, "k": "A", "x": 1})
+    assert next(second)["result"] == 1
+    assert [next(first)["result"] for _ in range(20_001)][-1] == 20_001
+    first.stop()
+    second.stop()
+    assert source.to_rows() == []
 
 
 def test_late_rows_have_their_time() -> None:

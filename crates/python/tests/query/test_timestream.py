@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import subprocess
 import sys
 import warnings
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 import polars as pl
@@ -301,6 +304,78 @@ def test_a_text_calls_streams_as_they_are_given() -> None:
     assert str(kd.query("a.x", a=a) + kd.query("a.x * 2", a=a)).count("source") == 0
     with pytest.raises(ValueError, match="did you mean `some`"):
         kd.query("sme.x", some=some)
+
+
+def test_an_error_of_a_text_is_in_the_text_as_it_was_written(m: kd.sources.PyDict) -> None:
+    some = m.filter(kd.query("e.x > 0", e=m))
+
+    def told(text: str, **sources: Any) -> str:
+        with pytest.raises(kd.QueryError) as error:
+            kd.query(text, **sources)
+        return str(error.value)
+
+    assert told("e.y.sum()", e=m, f=some).split("\n")[1:3] == [" 1 | e.y.sum()", "   |   ^"]
+    lines = told("// all\nlet a = g.x;\n\n  a.sun()", g=some).split("\n")
+    assert lines[1:3] == [" 4 |   a.sun()", "   |     ^^^"]
+    lines = told("let a = g.x; zz.count()", g=some, f=m).split("\n")
+    assert lines[1] == " 1 | let a = g.x; zz.count()"
+    assert lines[3] == "expected: a, f, g"
+    assert "1 | m.x.summ()" in told("m.x.summ()", m=m)
+
+
+def test_arguments_that_cannot_be_are_refused_in_a_sentence(m: kd.sources.PyDict) -> None:
+    x: Any = m.col("x")
+    for run in (x.to_rows, x.run_iter, x.to_arrow):
+        with pytest.raises(ValueError, match="row_limit=-1: 0 or more"):
+            run(row_limit=-1)
+    with pytest.raises(ValueError, match="max_batch_size=-2: 0 or more"):
+        x.run_iter(max_batch_size=-2)
+    with pytest.raises(
+        TypeError, match="m= takes a Timestream or a function of skytide.udf, not int"
+    ):
+        kd.query("m", m=cast(Any, 5))
+    with pytest.raises(ValueError, match="no kind 'foo'"):
+        x.explain("foo")
+    with pytest.raises(ValueError, match="no mode 'foo'"):
+        x.explain(mode="foo")
+    for name in ("_time", "_key"):
+        with pytest.raises(kd.QueryError, match=f"a field of the answer is called `{name}`"):
+            kd.record({name: x})
+    taken = kd.query("{ _time: m.x }", m=m)
+    with pytest.raises(kd.QueryError, match="a field of the answer is called `_time`"):
+        taken.to_rows()
+    other = kd.sources.PyDict(ROWS, time_column="t", key_column="k", name=m.name)
+    with pytest.raises(ValueError, match=r"another name \(name=\)"):
+        m.col("x") + other.col("x")
+
+
+def test_decimals_and_times_of_day_are_pythons() -> None:
+    table = pa.table(
+        {
+            "t": [1, 2],
+            "k": ["A", "A"],
+            "d": pa.array([Decimal("1.10"), None], pa.decimal128(10, 2)),
+            "large": pa.array([Decimal("1.10"), None], pa.decimal256(60, 2)),
+            "s": pa.array([time(1, 2, 3), None], pa.time32("s")),
+            "us": pa.array([time(1, 2, 3, 4), None], pa.time64("us")),
+        }
+    )
+    source = kd.sources.Arrow(table, time_column="t", key_column="k")
+    first, second = source.to_rows()
+    assert first["d"] == first["large"] == Decimal("1.10") and str(first["d"]) == "1.10"
+    assert (first["s"], first["us"]) == (time(1, 2, 3), time(1, 2, 3, 4))
+    assert [second[name] for name in ("d", "large", "s", "us")] == [None] * 4
+
+
+def test_an_answer_is_left_at_the_end_of_with(m: kd.sources.PyDict) -> None:
+    async def first() -> int:
+        async with m.col("x").run_iter("row", mode="live") as running:
+            async for row in running:
+                assert row["result"] == 1
+                break
+        return len([row async for row in running])
+
+    assert asyncio.run(first()) < len(ROWS)
 
 
 def test_a_field_of_a_streams_name_is_no_stream() -> None:

@@ -31,9 +31,16 @@ use graph::Graph;
 /// # Errors
 /// The first thing that is wrong with it, with its place in the text. Nothing has run.
 pub fn compile(text: &str, catalog: &dyn Catalog) -> Result<Query, QueryError> {
-    let program = syntax::parse(text)?;
+    check(&syntax::parse(text)?, text, catalog)
+}
+
+/// Checks a query that was read, or made of what was read: places are those of its expressions, in `text`.
+///
+/// # Errors
+/// As of [`compile`].
+pub fn check(program: &Program, text: &str, catalog: &dyn Catalog) -> Result<Query, QueryError> {
     let mut checker = Checker::new(catalog);
-    let root = checker.program(&program)?;
+    let root = checker.program(program)?;
     Ok(checker.graph.finish(text.to_owned(), root))
 }
 

@@ -47,6 +47,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
 class CAR:
     """A CAR file: a root and decoded blocks by CID; links in them are the bytes of their CIDs."""
 
@@ -70,6 +74,9 @@ class CAR:
             return cls(native.CAR.from_bytes(data, links_as_bytes=True))
         except MessageParsingError as error:
             raise InvalidCARFile(str(error)) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CAR, (self._car,)
 
     @property
     def root(self) -> CID:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from skytide import _skytide as native
 from skytide._skytide import MessageFrameHeader
@@ -96,6 +97,9 @@ class MessageFrame(Frame):
     def is_error(self) -> bool:
         """False."""
         return False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MessageFrame, (self._frame,)
 
     def __repr__(self) -> str:
         return repr(self._frame)

@@ -34,7 +34,14 @@ def _pairs(params: Params) -> list[tuple[str, str]]:
 
 def _cursor(params: Params) -> int | None:
     cursor = params.get("cursor")
-    return None if cursor is None else int(cursor)
+    return None if cursor is None else _checked(int(cursor))
+
+
+def _checked(cursor: int) -> int:
+    """A cursor, if it can be one: the lexicon's numbers have 64 bits."""
+    if not 0 <= cursor < 2**63:
+        raise ValueError(f"cursor={cursor}: the number of a frame, 0 or more")
+    return cursor
 
 
 class BaseClient:
@@ -92,6 +99,7 @@ class BaseClient:
         self._params: dict[str, Any] = dict(params or {})
         if cursor is not None:
             self._params["cursor"] = cursor
+        _cursor(self._params)
         self._max_reconnects = max_reconnects
         self._begin_at_params = True
         timeout = self._recv_timeout if isinstance(recv_timeout, _Default) else recv_timeout
@@ -112,6 +120,7 @@ class BaseClient:
 
         Reconnects keep their place by themselves; a `cursor` here is where the next `start` begins.
         """
+        _cursor(params)
         self._params = dict(params)
         self._begin_at_params = "cursor" in self._params
         self._session.set_parameters(_pairs(self._params))
@@ -125,6 +134,8 @@ class BaseClient:
             raise TypeError(
                 f"start() takes a callable, an int or None, not {type(cursor).__name__}"
             )
+        elif cursor is not None:
+            _checked(cursor)
         self._begin_at_params = False
         return cursor, _pairs(self._params)
 

@@ -54,7 +54,12 @@ def _found(schema: object | None, data: object | None, of: Any, what: str) -> ob
 
 
 class PyDict(Source):
-    """Rows as dicts."""
+    """Rows as dicts.
+
+    Values are taken for what they are, to the nanosecond: those of Python, scalars and arrays of numpy, those of pandas. Decimals
+    are a column of decimals, with all their digits; ``cast("f64")`` makes numbers of them that can be computed with. A ``date`` is the
+    moment at which it begins in UTC, which can be computed with; in a column that the schema says is one of dates it is a date.
+    """
 
     def __init__(
         self,

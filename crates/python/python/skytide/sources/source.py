@@ -40,7 +40,7 @@ class Source(Timestream):
     """A table that a program pushes rows into: each row is a point.
 
     Rows are kept as columns, appended and never copied again. A value that does not fit its column is null and counted; a row
-    without a time is dropped and counted.
+    without a time is dropped and counted; what is in no column of the table is left out and counted.
     """
 
     _table: _skytide.Table
@@ -68,7 +68,8 @@ class Source(Timestream):
                 (``{"did": "utf8", "langs": ["utf8"], "at": {"x": "f64"}}``).
             time_column: The column of the points' times.
             key_column: The column of their keys.
-            queryable: Whether rows are kept for queries that start later; else only running ones get them.
+            queryable: Whether rows are kept for queries that start later; else only running ones get them: each the rows that are
+                pushed from its start on.
             subsort_column: The column that orders points of one time; else they stand as they were pushed.
             grouping_name: What the keys are: streams of one grouping can be used together. The key column's name unless given.
             time_unit: The unit of a time column of numbers; nanoseconds unless given.
@@ -114,5 +115,9 @@ class Source(Timestream):
 
     @property
     def counts(self) -> dict[str, int]:
-        """What happened to what was pushed: ``rows``, ``misfits`` (values that are null now), ``untimed`` (rows that were dropped)."""
+        """What happened to what was pushed.
+
+        ``rows`` were taken, ``misfits`` are values that are null now, ``untimed`` rows that were dropped for having no time, ``unknown``
+        values of columns that the table does not have.
+        """
         return self._table.counts

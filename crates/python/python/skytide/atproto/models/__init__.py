@@ -1,6 +1,7 @@
 """Records and messages by the names of their lexicons: `AppBskyFeedPost.Record`, `app.bsky.feed.post.Main`.
 
-The record types and their fields come from the core. A name that is a lexicon's but no record's gives a class for
+Most record types and their fields come from the core; with some more they are all of `app.bsky`, `chat.bsky` and `com.atproto`. Of
+records of other lexicons `get_or_create` gives None. A name that is a lexicon's but no record's gives a class for
 the objects that name it as their type.
 """
 
@@ -38,14 +39,29 @@ _REQUIRED = {
     "app.bsky.labeler.service": "policies createdAt",
 }
 
+# Record types of which the core says nothing: what they cannot be without, and what they may have. Types of fields are not checked.
+_MORE = {
+    "app.bsky.actor.contentVisibilityDeclaration": ("hideFromAlgorithmicRecommendations", ""),
+    "app.bsky.actor.link": ("createdAt url", "icon labels title"),
+    "app.bsky.actor.status": ("createdAt status", "durationMinutes embed"),
+    "app.bsky.graph.listblock": ("createdAt subject", ""),
+    "app.bsky.graph.referencelistoptout": ("createdAt subject", ""),
+    "app.bsky.graph.verification": ("createdAt displayName handle subject", ""),
+    "app.bsky.notification.declaration": ("allowSubscriptions", ""),
+    "chat.bsky.actor.declaration": ("allowIncoming", "allowGroupInvites"),
+    "com.atproto.lexicon.schema": ("lexicon", ""),
+}
+
 # Lexicons whose objects stand in records.
 _OTHERS = [
     "app.bsky.embed.defs",
     "app.bsky.embed.external",
+    "app.bsky.embed.gallery",
     "app.bsky.embed.images",
     "app.bsky.embed.record",
     "app.bsky.embed.recordWithMedia",
     "app.bsky.embed.video",
+    "app.bsky.labeler.defs",
     "app.bsky.richtext.facet",
     "com.atproto.label.defs",
     "com.atproto.repo.strongRef",
@@ -128,7 +144,9 @@ def _add(nsid: str) -> Lexicon:
 
 
 def _build() -> None:
-    for nsid, fields in native.record_fields():
+    known = {nsid: (_REQUIRED.get(nsid, ""), fields) for nsid, fields in native.record_fields()}
+    more = {nsid: (must, f"{must} {may}".split()) for nsid, (must, may) in _MORE.items()}
+    for nsid, (required, fields) in (more | known).items():
         record = type(
             "Record",
             (Model,),
@@ -137,7 +155,7 @@ def _build() -> None:
                 "__doc__": f"A record of the collection {nsid}.",
                 "_type": nsid,
                 "_fields": {snake(name): name for name in fields},
-                "_required": tuple(_REQUIRED.get(nsid, "").split()),
+                "_required": tuple(required.split()),
             },
         )
         records[nsid] = record

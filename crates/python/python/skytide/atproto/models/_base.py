@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Iterator, KeysView, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 from skytide._skytide import CID, record_fits
 from skytide.atproto.exceptions import ModelError, ModelFieldNotFoundError
+from skytide.firehose._dump import camel, text
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -19,13 +19,6 @@ _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 def snake(name: str) -> str:
     """`createdAt` as `created_at`."""
     return _WORD.sub("_", name).lower()
-
-
-@lru_cache(4096)
-def camel(name: str) -> str:
-    """`created_at` as `createdAt`."""
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 def _plain(value: Any) -> Any:
@@ -40,23 +33,59 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _json(value: Any) -> Any:
-    """What JSON has no form of, as the AT Protocol writes it."""
-    match value:
-        case CID():
-            return {"$link": str(value)}
-        case bytes():
-            return {"$bytes": base64.b64encode(value).decode().rstrip("=")}
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+# What stands in an object, where the lexicons say it and the data does not: the objects themselves, or lists of them.
+_FACET = "app.bsky.richtext.facet"
+_REF = "com.atproto.repo.strongRef"
+_RATIO = "app.bsky.embed.defs#aspectRatio"
+_POLICIES = "app.bsky.labeler.defs#labelerPolicies"
+_VALUE = "com.atproto.label.defs#labelValueDefinition"
+_WITHIN: dict[str, dict[str, str]] = {
+    "app.bsky.actor.profile": {"joinedViaStarterPack": _REF, "pinnedPost": _REF},
+    "app.bsky.embed.external": {"external": "app.bsky.embed.external#external"},
+    "app.bsky.embed.external#external": {"associatedRefs": _REF},
+    "app.bsky.embed.gallery": {"items": "app.bsky.embed.gallery#image"},
+    "app.bsky.embed.gallery#image": {"aspectRatio": _RATIO},
+    "app.bsky.embed.images": {"images": "app.bsky.embed.images#image"},
+    "app.bsky.embed.images#image": {"aspectRatio": _RATIO},
+    "app.bsky.embed.record": {"record": _REF},
+    "app.bsky.embed.recordWithMedia": {"record": "app.bsky.embed.record"},
+    "app.bsky.embed.video": {"aspectRatio": _RATIO, "captions": "app.bsky.embed.video#caption"},
+    "app.bsky.feed.generator": {"descriptionFacets": _FACET},
+    "app.bsky.feed.like": {"subject": _REF, "via": _REF},
+    "app.bsky.feed.post": {
+        "entities": "app.bsky.feed.post#entity",
+        "facets": _FACET,
+        "reply": "app.bsky.feed.post#replyRef",
+    },
+    "app.bsky.feed.post#entity": {"index": "app.bsky.feed.post#textSlice"},
+    "app.bsky.feed.post#replyRef": {"parent": _REF, "root": _REF},
+    "app.bsky.feed.repost": {"subject": _REF, "via": _REF},
+    "app.bsky.graph.follow": {"via": _REF},
+    "app.bsky.graph.list": {"descriptionFacets": _FACET},
+    "app.bsky.graph.starterpack": {
+        "descriptionFacets": _FACET,
+        "feeds": "app.bsky.graph.starterpack#feedItem",
+    },
+    "app.bsky.labeler.service": {"policies": _POLICIES},
+    _POLICIES: {"labelValueDefinitions": _VALUE},
+    _VALUE: {"locales": f"{_VALUE}Strings"},
+    "com.atproto.label.defs#selfLabels": {"values": "com.atproto.label.defs#selfLabel"},
+    _FACET: {"index": f"{_FACET}#byteSlice"},
+}
 
 
 class DotDict:
     """A dict of unknown type whose entries are attributes, too; one that is not there is None."""
 
     _data: dict[str, Any]
+    # What its lexicon says of what is in it.
+    _types: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         object.__setattr__(self, "_data", dict(data))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DotDict, (self._data,)
 
     def _name(self, name: str) -> str:
         return name if name in self._data else camel(name)
@@ -67,7 +96,8 @@ class DotDict:
         return plain
 
     def __getitem__(self, name: str) -> Any:
-        return view(self._data.get(self._name(name)))
+        wire = self._name(name)
+        return view(self._data.get(wire), self._types.get(wire))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -95,11 +125,11 @@ class DotDict:
 
     def values(self) -> list[Any]:
         """The values, in the order of the names."""
-        return [view(value) for value in self._data.values()]
+        return [view(value, self._types.get(name)) for name, value in self._data.items()]
 
     def items(self) -> list[tuple[str, Any]]:
         """Names and values."""
-        return [(name, view(value)) for name, value in self._data.items()]
+        return [(name, view(value, self._types.get(name))) for name, value in self._data.items()]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, DotDict):
@@ -122,7 +152,7 @@ class DotDict:
     def model_dump_json(self, *, exclude_none: bool = False, by_alias: bool = False) -> str:
         """The same as JSON."""
         dumped = self.model_dump(exclude_none=exclude_none, by_alias=by_alias)
-        return json.dumps(dumped, default=_json, ensure_ascii=False, separators=(",", ":"))
+        return text(dumped)
 
 
 class Definition(DotDict):
@@ -133,6 +163,17 @@ class Definition(DotDict):
     def __init__(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
         named = {camel(name): value for name, value in fields.items()}
         super().__init__({"$type": self._type, **(data or {}), **named})
+
+    @classmethod
+    def _of(cls, data: Mapping[str, Any]) -> Self:
+        """One of this data, as it is."""
+        made = cls.__new__(cls)
+        DotDict.__init__(made, data)
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Its class has no place in a module.
+        return _again, (self._type, self._data)
 
     @property
     def py_type(self) -> str:
@@ -178,8 +219,18 @@ def definition(name: str) -> type[Definition]:
     found = _definitions.get(name)
     if found is None:
         short = camel_class(name.partition("#")[2] or "main")
-        found = _definitions[name] = type(short, (Definition,), {"_type": name})
+        types = _WITHIN.get(name, {})
+        # A field comes before a method of dicts of its name, as the values of labels do.
+        fields = {wire: property(itemgetter(wire)) for wire in types if hasattr(DotDict, wire)}
+        members = {"_type": name, "_types": types, **fields}
+        found = _definitions[name] = type(short, (Definition,), members)
     return found
+
+
+def _again(name: str, data: dict[str, Any]) -> Definition | Model:
+    """An object of the type or record of this name, of its data."""
+    record = records.get(name)
+    return record._of(data) if record else definition(name)._of(data)
 
 
 def camel_class(name: str) -> str:
@@ -187,17 +238,14 @@ def camel_class(name: str) -> str:
     return name[:1].upper() + name[1:]
 
 
-def view(value: Any) -> Any:
-    """A value as models show it: dicts by their types, in lists too."""
+def view(value: Any, of: str | None = None) -> Any:
+    """A value as models show it: dicts by their types, in lists too; `of` is the type of those that do not name theirs."""
     match value:
         case dict():
-            name = value.get("$type")
-            if not isinstance(name, str):
-                return DotDict(value)
-            record = records.get(name)
-            return record._of(value) if record else definition(name)(value)
+            name = value.get("$type", of)
+            return _again(name, value) if isinstance(name, str) else DotDict(value)
         case list():
-            return [view(item) for item in value]
+            return [view(item, of) for item in value]
     return value
 
 
@@ -211,6 +259,8 @@ class Model:
 
     _data: dict[str, Any]
     _type: ClassVar[str | None] = None
+    # What its lexicon says of what is in it.
+    _types: ClassVar[Mapping[str, str]] = {}
     # From snake_case to the wire.
     _fields: ClassVar[dict[str, str]] = {}
     _wires: ClassVar[frozenset[str]] = frozenset()
@@ -218,6 +268,7 @@ class Model:
 
     def __init_subclass__(cls) -> None:
         cls._wires = frozenset(["$type", *cls._fields.values()])
+        cls._types = _WITHIN.get(cls._type or "", {})
 
     def __init__(self, **fields: Any) -> None:
         """Make one of its fields, by either form of their names.
@@ -237,6 +288,10 @@ class Model:
         model = cls.__new__(cls)
         object.__setattr__(model, "_data", data)
         return model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The class of a record has no place in a module.
+        return (_again, (self._type, self._data)) if self._type else (type(self)._of, (self._data,))
 
     @classmethod
     def model_validate(cls, data: dict[str, Any]) -> Self:
@@ -274,7 +329,7 @@ class Model:
     def __getattr__(self, name: str) -> Any:
         wire = self._fields.get(name)
         if wire is not None:
-            return view(self._data.get(wire))
+            return view(self._data.get(wire), self._types.get(wire))
         if not name.startswith("_") and name not in self._wires and name in self._data:
             return self._data[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -293,7 +348,7 @@ class Model:
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         for name, wire in self._fields.items():
-            yield name, view(self._data.get(wire))
+            yield name, view(self._data.get(wire), self._types.get(wire))
         if self._type is not None:
             yield "py_type", self._type
         yield from self.model_extra.items()
@@ -320,7 +375,7 @@ class Model:
     def model_dump_json(self, *, exclude_none: bool = False, by_alias: bool = False) -> str:
         """The same as JSON."""
         dumped = self.model_dump(exclude_none=exclude_none, by_alias=by_alias)
-        return json.dumps(dumped, default=_json, ensure_ascii=False, separators=(",", ":"))
+        return text(dumped)
 
 
 # The classes of records by NSID.
