@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Running, err, out, output, skytide};
+use common::{Running, err, out, output, serve, skytide};
 
 const MAIN: &str = "posts.with_key(record.langs[0]).count()";
 
@@ -182,17 +182,6 @@ fn tail_prints_events_in_jetstreams_shape() {
     let did = events[0]["did"].as_str().unwrap();
     let one = output(&["tail", "--from", &path, "--dids", did, "-q"]);
     assert!(!one.stdout.is_empty() && out(&one).lines().all(|line| line.contains(did)));
-}
-
-/// A simulated network of 20 accounts in a process of its own, as fast as it is read; with further flags.
-fn serve(more: &[&str]) -> (Running, String) {
-    let mut args = vec!["sim", "--listen", "127.0.0.1:0", "--accounts", "20", "--rate", "0"];
-    args.extend(more);
-    let mut server = Running(skytide(&args).stderr(Stdio::piped()).spawn().unwrap());
-    let mut said = String::new();
-    BufReader::new(server.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
-    let url = said.split_whitespace().find(|word| word.starts_with("ws://")).expect(&said).to_owned();
-    (server, url)
 }
 
 fn lines(output: &Output) -> Vec<serde_json::Value> {

@@ -258,9 +258,16 @@ pub(crate) struct LinesArgs {
 pub(crate) struct RecordArgs {
     #[command(flatten)]
     pub(crate) from: FromArgs,
-    /// The file; compressed if its name ends in .zst
+    /// The file; compressed if its name ends in .zst. One that has frames is left as it is, unless --append or --overwrite
+    /// says what becomes of them. What was recorded is in the file within about a second, whatever ends the program
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// Go on after the frames that the file has, if any: a socket from the last of them on, unless --cursor says otherwise
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) append: bool,
+    /// Put the new frames in place of those that the file has, once the first is there
+    #[arg(long)]
+    pub(crate) overwrite: bool,
     /// End after N frames
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,

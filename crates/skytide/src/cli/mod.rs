@@ -11,6 +11,7 @@ mod query;
 mod record;
 mod resume;
 mod run;
+mod same;
 mod sim;
 mod sources;
 mod status;

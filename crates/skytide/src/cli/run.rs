@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use skytide_connect::late::Side;
 use skytide_connect::merge::Merge;
-use skytide_connect::network::Location;
 use skytide_connect::recovery::Recovery;
 use skytide_connect::run::{Outcome, RunOptions};
 use skytide_connect::sink::{Ndjson, Sink, SinkError};
@@ -24,6 +23,7 @@ use super::input;
 use super::interrupt::Interrupt;
 use super::query::Compiled;
 use super::resume;
+use super::same::{is_one, is_read};
 use super::status::{StatusLine, lock, say};
 use super::target::Target;
 
@@ -158,23 +158,15 @@ fn outputs(args: &RunArgs) -> Result<Vec<Option<&Path>>, Failure> {
             Failure::new(USAGE, message).hint("give -o once for each query, in their order, or not at all")
         );
     }
-    let mut known = BTreeSet::new();
-    if let Some(twice) = args.output.iter().find(|output| !known.insert(whole(output))) {
+    let is_before =
+        |(at, output): &(usize, &PathBuf)| args.output[..*at].iter().any(|before| is_one(before, output));
+    if let Some((_, twice)) = args.output.iter().enumerate().find(is_before) {
         let message = format!("{}: two answers would be written over each other", twice.display());
         return Err(Failure::new(USAGE, message).hint("give each query an -o of its own"));
     }
     // A dash is stdout, as elsewhere.
     let files = args.output.iter().map(|output| Some(output.as_path()));
     Ok(files.map(|file| file.filter(|path| *path != Path::new("-"))).collect())
-}
-
-/// A path by which a file is known however it is written; a file that is not there yet by its folder.
-fn whole(path: &Path) -> PathBuf {
-    let in_folder = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Some(folder.canonicalize().ok()?.join(path.file_name()?))
-    };
-    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }
 
 /// Answers the only query.
@@ -262,25 +254,9 @@ fn refuse_own_files(args: &RunArgs, side: Option<&Path>, offers: &[Offer]) -> Re
         let message = "--late side=FILE: each of several queries would write the same late points there";
         return Err(Failure::new(USAGE, message).hint("run the query that is to keep them by itself"));
     }
-    let is_one = |one: &Path, other: &Path| whole(one) == whole(other);
-    let is_read = |file: &Path| {
-        offers.iter().any(|offer| match offer {
-            Offer::Files(files) => files.definition().paths.iter().any(|path| is_one(path, file)),
-            Offer::Network(network) => {
-                let is_it = |path: &PathBuf| is_one(path, file);
-                let is_there = match &network.connection.location {
-                    Location::Named(name) => is_it(&PathBuf::from(name)),
-                    Location::Repos(paths) => paths.iter().any(is_it),
-                    Location::Memory(_) | Location::Held(_) => false,
-                };
-                is_there || network.connection.history.iter().any(is_it)
-            }
-            Offer::Table { .. } => false,
-        })
-    };
     let outputs = args.output.iter().map(|output| (output.as_path(), "the answer", "-o"));
     for (file, what, flag) in outputs.chain(side.map(|side| (side, "late points", "--late side=FILE"))) {
-        if is_read(file) {
+        if offers.iter().any(|offer| is_read(offer, file)) {
             let message = format!("{}: {what} would be written over what is read", file.display());
             return Err(Failure::new(USAGE, message).hint(format!("give another file with {flag}")));
         }
