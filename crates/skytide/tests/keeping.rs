@@ -135,3 +135,28 @@ fn two_answers_are_not_written_into_one_file_through_a_link() {
     says(&args, 2, "two answers would be written over each other");
     assert_eq!(bytes(&file), b"an answer");
 }
+
+#[test]
+fn an_answer_stays_where_the_source_gives_none() {
+    let folder = Folder::new();
+    for name in ["a.ndjson", "a.csv", "a.parquet", "a.arrow", "a.arrows", "a.txt"] {
+        let path = folder.at(name);
+        let to = ["-o", &path, "-q"];
+        let form: &[&str] = if name == "a.txt" { &["--format", "table"] } else { &[] };
+        let run = |from: &[&str], code, text| {
+            says(&[&["run", "posts.count()"], from, &to[..], form].concat(), code, text);
+        };
+        run(&["--from", "sim:accounts=20,rate=0,events=500"], 0, "");
+        let before = bytes(&path);
+        assert!(before.len() > 100, "{name}");
+        run(&["--from", DEAD], 3, "127.0.0.1:1");
+        if [".ndjson", ".csv"].iter().any(|ending| name.ends_with(ending)) {
+            run(&["--from", DEAD, "--resume", &folder.at("state")], 3, "127.0.0.1:1");
+            std::fs::remove_dir_all(folder.at("state")).unwrap();
+        }
+        assert!(bytes(&path) == before, "{name}");
+        // A good end without rows is an answer.
+        run(&["--from", "sim:accounts=20,rate=0,events=0"], 0, "");
+        assert!(bytes(&path) != before, "{name}");
+    }
+}
