@@ -50,6 +50,23 @@ fn a_recording_answers_as_the_network_did_in_every_way() {
 }
 
 #[test]
+fn points_whose_time_has_not_come_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = recording(&folder, 1500, "a.frames");
+    let run = |query: &str, mode: &str| output(&["run", query, "--from", &path, "--mode", mode]);
+    let posts = out(&run("posts.count()", "live")).lines().count();
+    let moved = run("posts.shift_by(\"1h\").count()", "live");
+    assert_eq!((out(&moved).lines().count(), posts > 100), (0, true));
+    assert!(err(&moved).contains(&format!("0 rows, {posts} not due yet")), "{}", err(&moved));
+    // Over what is there all of them come; what waits for a condition waits for no time.
+    for (query, mode) in
+        [("posts.shift_by(\"1h\").count()", "once"), ("posts.shift_until(false).count()", "live")]
+    {
+        assert!(!err(&run(query, mode)).contains("not due"), "{query}");
+    }
+}
+
+#[test]
 fn snapshots_and_formats() {
     let folder = tempfile::tempdir().unwrap();
     let path = recording(&folder, 1500, "b.frames.zst");
@@ -83,7 +100,7 @@ fn snapshots_and_formats() {
 
 #[test]
 fn errors_name_the_thing_the_place_and_what_to_do() {
-    let cases: [(&[&str], i32, &[&str]); 9] = [
+    let cases: [(&[&str], i32, &[&str]); 12] = [
         (&["run", "pots.count()"], 1, &["pots", "posts", "^"]),
         (&["run", "posts.record.txt"], 1, &["txt", "text", "^"]),
         (&["check", "posts.count("], 1, &["^"]),
@@ -91,6 +108,13 @@ fn errors_name_the_thing_the_place_and_what_to_do() {
         (&["run", "posts.count()", "--from", "ws://127.0.0.1:1"], 3, &["127.0.0.1:1", "attempts"]),
         (&["run", "posts.count()", "--from", "http://bsky.network"], 2, &["wss://bsky.network"]),
         (&["run", "posts.count()", "--format", "xml"], 2, &["xml", "ndjson"]),
+        (
+            &["run", "-posts.count()", "-q"],
+            2,
+            &["`-posts.count()` is taken for flags", "-- '-posts.count()'"],
+        ),
+        (&["check", "-x", "-posts.count()"], 2, &["-- '-posts.count()'"]),
+        (&["run", "posts.count()", "--fro", "sim"], 2, &["'--fro'", "'--from'"]),
         (&["functions", "cuont"], 2, &["cuont", "count"]),
         (&["run", "posts.count()", "--for", "soon"], 2, &["soon", "30s"]),
     ];

@@ -298,7 +298,8 @@ pub(crate) struct SimArgs {
     /// Stop making events after N
     #[arg(long, value_name = "N")]
     pub(crate) events: Option<u64>,
-    /// Events a second; 0: as fast as clients read
+    /// Events a second; 0: as fast as clients read. Accounts keep their repositories, as real ones do: about 300 bytes of memory an
+    /// event, a gigabyte in some 5 minutes at 10,000. --events ends it; --replay takes the recording's memory alone, however long
     #[arg(long, default_value_t = 1000.0)]
     pub(crate) rate: f64,
     /// Serve this recording over and over, renumbered, instead of making events
@@ -314,8 +315,8 @@ pub(crate) struct SimArgs {
     /// lines as `at 120 reset after 33 bytes`, `connect 2 answer 503`; may be given twice
     #[arg(long, value_name = "FAULTS")]
     pub(crate) faults: Vec<String>,
-    /// What happens rarely: chances per million frames (`sync=100,lost=50`), or @FILE, a script of lines as `at 120 sync`;
-    /// may be given twice
+    /// What happens rarely: chances per million frames (`sync=100,lost=50`, `all=50`), or @FILE, a script of lines as `at
+    /// 120 sync`; may be given twice
     #[arg(long, value_name = "ACTS")]
     pub(crate) acts: Vec<String>,
     #[command(flatten)]

@@ -287,6 +287,7 @@ fn finish(status: &StatusLine, outcomes: &[Outcome]) {
             ("failed casts", job.misfits()),
             ("moved back in time or nowhere", job.moved_back()),
             ("held for a condition", job.held()),
+            ("not due yet", job.not_due()),
         ];
         for (reason, count) in unfit.into_iter().filter(|(_, count)| *count > 0) {
             *source.dropped.entry(reason).or_default() += count;
