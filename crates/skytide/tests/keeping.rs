@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{err, out, output, serve};
+use common::{err, output, serve};
 
 /// Nobody listens there.
 const DEAD: &str = "ws://127.0.0.1:1";
@@ -159,4 +159,20 @@ fn an_answer_stays_where_the_source_gives_none() {
         run(&["--from", "sim:accounts=20,rate=0,events=0"], 0, "");
         assert!(bytes(&path) != before, "{name}");
     }
+}
+
+#[test]
+fn late_points_of_an_earlier_run_stay_where_the_source_gives_none() {
+    let folder = Folder::new();
+    let path = folder.at("late.ndjson");
+    let late = format!("side={path}");
+    let run = |from: &str, code| {
+        says(&["run", "posts.count()", "--from", from, "--late", &late, "-q"], code, "");
+    };
+    std::fs::write(&path, "an earlier point").unwrap();
+    run(DEAD, 3);
+    assert_eq!(bytes(&path), b"an earlier point");
+    // Of a run that ends well it has what that has.
+    run("sim:accounts=20,rate=0,events=20", 0);
+    assert_eq!(bytes(&path), b"");
 }

@@ -18,10 +18,13 @@ type Rows = Box<dyn Sink + Send>;
 type Make = Box<dyn FnOnce(Box<dyn Write + Send>) -> Result<Rows, SinkError> + Send>;
 
 /// Writes rows to a file as they come; what it holds before stays until the first of them, or the end.
-pub struct GrowingFile(State);
+pub struct GrowingFile {
+    path: PathBuf,
+    state: State,
+}
 
 enum State {
-    Waits(Named, Make),
+    Waits(File, Make),
     Grows(Rows),
     /// It could not be begun.
     Failed,
@@ -40,18 +43,32 @@ impl GrowingFile {
         let file = File::options().create(true).truncate(false).write(true).open(path);
         let file = file.map_err(|error| SinkError::file(path, &error))?;
         let make = |target| make(target).map(|sink| Box::new(sink) as Rows);
-        Ok(Self(State::Waits(Named { file, path: path.to_owned() }, Box::new(make))))
+        Ok(Self { path: path.to_owned(), state: State::Waits(file, Box::new(make)) })
     }
 
-    /// What writes its rows, which begins it if nothing has.
+    /// Writes with what writes its rows, which begins the file if nothing has.
+    fn with(&mut self, write: impl FnOnce(&mut Rows) -> Result<(), SinkError>) -> Result<(), SinkError> {
+        let written = self.rows().and_then(write);
+        written.map_err(|error| match error {
+            // That the reader of a named pipe went away is no failure.
+            SinkError::Io(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                SinkError::file(&self.path, &error)
+            }
+            other => other,
+        })
+    }
+
     fn rows(&mut self) -> Result<&mut Rows, SinkError> {
-        if let State::Waits(..) = self.0
-            && let State::Waits(target, make) = std::mem::replace(&mut self.0, State::Failed)
+        if let State::Waits(..) = self.state
+            && let State::Waits(file, make) = std::mem::replace(&mut self.state, State::Failed)
         {
-            target.clear().map_err(|error| SinkError::file(&target.path, &error))?;
-            self.0 = State::Grows(make(Box::new(BufWriter::new(target)))?);
+            // A device or a pipe holds nothing.
+            if file.metadata()?.is_file() {
+                file.set_len(0)?;
+            }
+            self.state = State::Grows(make(Box::new(BufWriter::new(file)))?);
         }
-        match &mut self.0 {
+        match &mut self.state {
             State::Grows(rows) => Ok(rows),
             State::Waits(..) | State::Failed => {
                 Err(SinkError::Io(io::Error::other("the file could not be begun")))
@@ -62,37 +79,10 @@ impl GrowingFile {
 
 impl Sink for GrowingFile {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        self.rows()?.write(batch)
+        self.with(|rows| rows.write(batch))
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
-        self.rows()?.finish()
-    }
-}
-
-/// A file whose errors tell its name.
-struct Named {
-    file: File,
-    path: PathBuf,
-}
-
-impl Named {
-    /// Takes away what is in it, if it is a file and no device or pipe.
-    fn clear(&self) -> io::Result<()> {
-        if self.file.metadata()?.is_file() { self.file.set_len(0) } else { Ok(()) }
-    }
-
-    fn failed(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
-    }
-}
-
-impl Write for Named {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes).map_err(|error| self.failed(&error))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush().map_err(|error| self.failed(&error))
+        self.with(|rows| rows.finish())
     }
 }

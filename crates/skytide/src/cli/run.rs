@@ -1,7 +1,6 @@
 //! `skytide run`: queries from sources to rows. One is answered by the thread that began; several each by a thread of its own.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use skytide_connect::late::Side;
 use skytide_connect::merge::Merge;
 use skytide_connect::recovery::Recovery;
-use skytide_connect::run::{Outcome, RunOptions};
-use skytide_connect::sink::{Ndjson, Sink, SinkError};
+use skytide_connect::run::{Outcome, RunError, RunOptions};
+use skytide_connect::sink::{GrowingFile, Ndjson, Sink};
 use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Offer;
 use skytide_timestream::engine::Mode;
@@ -83,7 +82,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let (offers, _relays) = input::started(&args.sources, offers, &plans)?;
     let is_real_time = args.sources.sources.iter().any(|source| input::is_real_time(&source.location));
     let status = Arc::new(Mutex::new(StatusLine::new(args.status.quiet, is_real_time)));
-    let mut queries = Vec::with_capacity(plans.len());
+    let (mut queries, mut kept) = (Vec::with_capacity(plans.len()), None);
     for (((compiled, plan), target), name) in
         compiled.iter().zip(plans.iter().cloned()).zip(targets).zip(names)
     {
@@ -91,10 +90,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         let recovery = resume::opened(&args.resume, &name, &plan, mode)?;
         let standing = recovery.as_ref().and_then(Recovery::standing);
         if let Some(path) = late {
-            sources = sources.late_to(match &recovery {
+            let side = match &recovery {
                 Some(_) => resume::side(path, standing.is_some())?,
                 None => side(path)?,
-            });
+            };
+            kept = Some(side.clone());
+            sources = sources.late_to(side);
         }
         let source =
             sources.reopen(&plan, mode, &Arc::default(), recovery.as_ref().and_then(Recovery::source))?;
@@ -119,6 +120,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     } else {
         one(queries, &options, &status)?
     };
+    if let Some(side) = kept {
+        side.finish().map_err(RunError::from)?;
+    }
     finish(&lock(&status), &outcomes);
     if outcomes.iter().any(|outcome| outcome.job.is_cut) {
         say("the run was stopped at work: the last of what was read is not answered\n");
@@ -236,18 +240,10 @@ impl Query {
 
 /// The file of late points. Like other text it grows as it is written.
 fn side(path: &Path) -> Result<Side, Failure> {
-    let failed = |error| Failure::new(DATA, format!("{}: {error}", path.display()));
-    let file = File::create(path).map_err(failed)?;
-    let (mut lines, path) = (Ndjson::new(file), path.to_owned());
-    Ok(Side::new(move |late| {
-        lines.write(late).map_err(|error| match error {
-            SinkError::Io(error) => format!("{}: {error}", path.display()).into(),
-            other => other.into(),
-        })
-    }))
+    Ok(Side::sink(GrowingFile::new(path, |target| Ok(Ndjson::new(target))).map_err(RunError::from)?))
 }
 
-/// Text grows under its name from the start: written over a file that is read, or another one that is written, it would be all
+/// Text grows under its name: written over a file that is read, or another one that is written, it would be all
 /// that is left of it.
 fn refuse_own_files(args: &RunArgs, side: Option<&Path>, offers: &[Offer]) -> Result<(), Failure> {
     if side.is_some() && args.queries.queries.len() > 1 {
