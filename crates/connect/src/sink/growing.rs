@@ -83,6 +83,6 @@ impl Sink for GrowingFile {
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
-        self.with(|rows| rows.finish())
+        self.with(Sink::finish)
     }
 }
