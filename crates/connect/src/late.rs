@@ -74,11 +74,22 @@ impl Side {
         Self(Arc::new(Mutex::new(To::Function(Box::new(take)))))
     }
 
-    /// Writes late points to a sink, which nobody finishes. One with a [place](Sink::place) has each point once also where a run is
+    /// Writes late points to a sink, which is finished by [`finish`](Self::finish) alone. One with a [place](Sink::place) has each point once also where a run is
     /// [recovered](crate::recovery).
     #[must_use]
     pub fn sink(sink: impl Sink + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(To::Sink(Box::new(sink)))))
+    }
+
+    /// Ends what its sink writes: the run has ended well, and a file without a late point takes the place of an earlier one.
+    ///
+    /// # Errors
+    /// As of [`Sink::finish`].
+    pub fn finish(&self) -> Result<(), SinkError> {
+        match &mut *self.lock() {
+            To::Function(_) => Ok(()),
+            To::Sink(sink) => sink.finish(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, To> {

@@ -199,7 +199,8 @@ pub(crate) fn drive(
     if is_open {
         is_open = put(sink, rest)?;
     }
-    if is_open {
+    // Where nothing came there is no answer, and nothing to put in the place of an earlier one.
+    if is_open && (failed.is_none() || outcome.rows > 0) {
         match sink.finish() {
             Err(error) if error.is_closed_pipe() => is_open = false,
             finished => finished?,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use skytide_connect::sink::{
-    Arrow, Callback, Csv, FileFormat, FileSink, Ndjson, Place, Roll, Sink, TextFile,
+    Arrow, Callback, Csv, FileFormat, FileSink, GrowingFile, Ndjson, Place, Roll, Sink, SinkError, TextFile,
 };
 
 fn batch() -> RecordBatch {
@@ -87,6 +87,58 @@ fn text_is_cut_back_to_its_place() {
     assert!(error.ends_with("it is no file, whose rows could be cut back"), "{error}");
     #[cfg(unix)]
     assert!(TextFile::ndjson(std::path::Path::new("/dev/null")).is_err());
+}
+
+#[test]
+fn a_file_that_grows_is_as_it_was_until_there_are_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let schema = batch().schema();
+    let held = || std::fs::read_to_string(&path).unwrap();
+    let grown = |is_csv: bool| {
+        let schema = schema.clone();
+        let make = move |target| -> Result<Box<dyn Sink + Send>, SinkError> {
+            Ok(if is_csv {
+                Box::new(Csv::new(target, schema))
+            } else {
+                Box::new(Arrow::new(target, &schema)?)
+            })
+        };
+        GrowingFile::new(&path, make).unwrap()
+    };
+    for is_csv in [true, false] {
+        std::fs::write(&path, "an earlier answer, which is longer than what a header is").unwrap();
+        drop(grown(is_csv));
+        assert!(held().starts_with("an earlier"));
+        let mut sink = grown(is_csv);
+        sink.finish().unwrap();
+        let mut whole = Vec::new();
+        if is_csv {
+            Csv::new(&mut whole, schema.clone()).finish().unwrap();
+        } else {
+            Arrow::new(&mut whole, &schema).unwrap().finish().unwrap();
+        }
+        assert!(std::fs::read(&path).unwrap() == whole, "{is_csv}");
+    }
+    std::fs::write(&path, "an earlier answer").unwrap();
+    let mut sink = grown(true);
+    sink.write(&batch()).unwrap();
+    // A row is there at once.
+    assert_eq!(held(), text(|out| Csv::new(out, schema.clone()).write(&batch()).unwrap()));
+    let folder = GrowingFile::new(folder.path(), |target| Ok(Ndjson::new(target)));
+    assert!(folder.map(drop).unwrap_err().to_string().starts_with("cannot write "));
+
+    // One that is cut back to its beginning, too.
+    std::fs::write(&path, "an earlier answer").unwrap();
+    let mut sink = TextFile::csv(&path, &schema).unwrap();
+    sink.go_back(None).unwrap();
+    assert_eq!(sink.place().unwrap().unwrap().bytes, 0);
+    drop(sink);
+    assert_eq!(held(), "an earlier answer");
+    let mut sink = TextFile::csv(&path, &schema).unwrap();
+    sink.go_back(None).unwrap();
+    sink.write(&batch()).unwrap();
+    assert_eq!(held(), text(|out| Csv::new(out, schema.clone()).write(&batch()).unwrap()));
 }
 
 #[test]

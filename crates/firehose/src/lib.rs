@@ -65,7 +65,7 @@ pub use error::{ConnectionError, Error, MessageError, StreamError, Timeout};
 pub use events::{Counters, Event, Quarantine};
 pub use ledger::{Cause, Gap, Gaps, Ledger};
 pub use place::BELIEVED_AHEAD;
-pub use recording::{Compression, CutOff, Recorded, Recorder, Recording, RecordingError};
+pub use recording::{Compression, CutOff, Last, Recorded, Recorder, Recording, RecordingError};
 pub use service::{SUBSCRIBE_LABELS, SUBSCRIBE_REPOS, Service};
 
 pub use skytide_atproto::{

@@ -5,6 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -175,6 +176,142 @@ fn what_was_flushed_is_there_and_what_was_dropped_too() {
         assert_eq!(read(&path).unwrap(), ["one"], "{compression:?}");
         drop(recorder);
         assert_eq!(read(&path).unwrap(), ["one", "two"], "{compression:?}");
+    }
+}
+
+#[test]
+fn what_was_there_stays_until_a_frame_is_written() {
+    let (_folder, path) = folder();
+    let frames: Vec<_> = (1..4).map(|seq| frame(seq, seq, 9)).collect();
+    for compression in [Compression::None, ZSTD] {
+        write(&path, compression, &frames);
+        let before = fs::read(&path).unwrap();
+        drop(Recorder::create(&path, compression).unwrap());
+        drop(Recorder::append(&path, compression).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), before, "{compression:?}");
+        let mut recorder = Recorder::create(&path, compression).unwrap();
+        recorder.push(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), before, "{compression:?}");
+        recorder.flush().unwrap();
+        assert_eq!(read(&path).unwrap(), ["new"], "{compression:?}");
+        recorder.finish().unwrap();
+        Recorder::create(&path, compression).unwrap().finish().unwrap();
+        assert_eq!(read(&path).unwrap(), Vec::<Bytes>::new(), "{compression:?}");
+    }
+}
+
+#[test]
+fn a_recording_goes_on_after_its_end() {
+    let (_folder, path) = folder();
+    let frames: Vec<_> = (1..=900).map(|seq| frame(seq, seq, 20_000)).collect();
+    for compression in [Compression::None, ZSTD] {
+        fs::remove_file(&path).unwrap_or_default();
+        for (part, frames) in frames.chunks(300).enumerate() {
+            let (mut recorder, last) = Recorder::append(&path, compression).unwrap();
+            let before = 300 * part as u64;
+            let seq = Some(before).filter(|before| *before > 0);
+            let time = seq.map(|seq| DAY + seq.cast_signed() * 1_000_000_000);
+            assert_eq!((last.frames, last.seq, last.time), (before, seq, time), "{compression:?}");
+            frames.iter().for_each(|frame| recorder.push(frame).unwrap());
+            let recorded = recorder.finish().unwrap();
+            assert_eq!(recorded.frames, before + 300);
+            assert_eq!(recorded.bytes, fs::metadata(&path).unwrap().len());
+        }
+        assert_eq!(read(&path).unwrap(), frames);
+        // The index is of the whole, and there is one.
+        let mut recording = Recording::open(&path).unwrap();
+        for seq in [1, 299, 301, 612, 900] {
+            assert!(recording.seek_seq(seq).unwrap());
+            assert_eq!(recording.passed(), seq - 1);
+            assert_eq!(recording.next_frame().unwrap().unwrap(), frames[seq as usize - 1]);
+        }
+        let found = Recorder::append(&path, compression).unwrap().0.finish().unwrap();
+        assert_eq!((found.frames, found.bytes), (900, fs::metadata(&path).unwrap().len()));
+    }
+}
+
+#[test]
+fn a_recording_goes_on_wherever_it_was_cut_off() {
+    let (_folder, path) = folder();
+    let frames: Vec<_> = (1..9).map(|seq| frame(seq, seq, 300)).collect();
+    for compression in [Compression::None, ZSTD] {
+        let mut recorder = Recorder::create(&path, compression).unwrap();
+        let mut flushed = vec![0];
+        for pair in frames.chunks(2) {
+            pair.iter().for_each(|frame| recorder.push(frame).unwrap());
+            recorder.flush().unwrap();
+            flushed.push(fs::metadata(&path).unwrap().len());
+        }
+        recorder.finish().unwrap();
+        let whole = fs::read(&path).unwrap();
+        for length in 4..=whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            let before = read(&path).unwrap();
+            let blocks = flushed.iter().rposition(|end| *end <= length as u64).unwrap();
+            assert!(before.len() >= blocks * 2, "{length}");
+            let (mut recorder, last) = Recorder::append(&path, compression).unwrap();
+            assert_eq!(last.frames, before.len() as u64, "{length}");
+            recorder.push(b"next").unwrap();
+            recorder.finish().unwrap();
+            let after = read(&path).unwrap();
+            assert_eq!((&after[..before.len()], &after[before.len()..]), (&before[..], &["next".into()][..]));
+            let mut recording = Recording::open(&path).unwrap();
+            assert!(!recording.seek_seq(1000).unwrap());
+            assert_eq!((recording.passed(), recording.cut_off()), (after.len() as u64, None), "{length}");
+        }
+    }
+}
+
+#[test]
+fn frames_of_broken_data_are_written_again_and_others_refused() {
+    let (_folder, path) = folder();
+    // One zstd frame of all, as other programs make it: blocks of it are there when it breaks off.
+    let frames: Vec<_> = (1..200).map(|seq| frame(seq, seq, 5000)).collect();
+    let whole = zstd::encode_all(&plain(&frames)[..], 1).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let before = read(&path).unwrap();
+    assert!(before.len() > 10 && before.len() < 199);
+    let (mut recorder, last) = Recorder::append(&path, ZSTD).unwrap();
+    assert_eq!((last.frames, last.seq), (before.len() as u64, Some(before.len() as u64)));
+    recorder.push(b"next").unwrap();
+    recorder.finish().unwrap();
+    let after = read(&path).unwrap();
+    assert_eq!((&after[..before.len()], after.len()), (&before[..], before.len() + 1));
+
+    // A frame lies in two of zstd's, of which the second is broken off.
+    let bytes = plain(&frames[..2]);
+    let (one, two) = bytes.split_at(bytes.len() - 100);
+    let two = zstd::encode_all(two, 1).unwrap();
+    fs::write(&path, [zstd::encode_all(one, 1).unwrap(), two[..two.len() - 1].to_vec()].concat()).unwrap();
+    let held = fs::read(&path).unwrap();
+    assert!(matches!(Recorder::append(&path, ZSTD), Err(RecordingError::BrokenOff { .. })));
+    assert_eq!(fs::read(&path).unwrap(), held);
+    fs::write(&path, b"this is no recording").unwrap();
+    assert!(matches!(Recorder::append(&path, ZSTD), Err(RecordingError::TooLong { .. })));
+    assert_eq!(fs::read(&path).unwrap(), b"this is no recording");
+}
+
+#[test]
+fn frames_wait_for_a_second_at_most() {
+    let (_folder, path) = folder();
+    for compression in [Compression::None, ZSTD] {
+        fs::write(&path, b"").unwrap();
+        let start = Instant::now();
+        let mut recorder = Recorder::create(&path, compression).unwrap();
+        let mut at = |millis, frame: &[u8]| {
+            if !frame.is_empty() {
+                recorder.push(frame).unwrap();
+            }
+            recorder.flush_due(start + Duration::from_millis(millis)).unwrap();
+            read(&path).unwrap().len()
+        };
+        assert_eq!(at(0, b"one"), 0, "{compression:?}");
+        assert_eq!(at(999, b"two"), 0);
+        assert_eq!(at(1000, b""), 2);
+        assert_eq!(at(5000, b""), 2);
+        assert_eq!(at(5001, b"three"), 2, "a second from then, not from the last time");
+        assert_eq!(at(6001, b""), 3);
+        drop(recorder);
     }
 }
 

@@ -93,6 +93,13 @@ impl Report {
         self.regions.iter().map(|region| region.held).sum()
     }
 
+    /// Points whose time has not come, over all regions: those that are moved to a later time, and rows that wait until all of theirs
+    /// are here. At the end of a job they are in no answer.
+    #[must_use]
+    pub fn not_due(&self) -> u64 {
+        self.regions.iter().map(RegionReport::not_due).sum()
+    }
+
     /// Bytes of state, over all operators.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
@@ -138,6 +145,14 @@ impl RegionReport {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.held(Part::Keys).map_or(0, |held| held.keys)
+    }
+
+    /// Points whose time has not come. Those that are held until a condition is true have none.
+    #[must_use]
+    pub fn not_due(&self) -> u64 {
+        let waits = |report: &&PartReport| matches!(report.part, Part::Feed(_) | Part::Waiting);
+        let points: usize = self.parts.iter().filter(waits).map(|report| report.held.points).sum();
+        (points as u64).saturating_sub(self.held)
     }
 
     /// Bytes of state, over all parts.

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Running, err, out, output, skytide};
+use common::{Running, err, out, output, serve, skytide};
 
 const MAIN: &str = "posts.with_key(record.langs[0]).count()";
 
@@ -50,6 +50,23 @@ fn a_recording_answers_as_the_network_did_in_every_way() {
 }
 
 #[test]
+fn points_whose_time_has_not_come_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = recording(&folder, 1500, "a.frames");
+    let run = |query: &str, mode: &str| output(&["run", query, "--from", &path, "--mode", mode]);
+    let posts = out(&run("posts.count()", "live")).lines().count();
+    let moved = run("posts.shift_by(\"1h\").count()", "live");
+    assert_eq!((out(&moved).lines().count(), posts > 100), (0, true));
+    assert!(err(&moved).contains(&format!("0 rows, {posts} not due yet")), "{}", err(&moved));
+    // Over what is there all of them come; what waits for a condition waits for no time.
+    for (query, mode) in
+        [("posts.shift_by(\"1h\").count()", "once"), ("posts.shift_until(false).count()", "live")]
+    {
+        assert!(!err(&run(query, mode)).contains("not due"), "{query}");
+    }
+}
+
+#[test]
 fn snapshots_and_formats() {
     let folder = tempfile::tempdir().unwrap();
     let path = recording(&folder, 1500, "b.frames.zst");
@@ -83,7 +100,7 @@ fn snapshots_and_formats() {
 
 #[test]
 fn errors_name_the_thing_the_place_and_what_to_do() {
-    let cases: [(&[&str], i32, &[&str]); 9] = [
+    let cases: [(&[&str], i32, &[&str]); 12] = [
         (&["run", "pots.count()"], 1, &["pots", "posts", "^"]),
         (&["run", "posts.record.txt"], 1, &["txt", "text", "^"]),
         (&["check", "posts.count("], 1, &["^"]),
@@ -91,6 +108,13 @@ fn errors_name_the_thing_the_place_and_what_to_do() {
         (&["run", "posts.count()", "--from", "ws://127.0.0.1:1"], 3, &["127.0.0.1:1", "attempts"]),
         (&["run", "posts.count()", "--from", "http://bsky.network"], 2, &["wss://bsky.network"]),
         (&["run", "posts.count()", "--format", "xml"], 2, &["xml", "ndjson"]),
+        (
+            &["run", "-posts.count()", "-q"],
+            2,
+            &["`-posts.count()` is taken for flags", "-- '-posts.count()'"],
+        ),
+        (&["check", "-x", "-posts.count()"], 2, &["-- '-posts.count()'"]),
+        (&["run", "posts.count()", "--fro", "sim"], 2, &["'--fro'", "'--from'"]),
         (&["functions", "cuont"], 2, &["cuont", "count"]),
         (&["run", "posts.count()", "--for", "soon"], 2, &["soon", "30s"]),
     ];
@@ -182,17 +206,6 @@ fn tail_prints_events_in_jetstreams_shape() {
     let did = events[0]["did"].as_str().unwrap();
     let one = output(&["tail", "--from", &path, "--dids", did, "-q"]);
     assert!(!one.stdout.is_empty() && out(&one).lines().all(|line| line.contains(did)));
-}
-
-/// A simulated network of 20 accounts in a process of its own, as fast as it is read; with further flags.
-fn serve(more: &[&str]) -> (Running, String) {
-    let mut args = vec!["sim", "--listen", "127.0.0.1:0", "--accounts", "20", "--rate", "0"];
-    args.extend(more);
-    let mut server = Running(skytide(&args).stderr(Stdio::piped()).spawn().unwrap());
-    let mut said = String::new();
-    BufReader::new(server.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
-    let url = said.split_whitespace().find(|word| word.starts_with("ws://")).expect(&said).to_owned();
-    (server, url)
 }
 
 fn lines(output: &Output) -> Vec<serde_json::Value> {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use crate::query::Span;
 
 /// Characters of the query that are shown before and after the place of an error.
@@ -71,12 +73,7 @@ impl QueryError {
         let number = number.to_string();
         let gutter = " ".repeat(number.len());
         let _ = writeln!(out, " {number} | {head}{shown}{}{after}", printable(&tail[..cut_tail]));
-        let _ = writeln!(
-            out,
-            " {gutter} | {}{}",
-            " ".repeat(head.chars().count()),
-            "^".repeat(shown.chars().count().max(1))
-        );
+        let _ = writeln!(out, " {gutter} | {}{}", " ".repeat(head.width()), "^".repeat(shown.width().max(1)));
         if let Some(nearest) = &self.nearest {
             let _ = writeln!(out, "help: did you mean `{}`?", printable(nearest));
         }
@@ -118,7 +115,7 @@ fn cut(text: &str) -> usize {
     text.char_indices().nth(CONTEXT).map_or(text.len(), |(at, _)| at)
 }
 
-/// Text that cannot move a terminal's cursor and keeps one column a character, so that carets stay where they belong.
+/// Text that cannot move a terminal's cursor and has the columns that its letters have, so that carets stay where they belong.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -127,4 +124,25 @@ fn printable(text: &str) -> String {
             c => c,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carets_stand_under_what_is_wrong_however_wide_its_letters() {
+        for (text, before, marked) in [
+            ("日本語 == x", 0, 6),
+            ("\"日本語\" == x", 12, 1),
+            ("\"e\u{301}a\" == x", 8, 1),
+            ("\"\u{7f}\" == x", 7, 1),
+        ] {
+            let start = if before == 0 { 0 } else { text.len() - 1 };
+            let end = if before == 0 { "日本語".len() } else { text.len() };
+            let rendered = QueryError::new(Span { start, end }, "wrong").render(text);
+            let carets = rendered.lines().last().unwrap();
+            assert_eq!(carets, format!("   | {}{}", " ".repeat(before), "^".repeat(marked)), "{text}");
+        }
+    }
 }

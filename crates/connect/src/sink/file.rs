@@ -1,8 +1,8 @@
 //! Answers as Parquet or Arrow files: one, or a folder of them that are rolled by time or size.
 //!
 //! A file has its name only when it is whole: it is written beside it, brought to the disk, and renamed. A run that ends, is
-//! stopped, or loses its source finishes its sink, so there is the whole file of what was delivered; one whose sink or operators
-//! fail, or whose process is killed, leaves nothing under the name (and, killed, a hidden `.NAME.….part`). In a folder the files before
+//! stopped, or loses its source finishes its sink, so there is the whole file of what was delivered; one whose source fails before
+//! anything was, whose sink or operators fail, or whose process is killed, leaves what was there before, or nothing under the name (and, killed, a hidden `.NAME.….part`). In a folder the files before
 //! the last are there in any case.
 //!
 //! A run that is [saved](crate::recovery) goes on with the same files: the rows of the one that is not whole yet are [kept](FileSink::kept_in) as they

@@ -2,6 +2,7 @@
 
 mod delimited;
 mod file;
+mod growing;
 mod kept;
 mod printable;
 mod text;
@@ -17,6 +18,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 
 pub use delimited::Csv;
 pub use file::{FileFormat, FileSink, Roll};
+pub use growing::GrowingFile;
 pub use printable::printable;
 pub use text::TextFile;
 pub(crate) use whole::{Whole, sweep};
@@ -29,7 +31,8 @@ pub trait Sink {
     /// The target is gone or full, or a value has no form in this format.
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError>;
 
-    /// Writes what belongs after the last row.
+    /// Writes what belongs after the last row. A [run](crate::run::run) whose source fails before it has given a row does not finish its
+    /// sink: what a file held before it stays.
     ///
     /// # Errors
     /// As [`Sink::write`].
@@ -200,7 +203,26 @@ impl<W: Write> Sink for Arrow<W> {
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
-        Ok(self.writer.finish()?)
+        self.writer.finish()?;
+        Ok(self.writer.flush()?)
+    }
+}
+
+impl Sink for Box<dyn Sink + Send> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        (**self).write(batch)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        (**self).finish()
+    }
+
+    fn place(&mut self) -> Result<Option<Place>, SinkError> {
+        (**self).place()
+    }
+
+    fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
+        (**self).go_back(place)
     }
 }
 

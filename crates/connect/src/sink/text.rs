@@ -1,5 +1,7 @@
 //! Text in a file that grows, and that can be cut back to where it was when a run was saved.
 //!
+//! A run that begins with an empty answer leaves what is there until it has a row, or ends.
+//!
 //! Rows that are in it after that place were written by a run that was killed: whoever goes on from there writes them again, so that
 //! each row is there once.
 
@@ -20,6 +22,8 @@ pub struct TextFile {
     lines: Lines,
     /// Whether there was no such file before, nor any row of a run that goes on.
     is_made: bool,
+    /// What it holds is of an earlier run, and goes when this one has a row, or ends.
+    is_old: bool,
 }
 
 enum Lines {
@@ -62,7 +66,7 @@ impl TextFile {
             settled(&path).map_err(failed)?;
         }
         let lines = lines(file.try_clone().map_err(failed)?);
-        Ok(Self { path, file, lines, is_made })
+        Ok(Self { path, file, lines, is_made, is_old: false })
     }
 
     fn at(&mut self) -> Result<u64, SinkError> {
@@ -73,6 +77,15 @@ impl TextFile {
         if let Lines::Csv(csv) = &mut self.lines {
             csv.set_headed(place > 0);
         }
+    }
+
+    /// Takes away what is of an earlier run.
+    fn begin(&mut self) -> Result<(), SinkError> {
+        if self.is_old {
+            self.cut(0).map_err(|error| SinkError::file(&self.path, &error))?;
+            self.is_old = false;
+        }
+        Ok(())
     }
 
     fn cut(&mut self, bytes: u64) -> io::Result<()> {
@@ -89,6 +102,7 @@ impl TextFile {
 
 impl Sink for TextFile {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        self.begin()?;
         let written = match &mut self.lines {
             Lines::Ndjson(lines) => lines.write(batch),
             Lines::Csv(lines) => lines.write(batch),
@@ -100,6 +114,7 @@ impl Sink for TextFile {
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
+        self.begin()?;
         match &mut self.lines {
             Lines::Ndjson(lines) => lines.finish(),
             Lines::Csv(lines) => lines.finish(),
@@ -108,13 +123,18 @@ impl Sink for TextFile {
 
     fn place(&mut self) -> Result<Option<Place>, SinkError> {
         self.file.sync_all().map_err(|error| SinkError::file(&self.path, &error))?;
-        Ok(Some(Place { file: self.path.clone(), bytes: self.at()?, parts: None }))
+        let bytes = if self.is_old { 0 } else { self.at()? };
+        Ok(Some(Place { file: self.path.clone(), bytes, parts: None }))
     }
 
     fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
         let bytes = place.map_or(0, |place| place.bytes);
         let gone = match place.filter(|place| place.file != self.path || place.parts.is_some()) {
             Some(elsewhere) => Err(SinkError::elsewhere(self.path.clone(), elsewhere)),
+            None if bytes == 0 => {
+                self.is_old = true;
+                Ok(())
+            }
             None => self.cut(bytes).map_err(|error| SinkError::file(&self.path, &error)),
         };
         if gone.is_err() && self.is_made {

@@ -97,8 +97,8 @@ impl Index {
         bytes
     }
 
-    /// Reads the index at the end of a file; none where there is none that holds together.
-    pub(super) fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
+    /// Reads the index at the end of a file, and where it begins; none where there is none that holds together.
+    pub(super) fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<(Self, u64)>> {
         let length = file.seek(SeekFrom::End(0))?;
         let mut footer = [0; FOOTER];
         if length < (8 + FOOTER) as u64 {
@@ -114,7 +114,7 @@ impl Index {
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::new();
         file.take(u64::from(payload) + 8).read_to_end(&mut bytes)?;
-        Ok(Self::from_bytes(&bytes, start))
+        Ok(Self::from_bytes(&bytes, start).map(|index| (index, start)))
     }
 
     /// The index from a skippable frame that stands at byte `start` of its file.

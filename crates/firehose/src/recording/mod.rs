@@ -18,6 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod boundary;
 mod index;
 mod reader;
 mod recorder;
@@ -26,7 +27,7 @@ mod storage;
 use std::{io, path::PathBuf};
 
 pub use reader::{CutOff, Recording};
-pub use recorder::{Compression, Recorded, Recorder};
+pub use recorder::{Compression, Last, Recorded, Recorder};
 
 /// The largest frame in a recording, in bytes: above what any stream allows, so that a greater length can only be
 /// damage or malice.
@@ -79,6 +80,12 @@ pub enum RecordingError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Nothing can be recorded after what is there: it breaks off within compressed data that no [`Recorder`] wrote.
+    #[error("{}: it breaks off within compressed data, after which nothing can be recorded", .path.display())]
+    BrokenOff {
+        /// The file.
+        path: PathBuf,
     },
     /// A frame was given to a recorder that is larger than a recording may hold.
     #[error("a frame of {length} bytes cannot be recorded, the most is {MAX_RECORDED}")]

@@ -13,8 +13,9 @@ use skytide_atproto::frame::{self, Peek};
 use zstd::stream::read::Decoder;
 
 use super::{
-    MAX_RECORDED, RecordingError,
+    MAX_RECORDED, RecordingError, boundary,
     index::{Highest, Index, Mark},
+    recorder::COMPRESSED_TOGETHER,
     storage::Storage,
 };
 
@@ -32,6 +33,21 @@ const SKIPPABLE: [u8; 3] = [0x2A, 0x4D, 0x18];
 
 /// While a plain recording is searched, so many bytes lie between the marks that are remembered.
 const SPACING: u64 = 1 << 20;
+
+/// The most bytes of frames that a recorder compresses together.
+const MOST_TOGETHER: usize = COMPRESSED_TOGETHER + MAX_RECORDED + 4;
+
+/// Where a recording ends, and what it takes to go on there.
+pub(super) struct End {
+    /// After the last frame that is in the file for good; what the file has after it is the rest, or an index.
+    pub(super) mark: Mark,
+    /// The number of the last frame that has one.
+    pub(super) last: Option<u64>,
+    /// Of a compressed recording, its marks.
+    pub(super) index: Option<Index>,
+    /// Whole frames, with their lengths, of compressed data that breaks off: they are to be written again.
+    pub(super) rest: Vec<u8>,
+}
 
 /// Where a recording breaks off in the middle of a frame: whoever wrote it was ended before it could finish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +69,8 @@ pub struct Recording {
     storage: Storage,
     length: u64,
     index: Index,
+    /// Where the index begins in the file, if it has one.
+    index_at: Option<u64>,
     source: Source,
     /// What was last read, of which the first `filled` bytes are meant.
     chunk: Bytes,
@@ -129,13 +147,18 @@ impl Recording {
         let compressed =
             magic == ZSTD || (magic.ends_with(&SKIPPABLE) && magic.first().is_some_and(|&b| b >> 4 == 5));
         let index = if compressed { Index::read(&mut storage)? } else { None };
+        let (index, index_at) = match index {
+            Some((index, at)) => (index, Some(at)),
+            None => (Index::new(), None),
+        };
         let length = storage.seek(SeekFrom::End(0))?;
         let source = source_at(&storage, compressed, 0)?;
         let mut recording = Self {
             path,
             storage,
             length,
-            index: index.unwrap_or_else(Index::new),
+            index,
+            index_at,
             source,
             chunk: Bytes::new(),
             filled: 0,
@@ -248,7 +271,7 @@ impl Recording {
         found: impl Fn(&Peek) -> bool,
     ) -> Result<bool, RecordingError> {
         let mark = self.index.before(reached);
-        self.go_to(mark).map_err(|source| RecordingError::Read { path: self.path.clone(), source })?;
+        self.go_to(mark).map_err(|source| self.unread(source))?;
         let mut highest = mark.highest;
         while let Some(frame) = self.next_frame()? {
             let Ok(peek) = frame::peek(&frame) else { continue };
@@ -264,6 +287,56 @@ impl Recording {
             }
         }
         Ok(false)
+    }
+
+    /// Reads to the end, for a recorder that goes on there.
+    pub(super) fn into_end(mut self) -> Result<End, RecordingError> {
+        let mark = self.index.before(|_| false);
+        self.go_to(mark).map_err(|source| self.unread(source))?;
+        let (mut highest, mut last) = (mark.highest, None);
+        while let Some(frame) = self.next_frame()? {
+            if let Ok(peek) = frame::peek(&frame) {
+                last = peek.seq.or(last);
+                highest.see(peek);
+            }
+        }
+        let last = last.or(Some(highest.seq).filter(|seq| *seq > Highest::NONE.seq));
+        // At the end the chunk begins with what is not a whole frame.
+        let whole = self.offset;
+        let mut end = Mark { file: whole, offset: whole, frames: self.frames, highest };
+        if matches!(self.source, Source::Plain(_)) {
+            return Ok(End { mark: end, last, index: None, rest: Vec::new() });
+        }
+        let mut rest = Vec::new();
+        match self.index_at.filter(|_| self.cut_off.is_none()) {
+            Some(at) => end.file = at,
+            None => {
+                let from = self.storage.from(0).and_then(boundary::whole_until);
+                end.file = from.map_err(|source| self.unread(source))?;
+                rest = self.broken_off(end.file)?;
+            }
+        }
+        end.offset -= rest.len() as u64;
+        end.frames -= lengths(&rest).count() as u64;
+        Ok(End { mark: end, last, index: Some(self.index), rest })
+    }
+
+    /// The whole frames, with their lengths, of compressed data that is not whole, from a byte of the file on.
+    fn broken_off(&self, from: u64) -> Result<Vec<u8>, RecordingError> {
+        let mut rest = Vec::new();
+        if from < self.length {
+            let decoder = self.storage.from(from).and_then(Decoder::new);
+            let decoder = decoder.map_err(|source| self.unread(source))?;
+            // What was read before the data breaks off is there whatever is said of the end.
+            let _ = decoder.take(MOST_TOGETHER as u64 + 1).read_to_end(&mut rest);
+        }
+        let whole: usize = lengths(&rest).sum();
+        let cut = self.cut_off.map_or(0, |cut| cut.rest);
+        if rest.len() > MOST_TOGETHER || (rest.len() - whole) as u64 != cut {
+            return Err(RecordingError::BrokenOff { path: self.path.clone() });
+        }
+        rest.truncate(whole);
+        Ok(rest)
     }
 
     fn go_to(&mut self, mark: Mark) -> io::Result<()> {
@@ -361,6 +434,10 @@ impl Recording {
         }
     }
 
+    fn unread(&self, source: io::Error) -> RecordingError {
+        RecordingError::Read { path: self.path.clone(), source }
+    }
+
     fn fail(&mut self, error: RecordingError) {
         self.state = State::Failed(error);
     }
@@ -382,6 +459,15 @@ impl fmt::Debug for Recording {
             .field("cut_off", &self.cut_off)
             .finish_non_exhaustive()
     }
+}
+
+/// The lengths of the whole frames that some bytes begin with, each with the four bytes that tell it.
+pub(super) fn lengths(mut bytes: &[u8]) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let length = (u32::from_le_bytes(*bytes.first_chunk()?) as usize).saturating_add(4);
+        bytes = bytes.get(length..)?;
+        Some(length)
+    })
 }
 
 /// The frames of a recording from one of its bytes on.

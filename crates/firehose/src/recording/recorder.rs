@@ -2,16 +2,18 @@
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use skytide_atproto::frame;
 use zstd::bulk::Compressor;
 
 use super::{
-    MAX_RECORDED, RecordingError,
+    MAX_RECORDED, Recording, RecordingError,
     index::{Highest, Index, Mark},
+    reader::lengths,
 };
 
 /// How a recording is compressed.
@@ -39,10 +41,24 @@ impl Compression {
 }
 
 /// So many bytes of frames are compressed together, and can be read without those before them.
-const COMPRESSED_TOGETHER: usize = 4 << 20;
+pub(super) const COMPRESSED_TOGETHER: usize = 4 << 20;
 
 /// So many bytes of frames are written together where nothing is compressed.
 const WRITTEN_TOGETHER: usize = 256 << 10;
+
+/// So long frames may wait to be written together with others, where the recorder is told the time.
+const WAITS: Duration = Duration::from_secs(1);
+
+/// What a recording ends with that is gone on with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Last {
+    /// The frames that are there.
+    pub frames: u64,
+    /// The number of the last one that has a number.
+    pub seq: Option<u64>,
+    /// The newest time of theirs, in UTC nanoseconds.
+    pub time: Option<i64>,
+}
 
 /// What was recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,8 +71,11 @@ pub struct Recorded {
 
 /// Writes a recording.
 ///
-/// After each [`flush`](Self::flush) the file is whole; a crash leaves at least what was flushed. A recorder that is
-/// dropped writes what it holds, but cannot say whether it went well: [`finish`](Self::finish) does.
+/// What a file holds stays until the first frame is written: a source that never gives one costs nothing that was there.
+///
+/// After each [`flush`](Self::flush) the file is whole; a crash leaves at least what was flushed, and
+/// [`flush_due`](Self::flush_due) sees to it that it is not long ago. A recorder that is dropped writes what it holds, but
+/// cannot say whether it went well: [`finish`](Self::finish) does.
 pub struct Recorder {
     path: PathBuf,
     file: File,
@@ -70,12 +89,17 @@ pub struct Recorder {
     /// After the block.
     frames: u64,
     highest: Highest,
+    /// The file has something after the beginning of the block, which goes when anything is written.
+    has_rest: bool,
+    /// When it was first told the time of the frames that are not yet written.
+    waiting: Option<Instant>,
     /// Nothing more is to be written: it is finished, or a write failed.
     closed: bool,
 }
 
 impl Recorder {
-    /// Makes the file, or empties it if it is there.
+    /// Makes the file. What one holds that is there already is gone when the first frame is written, or the recording is
+    /// [finished](Self::finish).
     ///
     /// # Errors
     /// If the file cannot be made, or there is no such compression level.
@@ -86,16 +110,55 @@ impl Recorder {
             Compression::None => None,
             Compression::Zstd { level } => Some((Compressor::new(level).map_err(open)?, Index::new())),
         };
+        let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(open)?;
+        let found = file.metadata().map_err(open)?;
         Ok(Self {
-            file: File::create(&path).map_err(open)?,
+            file,
+            has_rest: found.is_file() && found.len() > 0,
             path,
             compressor,
             block: Vec::new(),
             start: Mark::START,
             frames: 0,
             highest: Highest::NONE,
+            waiting: None,
             closed: false,
         })
+    }
+
+    /// Goes on after what the file holds, and tells what that ends with; it is made if it is not there. A frame that was cut
+    /// off there by a crash goes when the next one is written. What is compressed already stays so, else the file is as
+    /// `compression` says.
+    ///
+    /// A plain recording is read to its end for it, and a compressed one that was never finished; of others it is the last
+    /// few MiB.
+    ///
+    /// # Errors
+    /// As of [`create`](Self::create); or the file is damaged, or no recording.
+    pub fn append(path: impl AsRef<Path>, compression: Compression) -> Result<(Self, Last), RecordingError> {
+        let mut this = Self::create(path, compression)?;
+        if !this.has_rest {
+            return Ok((this, Last::default()));
+        }
+        let end = Recording::open(&this.path)?.into_end()?;
+        let level = match compression {
+            Compression::Zstd { level } => level,
+            Compression::None => zstd::DEFAULT_COMPRESSION_LEVEL,
+        };
+        this.compressor = match end.index {
+            None => None,
+            Some(index) => {
+                let open = |source| RecordingError::Open { path: this.path.clone(), source };
+                Some((Compressor::new(level).map_err(open)?, index))
+            }
+        };
+        let frames = end.mark.frames + lengths(&end.rest).count() as u64;
+        this.start = end.mark;
+        this.block = end.rest;
+        this.frames = frames;
+        this.highest = end.mark.highest;
+        let time = Some(this.highest.time).filter(|time| *time > Highest::NONE.time);
+        Ok((this, Last { frames, seq: end.last, time }))
     }
 
     /// Adds a frame. It may stay in memory until the next [`flush`](Self::flush).
@@ -131,6 +194,19 @@ impl Recorder {
         self.write_block()
     }
 
+    /// Writes all frames to the file if some of them have waited for a second or longer, by what it was told of the time: called
+    /// again and again, also while no frames come, it bounds what a crash may lose.
+    ///
+    /// # Errors
+    /// If they could not be written.
+    pub fn flush_due(&mut self, now: Instant) -> Result<(), RecordingError> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let since = *self.waiting.get_or_insert(now);
+        if now.saturating_duration_since(since) >= WAITS { self.write_block() } else { Ok(()) }
+    }
+
     /// Writes all frames, and the index of a compressed recording.
     ///
     /// # Errors
@@ -143,6 +219,7 @@ impl Recorder {
     fn close(&mut self) -> Result<(), RecordingError> {
         self.write_block()?;
         self.closed = true;
+        self.drop_rest().map_err(|source| self.failed(source))?;
         if let Some((_, index)) = &self.compressor {
             let bytes = index.to_bytes();
             self.file.write_all(&bytes).map_err(|source| self.failed(source))?;
@@ -157,6 +234,11 @@ impl Recorder {
         }
         if self.block.is_empty() {
             return Ok(());
+        }
+        self.waiting = None;
+        if let Err(source) = self.drop_rest() {
+            self.closed = true;
+            return Err(self.failed(source));
         }
         let written = match &mut self.compressor {
             None => self.file.write_all(&self.block).map(|()| self.block.len()),
@@ -181,6 +263,16 @@ impl Recorder {
         Ok(())
     }
 
+    /// Takes away what the file has after what is kept of it.
+    fn drop_rest(&mut self) -> io::Result<()> {
+        if self.has_rest {
+            self.file.set_len(self.start.file)?;
+            self.file.seek(SeekFrom::Start(self.start.file))?;
+            self.has_rest = false;
+        }
+        Ok(())
+    }
+
     fn failed(&self, source: io::Error) -> RecordingError {
         RecordingError::Write { path: self.path.clone(), source }
     }
@@ -188,7 +280,10 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
+        // Without a frame the file is left as it is.
+        let is_new = self.frames > 0 && !(self.block.is_empty() && self.has_rest);
         if !self.closed
+            && is_new
             && let Err(error) = self.close()
         {
             tracing::error!(%error, "a recording was dropped unfinished");

@@ -1,8 +1,7 @@
 //! A query being run: a thread computes, Python reads; neither waits for the other longer than it must.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,7 +17,7 @@ use pyo3_arrow::ffi::to_schema_pycapsule;
 use skytide_connect::files::Format;
 use skytide_connect::late::Side;
 use skytide_connect::run::{RunOptions, Stop, run};
-use skytide_connect::sink::{Csv, FileFormat, FileSink, Ndjson, Sink, SinkError};
+use skytide_connect::sink::{Csv, FileFormat, FileSink, GrowingFile, Ndjson, Sink, SinkError};
 use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Sources;
 use skytide_timestream::engine::{Mode, answer_schema};
@@ -39,14 +38,18 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 /// What writes a file of the form that its name tells.
 fn to_file(path: &Path, schema: &SchemaRef) -> PyResult<Box<dyn Sink + Send>> {
-    let grows =
-        || Ok::<_, PyErr>(BufWriter::new(File::create(path).map_err(|error| errors::system(&error, path))?));
     let failed = |error| errors::sink(error, path);
     Ok(match Format::of_name(path) {
         Some(Format::Parquet) => Box::new(FileSink::file(path, FileFormat::Parquet, schema).map_err(failed)?),
         Some(Format::Arrow) => Box::new(FileSink::file(path, FileFormat::Arrow, schema).map_err(failed)?),
-        Some(Format::Csv) => Box::new(Csv::new(grows()?, Arc::clone(schema))),
-        Some(Format::JsonLines) => Box::new(Ndjson::new(grows()?)),
+        Some(Format::Csv) => {
+            let schema = Arc::clone(schema);
+            let file = GrowingFile::new(path, move |target| Ok(Csv::new(target, schema)));
+            Box::new(file.map_err(failed)?)
+        }
+        Some(Format::JsonLines) => {
+            Box::new(GrowingFile::new(path, |target| Ok(Ndjson::new(target))).map_err(failed)?)
+        }
         Some(Format::Tsv) | None => {
             let name = path.display();
             let message = format!("{name}: the name tells no form: .parquet, .arrow, .csv and .jsonl do");

@@ -116,3 +116,9 @@ def test_what_fails_leaves_no_file(tmp_path: Path) -> None:
             source.count().write(path)
         assert error.value.filename == str(path) and error.value.errno == errno.ENOENT
     assert list(tmp_path.iterdir()) == []
+    for name in ("counts.parquet", "counts.arrow", "counts.csv", "counts.jsonl"):
+        source.count().write(tmp_path / name)
+        earlier = (tmp_path / name).read_bytes()
+        with pytest.raises(RuntimeError, match="fails"):
+            fails(source.col("x")).write(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == earlier, name

@@ -163,7 +163,7 @@ pub enum OddError {
         found: String,
     },
     /// There is no such kind.
-    #[error("`{found}` is no kind of act; there are {}", all_kinds())]
+    #[error("`{found}` is no kind of act; there are {}, and `{ALL}` of them", all_kinds())]
     Kind {
         /// What stands in its place.
         found: String,
@@ -171,18 +171,21 @@ pub enum OddError {
     /// The rate is no number of frames in a million.
     #[error("{kind}: `{found}` is no rate; it is a whole number of frames in a million, from 0 to 1000000")]
     Rate {
-        /// The kind.
-        kind: ActKind,
+        /// The kind, or `all`.
+        kind: &'static str,
         /// What stands in the rate's place.
         found: String,
     },
     /// A kind is there twice.
     #[error("{kind} has two rates")]
     Twice {
-        /// The kind.
-        kind: ActKind,
+        /// The kind, or `all`.
+        kind: &'static str,
     },
 }
+
+/// What stands for every kind.
+const ALL: &str = "all";
 
 fn all_kinds() -> String {
     ActKind::ALL.map(|kind| format!("`{kind}`")).join(", ")
@@ -191,7 +194,8 @@ fn all_kinds() -> String {
 impl FromStr for Odd {
     type Err = OddError;
 
-    /// Reads rates between commas; white space around words does not matter. An empty text is no rate at all.
+    /// Reads rates between commas; white space around words does not matter. `all` is the rate of each kind that has none of its own. An
+    /// empty text is no rate at all.
     fn from_str(text: &str) -> Result<Odd, OddError> {
         let mut odd = Odd::default();
         let mut seen = Vec::new();
@@ -204,13 +208,20 @@ impl FromStr for Odd {
             };
             let (word, rate) = (word.trim(), rate.trim());
             let kind = ActKind::ALL.into_iter().find(|kind| kind.as_str() == word);
-            let kind = kind.ok_or_else(|| OddError::Kind { found: word.to_owned() })?;
+            let name = kind.map(ActKind::as_str).or(Some(ALL).filter(|all| *all == word));
+            let name = name.ok_or_else(|| OddError::Kind { found: word.to_owned() })?;
             let number = rate.parse().ok().filter(|rate| u64::from(*rate) <= MILLION);
-            if seen.contains(&kind) {
-                return Err(OddError::Twice { kind });
+            if seen.iter().any(|(seen, _)| *seen == kind) {
+                return Err(OddError::Twice { kind: name });
             }
-            seen.push(kind);
-            *odd.rate_mut(kind) = number.ok_or_else(|| OddError::Rate { kind, found: rate.to_owned() })?;
+            seen.push((kind, number.ok_or_else(|| OddError::Rate { kind: name, found: rate.to_owned() })?));
+        }
+        // What is said of all comes first, wherever it stands.
+        seen.sort_by_key(|(kind, _)| kind.is_some());
+        for (kind, rate) in seen {
+            for kind in ActKind::ALL.into_iter().filter(|each| kind.is_none_or(|kind| kind == *each)) {
+                *odd.rate_mut(kind) = rate;
+            }
         }
         Ok(odd)
     }
@@ -253,11 +264,25 @@ mod tests {
         assert_eq!(told("sync=1,"), "`` is no rate; write KIND=RATE, as `sync=100`");
         let kinds = "`sync`, `lost`, `handle`, `migrate`, `tombstone`, `many`, `large`, `empty`, `blobs`, `account`, \
                      `info`, `time`";
-        assert_eq!(told("snyc=1"), format!("`snyc` is no kind of act; there are {kinds}"));
+        assert_eq!(told("snyc=1"), format!("`snyc` is no kind of act; there are {kinds}, and `all` of them"));
         for rate in ["many", "-1", "1000001", "1.5", ""] {
             let rest = "is no rate; it is a whole number of frames in a million, from 0 to 1000000";
             assert_eq!(told(&format!("lost={rate}")), format!("lost: `{rate}` {rest}"));
         }
         assert_eq!(told("lost=1, lost=0"), "lost has two rates");
+        assert_eq!(told("all=1, all=0"), "all has two rates");
+    }
+
+    #[test]
+    fn all_is_the_rate_of_each_kind_that_has_none() {
+        let odd: Odd = "lost=0, all=7, sync=100".parse().unwrap();
+        for kind in ActKind::ALL {
+            let rate = match kind {
+                ActKind::Lost => 0,
+                ActKind::Sync => 100,
+                _ => 7,
+            };
+            assert_eq!(odd.rate(kind), rate, "{kind}");
+        }
     }
 }

@@ -264,9 +264,16 @@ pub(crate) struct LinesArgs {
 pub(crate) struct RecordArgs {
     #[command(flatten)]
     pub(crate) from: FromArgs,
-    /// The file; compressed if its name ends in .zst
+    /// The file; compressed if its name ends in .zst. One that has frames is left as it is, unless --append or --overwrite
+    /// says what becomes of them. What was recorded is in the file within about a second, whatever ends the program
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// Go on after the frames that the file has, if any: a socket from the last of them on, unless --cursor says otherwise
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) append: bool,
+    /// Put the new frames in place of those that the file has, once the first is there
+    #[arg(long)]
+    pub(crate) overwrite: bool,
     /// End after N frames
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
@@ -332,7 +339,8 @@ pub(crate) struct SimArgs {
     /// Stop making events after N
     #[arg(long, value_name = "N")]
     pub(crate) events: Option<u64>,
-    /// Events a second; 0: as fast as clients read
+    /// Events a second; 0: as fast as clients read. Accounts keep their repositories, as real ones do: about 300 bytes of memory an
+    /// event, a gigabyte in some 5 minutes at 10,000. --events ends it; --replay takes the recording's memory alone, however long
     #[arg(long, default_value_t = 1000.0)]
     pub(crate) rate: f64,
     /// Serve this recording over and over, renumbered, instead of making events
@@ -348,8 +356,8 @@ pub(crate) struct SimArgs {
     /// lines as `at 120 reset after 33 bytes`, `connect 2 answer 503`; may be given twice
     #[arg(long, value_name = "FAULTS")]
     pub(crate) faults: Vec<String>,
-    /// What happens rarely: chances per million frames (`sync=100,lost=50`), or @FILE, a script of lines as `at 120 sync`;
-    /// may be given twice
+    /// What happens rarely: chances per million frames (`sync=100,lost=50`, `all=50`), or @FILE, a script of lines as `at
+    /// 120 sync`; may be given twice
     #[arg(long, value_name = "ACTS")]
     pub(crate) acts: Vec<String>,
     #[command(flatten)]

@@ -40,7 +40,12 @@ pub(crate) struct Input {
 impl Input {
     /// Opens it: starts the simulated network, or makes ready to dial, or opens the file.
     pub(crate) fn open(from: &FromArgs, wish: &Wish) -> Result<Self, Failure> {
-        let mut connection = connection(&from.location, &from.socket)?;
+        Self::open_at(from, wish, cursor(from.socket.cursor))
+    }
+
+    /// The same, of a socket from a place on.
+    pub(crate) fn open_at(from: &FromArgs, wish: &Wish, cursor: Cursor) -> Result<Self, Failure> {
+        let mut connection = Connection { cursor, ..connection(&from.location, &from.socket)? };
         let mut relay = None;
         if let Location::Sim(sim) = &from.location {
             let feed = if wish.service == Some(Service::Labels) { Feed::Labels } else { Feed::Repos };
@@ -260,7 +265,8 @@ impl Settings {
     }
 }
 
-fn cursor(cursor: CursorArg) -> Cursor {
+/// Where a socket starts, as it is asked for.
+pub(crate) fn cursor(cursor: CursorArg) -> Cursor {
     match cursor {
         CursorArg::Live => Cursor::Live,
         CursorArg::Oldest => Cursor::Oldest,

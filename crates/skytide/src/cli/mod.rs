@@ -13,6 +13,7 @@ mod query;
 mod record;
 mod resume;
 mod run;
+mod same;
 mod sim;
 mod sources;
 mod status;
@@ -25,6 +26,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use skytide_connect::files::hush_caught;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -39,7 +41,13 @@ const LOG: &str = "SKYTIDE_LOG";
 /// Parses the command line and carries it out.
 pub(crate) fn main() -> ExitCode {
     hush_caught();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => match query_like_a_flag(&error) {
+            Some(failure) => return failure.report(),
+            None => error.exit(),
+        },
+    };
     if let Ok(filter) = std::env::var(LOG) {
         match filter.parse::<Targets>() {
             Ok(targets) => {
@@ -73,6 +81,18 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// What is said where a query begins as flags do, so that its first letter is taken for one.
+fn query_like_a_flag(error: &clap::Error) -> Option<Failure> {
+    let is_query = |text: &String| {
+        text.starts_with('-') && !text.starts_with("--") && text.contains(['(', '.', ' ', '=', '*', '+', '/'])
+    };
+    let mut given = std::env::args().skip(1).take_while(|text| text != "--");
+    let query = given.find(is_query).filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
+    let failure =
+        Failure::new(failure::USAGE, format!("`{query}` is taken for flags, which begin with a dash"));
+    Some(failure.hint(format!("a query that does, too, stands at the end, after two of them: -- '{query}'")))
 }
 
 /// Prints data on stdout. A closed pipe is no failure: its reader has what it wanted.

@@ -1,17 +1,24 @@
 //! `skytide record`: a source's frames into a file, as they came.
+//!
+//! What a file holds may be all that is left of a day: it is not touched unless it is asked for, and then not before there is a
+//! frame to write.
 
+use std::path::Path;
 use std::time::Instant;
 
+use indicatif::HumanCount;
 use skytide_connect::network::Wish;
 use skytide_connect::run::WAIT;
-use skytide_firehose::Batch;
-use skytide_firehose::recording::{Compression, Recorder};
+use skytide_firehose::recording::{Compression, Last, Recorder, Recording};
+use skytide_firehose::{Batch, Cursor};
 
-use super::args::RecordArgs;
-use super::failure::{DATA, Failure};
-use super::input::Input;
+use super::args::{CursorArg, RecordArgs};
+use super::failure::{DATA, Failure, USAGE};
+use super::input::{Input, cursor};
 use super::interrupt::Interrupt;
-use super::status::StatusLine;
+use super::location::Location;
+use super::same::is_one;
+use super::status::{StatusLine, say};
 
 /// Frames taken at once.
 const BATCH: usize = 4096;
@@ -19,10 +26,19 @@ const BATCH: usize = 4096;
 pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
     let failed =
         |error: &dyn std::fmt::Display| Failure::new(DATA, format!("{}: {error}", args.output.display()));
+    refuse(args)?;
     let interrupt = Interrupt::listen()?;
-    let mut input = Input::open(&args.from, &Wish::default())?;
-    let mut recorder =
-        Recorder::create(&args.output, Compression::of_path(&args.output)).map_err(|error| failed(&error))?;
+    let compression = Compression::of_path(&args.output);
+    let (mut recorder, last) = if args.append {
+        Recorder::append(&args.output, compression).map_err(|error| Failure::new(DATA, error.to_string()))?
+    } else {
+        (Recorder::create(&args.output, compression).map_err(|error| failed(&error))?, Last::default())
+    };
+    if last.frames > 0 && !args.status.quiet {
+        let frames = HumanCount(last.frames);
+        say(&format!("{} goes on after its {frames} frames\n", args.output.display()));
+    }
+    let mut input = Input::open_at(&args.from, &Wish::default(), begins(args, last))?;
     let mut status = StatusLine::new(args.status.quiet, input.is_real_time);
     let ends = args.duration.map(|duration| Instant::now() + duration);
     let mut written = 0_u64;
@@ -38,13 +54,57 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
                 written += u64::from(pushed.is_ok());
             }
         })?;
-        pushed.map_err(|error| failed(&error))?;
+        pushed.and_then(|()| recorder.flush_due(Instant::now())).map_err(|error| failed(&error))?;
         if read == Batch::Ended {
             break;
         }
         status.update(&input.frames.status(), written as usize);
     }
-    recorder.finish().map_err(|error| failed(&error))?;
+    // Where no frame came, what was there stays: it is not what was asked for, but nothing else is.
+    if written > 0 {
+        recorder.finish().map_err(|error| failed(&error))?;
+    }
     status.finish(&input.frames.status(), written as usize);
     interrupt.end()
+}
+
+/// Where a socket begins: after what is recorded already, unless it is said.
+fn begins(args: &RecordArgs, last: Last) -> Cursor {
+    match (args.from.socket.cursor, last.seq, last.time) {
+        (CursorArg::Live, Some(seq), Some(time)) => Cursor::After { seq, time },
+        (CursorArg::Live, Some(seq), None) => Cursor::Seq(seq),
+        (said, _, _) => cursor(said),
+    }
+}
+
+/// Refuses to write over what is read, or over frames that nobody has said what becomes of.
+fn refuse(args: &RecordArgs) -> Result<(), Failure> {
+    let output = args.output.as_path();
+    let usage = |message: String, hint: &str| Err(Failure::new(USAGE, message).hint(hint));
+    let is_source = match &args.from.location {
+        Location::File(path) => is_one(path, output),
+        Location::Sim(_) | Location::Socket(_) | Location::Repos(_) | Location::Rows(_) | Location::Piped => {
+            false
+        }
+    };
+    if is_source {
+        let message = format!("{}: the recording would be written over what is read", output.display());
+        return usage(message, "give another file with -o");
+    }
+    if !args.append && !args.overwrite && has_something(output) {
+        let message = format!("{} has frames already", output.display());
+        return usage(message, "--append goes on after them, --overwrite puts the new ones in their place");
+    }
+    if args.append && matches!(args.from.location, Location::Sim(_)) && has_something(output) {
+        let message =
+            format!("{}: a simulated network of this process goes on from no recording", output.display());
+        return usage(message, "its numbers begin anew each time; `skytide sim` serves one that stays");
+    }
+    Ok(())
+}
+
+/// Whether a file has a frame, or what is none.
+fn has_something(path: &Path) -> bool {
+    let is_file = path.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
+    is_file && !matches!(Recording::open(path).map(|mut there| there.next_frame()), Ok(Ok(None)))
 }

@@ -1,7 +1,6 @@
 //! `skytide run`: queries from sources to rows. One is answered by the thread that began; several each by a thread of its own.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use skytide_connect::late::Side;
 use skytide_connect::merge::Merge;
-use skytide_connect::network::Location;
 use skytide_connect::recovery::Recovery;
-use skytide_connect::run::{Outcome, RunOptions};
-use skytide_connect::sink::{Ndjson, Sink, SinkError};
+use skytide_connect::run::{Outcome, RunError, RunOptions};
+use skytide_connect::sink::{GrowingFile, Ndjson, Sink};
 use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Offer;
 use skytide_timestream::engine::Mode;
@@ -24,6 +22,7 @@ use super::input;
 use super::interrupt::Interrupt;
 use super::query::Compiled;
 use super::resume;
+use super::same::{is_one, is_read};
 use super::status::{StatusLine, lock, say};
 use super::target::Target;
 
@@ -99,7 +98,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let (offers, _relays) = input::started(&args.sources, offers, &plans)?;
     let is_real_time = args.sources.sources.iter().any(|source| input::is_real_time(&source.location));
     let status = Arc::new(Mutex::new(StatusLine::new(args.status.quiet, is_real_time)));
-    let mut queries = Vec::with_capacity(plans.len());
+    let (mut queries, mut kept) = (Vec::with_capacity(plans.len()), None);
     for (((compiled, plan), target), name) in
         compiled.iter().zip(plans.iter().cloned()).zip(targets).zip(names)
     {
@@ -107,10 +106,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         let recovery = resume::opened(&args.resume, &name, &plan, mode)?;
         let standing = recovery.as_ref().and_then(Recovery::standing);
         if let Some(path) = late {
-            sources = sources.late_to(match &recovery {
+            let side = match &recovery {
                 Some(_) => resume::side(path, standing.is_some())?,
                 None => side(path)?,
-            });
+            };
+            kept = Some(side.clone());
+            sources = sources.late_to(side);
         }
         let source =
             sources.reopen(&plan, mode, &Arc::default(), recovery.as_ref().and_then(Recovery::source))?;
@@ -139,6 +140,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     } else {
         one(queries, &options, &status)?
     };
+    if let Some(side) = kept {
+        side.finish().map_err(RunError::from)?;
+    }
     finish(&lock(&status), &outcomes);
     if outcomes.iter().any(|outcome| outcome.job.is_cut) {
         say("the run was stopped at work: the last of what was read is not answered\n");
@@ -178,23 +182,15 @@ fn outputs(args: &RunArgs) -> Result<Vec<Option<&Path>>, Failure> {
             Failure::new(USAGE, message).hint("give -o once for each query, in their order, or not at all")
         );
     }
-    let mut known = BTreeSet::new();
-    if let Some(twice) = args.output.iter().find(|output| !known.insert(whole(output))) {
+    let is_before =
+        |(at, output): &(usize, &PathBuf)| args.output[..*at].iter().any(|before| is_one(before, output));
+    if let Some((_, twice)) = args.output.iter().enumerate().find(is_before) {
         let message = format!("{}: two answers would be written over each other", twice.display());
         return Err(Failure::new(USAGE, message).hint("give each query an -o of its own"));
     }
     // A dash is stdout, as elsewhere.
     let files = args.output.iter().map(|output| Some(output.as_path()));
     Ok(files.map(|file| file.filter(|path| *path != Path::new("-"))).collect())
-}
-
-/// A path by which a file is known however it is written; a file that is not there yet by its folder.
-fn whole(path: &Path) -> PathBuf {
-    let in_folder = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Some(folder.canonicalize().ok()?.join(path.file_name()?))
-    };
-    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }
 
 /// Answers the only query.
@@ -264,43 +260,19 @@ impl Query {
 
 /// The file of late points. Like other text it grows as it is written.
 fn side(path: &Path) -> Result<Side, Failure> {
-    let failed = |error| Failure::new(DATA, format!("{}: {error}", path.display()));
-    let file = File::create(path).map_err(failed)?;
-    let (mut lines, path) = (Ndjson::new(file), path.to_owned());
-    Ok(Side::new(move |late| {
-        lines.write(late).map_err(|error| match error {
-            SinkError::Io(error) => format!("{}: {error}", path.display()).into(),
-            other => other.into(),
-        })
-    }))
+    Ok(Side::sink(GrowingFile::new(path, |target| Ok(Ndjson::new(target))).map_err(RunError::from)?))
 }
 
-/// Text grows under its name from the start: written over a file that is read, or another one that is written, it would be all
+/// Text grows under its name: written over a file that is read, or another one that is written, it would be all
 /// that is left of it.
 fn refuse_own_files(args: &RunArgs, side: Option<&Path>, offers: &[Offer]) -> Result<(), Failure> {
     if side.is_some() && args.queries.queries.len() > 1 {
         let message = "--late side=FILE: each of several queries would write the same late points there";
         return Err(Failure::new(USAGE, message).hint("run the query that is to keep them by itself"));
     }
-    let is_one = |one: &Path, other: &Path| whole(one) == whole(other);
-    let is_read = |file: &Path| {
-        offers.iter().any(|offer| match offer {
-            Offer::Files(files) => files.definition().paths.iter().any(|path| is_one(path, file)),
-            Offer::Network(network) => {
-                let is_it = |path: &PathBuf| is_one(path, file);
-                let is_there = match &network.connection.location {
-                    Location::Named(name) => is_it(&PathBuf::from(name)),
-                    Location::Repos(paths) => paths.iter().any(is_it),
-                    Location::Memory(_) | Location::Held(_) => false,
-                };
-                is_there || network.connection.history.iter().any(is_it)
-            }
-            Offer::Table { .. } => false,
-        })
-    };
     let outputs = args.output.iter().map(|output| (output.as_path(), "the answer", "-o"));
     for (file, what, flag) in outputs.chain(side.map(|side| (side, "late points", "--late side=FILE"))) {
-        if is_read(file) {
+        if offers.iter().any(|offer| is_read(offer, file)) {
             let message = format!("{}: {what} would be written over what is read", file.display());
             return Err(Failure::new(USAGE, message).hint(format!("give another file with {flag}")));
         }
@@ -331,6 +303,7 @@ fn finish(status: &StatusLine, outcomes: &[Outcome]) {
             ("failed casts", job.misfits()),
             ("moved back in time or nowhere", job.moved_back()),
             ("held for a condition", job.held()),
+            ("not due yet", job.not_due()),
         ];
         for (reason, count) in unfit.into_iter().filter(|(_, count)| *count > 0) {
             *source.dropped.entry(reason).or_default() += count;

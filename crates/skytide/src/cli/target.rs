@@ -1,15 +1,17 @@
 //! Where the rows of an answer go, by `-o` and `--format`.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use arrow_schema::SchemaRef;
 use console::Term;
 use skytide_connect::files::Format;
 use skytide_connect::recovery::Recovery;
 use skytide_connect::run::RunError;
-use skytide_connect::sink::{Arrow, Csv, FileFormat, FileSink, Ndjson, Roll, Sink, SinkError, TextFile};
+use skytide_connect::sink::{
+    Arrow, Csv, FileFormat, FileSink, GrowingFile, Ndjson, Roll, Sink, SinkError, TextFile,
+};
 use skytide_timestream::engine::{EngineError, answer_schema};
 use skytide_timestream::plan::Plan;
 
@@ -148,55 +150,50 @@ impl<'a> Target<'a> {
             }
             Self::Stream(path, form) => (path, form),
         };
-        let target: Box<dyn Write + Send> = match path {
-            None => Box::new(BufWriter::new(io::stdout())),
+        // Whoever has the rows before has their header.
+        let is_headed = recovery.and_then(Recovery::standing).is_some_and(|standing| standing.rows() > 0);
+        let is_live = results == ResultsArg::Snapshot && is_terminal && !console::is_dumb();
+        let rows = Rows { form: *form, schema, is_headed, results };
+        Ok(match path {
+            None => {
+                let live = is_live.then(|| Live::new(Term::stdout(), Arc::clone(status)));
+                rows.to(Box::new(BufWriter::new(io::stdout())), live).map_err(RunError::from)?
+            }
             Some(path) => {
-                let failed = |error| Failure::new(DATA, format!("{}: {error}", path.display()));
-                let file = File::create(path).map_err(failed)?;
-                Box::new(BufWriter::new(Named { file, path: path.to_path_buf() }))
+                let file = GrowingFile::new(path, move |target| rows.to(target, None));
+                Box::new(file.map_err(RunError::from)?)
             }
-        };
-        Ok(match form {
-            Form::Ndjson => Box::new(Ndjson::new(target)),
-            Form::Csv => {
-                let csv = Csv::new(target, schema);
-                // Whoever has the rows before has their header.
-                let goes_on =
-                    recovery.and_then(Recovery::standing).is_some_and(|standing| standing.rows() > 0);
-                Box::new(if goes_on { csv.headed() } else { csv })
-            }
-            Form::Arrow => Box::new(Arrow::new(target, &schema).map_err(RunError::from)?),
-            Form::Table => match results {
-                ResultsArg::Snapshot => {
-                    let is_redrawn = is_terminal && !console::is_dumb();
-                    let live = is_redrawn.then(|| Live::new(Term::stdout(), Arc::clone(status)));
-                    Box::new(SnapshotTable::new(target, live))
-                }
-                ResultsArg::History => Box::new(HistoryTable::new(target)),
-            },
         })
     }
 }
 
-/// A file whose errors tell its name.
-struct Named {
-    file: File,
-    path: PathBuf,
+/// How rows are written as they come.
+struct Rows {
+    form: Form,
+    schema: SchemaRef,
+    is_headed: bool,
+    results: ResultsArg,
 }
 
-impl Named {
-    fn failed(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
-    }
-}
-
-impl Write for Named {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes).map_err(|error| self.failed(&error))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush().map_err(|error| self.failed(&error))
+impl Rows {
+    /// What writes them there; a table that is redrawn in place, to the terminal.
+    fn to(
+        self,
+        target: Box<dyn Write + Send>,
+        live: Option<Live>,
+    ) -> Result<Box<dyn Sink + Send>, SinkError> {
+        Ok(match self.form {
+            Form::Ndjson => Box::new(Ndjson::new(target)),
+            Form::Csv => {
+                let csv = Csv::new(target, self.schema);
+                Box::new(if self.is_headed { csv.headed() } else { csv })
+            }
+            Form::Arrow => Box::new(Arrow::new(target, &self.schema)?),
+            Form::Table => match self.results {
+                ResultsArg::Snapshot => Box::new(SnapshotTable::new(target, live)),
+                ResultsArg::History => Box::new(HistoryTable::new(target)),
+            },
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test needs a part of it")]
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
 pub(crate) fn skytide(args: &[&str]) -> Command {
@@ -32,4 +33,15 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// A simulated network of 20 accounts in a process of its own, as fast as it is read; with further flags.
+pub(crate) fn serve(more: &[&str]) -> (Running, String) {
+    let mut args = vec!["sim", "--listen", "127.0.0.1:0", "--accounts", "20", "--rate", "0"];
+    args.extend(more);
+    let mut server = Running(skytide(&args).stderr(Stdio::piped()).spawn().expect("the program starts"));
+    let mut said = String::new();
+    BufReader::new(server.0.stderr.take().expect("it is a pipe")).read_line(&mut said).expect("it speaks");
+    let url = said.split_whitespace().find(|word| word.starts_with("ws://")).expect(&said).to_owned();
+    (server, url)
 }

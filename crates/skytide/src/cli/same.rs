@@ -1,0 +1,106 @@
+//! Which files are one, however they are named: what is written over what is read, or over another answer, is all that is left.
+
+use std::path::{Path, PathBuf};
+
+use skytide_connect::network::Location;
+use skytide_connect::sources::Offer;
+
+/// As many links in a row are followed as the system follows.
+const LINKS: usize = 40;
+
+/// Whether two paths lead to one file, also through links, and also where there is none yet.
+pub(crate) fn is_one(one: &Path, other: &Path) -> bool {
+    whole(one) == whole(other) || has_both_names(one, other)
+}
+
+/// Whether the two are names of one file that is there.
+#[cfg(unix)]
+fn has_both_names(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+    identity(one).is_some_and(|found| identity(other) == Some(found))
+}
+
+/// The system tells it not; names that lead to one place have been told.
+#[cfg(not(unix))]
+fn has_both_names(_: &Path, _: &Path) -> bool {
+    false
+}
+
+/// Whether a file is among what a source is read from.
+pub(crate) fn is_read(offer: &Offer, file: &Path) -> bool {
+    match offer {
+        Offer::Files(files) => files.definition().paths.iter().any(|path| is_one(path, file)),
+        Offer::Network(network) => {
+            let is_it = |path: &PathBuf| is_one(path, file);
+            let is_there = match &network.connection.location {
+                Location::Named(name) => is_it(&PathBuf::from(name)),
+                Location::Repos(paths) => paths.iter().any(is_it),
+                Location::Memory(_) | Location::Held(_) => false,
+            };
+            is_there || network.connection.history.iter().any(is_it)
+        }
+        Offer::Table { .. } => false,
+    }
+}
+
+/// A path by which a file is known however it is written; a file that is not there yet by its folder.
+fn whole(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        if let Ok(whole) = path.canonicalize() {
+            return whole;
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match path.read_link() {
+            // It leads to what is not there yet, from the folder that it is in.
+            Ok(next) => path = folder.join(next),
+            Err(_) => {
+                let name = path.file_name();
+                return folder
+                    .canonicalize()
+                    .ok()
+                    .zip(name)
+                    .map_or(path.clone(), |(folder, name)| folder.join(name));
+            }
+        }
+    }
+    path
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn files_are_one_by_whatever_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("sub")).unwrap();
+        std::fs::write(at("there"), b"").unwrap();
+        std::fs::write(at("other"), b"").unwrap();
+        std::fs::hard_link(at("there"), at("hard")).unwrap();
+        symlink("there", at("soft")).unwrap();
+        symlink("new", at("to new")).unwrap();
+        symlink("../to new", at("sub/to new")).unwrap();
+        symlink("circle", at("circle")).unwrap();
+        for (one, other) in [
+            ("there", "sub/../there"),
+            ("there", "hard"),
+            ("hard", "soft"),
+            ("new", "to new"),
+            ("to new", "sub/to new"),
+            ("new", "sub/../new"),
+            ("circle", "circle"),
+        ] {
+            assert!(is_one(&at(one), &at(other)) && is_one(&at(other), &at(one)), "{one} {other}");
+        }
+        for (one, other) in [("there", "other"), ("there", "new"), ("new", "newer"), ("circle", "to new")] {
+            assert!(!is_one(&at(one), &at(other)), "{one} {other}");
+        }
+    }
+}
