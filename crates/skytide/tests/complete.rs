@@ -251,6 +251,7 @@ fn printed_on_terminal(shell: &str, typed: &str) -> Option<String> {
 
 /// Says past the harness, which shows nothing of a test that passes, that something has not been tested here.
 #[cfg(target_os = "linux")]
+#[allow(clippy::explicit_write, reason = "what `eprintln!` says the harness keeps")]
 fn left_out(test: &str, missing: &str) {
     writeln!(std::io::stderr(), "test {test} is left out: there is no {missing}").unwrap();
 }
