@@ -4,9 +4,10 @@
 
 mod common;
 
-use std::io::Write;
-use std::path::Path;
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use common::{Running, err, out, output};
 use serde_json::Value;
@@ -24,7 +25,19 @@ fn texts(args: &[&str]) -> Vec<String> {
 
 /// What a shell is told of a line.
 fn told(shell: &str, line: &str) -> Vec<String> {
-    texts(&["complete", "--shell", shell, "--line", line])
+    told_amid(shell, line, "")
+}
+
+/// What it is told with the cursor before the rest of the line.
+fn told_amid(shell: &str, line: &str, after: &str) -> Vec<String> {
+    texts(&["complete", "--shell", shell, "--line", line, "--after", after])
+}
+
+/// A file of one row, and the flags that name it.
+fn rows(folder: &Path, name: &str, content: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, content).unwrap();
+    format!("--from {} --time ts --key user", path.display())
 }
 
 #[test]
@@ -59,11 +72,74 @@ fn streams_of_files_are_offered() {
     let line = format!("skytide run -o x --from {} --time ts --key user 'visits.pa", path.display());
     assert_eq!(told("bash", &line), ["pa", "page"]);
     let after = format!("th' --limit 3 --from={} --time ts --key user", path.display());
-    let line = "skytide run 'visits.pa";
-    assert_eq!(texts(&["complete", "--shell", "zsh", "--line", line, "--after", &after]), ["pa", "page"]);
+    assert_eq!(told_amid("zsh", "skytide run 'visits.pa", &after), ["pa", "page"]);
+    // No word has begun at the cursor.
+    let after = format!(" --from {} --time ts --key user", path.display());
+    assert!(told_amid("zsh", "skytide run ", &after).contains(&"visits".to_owned()));
     // What cannot be opened is the editor's to know; a shell goes on with what is always there.
     assert!(!output(&["complete", "vis", "--from", "none.csv"]).status.success());
     assert_eq!(told("bash", "skytide run --from none.csv 'posts.wi"), ["wi", "with_key("]);
+}
+
+#[test]
+fn what_follows_the_cursor_may_look_like_a_flag() {
+    for (line, after) in [("skytide run 'posts.se", "-1'"), ("skytide run 'posts.se", "--limit'")] {
+        assert_eq!(told_amid("bash", line, after)[..2], ["se", "seq"], "{after}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = lines(&["completions", shell]).join("\n");
+        assert!(script.contains("--line=\"") && script.contains("--after=\""), "{shell}");
+    }
+}
+
+#[test]
+fn names_of_files_forge_no_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = r#"{"ts":"2026-07-04T00:00:00Z","user":"ann","o":{"a\u001b[31m\nb\tc":1}}"#;
+    let from = rows(folder.path(), "visits.jsonl", &format!("{row}\n"));
+    let from: Vec<_> = from.split(' ').collect();
+    for query in ["visits.o", "visits.o.", "vis"] {
+        let ran = output(&[&["complete", query], &from[..]].concat());
+        let shown = out(&ran);
+        assert!(!shown.is_empty(), "{query}: {}", err(&ran));
+        for line in shown.split_terminator('\n') {
+            let columns: Vec<_> = line.split('\t').collect();
+            assert_eq!(columns.len(), 4, "{line:?}");
+            assert!(!columns.concat().contains(char::is_control), "{line:?}");
+        }
+    }
+    let ran = output(&[&["check", "visits.o"], &from[..]].concat());
+    let shown = out(&ran);
+    assert!(shown.contains(r"struct<a\u{1b}[31m\nb\tc: i64>"), "{shown:?} {}", err(&ran));
+}
+
+/// A pipe of the system is opened by whoever reads it, who waits for one that writes.
+#[cfg(unix)]
+#[test]
+fn pipes_are_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = rows(folder.path(), "visits.csv", "ts,user,page\n2026-07-04T00:00:00Z,ann,home\n");
+    for name in ["named.jsonl", "unnamed"] {
+        let pipe = folder.path().join(name);
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for flag in ["--from", "--lexicon"] {
+            let mut command = common::skytide(&["complete", "vis", flag, pipe.to_str().unwrap()]);
+            let started =
+                command.args(rows.split(' ')).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+            let mut asked = Running(started.unwrap());
+            let until = Instant::now() + Duration::from_secs(60);
+            let ended = loop {
+                match asked.0.try_wait().unwrap() {
+                    None if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+                    ended => break ended,
+                }
+            };
+            assert!(ended.is_some_and(|status| status.success()), "{name} {flag}: {ended:?}");
+            let mut shown = String::new();
+            asked.0.stdout.take().unwrap().read_to_string(&mut shown).unwrap();
+            assert!(shown.starts_with("visits\t"), "{name} {flag}: {shown}");
+        }
+    }
 }
 
 #[test]
@@ -114,6 +190,22 @@ fn candidates_are_quoted_as_their_word() {
 }
 
 #[test]
+fn what_a_shell_would_take_for_history_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = rows(folder.path(), "x.csv", "ts,user,a!-2,a b\n2026-07-04T00:00:00Z,ann,1,2\n");
+    for shell in ["bash", "zsh"] {
+        let found = told(shell, &format!(r#"skytide run {from} "x.\`a"#));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(!found.concat().contains('!'), "{found:?}");
+    }
+    // Elsewhere nothing of it is left.
+    let line = format!("skytide run {from} ");
+    assert_eq!(told("bash", &format!(r"{line}x.\`a")), [r"\`a", r"\`a\!-2\`", r"\`a\ b\`"]);
+    assert_eq!(told("bash", &format!("{line}'x.`a")), ["`a", "`a!-2`", "`a b`"]);
+    assert_eq!(told("fish", &format!("{line}\"x.`a")), ["x.`a!-2`", "x.`a b`"]);
+}
+
+#[test]
 fn every_shell_has_its_script() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = lines(&["completions", shell]).join("\n");
@@ -124,35 +216,57 @@ fn every_shell_has_its_script() {
     assert_eq!(output(&["completions", "cmd"]).status.code(), Some(2));
 }
 
-/// Types at a bash on a terminal; tabs are pressed. None where there is no terminal to be had.
+/// The script of a shell, in a file.
 #[cfg(target_os = "linux")]
-fn typed_at_bash(line: &str, folder: &Path) -> Option<String> {
-    let program = Path::new(env!("CARGO_BIN_EXE_skytide"));
-    let script = folder.join("skytide.bash");
-    std::fs::write(&script, lines(&["completions", "bash"]).join("\n")).unwrap();
-    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let started = Command::new("script")
-        .args(["-qec", "bash --norc --noprofile -i", "/dev/null"])
-        .env("PATH", path)
-        .env("TERM", "dumb")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut bash = Running(started.ok()?);
-    let mut stdin = bash.0.stdin.take().unwrap();
-    // What was completed is shown by going to the line's begin and having it printed.
-    write!(stdin, "source {}\n{line}\u{1}printf '<%s>' \n\nexit\n", script.display()).unwrap();
-    drop(stdin);
-    let mut shown = String::new();
-    std::io::Read::read_to_string(&mut bash.0.stdout.take().unwrap(), &mut shown).unwrap();
-    Some(shown)
+fn script(shell: &str, folder: &Path) -> PathBuf {
+    let script = folder.join(format!("skytide.{shell}"));
+    std::fs::write(&script, lines(&["completions", shell]).join("\n")).unwrap();
+    script
 }
+
+/// What a shell prints that finds the program; none where it, or what is to run it, is not there.
+#[cfg(target_os = "linux")]
+fn printed(command: &mut Command, typed: &str) -> Option<String> {
+    let program = Path::new(env!("CARGO_BIN_EXE_skytide"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    command.env("PATH", path).env("TERM", "dumb");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut shell = match command.spawn() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        started => Running(started.unwrap()),
+    };
+    let mut stdin = shell.0.stdin.take().unwrap();
+    write!(stdin, "{typed}").unwrap();
+    drop(stdin);
+    let mut shown = Vec::new();
+    shell.0.stdout.take().unwrap().read_to_end(&mut shown).unwrap();
+    Some(String::from_utf8_lossy(&shown).into_owned())
+}
+
+/// What a shell on a terminal prints of what is typed.
+#[cfg(target_os = "linux")]
+fn printed_on_terminal(shell: &str, typed: &str) -> Option<String> {
+    printed(Command::new("script").args(["-qec", shell, "/dev/null"]), typed)
+}
+
+/// Says past the harness, which shows nothing of a test that passes, that something has not been tested here.
+#[cfg(target_os = "linux")]
+#[allow(clippy::explicit_write, reason = "what `eprintln!` says the harness keeps")]
+fn left_out(test: &str, missing: &str) {
+    writeln!(std::io::stderr(), "test {test} is left out: there is no {missing}").unwrap();
+}
+
+/// Typed after a line: it is not run but has its words printed.
+#[cfg(target_os = "linux")]
+const PRINT: &str = "\u{1}printf '<%s>' \n\nexit\n";
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_bash_completes_queries() {
     let folder = tempfile::tempdir().unwrap();
+    let script = script("bash", folder.path());
+    let from = rows(folder.path(), "x.csv", "ts,user,a:bc\n2026-07-04T00:00:00Z,ann,1\n");
+    let [amid, behind] = [r"x.\`a:b", r"x.\`a:"].map(|word| format!("skytide run {from} {word}\t"));
     for (line, completed) in [
         // The quote stays open: the query goes on.
         ("skytide run 'posts.wi\tdid).co\tunt()'", "<skytide><run><posts.with_key(did).count()>"),
@@ -165,8 +279,83 @@ fn a_bash_completes_queries() {
             "<skytide><run><posts.filter(did == \"x\").with_key(did)>",
         ),
         ("skytide run a=posts.wi\tdid\\)", "<skytide><run><a=posts.with_key(did)>"),
+        // Its word begins behind a colon.
+        (&amid, "<x.`a:bc`>"),
+        (&behind, "<x.`a:bc`>"),
     ] {
-        let Some(shown) = typed_at_bash(line, folder.path()) else { return };
+        let typed = format!("source {}\n{line}{PRINT}", script.display());
+        let Some(shown) = printed_on_terminal("bash --norc --noprofile -i", &typed) else {
+            assert!(std::env::var_os("CI").is_none(), "there is no `script` to run a bash on a terminal");
+            return left_out("a_bash_completes_queries", "`script`");
+        };
         assert!(shown.contains(completed), "{line:?}: {shown}");
+    }
+}
+
+/// One of before 4.4 knows neither `nosort` nor `mapfile`.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_old_bash_is_told_of_flags_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = script("bash", folder.path());
+    let text = std::fs::read_to_string(&script).unwrap();
+    for (version, is_old) in [("3 2", true), ("4 3", true), ("4 4", false), ("5 2", false)] {
+        // What it has is told by what is said of its version.
+        let told = text.replace("BASH_VERSINFO", "version");
+        std::fs::write(&script, format!("version=({version})\ncomplete() {{ echo \"$@\"; }}\n{told}"))
+            .unwrap();
+        let Some(shown) = printed(Command::new("bash").arg(&script), "") else {
+            return left_out("an_old_bash_is_told_of_flags_alone", "bash");
+        };
+        assert!(shown.contains("-F _skytide "), "{version}: {shown}");
+        assert_eq!(shown.contains("nosort"), !is_old, "{version}: {shown}");
+        assert_eq!(shown.contains("_skytide_or_query"), !is_old, "{version}: {shown}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_zsh_completes_queries() {
+    if printed(Command::new("zsh").args(["-fc", "exit"]), "").is_none() {
+        return left_out("a_zsh_completes_queries", "zsh");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = script("zsh", folder.path());
+    let from = rows(folder.path(), "visits.csv", "ts,user,page\n2026-07-04T00:00:00Z,ann,home\n");
+    let forward = |word: &str| "\u{6}".repeat("skytide run ".len() + word.len());
+    // The cursor is within the quotes, then where no word has begun.
+    let within = format!("skytide run 'visits.pa' {from}\u{1}{}\t", forward("'visits.pa"));
+    let empty = format!("skytide run  {from}\u{1}{}\tvisi\t.pa\t", forward(""));
+    for (line, completed) in [
+        ("skytide run 'posts.wi\tdid).coun\t)'", "<skytide><run><posts.with_key(did).count()>"),
+        ("skytide run a=posts.wi\tdid\\)", "<skytide><run><a=posts.with_key(did)>"),
+        (&within, "<skytide><run><visits.page><--from>"),
+        (&empty, "<skytide><run><visits.page><--from>"),
+    ] {
+        let begin = "bindkey -e; autoload -Uz compinit; compinit -uD; source";
+        let typed = format!("{begin} {}\n{line}{PRINT}", script.display());
+        let Some(shown) = printed_on_terminal("zsh -fi", &typed) else {
+            return left_out("a_zsh_completes_queries", "`script`");
+        };
+        assert!(shown.contains(completed), "{line:?}: {shown}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fish_completes_queries() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = script("fish", folder.path());
+    for (line, offered) in [
+        ("skytide run 'posts.wi", vec!["posts.with_key(…", "posts.with_key("]),
+        ("skytide run \"a=posts.record.creat", vec!["a=posts.record.createdAt…", "a=posts.record.createdAt"]),
+        ("skytide run --form", vec!["--format"]),
+    ] {
+        let asks = r#"source $argv[1]; complete -C "$argv[2]""#;
+        let mut fish = Command::new("fish");
+        fish.args(["--no-config", "-c", asks]).arg(&script).arg(line).env("HOME", folder.path());
+        let Some(shown) = printed(&mut fish, "") else { return left_out("a_fish_completes_queries", "fish") };
+        let found: Vec<_> = shown.lines().map(|line| line.split('\t').next().unwrap()).collect();
+        assert_eq!(found, offered, "{line}");
     }
 }

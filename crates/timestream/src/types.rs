@@ -1,6 +1,5 @@
 //! The names of types in the text, and the one type that holds the values of two.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
@@ -61,12 +60,25 @@ fn write_name(data_type: &DataType, out: &mut String, most: usize) {
                     out.push('…');
                     return;
                 }
-                let _ = write!(out, "{}{}: ", if at > 0 { ", " } else { "" }, field.name());
+                out.push_str(if at > 0 { ", " } else { "" });
+                write_field(field.name(), out);
+                out.push_str(": ");
                 write_name(field.data_type(), out, most);
             }
             out.push('>');
         }
         simple => out.push_str(simple_name(simple).unwrap_or("a type without a name here")),
+    }
+}
+
+/// A field's name; who made a file chose it, so what would steer a terminal or end a line is escaped.
+fn write_field(name: &str, out: &mut String) {
+    for c in name.chars() {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
     }
 }
 
@@ -296,5 +308,14 @@ mod tests {
         }
         assert_eq!(name(&wide).chars().count(), NAME_LENGTH + 1);
         assert_eq!(name(&list(DataType::Utf8)), "list<utf8>");
+    }
+
+    #[test]
+    fn names_of_fields_hold_no_controls() {
+        let odd = Field::new("é\u{1b}[31m\n\u{9b}", DataType::Int64, true);
+        let odd = DataType::Struct(vec![odd].into());
+        for shown in [name(&odd), full_name(&odd)] {
+            assert_eq!(shown, r"struct<é\u{1b}[31m\n\u{9b}: i64>");
+        }
     }
 }

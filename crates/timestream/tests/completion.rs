@@ -255,6 +255,16 @@ fn members_that_need_no_more_can_be_called() {
     }
 }
 
+#[test]
+fn a_name_with_a_quote_is_offered_past_it() {
+    let names = "let `a``b` = posts.seq; let `a-` = posts.seq; let ```c` = posts.seq; ";
+    for (typed, offered) in
+        [("`a``", vec!["`a``b`"]), ("`a``b", vec!["`a``b`"]), ("```", vec!["```c`"]), ("`a-``", vec![])]
+    {
+        assert_eq!(texts(&format!("{names}{typed}|")), offered, "{typed}");
+    }
+}
+
 /// Queries as people write them.
 const QUERIES: [&str; 10] = [
     "posts.with_key(record.langs[0]).count(window=since.hourly())",

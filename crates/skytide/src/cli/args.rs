@@ -308,10 +308,11 @@ pub(crate) struct CompleteArgs {
     #[command(flatten)]
     pub(crate) sources: SourcesArgs,
     /// For the script of a shell: a command line up to the cursor, of whose last word the candidates are, if it is a query
-    #[arg(long, value_name = "LINE", conflicts_with_all = ["query", "at", "format"], requires = "shell")]
+    #[arg(long, value_name = "LINE", requires = "shell", allow_hyphen_values = true)]
+    #[arg(conflicts_with_all = ["query", "at", "format"])]
     pub(crate) line: Option<String>,
     /// What follows on that line
-    #[arg(long, value_name = "LINE", requires = "line", default_value = "")]
+    #[arg(long, value_name = "LINE", requires = "line", default_value = "", allow_hyphen_values = true)]
     pub(crate) after: String,
     /// By whose rules the line is quoted
     #[arg(long, value_enum, value_name = "SHELL", requires = "line")]

@@ -1,7 +1,7 @@
 //! What `--from` names: a simulated network, a socket, a recording, files of rows, or rows of standard input.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use skytide_connect::files::Format;
@@ -80,6 +80,11 @@ impl fmt::Display for Location {
     }
 }
 
+/// Whether what stands at a path is neither a file nor a folder but a pipe or a device: who opens it may wait for long.
+pub(crate) fn may_wait(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
 impl FromStr for Location {
     type Err = String;
 
@@ -106,8 +111,10 @@ impl FromStr for Location {
                 if repo::is_named(&path) {
                     return Ok(Self::Repos(path));
                 }
-                // What neither its name nor its first bytes make one of rows is a recording, or said to be none.
-                Ok(if Format::of_file(&path).is_ok() { Self::Rows(path) } else { Self::File(path) })
+                // What neither its name nor its first bytes make one of rows is a recording, or said to be none. A pipe's first
+                // bytes are not looked at: who reads it would miss them.
+                let tells = Format::of_name(&path).is_some() || !may_wait(&path);
+                Ok(if tells && Format::of_file(&path).is_ok() { Self::Rows(path) } else { Self::File(path) })
             }
         }
     }

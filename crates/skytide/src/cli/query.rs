@@ -15,7 +15,7 @@ use skytide_timestream::types;
 use super::args::{CheckArgs, ExplainArgs, QueriesArgs, QueryArgs, SocketArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::input::offers;
-use super::location::Location;
+use super::location::{Location, may_wait};
 use super::pipe::Pipe;
 use super::sources::SourcesArgs;
 
@@ -97,12 +97,17 @@ fn in_order(offers: &[Offer], mentions: &[String]) -> Result<Sources, Failure> {
     Ok(Sources::new(ordered))
 }
 
-/// The sources that a query could name, for what is asked before there is one. What would come through standard input is left out:
-/// nothing is read from there.
+/// The sources that a query could name, for what is asked before there is one. What would come through a pipe is left out: nothing
+/// is read from there, and nobody waits for it.
 pub(crate) fn nameable(lexicons: &[PathBuf], sources: &SourcesArgs) -> Result<Sources, Failure> {
-    let catalog = catalog(lexicons)?;
+    let lexicons: Vec<_> = lexicons.iter().filter(|path| !may_wait(path)).cloned().collect();
+    let catalog = catalog(&lexicons)?;
     let mut sources = sources.clone();
-    sources.sources.retain(|source| source.location != Location::Piped);
+    sources.sources.retain(|source| match &source.location {
+        Location::Piped => false,
+        Location::Sim(_) | Location::Socket(_) => true,
+        Location::File(path) | Location::Repos(path) | Location::Rows(path) => !may_wait(path),
+    });
     let (offers, _) = offers(&sources, &SocketArgs::default(), &catalog, None)?;
     Ok(Sources::new(offers))
 }

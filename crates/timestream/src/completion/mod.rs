@@ -112,8 +112,7 @@ pub fn complete(text: &str, at: usize, catalog: &dyn Catalog) -> Completion {
     candidates.gather();
     let Candidates { mut found, .. } = candidates;
     let typed = place.typed.to_lowercase();
-    let bare = |text: &str| text.trim_start_matches(['`', '"', '\'']).to_lowercase();
-    found.retain(|candidate| bare(&candidate.text).starts_with(&typed));
+    found.retain(|candidate| bare(&candidate.text).to_lowercase().starts_with(&typed));
     let mut known = BTreeSet::new();
     found.retain(|candidate| known.insert(candidate.text.clone()));
     Completion { range: place.range, candidates: found }
@@ -426,6 +425,23 @@ impl<'a> Candidates<'a> {
     fn add(&mut self, text: String, kind: Kind, signature: String, summary: &str) {
         self.found.push(Candidate { text, kind, signature, summary: summary.to_owned() });
     }
+}
+
+/// A candidate's text as what is typed is compared with it: a name without its quotes, a text without the first.
+fn bare(text: &str) -> String {
+    let Some(quoted) = text.strip_prefix('`') else {
+        return text.strip_prefix(['"', '\'']).unwrap_or(text).to_owned();
+    };
+    let mut name = String::with_capacity(quoted.len());
+    let mut chars = quoted.chars().peekable();
+    while let Some(c) = chars.next() {
+        // Two of them are one of the name; one alone ends it.
+        if c == '`' && chars.next_if_eq(&'`').is_none() {
+            break;
+        }
+        name.push(c);
+    }
+    name
 }
 
 /// A text in quotes; none for one that would need escapes.

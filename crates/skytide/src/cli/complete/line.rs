@@ -30,14 +30,23 @@ pub(super) struct Word {
 impl Line {
     /// Reads what stands before the cursor, and after it.
     pub(super) fn read(before: &str, after: &str, rules: Rules) -> Self {
-        let all = words(&format!("{before}{after}"), rules);
-        let before = words(before, rules);
-        let after = all.get(before.len()..).unwrap_or_default().to_vec();
+        let (all, _) = words(&format!("{before}{after}"), rules);
+        let (before, has_begun) = words(before, rules);
+        // Before a blank a word that has not begun is none.
+        let is_none = !has_begun && after.starts_with(char::is_whitespace);
+        let after = all.get(before.len() - usize::from(is_none)..).unwrap_or_default().to_vec();
         Self { before, after }
     }
 }
 
 impl Word {
+    /// Whether a text can continue this word: bash and zsh take a `!` between double quotes for a line of their history, and leave
+    /// what is put before it in the text.
+    pub(super) fn takes(&self, text: &str, rules: Rules) -> bool {
+        let is_history = rules == Rules::Posix && self.open == Some('"') && text.contains('!');
+        !is_history && !text.contains(char::is_control)
+    }
+
     /// A text as it continues this word.
     pub(super) fn quoted(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
@@ -56,8 +65,8 @@ impl Word {
     }
 }
 
-/// The words of a line; the last one is not over.
-fn words(line: &str, rules: Rules) -> Vec<Word> {
+/// The words of a line, of which the last one is not over; and whether that has begun.
+fn words(line: &str, rules: Rules) -> (Vec<Word>, bool) {
     let mut words = Vec::new();
     let mut word = Word { text: String::new(), open: None };
     let mut has_begun = false;
@@ -87,7 +96,7 @@ fn words(line: &str, rules: Rules) -> Vec<Word> {
         has_begun = true;
     }
     words.push(word);
-    words
+    (words, has_begun)
 }
 
 #[cfg(test)]
@@ -95,7 +104,7 @@ mod tests {
     use super::*;
 
     fn texts(line: &str, rules: Rules) -> Vec<String> {
-        words(line, rules).into_iter().map(|word| word.text).collect()
+        words(line, rules).0.into_iter().map(|word| word.text).collect()
     }
 
     #[test]
@@ -135,9 +144,19 @@ mod tests {
 
     #[test]
     fn what_follows_the_cursor_is_known() {
-        let line = Line::read("skytide run 'posts.wi", "th_key(did)' --from x.csv", Rules::Posix);
-        assert_eq!(line.before.len(), 3);
-        let after: Vec<_> = line.after.iter().map(|word| word.text.as_str()).collect();
-        assert_eq!(after, ["--from", "x.csv"]);
+        for (before, after) in [
+            ("skytide run 'posts.wi", "th_key(did)' --from x.csv"),
+            ("skytide run 'posts.wi", "' --from x.csv"),
+            ("skytide run posts.wi", " --from x.csv"),
+            ("skytide run ", " --from x.csv"),
+            ("skytide run ", "posts --from x.csv"),
+            ("skytide run ''", " --from x.csv"),
+        ] {
+            let line = Line::read(before, after, Rules::Posix);
+            assert_eq!(line.before.len(), 3);
+            let found: Vec<_> = line.after.iter().map(|word| word.text.as_str()).collect();
+            assert_eq!(found, ["--from", "x.csv"], "{before}|{after}");
+        }
+        assert!(Line::read("skytide run ", "", Rules::Posix).after.is_empty());
     }
 }

@@ -45,7 +45,9 @@ pub(crate) fn complete(args: &CompleteArgs) -> Result<(), Failure> {
     let lines = candidates.iter().map(|candidate| {
         let completion::Candidate { text, kind, signature, summary } = candidate;
         match args.format {
-            CandidatesArg::Lines => format!("{}\t{kind}\t{signature}\t{summary}\n", shown(text)),
+            CandidatesArg::Lines => {
+                format!("{}\t{kind}\t{}\t{}\n", shown(text), shown(signature), shown(summary))
+            }
             CandidatesArg::Ndjson => {
                 let candidate = json!({
                     "text": text,
@@ -108,7 +110,8 @@ fn of_line(before: &str, after: &str, shell: LineShellArg) -> String {
         LineShellArg::Bash | LineShellArg::Zsh => format!("{}\n", word.quoted(typed)),
         LineShellArg::Fish => String::new(),
     };
-    let candidates: Vec<_> = candidates.iter().filter(|candidate| is_plain(&candidate.text)).collect();
+    let candidates: Vec<_> =
+        candidates.iter().filter(|candidate| word.takes(&candidate.text, rules)).collect();
     if let ([only], LineShellArg::Fish) = (candidates.as_slice(), shell)
         && only.text != typed
     {

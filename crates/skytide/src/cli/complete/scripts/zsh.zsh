@@ -1,9 +1,10 @@
 
 # A query is completed by the program, all else as above.
 _skytide_or_query() {
-    local before="${(j: :)words[1,CURRENT-1]} ${QIPREFIX}${IPREFIX}${PREFIX}" after=" ${(j: :)words[CURRENT+1,-1]}"
+    local before="${(j: :)words[1,CURRENT-1]} ${QIPREFIX}${IPREFIX}${PREFIX}"
+    local after="${SUFFIX}${ISUFFIX}${QISUFFIX} ${(j: :)words[CURRENT+1,-1]}"
     local -a offered texts shown
-    offered=("${(@f)$(command $words[1] complete --shell zsh --line "$before" --after "$after" 2>/dev/null)}")
+    offered=("${(@f)$(command $words[1] complete --shell zsh --line="$before" --after="$after" 2>/dev/null)}")
     if (( $#offered < 2 )); then
         _skytide "$@"
         return
