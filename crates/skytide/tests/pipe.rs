@@ -4,8 +4,9 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use common::{Running, err, out, skytide};
 
@@ -99,4 +100,40 @@ fn what_cannot_be_of_a_pipe_is_said() {
     let frames = skytide(&["record", "--from", "sim:events=9,rate=0", "-q", "-o", &saved]).status().unwrap();
     assert!(frames.success());
     assert!(refused(&run(&[]), &std::fs::read(saved).unwrap(), 3).contains("a recording"));
+}
+
+#[test]
+fn what_is_wrong_is_said_before_a_pipe_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let [saved, answer, missing] = ["saved", "n.ndjson", "missing.csv"]
+        .map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    let all: [(&str, &[&str], i32, &str); 8] = [
+        ("stdin.n +", &[], 1, "stdin.n +"),
+        ("stdin.n", &["--mode", "once"], 2, "as they come"),
+        ("stdin.n", &["--resume", &saved, "-o", &answer], 2, "not there a second time"),
+        ("stdin.n", &["--from", "-"], 2, "given twice"),
+        ("stdin.n", &["--from", &missing], 3, "missing.csv"),
+        ("stdin.n", &["--format", "parquet"], 2, "Parquet goes to a file"),
+        ("stdin.n", &["--since", "2026-07-04", "--results", "snapshot"], 2, "--since and --until"),
+        ("stdin.n", &["--for", "100ms"], 3, "what came in 100ms"),
+    ];
+    for (query, more, code, says) in all {
+        let args = [&["run", query], &ROLES[..], more].concat();
+        let mut running =
+            Running(skytide(&args).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        // The pipe is open, and nothing comes.
+        let pipe = running.0.stdin.take().unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            if let Some(status) = running.0.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < until, "{args:?} waits");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let mut said = String::new();
+        running.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(status.code() == Some(code) && said.contains(says), "{args:?}: {status}: {said}");
+        drop(pipe);
+    }
 }

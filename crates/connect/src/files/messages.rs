@@ -1,6 +1,7 @@
 //! An Arrow stream that is read once, message by message, as through a pipe.
 //!
-//! A message is read as far as there are bytes, whatever its lengths say, and looked at before the library decodes it.
+//! A message is read as far as there are bytes, whatever its lengths say, and looked at before the library decodes it. As a pipe may
+//! have no end, one that says it is too long is not read at all.
 
 use std::io::{self, Read};
 
@@ -12,6 +13,9 @@ use arrow_schema::{ArrowError, SchemaRef};
 
 use super::caught::caught;
 use super::framing::{self, CONTINUATION};
+
+/// A message that is longer is none.
+const LONGEST: u64 = 1 << 30;
 
 /// The batches of a stream, in order.
 pub(crate) struct Messages<R> {
@@ -96,6 +100,9 @@ fn message(input: &mut impl Read) -> Result<Option<Vec<u8>>, ArrowError> {
 }
 
 fn whole(input: &mut impl Read, length: u64, bytes: &mut Vec<u8>) -> Result<(), ArrowError> {
+    if length.saturating_add(bytes.len() as u64) > LONGEST {
+        return Err(wrong(&format!("a message is longer than {} MiB", LONGEST >> 20)));
+    }
     if more(input, length, bytes)? { Ok(()) } else { Err(wrong("a message is cut off")) }
 }
 

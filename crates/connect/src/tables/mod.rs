@@ -7,6 +7,7 @@
 
 mod json;
 mod piped;
+mod place;
 mod source;
 mod table;
 mod text;

@@ -5,11 +5,12 @@
 
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 use arrow_schema::{ArrowError, Fields};
 
+use super::place::Place;
 use super::table::{Table, TableError};
 use super::text::{csv_fields, json_fields};
 use crate::files::Messages;
@@ -20,9 +21,10 @@ const PIECE: usize = 64 << 10;
 const LONGEST_ROW: usize = 64 << 20;
 /// Pieces that are read before anyone takes them.
 const AHEAD: usize = 4;
-/// The types of text are found by so many bytes, or by those before a pause of this length.
+/// The types of text are found by so many bytes, or by those before a pause, or by those of so long from the first row on.
 const FIRST: usize = 1 << 20;
 const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(1);
 /// A table that has no room is looked at again so much later.
 const FULL: Duration = Duration::from_millis(2);
 
@@ -42,7 +44,7 @@ pub enum PipeError {
     /// A row is no row.
     #[error("standard input, line {line}: {reason}")]
     Line {
-        /// From 1; of CSV the first of some lines.
+        /// From 1; of a row of some lines the first.
         line: usize,
         /// What is wrong.
         reason: String,
@@ -59,78 +61,77 @@ pub struct Piped {
 }
 
 enum Rows {
-    Csv { header: String, first: Piece, rest: Receiver<Result<Piece, PipeError>> },
-    Json { first: Piece, rest: Receiver<Result<Piece, PipeError>> },
+    Text { text: Text, pieces: Box<dyn Iterator<Item = Result<Piece, PipeError>> + Send> },
     Arrow(Box<Messages<Input>>),
 }
 
 type Input = BufReader<Box<dyn Read + Send>>;
 
-/// Whole rows of text.
-struct Piece {
-    text: String,
-    /// The number of its first line, from 1.
-    line: usize,
-}
-
 impl Piped {
-    /// Reads the first rows of a pipe, as they come, and finds their columns.
+    /// Reads the first rows of a pipe, as they come, and finds their columns. What is wrong behind good rows is said when those have been
+    /// pushed.
     ///
     /// # Errors
-    /// It cannot be read, is of another form, or its first rows are none.
+    /// It cannot be read, is of another form, or its first row is none.
     pub fn open(input: impl Read + Send + 'static) -> Result<Self, PipeError> {
         let mut input: Box<dyn Read + Send> = Box::new(input);
         let mut head = Vec::new();
         (&mut input).take(8).read_to_end(&mut head)?;
+        if head.starts_with(BYTE_ORDER_MARK) {
+            head.drain(..BYTE_ORDER_MARK.len());
+        }
         let form = Form::of(&head)?;
         let input: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(input));
-        if form == Form::Arrow {
-            let reader = Messages::open(BufReader::with_capacity(PIECE, input))?;
-            return Ok(Self {
-                fields: reader.schema().fields().clone(),
-                rows: Rows::Arrow(Box::new(reader)),
-            });
+        if form != Form::Arrow {
+            return Self::text(input, form == Form::Csv);
         }
+        let reader = Messages::open(BufReader::with_capacity(PIECE, input))?;
+        Ok(Self { fields: reader.schema().fields().clone(), rows: Rows::Arrow(Box::new(reader)) })
+    }
+
+    fn text(input: Box<dyn Read + Send>, is_csv: bool) -> Result<Self, PipeError> {
         let (sender, rest) = sync_channel(AHEAD);
-        let pieces = Pieces {
-            input,
-            rows: Vec::new(),
-            seen: 0,
-            whole: 0,
-            is_csv: form == Form::Csv,
-            is_quoted: false,
-            line: 1,
-        };
+        let pieces = Pieces::new(input, is_csv);
         std::thread::Builder::new().name("skytide-pipe".to_owned()).spawn(move || pieces.send_to(&sender))?;
-        let mut first = rest.recv().map_err(|_| PipeError::Empty)??;
-        let mut header = String::new();
-        if form == Form::Csv {
-            let end = row_end(first.text.as_bytes()).unwrap_or(first.text.len());
-            let rows = first.text.split_off(end);
-            header = std::mem::replace(&mut first.text, rows);
-            first.line += header.lines().count();
+        let mut first: Piece = rest.recv().map_err(|_| PipeError::Empty)??;
+        let mut text = Text { is_csv, header: String::new() };
+        if is_csv {
+            // Empty lines are none: the header is behind them.
+            while first.text.trim_start_matches(LINE_ENDS).is_empty() {
+                first = rest.recv().map_err(|_| PipeError::Empty)??;
+            }
+            text.header = first.take_header();
         }
-        // A header alone tells no types.
-        let mut is_waited_for = first.text.is_empty();
-        while first.text.len() < FIRST {
-            let more = if is_waited_for {
+        let (mut failed, mut begun) = (None, None);
+        while first.text.len() < FIRST && failed.is_none() {
+            // A header alone tells no types.
+            let more = if first.is_blank() {
                 rest.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
-                rest.recv_timeout(PAUSE)
+                let begun: &Instant = begun.get_or_insert_with(Instant::now);
+                let left = LONGEST.saturating_sub(begun.elapsed());
+                if left.is_zero() {
+                    break;
+                }
+                rest.recv_timeout(PAUSE.min(left))
             };
             match more {
-                Ok(more) => first.text.push_str(&more?.text),
+                Ok(Ok(more)) => first.text.push_str(&more.text),
+                Ok(Err(error)) => failed = Some(error),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
-            is_waited_for = false;
         }
-        let wrong = |error| told(error, if header.is_empty() { first.line } else { 1 });
-        if form == Form::Csv {
-            let fields = csv_fields(&format!("{header}{}", first.text)).map_err(wrong)?;
-            return Ok(Self { fields, rows: Rows::Csv { header, first, rest } });
+        let mut fields = text.fields(&first.text);
+        if let Err(error) = fields {
+            failed = Some(first.end_before(error));
+            fields = text.fields(&first.text);
         }
-        let fields = json_fields(&first.text).map_err(wrong)?;
-        Ok(Self { fields, rows: Rows::Json { first, rest } })
+        if let Some(error) = failed.take_if(|_| first.is_blank()) {
+            return Err(error);
+        }
+        let fields = fields.map_err(|error| told(error, first.line))?;
+        let pieces = Box::new(std::iter::once(Ok(first)).chain(failed.map(Err)).chain(rest));
+        Ok(Self { fields, rows: Rows::Text { text, pieces } })
     }
 
     /// Its columns.
@@ -154,24 +155,13 @@ impl Piped {
 
     fn push_to(self, table: &Table) -> Result<(), PipeError> {
         match self.rows {
-            Rows::Csv { header, first, rest } => {
-                for piece in std::iter::once(Ok(first)).chain(rest) {
-                    let Piece { text, line } = piece?;
-                    table.push_csv(&format!("{header}{text}")).map_err(|error| told(error, line))?;
-                    if !waited_for(table) {
-                        break;
-                    }
-                }
-            }
-            Rows::Json { first, rest } => {
-                for piece in std::iter::once(Ok(first)).chain(rest) {
-                    let Piece { text, line } = piece?;
-                    if let Err(error) = table.push_json(&text) {
-                        if let TableError::Line { line, .. } = &error {
-                            let before: String = text.split_inclusive('\n').take(line - 1).collect();
-                            table.push_json(&before).map_err(|error| told(error, 1))?;
-                        }
-                        return Err(told(error, line));
+            Rows::Text { text, pieces } => {
+                for piece in pieces {
+                    let mut piece = piece?;
+                    if let Err(error) = text.push(&piece.text, table) {
+                        let failed = piece.end_before(error);
+                        text.push(&piece.text, table).map_err(|error| told(error, piece.line))?;
+                        return Err(failed);
                     }
                     if !waited_for(table) {
                         break;
@@ -217,7 +207,7 @@ enum Form {
 impl Form {
     /// What begins so.
     fn of(head: &[u8]) -> Result<Self, PipeError> {
-        let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head).trim_ascii_start();
+        let text = head.trim_ascii_start();
         match (head, text) {
             ([], _) => Err(PipeError::Empty),
             ([0xff, 0xff, 0xff, 0xff, ..], _) => Ok(Self::Arrow),
@@ -238,6 +228,99 @@ impl Form {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+const LINE_ENDS: [char; 2] = ['\r', '\n'];
+
+/// How rows of text are read.
+struct Text {
+    is_csv: bool,
+    /// The first row of CSV, which names the columns.
+    header: String,
+}
+
+impl Text {
+    fn fields(&self, rows: &str) -> Result<Fields, TableError> {
+        if self.is_csv { self.below_header(rows, csv_fields) } else { json_fields(rows) }
+    }
+
+    fn push(&self, rows: &str, table: &Table) -> Result<(), TableError> {
+        if self.is_csv { self.below_header(rows, |text| table.push_csv(text)) } else { table.push_json(rows) }
+    }
+
+    /// Reads rows of CSV with their header; lines of errors are counted from the first of the rows.
+    fn below_header<T>(
+        &self,
+        rows: &str,
+        read: impl FnOnce(&str) -> Result<T, TableError>,
+    ) -> Result<T, TableError> {
+        read(&format!("{}{rows}", self.header)).map_err(|error| match error {
+            TableError::Line { line, reason } => {
+                TableError::Line { line: line.saturating_sub(lines(self.header.as_bytes())).max(1), reason }
+            }
+            other => other,
+        })
+    }
+}
+
+/// Whole rows of text.
+struct Piece {
+    text: String,
+    /// The number of its first line, from 1.
+    line: usize,
+}
+
+impl Piece {
+    /// Whether there is no row in it.
+    fn is_blank(&self) -> bool {
+        self.text.trim_start().is_empty()
+    }
+
+    /// Takes the first row of CSV out of it, with the empty lines before.
+    fn take_header(&mut self) -> String {
+        let blank = self.text.len() - self.text.trim_start_matches(LINE_ENDS).len();
+        let row = &self.text.as_bytes()[blank..];
+        let end = Ends::new(true).find(row).next().map_or(self.text.len(), |end| blank + end);
+        let rows = self.text.split_off(end);
+        let header = std::mem::replace(&mut self.text, rows);
+        self.line += lines(header.as_bytes());
+        header[blank..].to_owned()
+    }
+
+    /// Leaves the rows before what is wrong in it, and tells that.
+    fn end_before(&mut self, error: TableError) -> PipeError {
+        let good = if let TableError::Line { line, .. } = &error { line - 1 } else { 0 };
+        let end = self.text.split_inclusive('\n').take(good).map(str::len).sum();
+        self.text.truncate(end);
+        told(error, self.line)
+    }
+}
+
+/// Where rows of text end.
+struct Ends {
+    is_csv: bool,
+    place: Place,
+}
+
+impl Ends {
+    fn new(is_csv: bool) -> Self {
+        Self { is_csv, place: Place::Row }
+    }
+
+    /// Looks on at text; gives the places behind the ends of its rows.
+    fn find(&mut self, text: &[u8]) -> impl Iterator<Item = usize> {
+        text.iter().enumerate().filter_map(|(at, byte)| {
+            if self.is_csv {
+                self.place = self.place.after(*byte);
+            }
+            (*byte == b'\n' && self.place == Place::Row).then_some(at + 1)
+        })
+    }
+}
+
+/// How many lines end in text.
+fn lines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
+}
+
 /// Text as it comes, cut where a row ends.
 struct Pieces {
     input: Box<dyn Read + Send>,
@@ -245,12 +328,17 @@ struct Pieces {
     rows: Vec<u8>,
     seen: usize,
     whole: usize,
-    is_csv: bool,
-    is_quoted: bool,
+    ends: Ends,
     line: usize,
+    /// What is wrong behind the rows that were given.
+    failed: Option<PipeError>,
 }
 
 impl Pieces {
+    fn new(input: Box<dyn Read + Send>, is_csv: bool) -> Self {
+        Self { input, rows: Vec::new(), seen: 0, whole: 0, ends: Ends::new(is_csv), line: 1, failed: None }
+    }
+
     /// Sends all of it to whoever takes it.
     fn send_to(mut self, to: &SyncSender<Result<Piece, PipeError>>) {
         while let Some(piece) = self.next().transpose() {
@@ -262,6 +350,9 @@ impl Pieces {
     }
 
     fn next(&mut self) -> Result<Option<Piece>, PipeError> {
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
+        }
         loop {
             if self.whole > 0 {
                 return self.cut(self.whole).map(Some);
@@ -286,38 +377,26 @@ impl Pieces {
 
     /// Finds the last end of a row.
     fn look(&mut self) {
-        for (at, byte) in self.rows.iter().enumerate().skip(self.seen) {
-            match byte {
-                b'"' if self.is_csv => self.is_quoted = !self.is_quoted,
-                b'\n' if !self.is_quoted => self.whole = at + 1,
-                _ => {}
-            }
-        }
+        let end = self.ends.find(&self.rows[self.seen..]).last();
+        self.whole = end.map_or(self.whole, |end| self.seen + end);
         self.seen = self.rows.len();
     }
 
+    /// Gives the rows before a place; where they are no text, those before that.
     fn cut(&mut self, at: usize) -> Result<Piece, PipeError> {
         let rest = self.rows.split_off(at);
-        let rows = std::mem::replace(&mut self.rows, rest);
+        let mut rows = std::mem::replace(&mut self.rows, rest);
         (self.seen, self.whole) = (self.rows.len(), 0);
-        let rows = if self.line == 1 { rows.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&rows) } else { &rows };
         let line = self.line;
-        self.line += rows.iter().filter(|byte| **byte == b'\n').count();
-        let text = str::from_utf8(rows).map_err(|error| {
+        self.line += lines(&rows);
+        if let Err(error) = str::from_utf8(&rows) {
             let before = &rows[..error.valid_up_to()];
-            let line = line + before.iter().filter(|byte| **byte == b'\n').count();
-            PipeError::Line { line, reason: "it is no UTF-8".to_owned() }
-        })?;
-        Ok(Piece { text: text.to_owned(), line })
+            let failed = PipeError::Line { line: line + lines(before), reason: "it is no UTF-8".to_owned() };
+            let Some(end) = Ends::new(self.ends.is_csv).find(before).last() else { return Err(failed) };
+            rows.truncate(end);
+            self.failed = Some(failed);
+        }
+        let text = String::from_utf8(rows).map_err(io::Error::other)?;
+        Ok(Piece { text, line })
     }
-}
-
-/// Where the first row of CSV ends.
-fn row_end(text: &[u8]) -> Option<usize> {
-    let mut is_quoted = false;
-    let is_end = |byte: &u8| {
-        is_quoted ^= *byte == b'"';
-        *byte == b'\n' && !is_quoted
-    };
-    text.iter().position(is_end).map(|at| at + 1)
 }

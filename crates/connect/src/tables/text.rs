@@ -7,10 +7,11 @@ use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_csv::ReaderBuilder;
 use arrow_csv::reader::Format;
-use arrow_schema::{DataType, Field, Fields, Schema};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use skytide_timestream::types;
 
 use super::json::{For, read_line, wrong_at};
+use super::place::line_of;
 use super::table::{Table, TableError};
 use super::value::{Value, infer_json};
 
@@ -50,11 +51,24 @@ fn csv_cells(text: &str) -> Result<Vec<RecordBatch>, TableError> {
         Arc::new(cells.map(|cell| cell.filter(|cell| !NULLS.contains(cell))).collect::<StringArray>())
     };
     let batches = reader.map(|batch| {
-        let batch = batch?;
+        let batch = batch.map_err(|error| at_line(text, error))?;
         let columns = batch.columns().iter().map(valued).collect();
         Ok(RecordBatch::try_new(batch.schema(), columns)?)
     });
     batches.collect()
+}
+
+/// An error of a row with the line at which that begins: the library counts rows, and no lines that are empty or within quotes.
+fn at_line(text: &str, error: ArrowError) -> TableError {
+    let ArrowError::CsvError(said) = &error else { return error.into() };
+    let counted = said.split_once(" for line ").and_then(|(what, rest)| {
+        let (row, how) = rest.split_at(rest.find(|letter: char| !letter.is_ascii_digit())?);
+        Some((line_of(text, row.parse().ok()?)?, format!("{what}{how}")))
+    });
+    match counted {
+        Some((line, reason)) => TableError::Line { line, reason },
+        None => error.into(),
+    }
 }
 
 /// The columns of CSV: names by its header, types as its cells look.

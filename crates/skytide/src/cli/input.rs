@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::{Fields, TimeUnit};
 use skytide_atproto::columns::Clock;
@@ -63,13 +64,14 @@ pub(crate) fn is_real_time(location: &Location) -> bool {
     matches!(location, Location::Socket(_))
 }
 
-/// The sources that queries can name, the first network with what the queries share of it, and the pipe among them; nothing is dialled
-/// or started.
+/// The sources that queries can name, the first network with what the queries share of it, and the pipe among them, for whose first rows it
+/// waits so long; nothing is dialled or started.
 pub(crate) fn offers(
     sources: &SourcesArgs,
     socket: &SocketArgs,
     catalog: &FirehoseCatalog,
     shared: Option<&Shared>,
+    within: Option<Duration>,
 ) -> Result<(Vec<Offer>, Option<Pipe>), Failure> {
     // Recordings before a network, or before another recording, are its history.
     let is_network = |source: &&SourceArgs| !source.location.is_rows();
@@ -77,17 +79,14 @@ pub(crate) fn offers(
     let history: Vec<PathBuf> =
         networks.iter().rev().skip(1).rev().map_while(|source| recording(source)).collect();
     let mut offers = Vec::new();
-    let mut pipe = None;
+    let mut piped = None;
     let (mut passed, mut has_network) = (0, false);
     for source in &sources.sources {
         if source.location == Location::Piped {
-            if pipe.is_some() {
+            if piped.is_some() {
                 return Err(Failure::new(USAGE, "--from -: standard input is given twice"));
             }
-            let opened = Pipe::open(&source.settings)?;
-            let (name, table) = (opened.table.definition().name.clone(), opened.table.clone());
-            offers.push(Offer::Table { name, table, idle: None });
-            pipe = Some(opened);
+            piped = Some((offers.len(), &source.settings));
             continue;
         }
         if let Location::Rows(pattern) = &source.location {
@@ -143,7 +142,12 @@ pub(crate) fn offers(
         has_network = true;
         offers.push(Offer::Network(Arc::new(network)));
     }
-    Ok((offers, pipe))
+    // It may have no rows for long: what is wrong with the others is known by now.
+    let Some((at, settings)) = piped else { return Ok((offers, None)) };
+    let pipe = Pipe::open(settings, within)?;
+    let (name, table) = (pipe.table.definition().name.clone(), pipe.table.clone());
+    offers.insert(at, Offer::Table { name, table, idle: None });
+    Ok((offers, Some(pipe)))
 }
 
 /// The files of the repositories among these offers that have this clock.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use skytide_connect::catalog::FirehoseCatalog;
 use skytide_connect::shared::Shared;
@@ -41,29 +42,38 @@ impl Compiled {
         sources: &SourcesArgs,
         socket: &SocketArgs,
     ) -> Result<Self, Failure> {
+        let mentions = mentions(&args.query)?;
         let catalog = catalog(&args.lexicons)?;
-        let (offers, _) = offers(sources, socket, &catalog, None)?;
-        Self::of(&args.query, &catalog, &offers)
+        let (offers, _) = offers(sources, socket, &catalog, None, None)?;
+        Self::of(&args.query, mentions, &catalog, &offers)
     }
 
-    /// The same for queries that share their sources, in their order; and the pipe among those, which is to be begun.
+    /// The same for queries that share their sources, in their order; and the pipe among those, which is to be begun, and for whose first
+    /// rows it waits so long.
     pub(crate) fn all(
         args: &QueriesArgs,
         sources: &SourcesArgs,
         socket: &SocketArgs,
+        within: Option<Duration>,
     ) -> Result<(Vec<Self>, Option<Pipe>), Failure> {
+        // What does not read is said before a pipe is waited for.
+        let read = args.queries.iter().map(|named| Ok((&named.query, mentions(&named.query)?)));
+        let read: Vec<_> = read.collect::<Result<_, Failure>>()?;
         let catalog = catalog(&args.lexicons)?;
         let shared = (args.queries.len() > 1).then(Shared::new);
-        let (offers, pipe) = offers(sources, socket, &catalog, shared.as_ref())?;
-        let all = args.queries.iter().map(|named| Self::of(&named.query, &catalog, &offers));
+        let (offers, pipe) = offers(sources, socket, &catalog, shared.as_ref(), within)?;
+        let all = read.into_iter().map(|(text, mentions)| Self::of(text, mentions, &catalog, &offers));
         Ok((all.collect::<Result<_, _>>()?, pipe))
     }
 
-    fn of(text: &str, catalog: &FirehoseCatalog, offers: &[Offer]) -> Result<Self, Failure> {
-        let wrong = |error: &QueryError| Failure::new(DATA, error.render(text).trim_start_matches("error: "));
-        let mentions = Chain::text(text).map_err(|error| wrong(&error))?.mentions();
+    fn of(
+        text: &str,
+        mentions: Vec<String>,
+        catalog: &FirehoseCatalog,
+        offers: &[Offer],
+    ) -> Result<Self, Failure> {
         let ordered = in_order(offers, &mentions)?;
-        let query = skytide_timestream::compile(text, &ordered).map_err(|error| wrong(&error))?;
+        let query = skytide_timestream::compile(text, &ordered).map_err(|error| wrong(text, &error))?;
         let (catalog, offers) = (catalog.clone(), offers.to_vec());
         Ok(Self { catalog, offers, mentions, query: Arc::new(query) })
     }
@@ -77,6 +87,15 @@ impl Compiled {
     pub(crate) fn plan(&self, results: Results) -> Plan {
         skytide_timestream::plan(Arc::clone(&self.query), results)
     }
+}
+
+/// What a query names, in its order.
+fn mentions(text: &str) -> Result<Vec<String>, Failure> {
+    Ok(Chain::text(text).map_err(|error| wrong(text, &error))?.mentions())
+}
+
+fn wrong(text: &str, error: &QueryError) -> Failure {
+    Failure::new(DATA, error.render(text).trim_start_matches("error: "))
 }
 
 /// The streams of networks, with those that lexicon files describe.
@@ -108,7 +127,7 @@ pub(crate) fn nameable(lexicons: &[PathBuf], sources: &SourcesArgs) -> Result<So
         Location::Sim(_) | Location::Socket(_) => true,
         Location::File(path) | Location::Repos(path) | Location::Rows(path) => !may_wait(path),
     });
-    let (offers, _) = offers(&sources, &SocketArgs::default(), &catalog, None)?;
+    let (offers, _) = offers(&sources, &SocketArgs::default(), &catalog, None, None)?;
     Ok(Sources::new(offers))
 }
 

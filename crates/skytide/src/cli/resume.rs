@@ -38,7 +38,7 @@ pub(crate) fn refuse(args: &RunArgs, targets: &[Target<'_>]) -> Result<(), Failu
             Failure::new(USAGE, message).hint("serve one with `skytide sim`, and read it with --from ws://…")
         );
     }
-    if args.sources.sources.iter().any(|source| source.location == Location::Piped) {
+    if args.sources.has_pipe() {
         let message = "--resume: what came through standard input is not there a second time";
         return Err(Failure::new(USAGE, message).hint("write it to a file, and read that"));
     }

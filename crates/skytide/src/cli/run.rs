@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use skytide_connect::late::Side;
 use skytide_connect::merge::Merge;
@@ -39,17 +40,14 @@ struct Query {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    // The queries first: their errors come before anything runs.
-    let (compiled, pipe) = Compiled::all(&args.queries, &args.sources, &args.socket)?;
+    let count = args.queries.queries.len();
     let (names, outputs) = (names(args)?, outputs(args)?);
     // A table in place cannot be gone on with.
-    let is_terminal = compiled.len() == 1
-        && args.output.is_empty()
-        && args.resume.resume.is_none()
-        && io::stdout().is_terminal();
+    let is_terminal =
+        count == 1 && args.output.is_empty() && args.resume.resume.is_none() && io::stdout().is_terminal();
     let mut targets = Vec::with_capacity(names.len());
     for (name, output) in names.iter().zip(outputs) {
-        let tag = (compiled.len() > 1).then(|| name.clone());
+        let tag = (count > 1).then(|| name.clone());
         targets.push(Target::of(args, output, tag, is_terminal)?);
     }
     let is_table = targets.iter().all(Target::is_table);
@@ -74,10 +72,20 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         None if args.sources.are_bounded() => Mode::Once,
         None => Mode::Live,
     };
-    if mode == Mode::Once && pipe.is_some() {
+    if mode == Mode::Once && args.sources.has_pipe() {
         let message = "--mode once: rows of standard input are answered as they come";
         return Err(Failure::new(USAGE, message).hint("those of a file are sorted first: write them to one"));
     }
+    let late = args.sources.side().map_err(|message| Failure::new(USAGE, message))?;
+    resume::refuse(args, &targets)?;
+
+    // The errors of queries, too, come before anything runs. A pipe that has nothing yet is waited for here.
+    let begun = Instant::now();
+    let (compiled, pipe) = Compiled::all(&args.queries, &args.sources, &args.socket, args.duration)?;
+    let duration = match pipe {
+        Some(_) => args.duration.map(|duration| duration.saturating_sub(begun.elapsed())),
+        None => args.duration,
+    };
     let planned = |compiled: &Compiled| {
         Arc::new(compiled.plan(match results {
             ResultsArg::History => Results::History { since: args.shown.since, until: args.shown.until },
@@ -89,9 +97,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let plans: Vec<Arc<Plan>> = compiled.iter().map(planned).collect();
     // Queries have the same sources.
     let offers = compiled.first().map_or(&[][..], |compiled| &compiled.offers);
-    let late = args.sources.side().map_err(|message| Failure::new(USAGE, message))?;
     refuse_own_files(args, late, offers)?;
-    resume::refuse(args, &targets)?;
 
     let interrupt = Interrupt::listen()?;
     // The simulated networks live as long as the run.
@@ -124,13 +130,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         let sink = target.open(results, is_terminal, recovery.as_ref(), &plan, &status)?;
         queries.push(Query { name, plan, source, sink, recovery, rows: Arc::default() });
     }
-    let options = RunOptions {
-        mode,
-        workers: args.workers,
-        limit: args.limit,
-        duration: args.duration,
-        stop: interrupt.stop(),
-    };
+    let options =
+        RunOptions { mode, workers: args.workers, limit: args.limit, duration, stop: interrupt.stop() };
     // What comes through it is for those who are there.
     if let Some(pipe) = pipe {
         pipe.begin()?;

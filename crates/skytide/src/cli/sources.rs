@@ -122,6 +122,11 @@ impl SourcesArgs {
         self.sources.iter().all(|source| source.location.is_bounded())
     }
 
+    /// Whether rows come through standard input.
+    pub(crate) fn has_pipe(&self) -> bool {
+        self.sources.iter().any(|source| source.location == Location::Piped)
+    }
+
     /// The file that late points are kept in.
     ///
     /// # Errors
