@@ -85,7 +85,7 @@ impl Sources {
                     (Offer::Network(_), Offer::Network(_)) => {
                         "of networks and repositories a query reads one"
                     }
-                    _ => "give that of the file or table another name (name=)",
+                    _ => "give that of the file or table another name (--as, in Python name=)",
                 };
                 return Err(format!("two sources of one query have a stream called `{name}`: {help}"));
             }
