@@ -7,8 +7,10 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, UInt16Array, UInt64Array};
+use arrow_array::types::{Int64Type, UInt16Type, UInt32Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, UInt16Array, UInt32Array, UInt64Array,
+};
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::StreamWriter;
@@ -68,7 +70,9 @@ impl Writer {
     /// A column has a type that Arrow's format does not have.
     pub fn rows(&mut self, rows: &Rows) -> Result<(), ArrowError> {
         let stream = encode_rows(rows)?;
-        let has = [rows.key.is_some(), rows.places.apart.is_some(), rows.places.made_for.is_some()];
+        let Places { apart, made_for, turn, came_from, .. } = &rows.places;
+        let has =
+            [rows.key.is_some(), apart.is_some(), made_for.is_some(), turn.is_some(), came_from.is_some()];
         self.number(match rows.places.lane {
             Lane::One(lane) => u64::from(lane),
             Lane::Each(_) => LANES,
@@ -133,7 +137,7 @@ impl<'a> Reader<'a> {
     pub fn rows(&mut self) -> Result<Rows, BytesError> {
         let lane = self.number()?;
         let has = self.number()?;
-        let has = [0, 1, 2].map(|bit| has >> bit & 1 != 0);
+        let has = [0, 1, 2, 3, 4].map(|bit| has >> bit & 1 != 0);
         Ok(decode_rows(self.part()?, lane, has)?)
     }
 
@@ -144,10 +148,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Times, ordinals, lanes and origins if each row has one, where rows stand apart and for which keys ticks were made if any do and
-/// were, key and its hashes if there is one, then the columns.
+/// Times, ordinals, lanes and origins if each row has one, where rows stand apart, for which keys ticks were made, turns and former
+/// keys if any do, were and have them, key and its hashes if there is one, then the columns.
 fn encode_rows(rows: &Rows) -> Result<Vec<u8>, ArrowError> {
-    let Places { time, lane, ordinal, apart, made_for } = &rows.places;
+    let Places { time, lane, ordinal, apart, made_for, turn, came_from } = &rows.places;
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::new(time.clone(), None)),
         Arc::new(UInt64Array::new(ordinal.clone(), None)),
@@ -166,7 +170,10 @@ fn encode_rows(rows: &Rows) -> Result<Vec<u8>, ArrowError> {
         columns.push(Arc::new(UInt16Array::new(lane.clone(), None)));
         columns.push(Arc::new(UInt64Array::new(ordinal.clone(), None)));
     }
-    columns.extend(made_for.iter().map(|keys| Arc::<BinaryArray>::clone(keys) as ArrayRef));
+    let bytes = |keys: &Arc<BinaryArray>| Arc::<BinaryArray>::clone(keys) as ArrayRef;
+    columns.extend(made_for.iter().map(bytes));
+    columns.extend(turn.iter().map(|turns| Arc::new(UInt32Array::new(turns.clone(), None)) as ArrayRef));
+    columns.extend(came_from.iter().map(bytes));
     if let Some(Keys { values, hashes }) = &rows.key {
         columns.push(Arc::new(UInt64Array::new(hashes.clone(), None)));
         columns.push(Arc::clone(values));
@@ -205,11 +212,11 @@ fn is_plain(mut stream: &[u8]) -> Option<bool> {
     Some(true)
 }
 
-/// `has` says whether there are keys, places apart, keys that ticks were made for.
+/// `has` says whether there are keys, places apart, keys that ticks were made for, turns, former keys.
 fn decode_rows(
     stream: &[u8],
     lane: u64,
-    [keyed, has_apart, has_made_for]: [bool; 3],
+    [keyed, has_apart, has_made_for, has_turn, has_come]: [bool; 5],
 ) -> Result<Rows, ArrowError> {
     let short = || ArrowError::IpcError("a column is missing or damaged".to_owned());
     // Rows that we wrote are never compressed; what is sets apart what its own numbers say.
@@ -243,14 +250,19 @@ fn decode_rows(
     } else {
         None
     };
-    let made_for =
-        if has_made_for { Some(Arc::new(next()?.as_binary_opt().ok_or_else(short)?.clone())) } else { None };
+    let bytes = |column: ArrayRef| column.as_binary_opt().cloned().map(Arc::new).ok_or_else(short);
+    let made_for = if has_made_for { Some(bytes(next()?)?) } else { None };
+    let turn = match has_turn {
+        true => Some(next()?.as_primitive_opt::<UInt32Type>().ok_or_else(short)?.values().clone()),
+        false => None,
+    };
+    let came_from = if has_come { Some(bytes(next()?)?) } else { None };
     let key = if keyed {
         let hashes = next()?.as_primitive_opt::<UInt64Type>().ok_or_else(short)?.values().clone();
         Some(Keys { values: next()?, hashes })
     } else {
         None
     };
-    let places = Places { time, lane, ordinal, apart, made_for };
+    let places = Places { time, lane, ordinal, apart, made_for, turn, came_from };
     Ok(Rows { places, key, columns: columns.collect() })
 }

@@ -109,7 +109,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::BinaryArray;
-    use skytide_timestream::rows::{Apart, Lane};
+    use skytide_timestream::rows::{Apart, LAST, Lane};
     use timely::Accountable;
 
     use super::*;
@@ -125,6 +125,10 @@ mod tests {
         bare.places.apart = Some(Arc::new(Apart { lane: vec![1; 5].into(), ordinal: (5..10).collect() }));
         let made_for = [Some("A"), None, None, Some("ä"), Some("")].into_iter().collect::<BinaryArray>();
         bare.places.made_for = Some(Arc::new(made_for));
+        bare.places.turn = Some(vec![0, 1, 2, LAST, 0].into());
+        let came_from =
+            [Some("p"), Some("q"), Some(""), None, Some("ä")].into_iter().collect::<BinaryArray>();
+        bare.places.came_from = Some(Arc::new(came_from));
         Parcel::new(
             7,
             2,

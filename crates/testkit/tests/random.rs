@@ -29,9 +29,7 @@ use skytide_timestream::plan::Results;
 /// Of the cases of a landing.
 const SEED: u64 = 7;
 
-/// So many cases, the same ones each time: a landing does not fail by luck. Or other ones, as many times more as `SKYTIDE_RANDOM` says;
-/// of thousands one may then meet what the engine is known not to do: of two points that came to one place and key in two ways, where a
-/// filter left the second alone, it takes that for the first.
+/// So many cases, the same ones each time: a landing does not fail by luck. Or other ones, as many times more as `SKYTIDE_RANDOM` says.
 fn cases(cases: u32) -> ProptestConfig {
     let times = std::env::var("SKYTIDE_RANDOM").ok().and_then(|times| times.parse().ok());
     let rng_seed = if times.is_none() { RngSeed::Fixed(SEED) } else { RngSeed::Random };

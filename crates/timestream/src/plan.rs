@@ -113,8 +113,8 @@ pub struct Region {
     pub grouping: Arc<str>,
     /// Type of the keys; none where nothing in the region depends on them.
     pub key_type: Option<DataType>,
-    /// Where its rows come from; no scan or feed is the input of two regions. The same point from two inputs (equal place and
-    /// key) is one row.
+    /// Where its rows come from; no scan or feed is the input of two regions. The same point from two inputs (equal place, key
+    /// and turn) is one row.
     pub inputs: Vec<Input>,
     /// What is computed at each row; register `i` is the value of step `i`. Steps only use earlier ones.
     pub steps: Vec<Step>,
@@ -125,6 +125,9 @@ pub struct Region {
     /// Whether rows wait until all of their time are here: where points come that were moved until a condition was true, which
     /// stand before the events of the time at which it was.
     pub waits: bool,
+    /// Whether an event may be among its rows more than once, under several keys or moved in several ways: what then comes to one place
+    /// and key is told apart by turns (SEMANTICS 1.5).
+    pub doubles: bool,
 }
 
 /// The ticks of some rows of a region (SEMANTICS 5.6).
@@ -184,6 +187,8 @@ pub enum Moves {
     After {
         /// Whether all of them do; else ticks alone.
         all: bool,
+        /// Whether others are at least after all points of their place and key.
+        last: bool,
     },
     /// Where these registers say.
     Back {
@@ -195,6 +200,8 @@ pub enum Moves {
         origin_lane: Reg,
         /// The key that a tick was made for, bytes.
         made_for: Reg,
+        /// The turn at the place and key, u32; none: the first.
+        turn: Option<Reg>,
     },
 }
 

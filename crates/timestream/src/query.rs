@@ -135,6 +135,8 @@ pub enum Own {
     Ordinal,
     /// The key that a tick under another key was made for.
     MadeFor,
+    /// Its turn among the points of its place and key.
+    Turn,
     /// The lane of where it stands apart from what it pairs with.
     ApartLane,
     /// The ordinal of where it stands apart from what it pairs with.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
+use arrow_array::types::{Int64Type, UInt16Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BinaryArray, PrimitiveArray, UInt32Array};
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::ArrowError;
@@ -14,10 +14,11 @@ use crate::engine::EngineError;
 
 /// Where each point stands in the order of SEMANTICS 1.2: by time, then lane, then for moved points by their origin, then
 /// ordinal, then for ticks under another key by the one that they were made for. Rows are in this order; of rows at one place,
-/// the order is that of their keys.
+/// the order is that of their keys, then of their turns.
 ///
-/// It is also what a point is: points of one key at one place are one point (1.5), whichever ways they came. So events of several
-/// sources that pair are given one place where they enter, that of the first of them, and say beside it where they stand apart.
+/// It is also what a point is: points of one key and turn at one place are one point (1.5), whichever ways they came. So events of
+/// several sources that pair are given one place where they enter, that of the first of them, and say beside it where they stand
+/// apart.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// UTC nanoseconds.
@@ -32,6 +33,12 @@ pub struct Places {
     /// Of ticks under another key, also where they were moved: for which key they were made, as bytes in the order of keys; null for
     /// others. None where there are none.
     pub made_for: Option<Arc<BinaryArray>>,
+    /// Which of the points it is that came to one place and key, where they were last moved or given a key: an event under two keys
+    /// that are given one key again is two points. None where each is the first, 0. A question stands after all of them, at [`LAST`].
+    pub turn: Option<ScalarBuffer<u32>>,
+    /// Of points on their way to another key, where several may come to one place: the key that they had, as bytes in the order of
+    /// keys. By it they are in one order, whichever workers they come from, until they are given their turns there.
+    pub came_from: Option<Arc<BinaryArray>>,
 }
 
 /// Where points stand that are of one event each, not of a pair: as under another key (SEMANTICS 1.5).
@@ -66,6 +73,8 @@ pub const TICK: u16 = u16::MAX - 1;
 pub const OWN_TICK: u64 = u64::MAX;
 /// The lane of points that stand after all others of their time: those that look up another source's values.
 pub const AFTER: u16 = u16::MAX;
+/// The turn of what stands after all points of its place and key: of questions, and of what has moved there and is not counted yet.
+pub const LAST: u32 = u32::MAX;
 
 /// Lane [`MOVED`] holds moved points, `1 + source` the events of a source, [`TICK`] ticks.
 #[derive(Debug, Clone)]
@@ -85,7 +94,8 @@ pub enum Lane {
     },
 }
 
-/// What a point is ordered by, but for the keys that ticks were made for. Two points of one key at the same place are one point.
+/// What a point is ordered by, but for the keys that ticks were made for and [turns](Places::turn). Two points of one key and turn at the
+/// same place are one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// UTC nanoseconds.
@@ -171,11 +181,30 @@ pub(crate) fn numbers<T: ArrowPrimitiveType>(
     values.ok_or_else(|| EngineError::mismatch("numbers", T::DATA_TYPE, array.data_type()))
 }
 
+/// The bytes of a row; none are empty.
+#[inline]
+fn bytes_of(keys: Option<&Arc<BinaryArray>>, row: usize) -> &[u8] {
+    match keys {
+        Some(keys) if keys.is_valid(row) => keys.value(row),
+        _ => &[],
+    }
+}
+
+/// Bytes through what is done to arrays.
+fn through_bytes(
+    keys: Option<&Arc<BinaryArray>>,
+    through: &Through<'_>,
+) -> Result<Option<Arc<BinaryArray>>, EngineError> {
+    let Some(keys) = keys else { return Ok(None) };
+    let keys: ArrayRef = Arc::<BinaryArray>::clone(keys);
+    Ok(through(&keys)?.as_binary_opt().cloned().map(Arc::new))
+}
+
 impl Places {
     /// Places of points that pair with nothing, none of them a tick under another key: as sources give them.
     #[must_use]
     pub const fn new(time: ScalarBuffer<i64>, lane: Lane, ordinal: ScalarBuffer<u64>) -> Self {
-        Self { time, lane, ordinal, apart: None, made_for: None }
+        Self { time, lane, ordinal, apart: None, made_for: None, turn: None, came_from: None }
     }
 
     /// No places.
@@ -225,19 +254,37 @@ impl Places {
             ordinal: self.ordinal.slice(start, len),
             apart: self.apart.as_ref().map(|apart| Arc::new(apart.slice(start, len))),
             made_for: self.made_for.as_ref().map(|keys| Arc::new(keys.slice(start, len))),
+            turn: self.turn.as_ref().map(|turns| turns.slice(start, len)),
+            came_from: self.came_from.as_ref().map(|keys| Arc::new(keys.slice(start, len))),
         }
     }
 
     /// For which key a tick under another key was made; empty for others.
     #[inline]
     pub(crate) fn made_for(&self, row: usize) -> &[u8] {
-        match &self.made_for {
-            Some(keys) if keys.is_valid(row) => keys.value(row),
-            _ => &[],
-        }
+        bytes_of(self.made_for.as_ref(), row)
     }
 
-    /// How a row stands to one of other places.
+    /// The key that a row on its way to another one had; empty for others.
+    #[inline]
+    fn came_from(&self, row: usize) -> &[u8] {
+        bytes_of(self.came_from.as_ref(), row)
+    }
+
+    /// See [`Places::turn`].
+    #[inline]
+    pub(crate) fn turn(&self, row: usize) -> u32 {
+        self.turn.as_ref().map_or(0, |turns| turns[row])
+    }
+
+    /// How a row stands to one of other places, if they are of the same place and key.
+    #[inline]
+    pub(crate) fn order_of_turns(&self, row: usize, other: &Self, at: usize) -> Ordering {
+        let by_turn = self.turn(row).cmp(&other.turn(at));
+        by_turn.then_with(|| self.came_from(row).cmp(other.came_from(at)))
+    }
+
+    /// How a row stands to one of other places; of one place they go by key and turn.
     #[inline]
     pub(crate) fn order(&self, row: usize, other: &Self, at: usize) -> Ordering {
         self.at(row).cmp(&other.at(at)).then_with(|| self.made_for(row).cmp(other.made_for(at)))
@@ -253,7 +300,13 @@ impl Places {
 
     /// The same points at other places.
     pub(crate) fn standing_at(&self, places: &[Place]) -> Self {
-        Self { apart: self.apart.clone(), made_for: self.made_for.clone(), ..Self::of(places) }
+        Self {
+            apart: self.apart.clone(),
+            made_for: self.made_for.clone(),
+            turn: self.turn.clone(),
+            came_from: self.came_from.clone(),
+            ..Self::of(places)
+        }
     }
 
     /// The same done to all columns of the places.
@@ -263,13 +316,9 @@ impl Places {
             lane: self.lane.map(through)?,
             ordinal: numbers::<UInt64Type>(&self.ordinal, through)?,
             apart: self.apart.as_ref().map(|apart| apart.map(through).map(Arc::new)).transpose()?,
-            made_for: match &self.made_for {
-                Some(keys) => {
-                    let keys: ArrayRef = Arc::<BinaryArray>::clone(keys);
-                    through(&keys)?.as_binary_opt().cloned().map(Arc::new)
-                }
-                None => None,
-            },
+            made_for: through_bytes(self.made_for.as_ref(), through)?,
+            turn: self.turn.as_ref().map(|turns| numbers::<UInt32Type>(turns, through)).transpose()?,
+            came_from: through_bytes(self.came_from.as_ref(), through)?,
         })
     }
 
@@ -295,16 +344,24 @@ impl Places {
             let lane = apart().map(|(lane, _)| lane).collect();
             Arc::new(Apart { lane, ordinal: apart().map(|(_, ordinal)| ordinal).collect() })
         });
-        let made_for = batches.iter().any(|places| places.made_for.is_some()).then(|| {
-            let keys = picks.clone().map(|(batch, row)| batches[batch].made_for(row));
-            Arc::new(keys.map(|key| (!key.is_empty()).then_some(key)).collect())
-        });
+        let bytes = |of: fn(&Self) -> Option<&Arc<BinaryArray>>| {
+            batches.iter().any(|places| of(places).is_some()).then(|| {
+                let keys = picks.clone().map(|(batch, row)| bytes_of(of(batches[batch]), row));
+                Arc::new(keys.map(|key| (!key.is_empty()).then_some(key)).collect())
+            })
+        };
+        let turn = batches
+            .iter()
+            .any(|places| places.turn.is_some())
+            .then(|| picks.clone().map(|(batch, row)| batches[batch].turn(row)).collect());
         Self {
             time: picks.clone().map(|(batch, row)| batches[batch].time[row]).collect(),
             lane,
             ordinal: picks.clone().map(|(batch, row)| batches[batch].ordinal[row]).collect(),
             apart,
-            made_for,
+            made_for: bytes(|places| places.made_for.as_ref()),
+            turn,
+            came_from: bytes(|places| places.came_from.as_ref()),
         }
     }
 
@@ -395,7 +452,7 @@ impl Rows {
     /// Bytes held by places, keys and columns, for limits and reports; of a slice those of what it is a slice of.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let Places { time, lane, ordinal, apart, made_for } = &self.places;
+        let Places { time, lane, ordinal, apart, made_for, turn, came_from } = &self.places;
         let apart = apart
             .as_ref()
             .map_or(0, |apart| apart.lane.inner().capacity() + apart.ordinal.inner().capacity());
@@ -411,7 +468,12 @@ impl Rows {
             + ordinal.inner().capacity()
             + lanes
             + apart
-            + made_for.as_ref().map_or(0, |keys| keys.get_array_memory_size())
+            + [made_for, came_from]
+                .into_iter()
+                .flatten()
+                .map(|keys| keys.get_array_memory_size())
+                .sum::<usize>()
+            + turn.as_ref().map_or(0, |turns| turns.inner().capacity())
             + self.key.as_ref().map_or(0, of)
             + self.columns.iter().map(Array::get_array_memory_size).sum::<usize>()
     }

@@ -109,7 +109,16 @@ pub(crate) fn region(
     steps: Vec<Step>,
     feeds: Vec<Feed>,
 ) -> Region {
-    Region { grouping: grouping.into(), key_type, inputs, steps, feeds, ticks: Vec::new(), waits: false }
+    Region {
+        grouping: grouping.into(),
+        key_type,
+        inputs,
+        steps,
+        feeds,
+        ticks: Vec::new(),
+        waits: false,
+        doubles: false,
+    }
 }
 
 pub(crate) fn feed(key: usize, columns: Vec<usize>) -> Feed {

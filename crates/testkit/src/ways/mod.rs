@@ -149,15 +149,22 @@ impl Way {
     pub fn difference(&self, plan: &Plan, events: &Events, got: &Answer, wanted: &Answer) -> Option<String> {
         match (self, plan.output.results) {
             // 7.5: live, an upsert per changed key, whose last equals the row of once; its time is that of the change.
-            (Self::Live, Results::Snapshot { .. }) => {
+            (Self::Live, Results::Snapshot { at, .. }) => {
                 let untimed = |row: &AnswerRow| AnswerRow { time: 0, ..row.clone() };
                 let last: BTreeMap<&Val, &AnswerRow> = got.rows.iter().map(|row| (&row.key, row)).collect();
                 let got = Answer { rows: last.into_values().map(untimed).collect(), ..got.clone() };
                 let wanted = Answer { rows: wanted.rows.iter().map(untimed).collect(), ..wanted.clone() };
-                // What events of the newest time may still let go of, and ticks there, are due at the end alone.
+                // What events of the newest time may still let go of, and ticks there, are due at the end alone; so is what moves
+                // beyond it.
+                let sources: Vec<u16> = plan.scans.iter().map(|scan| scan.stream.source).collect();
+                let is_beyond = at > events.newest(&sources);
                 let is_due_then = |region: &Region| {
-                    !region.ticks.is_empty()
-                        || region.feeds.iter().any(|feed| matches!(feed.moves, Moves::Until(_)))
+                    let is_due_then = |feed: &Feed| match feed.moves {
+                        Moves::Until(_) => true,
+                        Moves::By(_) | Moves::To(_) => is_beyond,
+                        Moves::Stay | Moves::After { .. } | Moves::Back { .. } => false,
+                    };
+                    !region.ticks.is_empty() || region.feeds.iter().any(is_due_then)
                 };
                 if plan.regions.iter().any(is_due_then) { None } else { got.difference(&wanted) }
             }

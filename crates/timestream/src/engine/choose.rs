@@ -13,7 +13,7 @@ use super::join::Joined;
 use super::mask::{Mask, mask};
 use super::merge::settle;
 use super::moves::{after, back, ordered, plain};
-use super::rekey::rekeyed;
+use super::rekey::{Turns, rekeyed};
 use crate::functions::Column;
 use crate::plan::{Feed, Moves, Reg, Region, Standing, StepOp};
 use crate::query::Own;
@@ -157,9 +157,15 @@ pub(super) fn feed_rows(
             ordinal: plain::<UInt64Type>(&ordinal)?,
         }));
     }
-    if matches!(feed.moves, Moves::Stay | Moves::After { .. }) {
+    let turns = match feed.moves {
+        Moves::Stay if region.doubles => Some(Turns::Counted),
+        Moves::After { last: true, .. } => Some(Turns::Last),
+        Moves::Stay | Moves::After { .. } => Some(Turns::First),
+        Moves::By(_) | Moves::To(_) | Moves::Until(_) | Moves::Back { .. } => None,
+    };
+    if let Some(turns) = turns {
         let asks = matches!(feed.moves, Moves::After { .. });
-        places = rekeyed(places, known.as_ref(), &region.grouping, asks);
+        places = rekeyed(places, known.as_ref(), &region.grouping, asks, turns);
     }
     let rows = Rows { places, key: Some(Keys { values, hashes }), columns: chosen.columns(&feed.columns)? };
     Ok(match feed.moves {
@@ -168,12 +174,13 @@ pub(super) fn feed_rows(
         Moves::By(duration) => Fed::By(rows, chosen.column(duration)?),
         Moves::To(time) => Fed::To(rows, chosen.column(time)?),
         Moves::Until(mask) => Fed::Until(rows, chosen.column(mask)?),
-        Moves::After { all } => Fed::There(after(rows, all)?),
-        Moves::Back { standing, origin_time, origin_lane, made_for } => {
+        Moves::After { all, .. } => Fed::There(after(rows, all)?),
+        Moves::Back { standing, origin_time, origin_lane, made_for, turn } => {
             let Standing { lane, ordinal } = standing;
             let [lane, origin_time, origin_lane, ordinal, made_for] =
                 [lane, origin_time, origin_lane, ordinal, made_for].map(|reg| chosen.column(reg));
-            Fed::There(back(rows, [lane?, origin_time?, origin_lane?, ordinal?, made_for?])?)
+            let turn = turn.map(|turn| chosen.column(turn)).transpose()?;
+            Fed::There(back(rows, [lane?, origin_time?, origin_lane?, ordinal?, made_for?], turn.as_ref())?)
         }
     })
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow_arith::boolean;
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Int64Array, StructArray, UInt16Array, UInt64Array,
-    new_null_array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Int64Array, StructArray, UInt16Array, UInt32Array,
+    UInt64Array, new_null_array,
 };
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
@@ -248,6 +248,10 @@ fn own_part(joined: &Joined, own: Own, len: usize) -> Result<Column, EngineError
         Own::MadeFor => match &places.made_for {
             Some(keys) => Arc::<BinaryArray>::clone(keys),
             None => new_null_array(&DataType::Binary, len),
+        },
+        Own::Turn => match &places.turn {
+            Some(turns) => Arc::new(UInt32Array::new(turns.clone(), None)),
+            None => Arc::new(UInt32Array::from_value(0, len)),
         },
         Own::ApartLane | Own::ApartOrdinal => {
             return Err(EngineError::mismatch("place", "the inputs that it is of", "none"));

@@ -64,7 +64,7 @@ impl Join {
         Ok(Self { inputs, keyed: of.key_type.is_some() })
     }
 
-    /// The union of the inputs' points: the same point of two inputs (equal place and key) is one row.
+    /// The union of the inputs' points: the same point of two inputs (equal place, key and turn) is one row.
     pub(super) fn rows(&self, inputs: Vec<Vec<Rows>>) -> Result<Joined, EngineError> {
         if inputs.len() != self.inputs.len() {
             return Err(EngineError::mismatch("inputs", self.inputs.len(), inputs.len()));
@@ -148,10 +148,15 @@ fn is_same(a: &Rows, b: &Rows) -> bool {
         (None, None) => true,
         _ => (0..a.len()).all(|row| a.places.made_for(row) == b.places.made_for(row)),
     };
+    let same_turns = || match (&a.places.turn, &b.places.turn) {
+        (None, None) => true,
+        _ => (0..a.len()).all(|row| a.places.turn(row) == b.places.turn(row)),
+    };
     a.places.time == b.places.time
         && a.places.ordinal == b.places.ordinal
         && same_lanes()
         && same_made_for()
+        && same_turns()
         && same_key
 }
 
@@ -242,7 +247,10 @@ impl Shape {
             }
         }
         lengths.extend(rows.places.apart.iter().flat_map(|apart| [apart.lane.len(), apart.ordinal.len()]));
-        lengths.extend(rows.places.made_for.as_ref().map(|keys| keys.len()));
+        lengths.extend(
+            [&rows.places.made_for, &rows.places.came_from].into_iter().flatten().map(|keys| keys.len()),
+        );
+        lengths.extend(rows.places.turn.as_ref().map(|turns| turns.len()));
         match lengths.iter().find(|length| **length != len) {
             Some(length) => Err(EngineError::mismatch("rows", len, length)),
             None => Ok(()),

@@ -1,7 +1,7 @@
 //! Batches into one, in the order of SEMANTICS 1.2: what an exchange or a join of streams took apart is put back.
 //!
-//! Where points of different keys share a place (as after re-keying both sides of a join), they go by key, null first, so
-//! that the order never depends on batches or workers.
+//! Where points of different keys share a place (as after re-keying both sides of a join), they go by key, null first, then by
+//! turn, so that the order never depends on batches or workers.
 
 use std::cmp::Ordering;
 
@@ -98,10 +98,12 @@ impl<'a> Heads<'a> {
     fn order(&self, a: usize, b: usize) -> Ordering {
         let (row_a, row_b) = (self.at[a], self.at[b]);
         let by_place = self.batches[a].places.order(row_a, &self.batches[b].places, row_b);
-        by_place.then_with(|| match &self.keys[a * self.batches.len() + b] {
+        let by_key = || match &self.keys[a * self.batches.len() + b] {
             Some(by_key) => by_key(row_a, row_b),
             None => Ordering::Equal,
-        })
+        };
+        let by_turn = || self.batches[a].places.order_of_turns(row_a, &self.batches[b].places, row_b);
+        by_place.then_with(by_key).then_with(by_turn)
     }
 
     /// The batch whose head comes first; of equal ones the first batch.
@@ -196,22 +198,26 @@ pub(super) fn settle(rows: Rows) -> Result<Rows, EngineError> {
     if repeats && (1..rows.len()).any(|row| shared(row - 1)) { in_order(&rows) } else { Ok(rows) }
 }
 
-/// The rows by place, then by key.
+/// The rows by place, then by key, then by turn.
 pub(super) fn in_order(rows: &Rows) -> Result<Rows, EngineError> {
-    let by_key = match &rows.key {
-        Some(key) => {
-            make_comparator(&key.values, &key.values, BY_KEY).map_err(EngineError::kernel("merge"))?
-        }
-        None => Box::new(|_, _| Ordering::Equal),
-    };
+    let by_key = by_key(rows)?;
     let len = u32::try_from(rows.len())
         .map_err(|_| EngineError::mismatch("merge", "a batch of 32 bits", rows.len()))?;
     let mut order: Vec<u32> = (0..len).collect();
     order.sort_by(|a, b| {
         let (a, b) = (*a as usize, *b as usize);
-        rows.places.order(a, &rows.places, b).then_with(|| by_key(a, b))
+        let by_place = rows.places.order(a, &rows.places, b);
+        by_place.then_with(|| by_key(a, b)).then_with(|| rows.places.order_of_turns(a, &rows.places, b))
     });
     reorder(rows, &order.into())
+}
+
+/// How the keys of two rows stand to each other.
+pub(super) fn by_key(rows: &Rows) -> Result<DynComparator, EngineError> {
+    match &rows.key {
+        Some(key) => make_comparator(&key.values, &key.values, BY_KEY).map_err(EngineError::kernel("merge")),
+        None => Ok(Box::new(|_, _| Ordering::Equal)),
+    }
 }
 
 /// The rows with these numbers.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
+use arrow_array::types::{Int64Type, UInt16Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
 use arrow_buffer::{BooleanBuffer, ScalarBuffer};
 use arrow_schema::DataType;
@@ -15,7 +15,7 @@ use super::error::EngineError;
 use super::keys::KeyIndex;
 use super::merge::{in_order, pick};
 use crate::held::Held;
-use crate::rows::{AFTER, Lane, MOVED, Place, Places, Rows, TICK};
+use crate::rows::{AFTER, LAST, Lane, MOVED, Place, Places, Rows, TICK};
 
 /// Rows after all else of their time: ticks, or all of them.
 pub(super) fn after(mut rows: Rows, all: bool) -> Result<Rows, EngineError> {
@@ -33,10 +33,12 @@ pub(super) fn after(mut rows: Rows, all: bool) -> Result<Rows, EngineError> {
     ordered(rows)
 }
 
-/// Rows where these columns say that they stood: lane, the origin's time and lane, ordinal, for which key a tick was made.
+/// Rows where these columns say that they stood: lane, the origin's time and lane, ordinal, for which key a tick was made; at which
+/// turn, or the first one.
 pub(super) fn back(
     mut rows: Rows,
     [lane, origin_time, origin_lane, ordinal, made_for]: [ArrayRef; 5],
+    turn: Option<&ArrayRef>,
 ) -> Result<Rows, EngineError> {
     let wrong = |array: &ArrayRef| EngineError::mismatch("place", "another type", array.data_type());
     let lanes = plain::<UInt16Type>(&lane)?;
@@ -50,8 +52,16 @@ pub(super) fn back(
     let made_for = made_for.as_binary_opt().ok_or_else(|| wrong(&made_for))?.clone();
     let made_for = Some(Arc::new(made_for)).filter(|keys| keys.null_count() < keys.len());
     let apart = rows.places.apart.take();
-    rows.places =
-        Places { time: rows.places.time, lane, ordinal: plain::<UInt64Type>(&ordinal)?, apart, made_for };
+    let turn = turn.map(plain::<UInt32Type>).transpose()?;
+    rows.places = Places {
+        time: rows.places.time,
+        lane,
+        ordinal: plain::<UInt64Type>(&ordinal)?,
+        apart,
+        made_for,
+        turn: turn.filter(|turns| turns.iter().any(|turn| *turn > 0)),
+        came_from: None,
+    };
     in_order(&rows)
 }
 
@@ -72,11 +82,13 @@ pub(super) struct Shift {
 }
 
 impl Shift {
-    /// Takes rows with what says of their times where they move to; gives how many were dropped since that is back, or nowhere.
+    /// Takes rows with what says of their times where they move to; gives how many were dropped since that is back, or nowhere. Where
+    /// several may come to one place (`doubles`), what moves is to be counted there.
     pub(super) fn admit(
         &mut self,
         rows: &Rows,
         say: &ArrayRef,
+        doubles: bool,
         to: impl Fn(i64, i64) -> Option<i64>,
     ) -> Result<u64, EngineError> {
         let say = carried::<Int64Type>(say).map_err(EngineError::kernel("shift"))?;
@@ -101,6 +113,9 @@ impl Shift {
         if !go.is_empty() {
             let mut rows = of(go)?;
             rows.places = rows.places.standing_at(&moved);
+            if doubles {
+                rows.places.turn = Some(vec![LAST; moved.len()].into());
+            }
             self.held.push(ordered(rows)?)?;
         }
         Ok(dropped)
@@ -161,8 +176,14 @@ impl Until {
         })
     }
 
-    /// Takes rows and at which of them the condition is true; gives those that are let go, in order.
-    pub(super) fn process(&mut self, rows: &Rows, is_true: &BooleanBuffer) -> Result<Rows, EngineError> {
+    /// Takes rows and at which of them the condition is true; gives those that are let go, in order. Where several may come to one
+    /// place (`doubles`), what has moved is to be counted there.
+    pub(super) fn process(
+        &mut self,
+        rows: &Rows,
+        is_true: &BooleanBuffer,
+        doubles: bool,
+    ) -> Result<Rows, EngineError> {
         if rows.is_empty() {
             return Ok(rows.clone());
         }
@@ -193,12 +214,17 @@ impl Until {
                 }
             }
         }
+        let stay = stays.len();
         let (mut picks, places): (Vec<_>, Vec<Place>) = stays.into_iter().chain(moves).unzip();
         let gone = if picks.is_empty() {
             rows.slice(0, 0)
         } else {
             let mut gone = self.pick(&mut picks)?;
             gone.places = gone.places.standing_at(&places);
+            if doubles {
+                let turn = |row: usize| if row < stay { gone.places.turn(row) } else { LAST };
+                gone.places.turn = Some((0..gone.len()).map(turn).collect());
+            }
             ordered(gone)?
         };
         self.tidy()?;
@@ -253,7 +279,7 @@ impl Until {
     /// Takes up rows that were held, of each key in order.
     pub(super) fn load(&mut self, rows: &Rows) -> Result<(), EngineError> {
         let none = BooleanBuffer::new_unset(rows.len());
-        self.process(rows, &none).map(|_| ())
+        self.process(rows, &none, false).map(|_| ())
     }
 
     /// The points that are held, and their keys with what is known of all keys so far.

@@ -23,6 +23,7 @@ use super::keys::KeyIndex;
 use super::mask::{Mask, mask};
 use super::merge::merge;
 use super::moves::{self, Shift, Until};
+use super::rekey::counted;
 use super::ticks::Schedule;
 use crate::functions::{Column, Warnings};
 use crate::plan::{Input, Moves, Plan, Reg, Results, StepOp};
@@ -204,6 +205,7 @@ impl RegionOperator {
     /// # Errors
     /// The batches are not what the plan says, or the work is [halted](Self::heed). The state is then undefined.
     pub fn process(&mut self, inputs: Vec<Vec<Rows>>, clock: &Clock) -> Result<Emitted, EngineError> {
+        let inputs = self.count(inputs)?;
         let inputs = if self.waiting.is_empty() { inputs } else { self.wait(inputs, clock)? };
         self.halt.look()?;
         let joined = self.join.rows(inputs)?;
@@ -219,6 +221,20 @@ impl RegionOperator {
             self.run_between_ticks(&joined, clock, &warnings, &mut outputs)?;
         }
         self.emit(outputs, clock, &warnings)
+    }
+
+    /// The rows with their turns, where several may have come to one place under their new key. All of a place are of one epoch.
+    fn count(&self, mut inputs: Vec<Vec<Rows>>) -> Result<Vec<Vec<Rows>>, EngineError> {
+        for (from, batches) in self.plan.regions[self.region].inputs.iter().zip(&mut inputs) {
+            if let Input::Feed { region, feed } = *from
+                && self.plan.regions[region].doubles
+                && matches!(self.plan.regions[region].feeds[feed].moves, Moves::Stay)
+                && !batches.is_empty()
+            {
+                *batches = vec![counted(merge(std::mem::take(batches))?, true)?];
+            }
+        }
+        Ok(inputs)
     }
 
     /// The rows of times that have passed, of those that wait and of new ones.
@@ -430,6 +446,7 @@ impl RegionOperator {
 
     /// What goes out now.
     fn emit(&mut self, outputs: Outputs, clock: &Clock, warnings: &Warnings) -> Result<Emitted, EngineError> {
+        let doubles = self.plan.regions[self.region].doubles;
         let mut moved_back = 0;
         let mut feeds = Vec::with_capacity(outputs.feeds.len());
         for (fed, moving) in outputs.feeds.into_iter().zip(&mut self.moving) {
@@ -438,15 +455,15 @@ impl RegionOperator {
                 gone.push(match (fed, &mut *moving) {
                     (Fed::There(rows), _) => rows,
                     (Fed::By(rows, by), Moving::To(shift)) => {
-                        moved_back += shift.admit(&rows, &by, i64::checked_add)?;
+                        moved_back += shift.admit(&rows, &by, doubles, i64::checked_add)?;
                         continue;
                     }
                     (Fed::To(rows, to), Moving::To(shift)) => {
-                        moved_back += shift.admit(&rows, &to, |_, to| Some(to))?;
+                        moved_back += shift.admit(&rows, &to, doubles, |_, to| Some(to))?;
                         continue;
                     }
                     (Fed::Until(rows, is_true), Moving::Until(until)) => {
-                        until.process(&rows, &moves::truth(&is_true)?)?
+                        until.process(&rows, &moves::truth(&is_true)?, doubles)?
                     }
                     (Fed::By(..) | Fed::To(..) | Fed::Until(..), _) => {
                         return Err(EngineError::mismatch("feed", "a state for what moves", "none"));
@@ -456,7 +473,9 @@ impl RegionOperator {
             if let Moving::To(shift) = moving {
                 gone.extend(shift.release(clock));
             }
-            feeds.push(merge(gone)?);
+            let moves = !matches!(moving, Moving::No);
+            let gone = merge(gone)?;
+            feeds.push(if doubles && moves { counted(gone, false)? } else { gone });
         }
         let answer = if outputs.answer.is_empty() { None } else { Some(merge(outputs.answer)?) };
         Ok(Emitted {

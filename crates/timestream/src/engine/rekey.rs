@@ -1,8 +1,9 @@
-//! Where points stand under another key: apart from what they paired with, and ticks known by the key that they were made for
-//! (SEMANTICS 1.2, 1.5).
+//! Where points stand under another key: apart from what they paired with, ticks known by the key that they were made for, and
+//! several that come to one place and key known by their turns (SEMANTICS 1.2, 1.5).
 //!
 //! A tick is told from the others of its time by its key alone, so what is given another key takes the first one along, as
-//! bytes in the order of keys: keys of any type, of any region, are compared by them.
+//! bytes in the order of keys: keys of any type, of any region, are compared by them. So does an event that may be there under
+//! several keys, until all that come to its new key are here and have their turns.
 
 use std::sync::Arc;
 
@@ -10,12 +11,34 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, BinaryArray};
 use arrow_schema::DataType;
 
+use super::error::EngineError;
 use super::hash::widen;
-use crate::rows::{Keys, Lane, OWN_TICK, Place, Places, TICK};
+use super::merge::by_key;
+use crate::rows::{Keys, LAST, Lane, OWN_TICK, Place, Places, Rows, TICK};
+
+/// Which turn points have that come under another key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turns {
+    /// Each is the only one of its place.
+    First,
+    /// Several may come to one place and key: they are counted there.
+    Counted,
+    /// After all others of their place: they ask.
+    Last,
+}
 
 /// The places of points under another key; `key` has those that they had, of a grouping of this name. What asks there stands after
 /// all ticks of its boundary, moved as it is: also after the one that it comes from.
-pub(super) fn rekeyed(places: Places, key: Option<&Keys>, grouping: &str, asks: bool) -> Places {
+pub(super) fn rekeyed(
+    mut places: Places,
+    key: Option<&Keys>,
+    grouping: &str,
+    asks: bool,
+    turns: Turns,
+) -> Places {
+    let len = places.len();
+    places.turn = (turns == Turns::Last).then(|| vec![LAST; len].into());
+    places.came_from = key.filter(|_| turns == Turns::Counted).map(|key| Arc::new(each_ordered(&key.values)));
     let mut places = match &places.apart {
         None => places,
         Some(_) => {
@@ -53,6 +76,37 @@ pub(super) fn rekeyed(places: Places, key: Option<&Keys>, grouping: &str, asks: 
     };
     places.ordinal = (0..places.len()).map(ordinal).collect();
     places
+}
+
+/// Gives rows in order their turns at their place and key: all of them, or those that came there and are at [`LAST`] yet.
+pub(super) fn counted(mut rows: Rows, all: bool) -> Result<Rows, EngineError> {
+    let places = &rows.places;
+    let is_known = |row: usize| !all && places.turn(row) != LAST;
+    let by_key = by_key(&rows)?;
+    let is_beside =
+        |row: usize| row > 0 && places.order(row - 1, places, row).is_eq() && by_key(row - 1, row).is_eq();
+    let mut turns: Vec<u32> = Vec::with_capacity(rows.len());
+    for row in 0..rows.len() {
+        let turn = match turns.last() {
+            _ if is_known(row) => places.turn(row),
+            Some(before) if is_beside(row) => before.saturating_add(1),
+            _ => 0,
+        };
+        turns.push(turn);
+    }
+    rows.places.turn = turns.iter().any(|turn| *turn > 0).then(|| turns.into());
+    rows.places.came_from = None;
+    Ok(rows)
+}
+
+/// The bytes of each key, in the order of keys.
+fn each_ordered(keys: &dyn Array) -> BinaryArray {
+    let bytes = (0..keys.len()).map(|row| {
+        let mut bytes = Vec::new();
+        ordered(keys, row, &mut bytes);
+        Some(bytes)
+    });
+    bytes.collect()
 }
 
 /// Appends bytes that are ordered as values of one type are, null first; equal keys have equal ones. No value's bytes begin

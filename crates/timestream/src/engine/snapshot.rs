@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt16Type, UInt64Type};
+use arrow_array::types::{Int64Type, UInt16Type, UInt32Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, Int64Array, RecordBatch, UInt16Array, UInt64Array,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, Int64Array, RecordBatch, UInt16Array, UInt32Array,
+    UInt64Array,
 };
 use arrow_buffer::ScalarBuffer;
 use arrow_ipc::MetadataVersion;
@@ -23,7 +24,7 @@ use super::{SHARDS, shard};
 use crate::rows::{Apart, Keys, Lane, Places, Rows};
 
 /// The format that is written and read.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// A part of a shard's state: its name, and columns of one length with theirs.
 pub(super) type Table = (String, Vec<(String, ArrayRef)>);
@@ -81,7 +82,7 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Vec<Table>, SnapshotError> {
 }
 
 /// Columns in which a place is kept, before those of the rows.
-const PLACE: [&str; 9] = [
+const PLACE: [&str; 10] = [
     "key",
     "time",
     "lane",
@@ -91,6 +92,7 @@ const PLACE: [&str; 9] = [
     "apart_lane",
     "apart_ordinal",
     "made_for",
+    "turn",
 ];
 
 /// Rows as columns.
@@ -99,7 +101,7 @@ pub(super) fn of_rows(rows: &Rows) -> Result<Vec<(String, ArrayRef)>, EngineErro
     let key = rows.key.as_ref().ok_or_else(|| EngineError::mismatch("snapshot", "keys", "none"))?;
     let all = 0..rows.len();
     let made_for = all.clone().map(|row| Some(places.made_for(row)).filter(|key| !key.is_empty()));
-    let parts: [ArrayRef; 9] = [
+    let parts: [ArrayRef; 10] = [
         Arc::clone(&key.values),
         Arc::new(Int64Array::new(places.time.clone(), None)),
         Arc::new(UInt16Array::from_iter_values(all.clone().map(|row| places.lane.at(row)))),
@@ -107,8 +109,9 @@ pub(super) fn of_rows(rows: &Rows) -> Result<Vec<(String, ArrayRef)>, EngineErro
         Arc::new(UInt16Array::from_iter_values(all.clone().map(|row| places.lane.origin(row).1))),
         Arc::new(UInt64Array::new(places.ordinal.clone(), None)),
         Arc::new(UInt16Array::from_iter_values(all.clone().map(|row| places.apart(row).0))),
-        Arc::new(UInt64Array::from_iter_values(all.map(|row| places.apart(row).1))),
+        Arc::new(UInt64Array::from_iter_values(all.clone().map(|row| places.apart(row).1))),
         Arc::new(made_for.collect::<BinaryArray>()),
+        Arc::new(UInt32Array::from_iter_values(all.map(|row| places.turn(row)))),
     ];
     let named = PLACE.iter().map(|name| (*name).to_owned()).zip(parts);
     let columns = rows.columns.iter().enumerate();
@@ -133,6 +136,7 @@ pub(super) fn to_rows(columns: Vec<(String, ArrayRef)>) -> Result<Rows, Snapshot
     let ordinal = plain::<UInt64Type>(&next()?)?;
     let apart = Apart { lane: plain::<UInt16Type>(&next()?)?, ordinal: plain::<UInt64Type>(&next()?)? };
     let made_for = next()?.as_binary_opt().ok_or(SnapshotError::Damaged)?.clone();
+    let turn = plain::<UInt32Type>(&next()?)?;
     Ok(Rows {
         places: Places {
             time,
@@ -140,6 +144,8 @@ pub(super) fn to_rows(columns: Vec<(String, ArrayRef)>) -> Result<Rows, Snapshot
             ordinal,
             apart: Some(Arc::new(apart)),
             made_for: Some(Arc::new(made_for)).filter(|keys| keys.null_count() < keys.len()),
+            turn: Some(turn).filter(|turns| turns.iter().any(|turn| *turn > 0)),
+            came_from: None,
         },
         key: Some(Keys { hashes: super::hash(&values), values }),
         columns: columns.collect(),

@@ -349,10 +349,12 @@ fn fed(plan: &Plan, from: usize, feed: usize, grouping: &str) -> (Carries, Strin
         Moves::Stay => (Carries::Rekeyed, format!("new key: {key}")),
         Moves::By(_) | Moves::To(_) => (Carries::Moved, "at a later time".to_owned()),
         Moves::Until(_) => (Carries::Moved, "held until it is true".to_owned()),
-        Moves::After { all: false } => {
+        Moves::After { all: false, .. } => {
             (Carries::Rekeyed, format!("ticks after all of their time, new key: {key}"))
         }
-        Moves::After { all: true } => (Carries::Rekeyed, format!("after all of its time, new key: {key}")),
+        Moves::After { all: true, .. } => {
+            (Carries::Rekeyed, format!("after all of its time, new key: {key}"))
+        }
         Moves::Back { .. } => (Carries::Rekeyed, format!("back where it stood, by {grouping}")),
     }
 }

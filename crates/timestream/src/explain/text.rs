@@ -89,8 +89,8 @@ impl Plan {
                 Moves::By(duration) => format!(", moved by r{duration}"),
                 Moves::To(time) => format!(", moved to r{time}"),
                 Moves::Until(mask) => format!(", held until r{mask}"),
-                Moves::After { all: true } => ", after all of their time".to_owned(),
-                Moves::After { all: false } => ", ticks after all of their time".to_owned(),
+                Moves::After { all: true, .. } => ", after all of their time".to_owned(),
+                Moves::After { all: false, .. } => ", ticks after all of their time".to_owned(),
                 Moves::Back { .. } => ", back to where they stood".to_owned(),
             };
             let _ = writeln!(

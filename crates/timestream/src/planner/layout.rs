@@ -34,6 +34,11 @@ pub(super) struct RegionOf {
     pub(super) feeds: Vec<NodeId>,
     /// The ticks made in it.
     pub(super) ticks: Vec<NodeId>,
+    /// Whether ticks may be among its rows: made there, or fed to it.
+    pub(super) holds_ticks: bool,
+    /// Whether an event may be there more than once: under several keys, or moved in several ways. What comes to one place and key then
+    /// is told apart by turns.
+    pub(super) doubles: bool,
 }
 
 /// An input of a region.
@@ -65,6 +70,8 @@ impl Layout {
                 inputs: Vec::new(),
                 feeds: Vec::new(),
                 ticks: Vec::new(),
+                holds_ticks: false,
+                doubles: false,
             });
         }
         let mut scans = Vec::new();
@@ -91,19 +98,71 @@ impl Layout {
             };
             regions[*region].inputs.push(InputOf { node: *node, from });
         }
-        Self { regions, scans }
+        let mut layout = Self { regions, scans };
+        layout.tell(query);
+        layout
     }
 }
 
 impl Layout {
-    /// Whether ticks may be among a region's rows: made there, or fed to it.
-    pub(super) fn may_hold_ticks(&self, region: usize) -> bool {
+    /// Tells of each region what may be among its rows. Regions come after those that feed them.
+    fn tell(&mut self, query: &Query) {
+        for at in 0..self.regions.len() {
+            self.regions[at].holds_ticks = self.may_hold_ticks(at);
+            self.regions[at].doubles = self.may_double(query, at);
+        }
+    }
+
+    /// Whether ticks are made in a region, or fed to it.
+    fn may_hold_ticks(&self, region: usize) -> bool {
         let of = &self.regions[region];
-        let fed = |input: &InputOf| match input.from {
-            Input::Feed { region, .. } => self.may_hold_ticks(region),
-            Input::Scan(_) | Input::Ticks(_) => false,
-        };
-        !of.ticks.is_empty() || of.inputs.iter().any(fed)
+        !of.ticks.is_empty() || self.feeders(region).any(|feeder| self.regions[feeder].holds_ticks)
+    }
+
+    /// Whether a region is fed what may be there more than once, or a stream meets itself there under another key or at another time.
+    fn may_double(&self, query: &Query, region: usize) -> bool {
+        let (mut streams, mut made) = (0, false);
+        for input in &self.regions[region].inputs {
+            match query.nodes[input.node].op {
+                // A question is no point of the stream that is asked.
+                Op::Ask { .. } | Op::Ticks { .. } => {}
+                Op::WithKey | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil => {
+                    (streams, made) = (streams + 1, true);
+                }
+                // Its points are those that asked, which may have come under another key themselves.
+                Op::Reply => {
+                    let ask = query.nodes[input.node].args[1];
+                    let is_fed = |(asking, _): (usize, usize)| self.feeders(asking).next().is_some();
+                    (streams, made) = (streams + 1, made || self.asking(ask).any(is_fed));
+                }
+                _ => streams += 1,
+            }
+        }
+        (streams > 1 && made) || self.feeders(region).any(|feeder| self.regions[feeder].doubles)
+    }
+
+    /// The regions that feed one.
+    fn feeders(&self, region: usize) -> impl Iterator<Item = usize> + '_ {
+        self.regions[region].inputs.iter().filter_map(|input| match input.from {
+            Input::Feed { region, .. } => Some(region),
+            Input::Scan(_) | Input::Ticks(_) => None,
+        })
+    }
+
+    /// The region that a question comes from, and the one that is asked.
+    fn asking(&self, ask: NodeId) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let inputs = self.regions.iter().enumerate();
+        let inputs = inputs.flat_map(|(at, region)| region.inputs.iter().map(move |input| (at, input)));
+        inputs.filter(move |(_, input)| input.node == ask).filter_map(|(at, input)| match input.from {
+            Input::Feed { region, .. } => Some((region, at)),
+            Input::Scan(_) | Input::Ticks(_) => None,
+        })
+    }
+
+    /// Whether an event may be more than once at one of the regions that a lookup is between.
+    pub(super) fn asks_among_doubles(&self, ask: NodeId) -> bool {
+        let doubles = |region: usize| self.regions[region].doubles;
+        self.asking(ask).any(|(asking, asked)| doubles(asking) || doubles(asked))
     }
 }
 

@@ -13,13 +13,14 @@ use crate::query::{Aggregation, Continuity, Grouping, Node, NodeId, Op, Own, Que
 use crate::types;
 
 /// The parts of a question, in the order of its fields.
-const PARTS: [(&str, Own); 8] = [
+const PARTS: [(&str, Own); 9] = [
     ("key", Own::Key),
     ("lane", Own::Lane),
     ("origin_time", Own::OriginTime),
     ("origin_lane", Own::OriginLane),
     ("ordinal", Own::Ordinal),
     ("made_for", Own::MadeFor),
+    ("turn", Own::Turn),
     ("apart_lane", Own::ApartLane),
     ("apart_ordinal", Own::ApartOrdinal),
 ];
@@ -86,6 +87,7 @@ impl Expanded {
             Own::OriginTime => DataType::Int64,
             Own::Ordinal | Own::ApartOrdinal => DataType::UInt64,
             Own::MadeFor => DataType::Binary,
+            Own::Turn => DataType::UInt32,
         };
         let parts = PARTS
             .iter()

@@ -142,8 +142,9 @@ impl Planner<'_> {
         let stateful =
             steps.iter().any(|step| matches!(step.op, StepOp::Aggregate { .. } | StepOp::Own(Own::Key)));
         let grouping = &layout.grouping;
-        // Under another key a tick is still known by its own.
-        let named = !feeds.is_empty() && self.layout.may_hold_ticks(at);
+        // Under another key a tick is still known by its own, and so is what may be there more than once.
+        let doubles = self.layout.regions[at].doubles;
+        let named = !feeds.is_empty() && (doubles || self.layout.regions[at].holds_ticks);
         let keyed = answers || stateful || named || self.merges_by_key(&layout.inputs);
         Region {
             grouping: grouping.name.clone(),
@@ -153,6 +154,7 @@ impl Planner<'_> {
             feeds,
             ticks,
             waits: false,
+            doubles,
         }
     }
 

@@ -84,8 +84,9 @@ impl<'a> Steps<'a> {
             }
             Op::Ask { after } => {
                 let key = self.within(second, &[], &domain).reg;
-                let moves = match *after || self.planner.layout.may_hold_ticks(self.region) {
-                    true => Moves::After { all: *after },
+                let last = self.planner.layout.asks_among_doubles(request.node);
+                let moves = match *after || last || self.planner.layout.regions[self.region].holds_ticks {
+                    true => Moves::After { all: *after, last },
                     false => Moves::Stay,
                 };
                 (key, moves)
@@ -146,16 +147,20 @@ impl<'a> Steps<'a> {
         let key = part(self, "key");
         let inputs = &self.planner.layout.regions[self.region].inputs;
         let asked_by_ticks = inputs.iter().any(|input| match input.from {
-            Input::Feed { region, .. } => input.node == ask && self.planner.layout.may_hold_ticks(region),
+            Input::Feed { region, .. } => {
+                input.node == ask && self.planner.layout.regions[region].holds_ticks
+            }
             Input::Scan(_) | Input::Ticks(_) => false,
         });
         let pairs = self.planner.pairs.may_pair(request.node);
+        let doubles = self.planner.layout.asks_among_doubles(ask);
         let moves = match nodes[ask].op {
-            Op::Ask { after } if after || asked_by_ticks || pairs => Moves::Back {
+            Op::Ask { after } if after || asked_by_ticks || pairs || doubles => Moves::Back {
                 standing: Standing { lane: part(self, "lane"), ordinal: part(self, "ordinal") },
                 origin_time: part(self, "origin_time"),
                 origin_lane: part(self, "origin_lane"),
                 made_for: part(self, "made_for"),
+                turn: doubles.then(|| part(self, "turn")),
             },
             _ => Moves::Stay,
         };

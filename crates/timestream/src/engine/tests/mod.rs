@@ -65,6 +65,7 @@ fn region(inputs: &[Input], steps: Vec<Step>, feeds: Vec<Feed>) -> Region {
         feeds,
         ticks: Vec::new(),
         waits: false,
+        doubles: false,
     }
 }
 

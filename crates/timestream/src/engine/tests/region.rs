@@ -5,7 +5,7 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::DataType::{Boolean, Float64, Int64, UInt64, Utf8};
 
 use super::*;
-use crate::engine::rekey::rekeyed;
+use crate::engine::rekey::{Turns, rekeyed};
 use crate::engine::{EngineError, SnapshotError, pair, queues};
 use crate::functions::FunctionKind;
 use crate::plan::Scan;
@@ -301,7 +301,7 @@ fn snapshots_that_are_damaged_or_of_another_operator_are_refused() {
     other[0] = 9;
     assert!(matches!(
         make("count", Int64).restore(shard, &other),
-        Err(SnapshotError::Version { found: 9, known: 3 })
+        Err(SnapshotError::Version { found: 9, known: 4 })
     ));
     assert!(matches!(make("mean", Float64).restore(shard, &bytes), Err(SnapshotError::Foreign { .. })));
     assert!(matches!(make("sum", Int64).restore(shard, &bytes), Err(SnapshotError::Foreign { .. })));
@@ -344,5 +344,5 @@ fn saved_states_that_no_run_has_are_refused_or_cut() {
         }
     }
     let tick = Place { time: 0, lane: TICK, origin: (0, 0), ordinal: 0 };
-    assert_eq!(rekeyed(Places::of(&[tick]), None, "key", false).at(0), tick);
+    assert_eq!(rekeyed(Places::of(&[tick]), None, "key", false, Turns::First).at(0), tick);
 }
