@@ -616,6 +616,48 @@ fn dictionaries_and_other_forms_of_text_are_text() {
     }
 }
 
+/// A record around numbers, which some rows do not have.
+fn records(rows: &[(i64, &str, i64)]) -> RecordBatch {
+    let field = |name: &str, data_type: &DataType| Arc::new(Field::new(name, data_type.clone(), true));
+    let (x, text) = (ints(rows.iter().map(|row| row.2)), batch(rows).column(0).clone());
+    let inner = StructArray::from(vec![
+        (field("text", &DataType::Utf8), text.clone()),
+        (field("x", &DataType::Int64), x.clone()),
+    ]);
+    let fields =
+        [field("text", &DataType::Utf8), field("inner", inner.data_type()), field("x", &DataType::Int64)];
+    let has = rows.iter().map(|row| row.2 % 7 != 0).collect::<Vec<_>>();
+    let columns = vec![text, Arc::new(inner) as ArrayRef, x];
+    let records = StructArray::new(Fields::from(fields.to_vec()), columns, Some(has.into()));
+    let plain = batch(rows);
+    let column = |name: &str| plain.column_by_name(name).unwrap().clone();
+    RecordBatch::try_from_iter([("r", Arc::new(records) as _), ("k", column("k")), ("t", column("t"))])
+        .unwrap()
+}
+
+#[test]
+fn of_records_a_field_is_read_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected: Vec<Row> = rising(200)
+        .iter()
+        .map(|row| (row.0, Some(row.1.to_owned()), Some(row.2).filter(|x| x % 7 != 0)))
+        .collect();
+    for format in ["parquet", "jsonl", "arrow", "arrows"] {
+        let path = folder.path().join("rows").with_extension(format);
+        for rows in [rising(200), shuffled(200)] {
+            write(&path, &records(&rows));
+            for query in [
+                "m.r.x",
+                "m.r.inner.x",
+                "m.r.remove(\"inner\").x",
+                "m.filter(r.is_not_null() or true).r.inner.x",
+            ] {
+                assert_eq!(answer(query, define(&path)).unwrap().0, expected, "{format}: {query}");
+            }
+        }
+    }
+}
+
 #[test]
 fn two_files_beside_each_other_stand_in_order_of_time() {
     let folder = tempfile::tempdir().unwrap();

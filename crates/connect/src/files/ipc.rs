@@ -58,7 +58,10 @@ impl IpcFile {
         let columns = self.fields.iter().enumerate().filter(|(_, field)| wanted.wants_column(field.name()));
         let reader = reader(&self.path, Some(columns.map(|(at, _)| at).collect()))?;
         let (path, path_too) = (self.path.clone(), self.path.clone());
-        let batches = reader.enumerate().map(move |(at, batch)| match batch {
+        let wanted = wanted.clone();
+        // The library takes columns whole.
+        let of_wanted = move |batch: RecordBatch| wanted.of_whole(&batch);
+        let batches = reader.enumerate().map(move |(at, batch)| match batch.and_then(&of_wanted) {
             Ok(batch) => Ok(Read { batch, misfits: 0 }),
             Err(error) => Err(FileError::damaged(&path, format!(", batch {at}"), error)),
         });

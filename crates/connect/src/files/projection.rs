@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Fields};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StructArray};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use skytide_timestream::plan::{PathStep, Scan};
 
 /// The way to a value through named fields; lists on the way are taken whole.
@@ -58,6 +60,20 @@ impl Projection {
         Self { viewed: self.viewed.clone(), ..Self::new(ways, columns) }
     }
 
+    /// What is wanted of a batch that has its columns whole.
+    pub(super) fn of_whole(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let schema = batch.schema_ref();
+        let wanted = schema.fields().iter().zip(batch.columns()).filter_map(|(field, column)| {
+            let (_, of) = self.fields.find(field.name())?;
+            let column = within(column, of.data_type());
+            Some((Field::clone(field).with_data_type(column.data_type().clone()), column))
+        });
+        let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = wanted.unzip();
+        let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::new(schema), columns, &rows)
+    }
+
     /// Whether what stands at the end of this way is wanted, or a part of it.
     pub(super) fn wants(&self, way: &[String]) -> bool {
         self.ways.iter().any(|wanted| way.iter().zip(wanted).all(|(step, wanted)| step == wanted))
@@ -76,6 +92,23 @@ fn named(path: &[PathStep]) -> Way {
         PathStep::Index(_) | PathStep::Length => None,
     };
     path.iter().map_while(name).collect()
+}
+
+/// Of records the fields that `wanted` names, as they are.
+fn within(values: &ArrayRef, wanted: &DataType) -> ArrayRef {
+    let (Some(records), DataType::Struct(wanted)) = (values.as_struct_opt(), wanted) else {
+        return Arc::clone(values);
+    };
+    let kept = records.fields().iter().zip(records.columns()).filter_map(|(field, column)| {
+        let (_, of) = wanted.find(field.name())?;
+        let column = within(column, of.data_type());
+        Some((Arc::new(Field::clone(field).with_data_type(column.data_type().clone())), column))
+    });
+    let (fields, columns): (Vec<Arc<Field>>, Vec<ArrayRef>) = kept.unzip();
+    match StructArray::try_new_with_length(fields.into(), columns, records.nulls().cloned(), records.len()) {
+        Ok(records) => Arc::new(records),
+        Err(_) => Arc::clone(values),
+    }
 }
 
 /// The fields that one of the ways goes through; at the end of a way all of them.
