@@ -97,6 +97,21 @@ impl Val {
     }
 }
 
+impl Val {
+    /// The key that a value is: `-0.0` is `0.0`, also in records and lists.
+    #[must_use]
+    pub fn as_key(self) -> Self {
+        match self {
+            Self::Float(value) => Self::Float(value + 0.0),
+            Self::List(items) => Self::List(items.into_iter().map(Self::as_key).collect()),
+            Self::Struct(fields) => {
+                Self::Struct(fields.into_iter().map(|(name, value)| (name, value.as_key())).collect())
+            }
+            other => other,
+        }
+    }
+}
+
 /// The order of keys: null first, then by value; text by its bytes; `-0.0` is `0.0`, NaN the greatest number.
 impl Ord for Val {
     fn cmp(&self, other: &Self) -> Ordering {

@@ -10,7 +10,7 @@ use arrow_buffer::ScalarBuffer;
 use arrow_schema::ArrowError;
 use arrow_select::take::take;
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, canonical, hash};
 
 /// Where each point stands in the order of SEMANTICS 1.2: by time, then lane, then for moved points by their origin, then
 /// ordinal, then for ticks under another key by the one that they were made for. Rows are in this order; of rows at one place,
@@ -397,10 +397,21 @@ pub struct Rows {
 /// The keys of points with their hashes, which decide shard and worker.
 #[derive(Debug, Clone)]
 pub struct Keys {
-    /// The key of each row.
+    /// The key of each row, in its [one form](canonical).
     pub values: ArrayRef,
     /// [`crate::engine::hash`] of each key: fixed for ever; 0 for null.
     pub hashes: ScalarBuffer<u64>,
+}
+
+impl Keys {
+    /// The keys that values are, with their hashes.
+    ///
+    /// # Errors
+    /// Records or lists whose parts do not fit together.
+    pub fn of(values: &ArrayRef) -> Result<Self, ArrowError> {
+        let values = canonical(values)?;
+        Ok(Self { hashes: hash(values.as_ref()), values })
+    }
 }
 
 impl Rows {

@@ -1,13 +1,10 @@
 //! Rows of a source before a query's scans: columns side by side, each row with its time and its place among those of its time.
 
-use std::sync::Arc;
-
 use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::{ArrowError, Fields};
 use arrow_select::concat::concat;
 use arrow_select::take::take;
-use skytide_timestream::engine::hash;
 use skytide_timestream::plan::Scan;
 use skytide_timestream::rows::{Keys, Lane, Places, Rows};
 
@@ -72,10 +69,8 @@ impl Chunk {
     ) -> Result<Rows, ArrowError> {
         let at = |path: &[_]| path::at(fields, &self.columns, path, self.len());
         let columns = scan.columns.iter().map(|column| at(&column.path)).collect::<Result<Vec<_>, _>>()?;
-        let key = key
-            .filter(|_| scan.keyed)
-            .and_then(|key| self.columns.get(key))
-            .map(|values| Keys { hashes: hash(values.as_ref()), values: Arc::clone(values) });
+        let key =
+            key.filter(|_| scan.keyed).and_then(|key| self.columns.get(key)).map(Keys::of).transpose()?;
         let places = Places::new(self.time.clone(), Lane::One(1 + source), self.ordinal.clone());
         Ok(Rows { places, key, columns })
     }

@@ -235,12 +235,27 @@ fn fit_duration(nanos: i128, warnings: &mut Warnings) -> Val {
     )
 }
 
-/// Null with a null. Numbers as IEEE 754 has it: `-0.0` is `0.0`, and nothing compares to NaN.
+/// Null with a null. Numbers as IEEE 754 has it, also in records and lists: `-0.0` is `0.0`, and nothing compares to NaN.
 pub(super) fn compare(x: &Val, y: &Val, holds: fn(Ordering) -> bool) -> Val {
     match (x, y) {
         (Val::Null, _) | (_, Val::Null) => Val::Null,
-        (Val::Float(x), Val::Float(y)) => Val::Bool(x.partial_cmp(y).is_some_and(holds)),
-        _ => Val::Bool(holds(x.cmp(y))),
+        _ => Val::Bool(order(x, y).is_some_and(holds)),
+    }
+}
+
+/// How two values stand to each other: of records and lists the first parts that differ decide, null before all else.
+fn order(x: &Val, y: &Val) -> Option<Ordering> {
+    match (x, y) {
+        (Val::Float(x), Val::Float(y)) => x.partial_cmp(y),
+        (Val::Struct(x), Val::Struct(y)) => {
+            let mut fields = x.iter().zip(y).map(|((_, x), (_, y))| order(x, y));
+            fields.find(|order| *order != Some(Ordering::Equal)).unwrap_or(Some(Ordering::Equal))
+        }
+        (Val::List(x), Val::List(y)) => {
+            let mut items = x.iter().zip(y).map(|(x, y)| order(x, y));
+            items.find(|order| *order != Some(Ordering::Equal)).unwrap_or(Some(x.len().cmp(&y.len())))
+        }
+        _ => Some(x.cmp(y)),
     }
 }
 

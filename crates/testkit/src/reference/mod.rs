@@ -264,7 +264,7 @@ impl Run<'_> {
                 own,
                 is_of_source: true,
                 copy: 0,
-                key: event.key.clone(),
+                key: event.key.clone().as_key(),
                 value: event.value.clone(),
             }
         };

@@ -95,7 +95,7 @@ impl Point {
     /// The point under another key.
     pub(super) fn under(self, key: Val) -> Self {
         let own = self.own.rekeyed();
-        Self { place: own.clone(), own, is_of_source: false, key, ..self }
+        Self { place: own.clone(), own, is_of_source: false, key: key.as_key(), ..self }
     }
 
     /// Whether two points of one key are one (SEMANTICS 1.5): of the same event or tick, or of paired events as they came from the

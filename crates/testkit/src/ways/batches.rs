@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use skytide_runtime::{Checkpoint, Epoch, Job, Options, Report};
-use skytide_timestream::engine::{Mode, hash};
+use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::{PathStep, Plan, Scan};
 use skytide_timestream::rows::{Keys, Lane, Places, Rows};
 
@@ -187,7 +187,7 @@ fn rows(scan: &Scan, events: &[&Event]) -> Result<Rows, WayError> {
         let field = scan.stream.fields.iter().find(|field| *field.name() == scan.stream.key);
         let data_type = field.map_or(&arrow_schema::DataType::Null, |field| field.data_type());
         let values = array(&keys, data_type)?;
-        Some(Keys { hashes: hash(values.as_ref()), values })
+        Some(Keys::of(&values)?)
     } else {
         None
     };

@@ -27,7 +27,7 @@ use skytide_firehose::Subscription;
 use skytide_runtime::Epoch;
 use skytide_sim::{Pacing, Relay};
 use skytide_timestream::catalog::Catalog;
-use skytide_timestream::engine::{Mode, hash};
+use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::{PathStep, Plan, Scan, ScanColumn};
 use skytide_timestream::rows::{Keys, Rows};
 
@@ -311,7 +311,7 @@ impl Adapted<'_> {
         let columns = rows.columns.iter().zip(&scan.columns);
         Ok(Rows {
             places: rows.places,
-            key: scan.keyed.then(|| Keys { hashes: hash(values.as_ref()), values }),
+            key: scan.keyed.then(|| Keys::of(&values)).transpose()?,
             columns: columns
                 .map(|(array, column)| restored(array, stream, column))
                 .collect::<Result<_, _>>()?,

@@ -8,6 +8,7 @@ use arrow_buffer::{BooleanBuffer, ScalarBuffer};
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
 
 use super::array::one_a_row;
+use super::canonical::canonical;
 use super::error::EngineError;
 use super::join::Joined;
 use super::mask::{Mask, mask};
@@ -141,8 +142,11 @@ pub(super) fn feed_rows(
     hashed: &mut Hashed,
 ) -> Result<Fed, EngineError> {
     let chosen = Chosen::new(joined, registers, feed.present)?;
-    let values = chosen.column(feed.key)?;
+    let mut values = chosen.column(feed.key)?;
     let own_key = matches!(region.steps[feed.key].op, StepOp::Own(Own::Key));
+    if !own_key {
+        values = canonical(&values).map_err(EngineError::kernel("with_key"))?;
+    }
     let known = chosen.key()?;
     // The same key as before keeps its hashes.
     let hashes = match &known {

@@ -10,6 +10,7 @@ pub mod aggregates;
 mod arena;
 pub(crate) mod array;
 mod backlog;
+mod canonical;
 mod choose;
 mod clock;
 mod collect;
@@ -42,6 +43,7 @@ mod whole;
 mod windows;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};
+pub use canonical::canonical;
 pub use clock::{Clock, End};
 pub use error::{EngineError, SnapshotError};
 pub use halt::{Halt, Watch};

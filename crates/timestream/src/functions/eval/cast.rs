@@ -12,7 +12,7 @@ use arrow_array::{
     TimestampNanosecondArray, UInt64Array, new_null_array,
 };
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{ArrowError, DataType};
+use arrow_schema::{ArrowError, DataType, TimeUnit};
 
 use super::super::{Call, Column, EvalError};
 use super::named;
@@ -93,6 +93,13 @@ fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
             texts(types::timestamp(), times::timestamp_text)
         }
         (DataType::Duration(_), _) if types::is_text(to) => texts(types::duration(), times::duration_text),
+        // A number of a moment or a length of time is that of its nanoseconds, in whichever unit it is kept.
+        (DataType::Timestamp(unit, _), _) if to.is_numeric() && *unit != TimeUnit::Nanosecond => {
+            converted(&converted(values, &types::timestamp())?, to)
+        }
+        (DataType::Duration(unit), _) if to.is_numeric() && *unit != TimeUnit::Nanosecond => {
+            converted(&converted(values, &types::duration())?, to)
+        }
         (DataType::Timestamp(unit, Some(_)), _) => {
             let plain = retyped(carried::<Int64Type>(values)?, &DataType::Timestamp(*unit, None))?;
             converted(&plain, to)

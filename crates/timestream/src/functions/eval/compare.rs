@@ -1,5 +1,5 @@
 //! `== != < <= > >=`. Null beside anything is null. Floats compare as IEEE 754 says: `-0.0 == 0.0`, and NaN is neither equal
-//! to, less nor greater than anything. Text and binary go by bytes; structs and lists field by field, item by item.
+//! to, less nor greater than anything. Text and binary go by bytes; structs and lists field by field, item by item ([`order`]).
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Datum};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_ord::cmp;
-use arrow_ord::ord::make_comparator;
-use arrow_schema::{ArrowError, DataType, SortOptions};
+use arrow_schema::{ArrowError, DataType};
 
 use super::super::{Call, Column, EvalError};
 use super::named;
+use super::order::order;
 use crate::engine::array::carried;
 
 type Kernel = fn(&dyn Datum, &dyn Datum) -> Result<BooleanArray, ArrowError>;
@@ -80,9 +80,9 @@ fn compared(
         nested if nested.is_nested() => {
             let (a, b) = (call.array(0)?, call.array(1)?);
             same_length(&a, &b)?;
-            let order = make_comparator(&a, &b, SortOptions::default())?;
-            let values = BooleanBuffer::collect_bool(call.len, |row| holds(Some(order(row, row))));
+            let order = order(&a, &b)?;
             let nulls = NullBuffer::union(a.logical_nulls().as_ref(), b.logical_nulls().as_ref());
+            let values = BooleanBuffer::collect_bool(call.len, |row| holds(order(row, row)));
             Ok(Arc::new(BooleanArray::new(values, nulls)))
         }
         _ => Ok(Arc::new(kernel(call.arg(0)?, call.arg(1)?)?)),

@@ -12,6 +12,7 @@ mod cast;
 mod compare;
 mod lists;
 mod logic;
+mod order;
 mod rounding;
 mod text;
 

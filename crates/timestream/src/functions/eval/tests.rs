@@ -292,6 +292,28 @@ fn casts_count_what_does_not_fit() {
 }
 
 #[test]
+fn numbers_of_times_are_nanoseconds_in_any_unit() {
+    use arrow_schema::TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+    let nanos = ints(&[Some(2_000_000_000), None, Some(-3_000_000_000)]);
+    let zone = || Some("UTC".into());
+    for unit in [Second, Millisecond, Microsecond, Nanosecond] {
+        for of in
+            [DataType::Timestamp(unit, None), DataType::Timestamp(unit, zone()), DataType::Duration(unit)]
+        {
+            let whole = match of {
+                DataType::Duration(_) => DataType::Duration(Nanosecond),
+                _ => DataType::Timestamp(Nanosecond, None),
+            };
+            let (times, ..) = run(cast, std::slice::from_ref(&nanos), &whole);
+            let (times, ..) = run(cast, &[Column::Array(times)], &of);
+            let (back, _, lost) = run(cast, &[Column::Array(times)], &DataType::Int64);
+            assert_eq!(as_ints(&back), [Some(2_000_000_000), None, Some(-3_000_000_000)], "{of}");
+            assert_eq!(lost, 0);
+        }
+    }
+}
+
+#[test]
 fn literals_are_of_their_type() {
     use crate::scalar::Scalar as S;
     for (scalar, data_type, shown) in [
