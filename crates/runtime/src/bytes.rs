@@ -70,9 +70,8 @@ impl Writer {
     /// A column has a type that Arrow's format does not have.
     pub fn rows(&mut self, rows: &Rows) -> Result<(), ArrowError> {
         let stream = encode_rows(rows)?;
-        let Places { apart, made_for, turn, came_from, .. } = &rows.places;
-        let has =
-            [rows.key.is_some(), apart.is_some(), made_for.is_some(), turn.is_some(), came_from.is_some()];
+        let Places { apart, made_for, turn, .. } = &rows.places;
+        let has = [rows.key.is_some(), apart.is_some(), made_for.is_some(), turn.is_some()];
         self.number(match rows.places.lane {
             Lane::One(lane) => u64::from(lane),
             Lane::Each(_) => LANES,
@@ -137,7 +136,7 @@ impl<'a> Reader<'a> {
     pub fn rows(&mut self) -> Result<Rows, BytesError> {
         let lane = self.number()?;
         let has = self.number()?;
-        let has = [0, 1, 2, 3, 4].map(|bit| has >> bit & 1 != 0);
+        let has = [0, 1, 2, 3].map(|bit| has >> bit & 1 != 0);
         Ok(decode_rows(self.part()?, lane, has)?)
     }
 
@@ -148,10 +147,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Times, ordinals, lanes and origins if each row has one, where rows stand apart, for which keys ticks were made, turns and former
-/// keys if any do, were and have them, key and its hashes if there is one, then the columns.
+/// Times, ordinals, lanes and origins if each row has one, where rows stand apart, for which keys ticks were made and turns if
+/// any do, were and have them, key and its hashes if there is one, then the columns.
 fn encode_rows(rows: &Rows) -> Result<Vec<u8>, ArrowError> {
-    let Places { time, lane, ordinal, apart, made_for, turn, came_from } = &rows.places;
+    let Places { time, lane, ordinal, apart, made_for, turn } = &rows.places;
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::new(time.clone(), None)),
         Arc::new(UInt64Array::new(ordinal.clone(), None)),
@@ -170,10 +169,8 @@ fn encode_rows(rows: &Rows) -> Result<Vec<u8>, ArrowError> {
         columns.push(Arc::new(UInt16Array::new(lane.clone(), None)));
         columns.push(Arc::new(UInt64Array::new(ordinal.clone(), None)));
     }
-    let bytes = |keys: &Arc<BinaryArray>| Arc::<BinaryArray>::clone(keys) as ArrayRef;
-    columns.extend(made_for.iter().map(bytes));
+    columns.extend(made_for.iter().map(|keys| Arc::<BinaryArray>::clone(keys) as ArrayRef));
     columns.extend(turn.iter().map(|turns| Arc::new(UInt32Array::new(turns.clone(), None)) as ArrayRef));
-    columns.extend(came_from.iter().map(bytes));
     if let Some(Keys { values, hashes }) = &rows.key {
         columns.push(Arc::new(UInt64Array::new(hashes.clone(), None)));
         columns.push(Arc::clone(values));
@@ -212,11 +209,11 @@ fn is_plain(mut stream: &[u8]) -> Option<bool> {
     Some(true)
 }
 
-/// `has` says whether there are keys, places apart, keys that ticks were made for, turns, former keys.
+/// `has` says whether there are keys, places apart, keys that ticks were made for, turns.
 fn decode_rows(
     stream: &[u8],
     lane: u64,
-    [keyed, has_apart, has_made_for, has_turn, has_come]: [bool; 5],
+    [keyed, has_apart, has_made_for, has_turn]: [bool; 4],
 ) -> Result<Rows, ArrowError> {
     let short = || ArrowError::IpcError("a column is missing or damaged".to_owned());
     // Rows that we wrote are never compressed; what is sets apart what its own numbers say.
@@ -250,19 +247,18 @@ fn decode_rows(
     } else {
         None
     };
-    let bytes = |column: ArrayRef| column.as_binary_opt().cloned().map(Arc::new).ok_or_else(short);
-    let made_for = if has_made_for { Some(bytes(next()?)?) } else { None };
+    let made_for =
+        if has_made_for { Some(Arc::new(next()?.as_binary_opt().ok_or_else(short)?.clone())) } else { None };
     let turn = match has_turn {
         true => Some(next()?.as_primitive_opt::<UInt32Type>().ok_or_else(short)?.values().clone()),
         false => None,
     };
-    let came_from = if has_come { Some(bytes(next()?)?) } else { None };
     let key = if keyed {
         let hashes = next()?.as_primitive_opt::<UInt64Type>().ok_or_else(short)?.values().clone();
         Some(Keys { values: next()?, hashes })
     } else {
         None
     };
-    let places = Places { time, lane, ordinal, apart, made_for, turn, came_from };
+    let places = Places { time, lane, ordinal, apart, made_for, turn };
     Ok(Rows { places, key, columns: columns.collect() })
 }

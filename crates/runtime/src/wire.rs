@@ -126,9 +126,6 @@ mod tests {
         let made_for = [Some("A"), None, None, Some("ä"), Some("")].into_iter().collect::<BinaryArray>();
         bare.places.made_for = Some(Arc::new(made_for));
         bare.places.turn = Some(vec![0, 1, 2, LAST, 0].into());
-        let came_from =
-            [Some("p"), Some("q"), Some(""), None, Some("ä")].into_iter().collect::<BinaryArray>();
-        bare.places.came_from = Some(Arc::new(came_from));
         Parcel::new(
             7,
             2,

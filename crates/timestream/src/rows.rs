@@ -36,9 +36,6 @@ pub struct Places {
     /// Which of the points it is that came to one place and key, where they were last moved or given a key: an event under two keys
     /// that are given one key again is two points. None where each is the first, 0. A question stands after all of them, at [`LAST`].
     pub turn: Option<ScalarBuffer<u32>>,
-    /// Of points on their way to another key, where several may come to one place: the key that they had, as bytes in the order of
-    /// keys. By it they are in one order, whichever workers they come from, until they are given their turns there.
-    pub came_from: Option<Arc<BinaryArray>>,
 }
 
 /// Where points stand that are of one event each, not of a pair: as under another key (SEMANTICS 1.5).
@@ -181,30 +178,11 @@ pub(crate) fn numbers<T: ArrowPrimitiveType>(
     values.ok_or_else(|| EngineError::mismatch("numbers", T::DATA_TYPE, array.data_type()))
 }
 
-/// The bytes of a row; none are empty.
-#[inline]
-fn bytes_of(keys: Option<&Arc<BinaryArray>>, row: usize) -> &[u8] {
-    match keys {
-        Some(keys) if keys.is_valid(row) => keys.value(row),
-        _ => &[],
-    }
-}
-
-/// Bytes through what is done to arrays.
-fn through_bytes(
-    keys: Option<&Arc<BinaryArray>>,
-    through: &Through<'_>,
-) -> Result<Option<Arc<BinaryArray>>, EngineError> {
-    let Some(keys) = keys else { return Ok(None) };
-    let keys: ArrayRef = Arc::<BinaryArray>::clone(keys);
-    Ok(through(&keys)?.as_binary_opt().cloned().map(Arc::new))
-}
-
 impl Places {
     /// Places of points that pair with nothing, none of them a tick under another key: as sources give them.
     #[must_use]
     pub const fn new(time: ScalarBuffer<i64>, lane: Lane, ordinal: ScalarBuffer<u64>) -> Self {
-        Self { time, lane, ordinal, apart: None, made_for: None, turn: None, came_from: None }
+        Self { time, lane, ordinal, apart: None, made_for: None, turn: None }
     }
 
     /// No places.
@@ -255,33 +233,22 @@ impl Places {
             apart: self.apart.as_ref().map(|apart| Arc::new(apart.slice(start, len))),
             made_for: self.made_for.as_ref().map(|keys| Arc::new(keys.slice(start, len))),
             turn: self.turn.as_ref().map(|turns| turns.slice(start, len)),
-            came_from: self.came_from.as_ref().map(|keys| Arc::new(keys.slice(start, len))),
         }
     }
 
     /// For which key a tick under another key was made; empty for others.
     #[inline]
     pub(crate) fn made_for(&self, row: usize) -> &[u8] {
-        bytes_of(self.made_for.as_ref(), row)
-    }
-
-    /// The key that a row on its way to another one had; empty for others.
-    #[inline]
-    fn came_from(&self, row: usize) -> &[u8] {
-        bytes_of(self.came_from.as_ref(), row)
+        match &self.made_for {
+            Some(keys) if keys.is_valid(row) => keys.value(row),
+            _ => &[],
+        }
     }
 
     /// See [`Places::turn`].
     #[inline]
     pub(crate) fn turn(&self, row: usize) -> u32 {
         self.turn.as_ref().map_or(0, |turns| turns[row])
-    }
-
-    /// How a row stands to one of other places, if they are of the same place and key.
-    #[inline]
-    pub(crate) fn order_of_turns(&self, row: usize, other: &Self, at: usize) -> Ordering {
-        let by_turn = self.turn(row).cmp(&other.turn(at));
-        by_turn.then_with(|| self.came_from(row).cmp(other.came_from(at)))
     }
 
     /// How a row stands to one of other places; of one place they go by key and turn.
@@ -304,7 +271,6 @@ impl Places {
             apart: self.apart.clone(),
             made_for: self.made_for.clone(),
             turn: self.turn.clone(),
-            came_from: self.came_from.clone(),
             ..Self::of(places)
         }
     }
@@ -316,9 +282,14 @@ impl Places {
             lane: self.lane.map(through)?,
             ordinal: numbers::<UInt64Type>(&self.ordinal, through)?,
             apart: self.apart.as_ref().map(|apart| apart.map(through).map(Arc::new)).transpose()?,
-            made_for: through_bytes(self.made_for.as_ref(), through)?,
+            made_for: match &self.made_for {
+                Some(keys) => {
+                    let keys: ArrayRef = Arc::<BinaryArray>::clone(keys);
+                    through(&keys)?.as_binary_opt().cloned().map(Arc::new)
+                }
+                None => None,
+            },
             turn: self.turn.as_ref().map(|turns| numbers::<UInt32Type>(turns, through)).transpose()?,
-            came_from: through_bytes(self.came_from.as_ref(), through)?,
         })
     }
 
@@ -344,24 +315,19 @@ impl Places {
             let lane = apart().map(|(lane, _)| lane).collect();
             Arc::new(Apart { lane, ordinal: apart().map(|(_, ordinal)| ordinal).collect() })
         });
-        let bytes = |of: fn(&Self) -> Option<&Arc<BinaryArray>>| {
-            batches.iter().any(|places| of(places).is_some()).then(|| {
-                let keys = picks.clone().map(|(batch, row)| bytes_of(of(batches[batch]), row));
-                Arc::new(keys.map(|key| (!key.is_empty()).then_some(key)).collect())
-            })
-        };
-        let turn = batches
-            .iter()
-            .any(|places| places.turn.is_some())
-            .then(|| picks.clone().map(|(batch, row)| batches[batch].turn(row)).collect());
+        let made_for = batches.iter().any(|places| places.made_for.is_some()).then(|| {
+            let keys = picks.clone().map(|(batch, row)| batches[batch].made_for(row));
+            Arc::new(keys.map(|key| (!key.is_empty()).then_some(key)).collect())
+        });
+        let has_turns = batches.iter().any(|places| places.turn.is_some());
+        let turn = has_turns.then(|| picks.clone().map(|(batch, row)| batches[batch].turn(row)).collect());
         Self {
             time: picks.clone().map(|(batch, row)| batches[batch].time[row]).collect(),
             lane,
             ordinal: picks.clone().map(|(batch, row)| batches[batch].ordinal[row]).collect(),
             apart,
-            made_for: bytes(|places| places.made_for.as_ref()),
+            made_for,
             turn,
-            came_from: bytes(|places| places.came_from.as_ref()),
         }
     }
 
@@ -463,7 +429,7 @@ impl Rows {
     /// Bytes held by places, keys and columns, for limits and reports; of a slice those of what it is a slice of.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let Places { time, lane, ordinal, apart, made_for, turn, came_from } = &self.places;
+        let Places { time, lane, ordinal, apart, made_for, turn } = &self.places;
         let apart = apart
             .as_ref()
             .map_or(0, |apart| apart.lane.inner().capacity() + apart.ordinal.inner().capacity());
@@ -479,11 +445,7 @@ impl Rows {
             + ordinal.inner().capacity()
             + lanes
             + apart
-            + [made_for, came_from]
-                .into_iter()
-                .flatten()
-                .map(|keys| keys.get_array_memory_size())
-                .sum::<usize>()
+            + made_for.as_ref().map_or(0, |keys| keys.get_array_memory_size())
             + turn.as_ref().map_or(0, |turns| turns.inner().capacity())
             + self.key.as_ref().map_or(0, of)
             + self.columns.iter().map(Array::get_array_memory_size).sum::<usize>()

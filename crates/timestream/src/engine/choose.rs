@@ -14,7 +14,7 @@ use super::join::Joined;
 use super::mask::{Mask, mask};
 use super::merge::settle;
 use super::moves::{after, back, ordered, plain};
-use super::rekey::{Turns, rekeyed};
+use super::rekey::rekeyed;
 use crate::functions::Column;
 use crate::plan::{Feed, Moves, Reg, Region, Standing, StepOp};
 use crate::query::Own;
@@ -161,15 +161,10 @@ pub(super) fn feed_rows(
             ordinal: plain::<UInt64Type>(&ordinal)?,
         }));
     }
-    let turns = match feed.moves {
-        Moves::Stay if region.doubles => Some(Turns::Counted),
-        Moves::After { last: true, .. } => Some(Turns::Last),
-        Moves::Stay | Moves::After { .. } => Some(Turns::First),
-        Moves::By(_) | Moves::To(_) | Moves::Until(_) | Moves::Back { .. } => None,
-    };
-    if let Some(turns) = turns {
+    if matches!(feed.moves, Moves::Stay | Moves::After { .. }) {
         let asks = matches!(feed.moves, Moves::After { .. });
-        places = rekeyed(places, known.as_ref(), &region.grouping, asks, turns);
+        let last = matches!(feed.moves, Moves::After { last: true, .. });
+        places = rekeyed(places, known.as_ref(), &region.grouping, asks, last);
     }
     let rows = Rows { places, key: Some(Keys { values, hashes }), columns: chosen.columns(&feed.columns)? };
     Ok(match feed.moves {

@@ -247,9 +247,7 @@ impl Shape {
             }
         }
         lengths.extend(rows.places.apart.iter().flat_map(|apart| [apart.lane.len(), apart.ordinal.len()]));
-        lengths.extend(
-            [&rows.places.made_for, &rows.places.came_from].into_iter().flatten().map(|keys| keys.len()),
-        );
+        lengths.extend(rows.places.made_for.as_ref().map(|keys| keys.len()));
         lengths.extend(rows.places.turn.as_ref().map(|turns| turns.len()));
         match lengths.iter().find(|length| **length != len) {
             Some(length) => Err(EngineError::mismatch("rows", len, length)),

@@ -102,7 +102,8 @@ impl<'a> Heads<'a> {
             Some(by_key) => by_key(row_a, row_b),
             None => Ordering::Equal,
         };
-        let by_turn = || self.batches[a].places.order_of_turns(row_a, &self.batches[b].places, row_b);
+        let turn = |batch: usize, row: usize| self.batches[batch].places.turn(row);
+        let by_turn = || turn(a, row_a).cmp(&turn(b, row_b));
         by_place.then_with(by_key).then_with(by_turn)
     }
 
@@ -207,7 +208,7 @@ pub(super) fn in_order(rows: &Rows) -> Result<Rows, EngineError> {
     order.sort_by(|a, b| {
         let (a, b) = (*a as usize, *b as usize);
         let by_place = rows.places.order(a, &rows.places, b);
-        by_place.then_with(|| by_key(a, b)).then_with(|| rows.places.order_of_turns(a, &rows.places, b))
+        by_place.then_with(|| by_key(a, b)).then_with(|| rows.places.turn(a).cmp(&rows.places.turn(b)))
     });
     reorder(rows, &order.into())
 }

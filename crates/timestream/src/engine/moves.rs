@@ -60,7 +60,6 @@ pub(super) fn back(
         apart,
         made_for,
         turn: turn.filter(|turns| turns.iter().any(|turn| *turn > 0)),
-        came_from: None,
     };
     in_order(&rows)
 }

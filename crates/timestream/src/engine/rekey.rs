@@ -2,8 +2,7 @@
 //! several that come to one place and key known by their turns (SEMANTICS 1.2, 1.5).
 //!
 //! A tick is told from the others of its time by its key alone, so what is given another key takes the first one along, as
-//! bytes in the order of keys: keys of any type, of any region, are compared by them. So does an event that may be there under
-//! several keys, until all that come to its new key are here and have their turns.
+//! bytes in the order of keys: keys of any type, of any region, are compared by them.
 
 use std::sync::Arc;
 
@@ -16,29 +15,18 @@ use super::hash::widen;
 use super::merge::by_key;
 use crate::rows::{Keys, LAST, Lane, OWN_TICK, Place, Places, Rows, TICK};
 
-/// Which turn points have that come under another key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turns {
-    /// Each is the only one of its place.
-    First,
-    /// Several may come to one place and key: they are counted there.
-    Counted,
-    /// After all others of their place: they ask.
-    Last,
-}
-
 /// The places of points under another key; `key` has those that they had, of a grouping of this name. What asks there stands after
-/// all ticks of its boundary, moved as it is: also after the one that it comes from.
+/// all ticks of its boundary, moved as it is: also after the one that it comes from; and after all
+/// points of its place and key, where it is to be the `last`. Others have no turns there until they are [`counted`].
 pub(super) fn rekeyed(
     mut places: Places,
     key: Option<&Keys>,
     grouping: &str,
     asks: bool,
-    turns: Turns,
+    last: bool,
 ) -> Places {
     let len = places.len();
-    places.turn = (turns == Turns::Last).then(|| vec![LAST; len].into());
-    places.came_from = key.filter(|_| turns == Turns::Counted).map(|key| Arc::new(each_ordered(&key.values)));
+    places.turn = last.then(|| vec![LAST; len].into());
     let mut places = match &places.apart {
         None => places,
         Some(_) => {
@@ -95,18 +83,7 @@ pub(super) fn counted(mut rows: Rows, all: bool) -> Result<Rows, EngineError> {
         turns.push(turn);
     }
     rows.places.turn = turns.iter().any(|turn| *turn > 0).then(|| turns.into());
-    rows.places.came_from = None;
     Ok(rows)
-}
-
-/// The bytes of each key, in the order of keys.
-fn each_ordered(keys: &dyn Array) -> BinaryArray {
-    let bytes = (0..keys.len()).map(|row| {
-        let mut bytes = Vec::new();
-        ordered(keys, row, &mut bytes);
-        Some(bytes)
-    });
-    bytes.collect()
 }
 
 /// Appends bytes that are ordered as values of one type are, null first; equal keys have equal ones. No value's bytes begin

@@ -145,7 +145,6 @@ pub(super) fn to_rows(columns: Vec<(String, ArrayRef)>) -> Result<Rows, Snapshot
             apart: Some(Arc::new(apart)),
             made_for: Some(Arc::new(made_for)).filter(|keys| keys.null_count() < keys.len()),
             turn: Some(turn).filter(|turns| turns.iter().any(|turn| *turn > 0)),
-            came_from: None,
         },
         key: Some(Keys { hashes: super::hash(&values), values }),
         columns: columns.collect(),

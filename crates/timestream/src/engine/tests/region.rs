@@ -5,7 +5,7 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::DataType::{Boolean, Float64, Int64, UInt64, Utf8};
 
 use super::*;
-use crate::engine::rekey::{Turns, rekeyed};
+use crate::engine::rekey::rekeyed;
 use crate::engine::{EngineError, SnapshotError, pair, queues};
 use crate::functions::FunctionKind;
 use crate::plan::Scan;
@@ -344,5 +344,5 @@ fn saved_states_that_no_run_has_are_refused_or_cut() {
         }
     }
     let tick = Place { time: 0, lane: TICK, origin: (0, 0), ordinal: 0 };
-    assert_eq!(rekeyed(Places::of(&[tick]), None, "key", false, Turns::First).at(0), tick);
+    assert_eq!(rekeyed(Places::of(&[tick]), None, "key", false, false).at(0), tick);
 }
