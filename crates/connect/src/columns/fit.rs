@@ -17,10 +17,11 @@ pub(crate) fn plain(field: &Field) -> Field {
         DataType::Dictionary(_, values) => {
             plain(&Field::new("", values.as_ref().clone(), true)).data_type().clone()
         }
+        DataType::RunEndEncoded(_, values) => plain(values).data_type().clone(),
         text if types::is_text(text) => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
         DataType::Float16 => DataType::Float32,
-        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
             types::list(plain(item).data_type().clone())
         }
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
