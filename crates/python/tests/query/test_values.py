@@ -115,7 +115,8 @@ def test_sequences_of_every_library_are_lists(given: Any) -> None:
 
 
 def test_no_value_vanishes_uncounted() -> None:
-    source = kd.sources.PyDict({"t": 1, "k": "A", "x": {1: 2, "b": 3}, 5: 6}, **KEYS)
+    row: Any = {"t": 1, "k": "A", "x": {1: 2, "b": 3}, 5: 6}
+    source = kd.sources.PyDict(row, **KEYS)
     assert source.counts == {"rows": 1, **NOTHING, "unknown": 2}
     assert [row["x"] for row in source.to_rows()] == [{"b": 3}]
     # Fields that records of the column do not have; None is no value.
@@ -183,12 +184,13 @@ def test_a_column_without_values_is_text() -> None:
     empty = pd.DataFrame({"t": pd.Series([], dtype="int64"), "k": [], "x": []}).astype(
         {"k": object, "x": object}
     )
-    for source in [
+    sources: list[Any] = [
         kd.sources.Pandas(empty, **KEYS),
         kd.sources.Arrow(
             pa.table({"t": pa.array([], pa.int64()), "k": pa.nulls(0), "x": pa.nulls(0)}), **KEYS
         ),
-    ]:
+    ]
+    for source in sources:
         source.add_data(pd.DataFrame({"t": [1], "k": ["A"], "x": ["y"]}))
         source.add_data(pa.table({"t": [2], "k": ["B"], "x": [5]}))
         assert source.counts == {"rows": 2, **NOTHING}
