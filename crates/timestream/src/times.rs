@@ -17,6 +17,13 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     i64::try_from(moment.as_nanosecond()).ok()
 }
 
+/// Whether a text is a moment, also one beyond the 64 bits that [`parse_timestamp`] gives.
+#[must_use]
+pub fn is_timestamp(text: &str) -> bool {
+    // The last day that a date can be is beyond what a moment can.
+    text.parse::<Timestamp>().is_ok() || text.trim_end_matches('Z').parse::<DateTime>().is_ok()
+}
+
 /// Nanoseconds of `1h30m`, `1h 30m`, `2 days`, `1.5s`, `PT1H`; a day is 24 hours, a week 7 days. None if it is no length of
 /// time, or names months or years, which have no one length.
 #[must_use]

@@ -17,12 +17,24 @@ pub(crate) fn plain(field: &Field) -> Field {
         DataType::Dictionary(_, values) => {
             plain(&Field::new("", values.as_ref().clone(), true)).data_type().clone()
         }
+        DataType::RunEndEncoded(_, values) => plain(values).data_type().clone(),
         text if types::is_text(text) => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
         DataType::Float16 => DataType::Float32,
-        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
-            types::list(plain(item).data_type().clone())
-        }
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => types::list(plain(item).data_type().clone()),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(Arc::new(plain(item)), *size),
+        DataType::Map(entries, is_sorted) => match entries.data_type() {
+            // A key is never null.
+            DataType::Struct(fields) if fields.len() == 2 => {
+                let pair = vec![plain(&fields[0]).with_nullable(false), plain(&fields[1])];
+                let entries = Field::new(entries.name(), DataType::Struct(pair.into()), false);
+                DataType::Map(Arc::new(entries), *is_sorted)
+            }
+            _ => field.data_type().clone(),
+        },
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
         other => other.clone(),
     };

@@ -1,5 +1,6 @@
 //! A table: its columns, its rows, and who reads them.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -7,11 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
-use arrow_schema::{ArrowError, Fields, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Fields, TimeUnit};
 use skytide_timestream::catalog::StreamDef;
 
+use super::builder::Builder;
 use super::piped::PipeError;
-use super::value::{Builder, Value};
+use super::value::{self, Value};
 use crate::columns::{Chunk, ColumnError, Roles, fitted, ordinals, plain, times};
 use crate::late::Late;
 
@@ -29,7 +31,7 @@ const ROOM: u64 = 65_536;
 pub struct Definition {
     /// What a query calls it.
     pub name: String,
-    /// Its columns.
+    /// Its columns. One of which no type is known (Arrow's `Null`, as of a frame without values) is text, as [`super::infer`] has it.
     pub fields: Fields,
     /// The column of the rows' times.
     pub time: String,
@@ -79,7 +81,7 @@ pub struct TableCounts {
     pub misfits: u64,
     /// Rows without a time, which were dropped.
     pub untimed: u64,
-    /// Values of columns that the table does not have, which were left out.
+    /// Values of columns that the table does not have, and of fields that its records do not have, which were left out.
     pub unknown: u64,
 }
 
@@ -220,7 +222,7 @@ impl Table {
     /// # Errors
     /// As of [`Self::new`].
     pub fn of(mut definition: Definition, origin: Origin) -> Result<Self, TableError> {
-        definition.fields = definition.fields.iter().map(|field| plain(field)).collect();
+        definition.fields = definition.fields.iter().map(|field| value::known(&plain(field))).collect();
         let Definition { fields, time, key, subsort, .. } = &definition;
         let Roles { time, subsort, .. } = Roles::of(fields, time, key, subsort.as_deref())?;
         let state = Mutex::new(State::default());
@@ -455,11 +457,26 @@ impl Shared {
     }
 }
 
-/// How many values a row has in no column.
+/// How many values a row has in no column, and its records in no field.
 fn unknown(row: &Value<'_>, columns: &Fields) -> u64 {
     let Value::Record(fields) = row else { return 0 };
-    let others = fields.iter().filter(|(name, value)| *value != Value::Null && columns.find(name).is_none());
-    others.count() as u64
+    let inside = |(name, value): &(Cow<'_, str>, Value<'_>)| match columns.find(name) {
+        Some((_, column)) => unknown_inside(value, column.data_type()),
+        None => u64::from(*value != Value::Null),
+    };
+    fields.iter().map(inside).sum()
+}
+
+fn unknown_inside(value: &Value<'_>, of: &DataType) -> u64 {
+    match (value, of) {
+        (Value::Record(_), DataType::Struct(fields)) => unknown(value, fields),
+        (Value::List(items), DataType::List(item) | DataType::FixedSizeList(item, _))
+            if item.data_type().is_nested() =>
+        {
+            items.iter().map(|value| unknown_inside(value, item.data_type())).sum()
+        }
+        _ => 0,
+    }
 }
 
 /// Someone who takes the rows of a table.

@@ -48,7 +48,12 @@ class Execution:
 
     @property
     def status(self) -> dict[str, Any]:
-        """What the sources have done: read, points, cursor, what was dropped, by reason, and bytes spilled."""
+        """What the sources have done: read, points, cursor, what was dropped, by reason, and bytes spilled.
+
+        Once it has ended, also what the query itself left out: ``overflows`` and ``misfits`` are values that became null, ``moved_back``
+        points that would have moved back in time, or nowhere, ``held`` those that still waited for their condition (``shift_until``), and
+        ``not_due`` those whose time has not come.
+        """
         return self._native.status
 
 

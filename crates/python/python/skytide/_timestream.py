@@ -45,6 +45,11 @@ def _native(arg: object, input: object) -> object:
     """Return what the native side takes for an argument."""
     if isinstance(arg, Window) and isinstance(input, Timestream):
         return arg._made(input)
+    of = arg if isinstance(arg, type) else getattr(arg, "__self__", None)
+    if isinstance(of, type) and issubclass(of, Window):
+        example = "()" if of.__name__ in ("Since", "Tumbling") and arg is not of else "(…)"
+        name = of.__name__ if arg is of else f"{of.__name__}.{getattr(arg, '__name__', '')}"
+        raise TypeError(f"{name} makes a window when it is called: {name}{example}")
     if callable(arg) and not isinstance(arg, Timestream):
         if input is None:
             raise ValueError("a callable argument needs a Timestream that it is applied to")
@@ -393,7 +398,9 @@ class Timestream(Functions):
     ) -> list[dict[str, Any]]:
         """Run it over what is there; return the answer as dicts. No other library is needed.
 
-        Values are Python's own: moments are datetimes (cut to the microsecond), decimals are ``Decimal``, days are dates, and so on.
+        Values are Python's own: moments are datetimes (cut to the microsecond), decimals are ``Decimal``, days are dates, and so on. A
+        map is a dict, or a list of pairs where its keys are not hashable or one is there twice; a calendar interval, which Python has
+        none of, is its months, days and nanoseconds.
 
         Args:
             results: Which points; every one unless given.

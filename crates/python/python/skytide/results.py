@@ -7,8 +7,8 @@ from datetime import datetime
 
 
 def _check(name: str, at: object) -> None:
-    """Refuse what is no time; a bare number has no unit."""
-    if at is not None and not isinstance(at, (datetime, str)):
+    """Refuse what is no time; a bare number has no unit, and pandas' ``NaT``, a datetime that is equal to nothing, is none."""
+    if at is not None and (not isinstance(at, (datetime, str)) or at != at):
         raise TypeError(
             f"{name}={at!r}: a datetime or a text, as '2026-07-04T12:00:00Z', is a time"
         )

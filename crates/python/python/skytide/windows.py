@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from . import _skytide
 from ._timestream import Timestream, Window, _native
@@ -135,20 +135,42 @@ class Sliding(Window):
         return cls(duration, Calendar.YEARLY)
 
 
+def _is_positive(length: Any) -> bool | None:
+    """Return whether a length of time, of Python's or of numpy's, is above zero; None if it is no such length."""
+    is_numpys = f"{type(length).__module__}.{type(length).__name__}" == "numpy.timedelta64"
+    # What is equal to nothing is numpy's and pandas' length that is none.
+    if not (isinstance(length, timedelta) or is_numpys) or length != length:
+        return None
+    try:
+        return bool(timedelta(0) < length)
+    except TypeError:
+        # Years and months of numpy have no one length.
+        return None
+
+
 @dataclass(frozen=True)
 class Trailing(Window):
     """The points of the last so long: a value at every point, and again where it leaves the window.
 
     Raises:
         ValueError: ``duration`` is not above zero.
+        TypeError: It is no length of time.
     """
 
-    #: How long.
-    duration: timedelta
+    #: How long: a timedelta, or a text as in queries (``"1h"``).
+    duration: timedelta | str
 
     def __post_init__(self) -> None:
         """Refuse what is no window."""
-        if self.duration <= timedelta(0):
+        # The text of one is read where all texts of a query are.
+        if isinstance(self.duration, str):
+            return
+        is_positive = _is_positive(self.duration)
+        if is_positive is None:
+            raise TypeError(
+                f"duration={self.duration!r}: a timedelta or a text, as '1h', is a length of time"
+            )
+        if not is_positive:
             raise ValueError("duration must be positive")
 
     def _made(self, input: Timestream) -> _skytide.Window:

@@ -34,12 +34,7 @@ pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Timestream> {
     if let Ok(value) = value.cast::<PyString>() {
         return Ok(lit(value.to_str()?));
     }
-    if is_moment(value)? {
-        return Ok(moment(nanos_of_moment(value)?));
-    }
-    if is_span(value)? {
-        return Ok(span(nanos_of_span(value)?));
-    }
+    // Before moments: pandas' moment that is none is an instance of those.
     match scalars::of(value)? {
         Some(Value::Null) => return Ok(builder::null()),
         Some(Value::Bool(value)) => return Ok(lit(value)),
@@ -47,7 +42,16 @@ pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Timestream> {
         Some(Value::Duration(nanos)) => return Ok(span(nanos)),
         _ => {}
     }
+    if is_moment(value)? {
+        return Ok(moment(nanos_of_moment(value)?));
+    }
+    if is_span(value)? {
+        return Ok(span(nanos_of_span(value)?));
+    }
     // Numbers of numpy.
+    if scalars::is_float(value)? {
+        return Ok(lit(value.extract::<f64>()?));
+    }
     if let Ok(number) = value.call_method0(intern!(value.py(), "__index__")) {
         return of(&number);
     }

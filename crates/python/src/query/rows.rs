@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use arrow_array::cast::AsArray;
 use arrow_array::types as arrow;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
-use arrow_schema::{DataType, Fields, TimeUnit};
+use arrow_schema::{DataType, Field, Fields, IntervalUnit, TimeUnit};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple,
+};
 use skytide_connect::tables::Value;
 
 use super::scalars;
@@ -23,6 +25,7 @@ struct Datetime {
     datetime: Py<PyAny>,
     date: Py<PyAny>,
     timedelta: Py<PyAny>,
+    time: Py<PyAny>,
     /// 1970 in UTC.
     epoch: Py<PyAny>,
     /// 1970 without a zone.
@@ -44,6 +47,7 @@ fn datetime(py: Python<'_>) -> PyResult<&'static Datetime> {
             datetime: class.unbind(),
             date: module.getattr("date")?.unbind(),
             timedelta: module.getattr("timedelta")?.unbind(),
+            time: module.getattr("time")?.unbind(),
         })
     })
 }
@@ -100,11 +104,12 @@ fn record(of: &Bound<'_, PyAny>, fields: Option<&Fields>, depth: usize) -> PyRes
                     ));
                 }
             }
-            // They are counted, not read.
-            if depth == 0 && values.len() < dict.len() {
+            // They are counted, not read. A key that is no text is the name of no field.
+            if values.len() < dict.len() {
                 for (name, value) in dict.iter() {
+                    let is_text = name.is_instance_of::<PyString>();
                     let name: String = name.str()?.extract()?;
-                    if fields.find(&name).is_none() {
+                    if !is_text || fields.find(&name).is_none() {
                         let value = if value.is_none() { Value::Null } else { Value::Other };
                         values.push((Cow::Owned(name), value));
                     }
@@ -126,6 +131,14 @@ fn record(of: &Bound<'_, PyAny>, fields: Option<&Fields>, depth: usize) -> PyRes
     }
 }
 
+/// A mapping's entries, whatever their keys, as pairs.
+fn pairs(of: &Bound<'_, PyDict>, key: &DataType, value: &DataType, depth: usize) -> PyResult<Value<'static>> {
+    let pair = |(k, v): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        Ok(Value::List(vec![cell(&k, Some(key), depth + 1)?, cell(&v, Some(value), depth + 1)?]))
+    };
+    Ok(Value::List(of.iter().map(pair).collect::<PyResult<_>>()?))
+}
+
 /// A value, of the kind that a column of this type wants where it is known.
 fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) -> PyResult<Value<'static>> {
     let py = value.py();
@@ -142,7 +155,7 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
         return Ok(Value::Bool(value.is_true()));
     }
     if value.is_instance_of::<PyInt>() {
-        return Ok(whole(value));
+        return Ok(whole(value, data_type));
     }
     if let Ok(value) = value.cast::<PyFloat>() {
         return Ok(Value::Float(value.value()));
@@ -150,7 +163,10 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(Value::Bytes(Cow::Owned(bytes.as_bytes().to_vec())));
     }
-    if value.is_instance_of::<PyDict>() {
+    if let Ok(dict) = value.cast::<PyDict>() {
+        if let Some((key, item)) = data_type.and_then(entry) {
+            return pairs(dict, key.data_type(), item.data_type(), depth);
+        }
         let fields = if let Some(DataType::Struct(fields)) = data_type { Some(fields) } else { None };
         return record(value, fields, depth);
     }
@@ -174,15 +190,28 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
         ))?;
         return Ok(nanos_of_moment(&moment).map_or(Value::Other, Value::Time));
     }
+    if value.is_instance(datetime(py)?.time.bind(py))? {
+        return nanos_of_day(value).map(Value::TimeOfDay);
+    }
+    if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
+        let bytes = py.get_type::<PyBytes>().call1((value,))?;
+        return cell(&bytes, data_type, depth);
+    }
     if scalars::is_array(value)? {
         return list(value, data_type, depth);
     }
     if let Some(value) = scalars::of(value)? {
         return Ok(value);
     }
+    if scalars::is_sequence(value)? {
+        return list(value, data_type, depth);
+    }
+    if let Some(held) = scalars::of_arrow(value)? {
+        return cell(&held, data_type, depth + 1);
+    }
     // Numbers of other libraries; then what has fields.
     if let Ok(number) = value.call_method0(intern!(py, "__index__")) {
-        return Ok(whole(&number));
+        return Ok(whole(&number, data_type));
     }
     if let Ok(number) = value.call_method0(intern!(py, "__float__")) {
         return Ok(number.extract().map_or(Value::Other, Value::Float));
@@ -191,17 +220,68 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
     record(value, fields, depth)
 }
 
-/// The items of what is iterated, of the kind that a list of this type wants.
+/// The items of what is iterated, of the kind that a list or a map of this type wants.
 fn list(items: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) -> PyResult<Value<'static>> {
-    let of = if let Some(DataType::List(item)) = data_type { Some(item.data_type()) } else { None };
     // An array of no dimension has no items.
     let Ok(items) = items.try_iter() else { return Ok(Value::Other) };
+    if let Some((key, value)) = data_type.and_then(entry) {
+        return Ok(Value::List(
+            items
+                .map(|item| entry_of(&item?, key.data_type(), value.data_type(), depth))
+                .collect::<PyResult<_>>()?,
+        ));
+    }
+    let of = match data_type {
+        Some(DataType::List(item) | DataType::FixedSizeList(item, _)) => Some(item.data_type()),
+        _ => None,
+    };
     Ok(Value::List(items.map(|item| cell(&item?, of, depth + 1)).collect::<PyResult<_>>()?))
 }
 
-fn whole(value: &Bound<'_, PyAny>) -> Value<'static> {
-    let signed = value.extract::<i64>().map(Value::Int);
-    signed.or_else(|_| value.extract::<u64>().map(Value::UInt)).unwrap_or(Value::Other)
+/// An entry of a map, if it is a pair; else as it is.
+fn entry_of(
+    item: &Bound<'_, PyAny>,
+    key: &DataType,
+    value: &DataType,
+    depth: usize,
+) -> PyResult<Value<'static>> {
+    match item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() {
+        Ok((k, v)) => {
+            Ok(Value::List(vec![cell(&k, Some(key), depth + 1)?, cell(&v, Some(value), depth + 1)?]))
+        }
+        Err(_) => cell(item, None, depth + 1),
+    }
+}
+
+/// The key and the value of a map's entries.
+fn entry(data_type: &DataType) -> Option<(&Field, &Field)> {
+    let DataType::Map(entries, _) = data_type else { return None };
+    let DataType::Struct(fields) = entries.data_type() else { return None };
+    Some((fields.first()?, fields.get(1)?))
+}
+
+/// A whole number. One beyond 64 bits is its digits for a column of decimals and a float for others, as that of a JSON line is.
+fn whole(value: &Bound<'_, PyAny>, data_type: Option<&DataType>) -> Value<'static> {
+    if let Ok(value) = value.extract::<i64>() {
+        return Value::Int(value);
+    }
+    if let Ok(value) = value.extract::<u64>() {
+        return Value::UInt(value);
+    }
+    let digits = || value.str()?.extract::<String>();
+    if data_type.is_some_and(DataType::is_decimal) {
+        return digits().map_or(Value::Other, |digits| Value::Decimal(Cow::Owned(digits)));
+    }
+    value.extract::<f64>().map_or(Value::Other, Value::Float)
+}
+
+/// Nanoseconds of a time of day; of which zone it is does not count.
+fn nanos_of_day(value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    let py = value.py();
+    let part = |name| value.getattr(name)?.extract::<i64>();
+    let (hours, minutes) = (part(intern!(py, "hour"))?, part(intern!(py, "minute"))?);
+    let (seconds, micros) = (part(intern!(py, "second"))?, part(intern!(py, "microsecond"))?);
+    Ok(((hours * 60 + minutes) * 60 + seconds) * 1_000_000_000 + micros * 1_000)
 }
 
 /// The values of a column as Python's. Moments are `datetime`s in UTC (of microseconds: what is finer is cut off), or nanoseconds
@@ -272,12 +352,21 @@ pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bou
                 primitives::<arrow::DurationNanosecondType>(py, array, |len| span(py, len.into()))
             }
         },
+        DataType::FixedSizeBinary(_) => {
+            let bytes = array.as_fixed_size_binary();
+            each(py, array, |row| Ok(PyBytes::new(py, bytes.value(row)).into_any()))
+        }
         DataType::Date32 => {
             let epoch = datetime(py)?.naive.bind(py).call_method0("date")?;
             primitives::<arrow::Date32Type>(py, array, |days| {
                 moment(&epoch, i128::from(days) * 86_400_000_000_000)
             })
         }
+        DataType::Date64 => {
+            let epoch = datetime(py)?.naive.bind(py).call_method0("date")?;
+            primitives::<arrow::Date64Type>(py, array, |at| moment(&epoch, i128::from(at) * 1_000_000))
+        }
+        DataType::Interval(unit) => intervals(py, array, *unit),
         DataType::List(_) => {
             let lists = array.as_list::<i32>();
             let items = values(py, lists.values())?;
@@ -285,6 +374,20 @@ pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bou
             each(py, array, |row| {
                 let (start, end) = (offsets[row] as usize, offsets[row + 1] as usize);
                 Ok(PyList::new(py, &items[start..end])?.into_any())
+            })
+        }
+        DataType::FixedSizeList(_, size) => {
+            let size = usize::try_from(*size).unwrap_or(0);
+            let items = values(py, array.as_fixed_size_list().values())?;
+            each(py, array, |row| Ok(PyList::new(py, &items[row * size..(row + 1) * size])?.into_any()))
+        }
+        DataType::Map(..) => {
+            let maps = array.as_map();
+            let (keys, items) = (values(py, maps.keys())?, values(py, maps.values())?);
+            let offsets = maps.offsets();
+            each(py, array, |row| {
+                let entries = offsets[row] as usize..offsets[row + 1] as usize;
+                map(py, &keys[entries.clone()], &items[entries])
             })
         }
         DataType::Struct(fields) => {
@@ -321,6 +424,39 @@ pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bou
         }
         // What the engine has no values of: as text.
         _ => texts(py, array),
+    }
+}
+
+/// A dict; a list of pairs where keys cannot be those of a dict, or one is there twice.
+fn map<'py>(
+    py: Python<'py>,
+    keys: &[Bound<'py, PyAny>],
+    items: &[Bound<'py, PyAny>],
+) -> PyResult<Bound<'py, PyAny>> {
+    let dict = PyDict::new(py);
+    let mut pairs = keys.iter().zip(items);
+    if keys.iter().all(|key| key.hash().is_ok()) {
+        pairs.try_for_each(|(key, item)| dict.set_item(key, item))?;
+        if dict.len() == keys.len() {
+            return Ok(dict.into_any());
+        }
+    }
+    Ok(PyList::new(py, keys.iter().zip(items))?.into_any())
+}
+
+/// Calendar intervals as (months, days, nanoseconds), since Python has none.
+fn intervals<'py>(py: Python<'py>, array: &ArrayRef, unit: IntervalUnit) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let parts = |months: i32, days: i32, nanos: i64| Ok((months, days, nanos).into_pyobject(py)?.into_any());
+    match unit {
+        IntervalUnit::YearMonth => {
+            primitives::<arrow::IntervalYearMonthType>(py, array, |months| parts(months, 0, 0))
+        }
+        IntervalUnit::DayTime => primitives::<arrow::IntervalDayTimeType>(py, array, |of| {
+            parts(0, of.days, i64::from(of.milliseconds) * 1_000_000)
+        }),
+        IntervalUnit::MonthDayNano => primitives::<arrow::IntervalMonthDayNanoType>(py, array, |of| {
+            parts(of.months, of.days, of.nanoseconds)
+        }),
     }
 }
 

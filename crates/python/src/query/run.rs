@@ -16,7 +16,7 @@ use pyo3::types::{PyCapsule, PyDict};
 use pyo3_arrow::ffi::to_schema_pycapsule;
 use skytide_connect::files::Format;
 use skytide_connect::late::Side;
-use skytide_connect::run::{RunOptions, Stop, run};
+use skytide_connect::run::{Outcome, RunOptions, Stop, run};
 use skytide_connect::sink::{Csv, FileFormat, FileSink, GrowingFile, Ndjson, Sink, SinkError};
 use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Sources;
@@ -115,8 +115,30 @@ struct State {
     /// Called once when there is something to read.
     wakes: Vec<Py<PyAny>>,
     status: Status,
-    /// Whole-number results beyond their type, and values that did not fit theirs; once it has ended.
-    nulled: (u64, u64),
+    /// What the query itself left out, by what it is called; once it has ended.
+    left_out: LeftOut,
+}
+
+/// What a query left out of its answer, or made null in it: as its job counts it.
+#[derive(Clone, Copy, Default)]
+struct LeftOut {
+    overflows: u64,
+    misfits: u64,
+    moved_back: u64,
+    held: u64,
+    not_due: u64,
+}
+
+impl LeftOut {
+    fn of(Outcome { job, .. }: &Outcome) -> Self {
+        Self {
+            overflows: job.overflows(),
+            misfits: job.misfits(),
+            moved_back: job.moved_back(),
+            held: job.held(),
+            not_due: job.not_due(),
+        }
+    }
 }
 
 impl Line {
@@ -243,10 +265,10 @@ impl Execution {
                     })
                 }));
                 let status = source.status();
-                let mut nulled = (0, 0);
+                let mut left_out = LeftOut::default();
                 let error = match outcome {
                     Ok(Ok(outcome)) => {
-                        nulled = (outcome.job.overflows(), outcome.job.misfits());
+                        left_out = LeftOut::of(&outcome);
                         None
                     }
                     Ok(Err(error)) => Some(Failed::of(&error)),
@@ -255,7 +277,7 @@ impl Execution {
                 drop(source);
                 let mut state = ended.lock();
                 state.status = status;
-                state.nulled = nulled;
+                state.left_out = left_out;
                 state.has_ended = true;
                 state.error = error;
                 ended.tell(state);
@@ -353,20 +375,24 @@ impl Execution {
     }
 
     /// What the sources have done: messages or rows read, points handed on, what was left out, with the reason, bytes kept on disk
-    /// while rows were sorted; and once it has ended, how many values became null in the query.
+    /// while rows were sorted; and once it has ended, how many values became null in the query, and how many points moved nowhere, were
+    /// held for a condition, or were not due.
     #[getter]
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (status, (overflows, misfits)) = {
+        let (status, left_out) = {
             let state = self.line.lock();
-            (state.status.clone(), state.nulled)
+            (state.status.clone(), state.left_out)
         };
         let all = PyDict::new(py);
         all.set_item("read", status.read)?;
         all.set_item("points", status.points)?;
         all.set_item("cursor", status.cursor)?;
         all.set_item("spilled", status.spilled)?;
-        all.set_item("overflows", overflows)?;
-        all.set_item("misfits", misfits)?;
+        all.set_item("overflows", left_out.overflows)?;
+        all.set_item("misfits", left_out.misfits)?;
+        all.set_item("moved_back", left_out.moved_back)?;
+        all.set_item("held", left_out.held)?;
+        all.set_item("not_due", left_out.not_due)?;
         let dropped = PyDict::new(py);
         for (reason, count) in status.dropped {
             dropped.set_item(reason, count)?;

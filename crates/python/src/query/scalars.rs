@@ -37,6 +37,41 @@ pub(super) fn is_array(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(class.name()? == "ndarray" && class.module()? == "numpy")
 }
 
+/// Whether a value is a sequence as Python has it, or an array of one dimension of another library: a Series, an Index, ….
+pub(super) fn is_sequence(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    static SEQUENCE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    if value.is_instance(SEQUENCE.import(py, "collections.abc", "Sequence")?)? {
+        return Ok(true);
+    }
+    if !value.hasattr(intern!(py, "__array__"))? || !value.hasattr(intern!(py, "__iter__"))? {
+        return Ok(false);
+    }
+    // Those of Arrow's have no shape; frames and tables have two dimensions.
+    let Ok(shape) = value.getattr(intern!(py, "shape")) else { return Ok(true) };
+    Ok(shape.len().is_ok_and(|dimensions| dimensions == 1))
+}
+
+/// What a scalar of pyarrow's holds, as Python's; none of what is none.
+pub(super) fn of_arrow<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = value.py();
+    if !value.get_type().module()?.to_str()?.starts_with("pyarrow") {
+        return Ok(None);
+    }
+    let held = value.call_method0(intern!(py, "as_py"));
+    Ok(held.ok())
+}
+
+/// Whether a value is a scalar of numpy that is a number with a fraction.
+pub(super) fn is_float(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    if value.get_type().module()?.to_str()? != "numpy" || is_array(value)? {
+        return Ok(false);
+    }
+    let Ok(of) = value.getattr(intern!(py, "dtype")) else { return Ok(false) };
+    Ok(of.getattr(intern!(py, "kind"))?.extract::<String>()? == "f")
+}
+
 /// The class of decimals.
 pub(super) fn decimal(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();

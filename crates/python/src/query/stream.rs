@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_schema::DataType as ArrowType;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use skytide_connect::sources::{Offer, Sources};
@@ -15,7 +15,7 @@ use skytide_timestream::functions;
 use skytide_timestream::functions::user::UserFunctions;
 use skytide_timestream::plan::{ANSWERS_OWN, Results};
 use skytide_timestream::query::{Continuity, Query};
-use skytide_timestream::times::parse_timestamp;
+use skytide_timestream::times::{self, parse_timestamp};
 
 use super::run::{Execution, RunArgs};
 use super::schema::DataType;
@@ -313,17 +313,9 @@ impl Stream {
         row_limit: Option<usize>,
         max_batch_size: Option<usize>,
     ) -> PyResult<Execution> {
-        // A datetime, a text as in queries, or nanoseconds.
-        let nanos = |at: Option<&Bound<'_, PyAny>>| {
-            let nanos = |at: &Bound<'_, PyAny>| match at.extract::<PyBackedStr>() {
-                Ok(text) => parse_timestamp(&text).ok_or_else(|| {
-                    PyValueError::new_err(format!("{:?} is no time, as \"2026-07-04T12:00:00Z\" is", &*text))
-                }),
-                Err(_) => at.extract::<i64>().or_else(|_| super::rows::nanos_of_moment(at)),
-            };
-            at.map(nanos).transpose()
-        };
-        let (since, until) = (nanos(since)?, nanos(until)?);
+        let bounds = if snapshot { ["changed_since", "at"] } else { ["since", "until"] };
+        let since = since.map(|at| time_of(bounds[0], at)).transpose()?;
+        let until = until.map(|at| time_of(bounds[1], at)).transpose()?;
         let results = if snapshot {
             Results::Snapshot { changed_since: since, at: until }
         } else {
@@ -331,5 +323,28 @@ impl Stream {
         };
         let args = RunArgs { results, live, row_limit, max_batch_size };
         Execution::start(&self.query, &Sources::new(self.offers.clone()), &args)
+    }
+}
+
+/// Nanoseconds of what bounds an answer: a datetime, a text as in queries, or nanoseconds.
+fn time_of(bound: &str, at: &Bound<'_, PyAny>) -> PyResult<i64> {
+    let beyond = |at: &dyn std::fmt::Display| {
+        let message =
+            format!("{bound}={at}: beyond the times that 64 bits of nanoseconds hold, 1677 to 2262");
+        PyValueError::new_err(message)
+    };
+    match at.extract::<PyBackedStr>() {
+        Ok(text) => parse_timestamp(&text).ok_or_else(|| {
+            if times::is_timestamp(&text) {
+                return beyond(&format!("{:?}", &*text));
+            }
+            let message = format!("{bound}: {:?} is no time, as \"2026-07-04T12:00:00Z\" is", &*text);
+            PyValueError::new_err(message)
+        }),
+        Err(_) => at.extract::<i64>().or_else(|_| {
+            super::rows::nanos_of_moment(at).map_err(|error| {
+                if error.is_instance_of::<PyOverflowError>(at.py()) { beyond(at) } else { error }
+            })
+        }),
     }
 }

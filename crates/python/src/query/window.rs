@@ -1,6 +1,7 @@
 //! Over which of a key's points an aggregation goes: an argument of aggregations, no value.
 
 use pyo3::prelude::*;
+use skytide_connect::tables::Value;
 use skytide_timestream::builder::lit;
 use skytide_timestream::chain::Chain;
 use skytide_timestream::query::Calendar;
@@ -8,6 +9,7 @@ use skytide_timestream::times;
 
 use super::errors;
 use super::rows::{is_span, nanos_of_span};
+use super::scalars;
 use super::stream::{Argument, Stream};
 
 /// A window: how it is written, and the streams of its condition.
@@ -34,9 +36,14 @@ impl Window {
         };
         let (mut chains, mut parts) = (Vec::new(), Vec::new());
         for arg in &args {
-            if is_span(arg)? {
-                // A length of a window is written as text.
-                chains.extend(Chain::literal(lit(times::duration_text(nanos_of_span(arg)?).as_str())));
+            // A length of a window is written as text.
+            let length = match scalars::of(arg)? {
+                Some(Value::Duration(nanos)) => Some(nanos),
+                _ if is_span(arg)? => Some(nanos_of_span(arg)?),
+                _ => None,
+            };
+            if let Some(nanos) = length {
+                chains.extend(Chain::literal(lit(times::duration_text(nanos).as_str())));
                 continue;
             }
             let arg: Argument<'_> = arg.extract()?;

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -159,6 +160,12 @@ def test_literals(m: kd.Timestream) -> None:
         "naive": moment.replace(tzinfo=UTC),
         "zone": moment.replace(tzinfo=UTC),
     }
+    x = m.col("x")
+    twos: list[Any] = [np.float16(2), np.float32(2), np.longdouble(2), np.int8(2)]
+    for two in twos:
+        assert results(x * two) == results(x * 2)
+    nothing: list[Any] = [pd.NaT, pd.NA]
+    assert [results(x.else_(none)) for none in nothing] == [results(x)] * 2
     with pytest.raises(TypeError, match="no set is a constant"):
         m.col("x") + {1}  # type: ignore[operator]
     with pytest.raises(OverflowError):
@@ -218,6 +225,14 @@ def test_results_are_cut(m: kd.Timestream) -> None:
     assert x.to_rows(kd.results.History(since="1970-01-02")) == []
     with pytest.raises(ValueError, match=r'"soon" is no time'):
         x.to_rows(kd.results.History(since="soon"))
+    beyonds: list[Any] = ["9999-12-31", "9999-12-31T00:00:00Z", datetime.max, datetime.min]
+    for beyond in beyonds:
+        with pytest.raises(ValueError, match="until=.*: beyond the times that 64 bits"):
+            x.to_rows(kd.results.History(until=beyond))
+    with pytest.raises(ValueError, match="at=.*: beyond the times"):
+        x.to_rows(kd.results.Snapshot(at=datetime.max))
+    with pytest.raises(TypeError, match="since=NaT: a datetime or a text"):
+        kd.results.History(since=cast("datetime", pd.NaT))
     # A bare number has no unit.
     with pytest.raises(TypeError, match=r"since=5: a datetime or a text"):
         kd.results.History(since=5)  # type: ignore[arg-type]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import skytide as kd
 from skytide import _skytide
@@ -118,8 +122,19 @@ def test_trailing_takes_a_timedelta(m: kd.Timestream) -> None:
         ("16:40:02", "A", [12]),
         ("16:40:03", "A", []),
     ]
+    lengths: list[Any] = [np.timedelta64(2, "s"), pd.Timedelta("2s"), "2s"]
+    for length in lengths:
+        assert str(m.col("m").collect(max=None, window=Trailing(length))) == str(trailing)
     with pytest.raises(ValueError, match="duration must be positive"):
         Trailing(timedelta(0))
+    with pytest.raises(ValueError, match="duration must be positive"):
+        Trailing(np.timedelta64(-1, "h"))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="needs a length of time"):
+        m.col("m").sum(window=Trailing("soon"))
+    no_lengths: list[Any] = [3600, pd.NaT, np.timedelta64("NaT"), np.timedelta64(1, "Y")]
+    for no_length in no_lengths:
+        with pytest.raises(TypeError, match=r"duration=.*: a timedelta or a text, as '1h', is"):
+            Trailing(no_length)
     with pytest.raises(ValueError, match="duration must be positive"):
         Sliding(0, True)
 
@@ -156,6 +171,19 @@ def test_points_move(m: kd.Timestream) -> None:
         ("16:40:00", "A", 9),
         ("16:40:01", "A", None),
     ]
+    with pytest.raises(ValueError, match="points move forward only"):
+        n.shift_by(timedelta(hours=-1))
+
+
+def test_points_that_are_left_out_are_counted(m: kd.Timestream) -> None:
+    def left_out(moved: kd.Timestream) -> list[int]:
+        run = moved.run_iter("row")
+        assert list(run) == []
+        return [run.status[reason] for reason in ("moved_back", "held")]
+
+    back = m.time() - timedelta(hours=1)
+    assert left_out(m.shift_to(back)) == [len(ROWS), 0]
+    assert left_out(m.shift_until(m.col("n") > 1000)) == [0, len(ROWS)]
 
 
 def test_other_keys_are_looked_up(m: kd.Timestream) -> None:
@@ -190,6 +218,12 @@ def test_what_is_no_window_is_refused(m: kd.Timestream) -> None:
         x.sum(window=Since(m.with_key(x, grouping="other").col("m") > 1))
     with pytest.raises((TypeError, ValueError), match="window"):
         x.sum(window="hourly")  # type: ignore[arg-type]
+    uncalled: list[Any] = [Since.hourly, Sliding.daily, Trailing]
+    for window, name in zip(
+        uncalled, ["Since.hourly()", "Sliding.daily(…)", "Trailing(…)"], strict=True
+    ):
+        with pytest.raises(TypeError, match=re.escape(f"makes a window when it is called: {name}")):
+            x.sum(window=window)
 
 
 def test_shared_windows_stay_short(m: kd.Timestream) -> None:

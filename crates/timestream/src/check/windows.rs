@@ -208,9 +208,13 @@ impl<'a> Checker<'a> {
         span: &Span,
     ) -> Result<Value, QueryError> {
         let (nodes, data_type) = self.coerce(function, matched, span)?;
-        if let Op::Literal(Scalar::Duration(nanos)) = &self.graph.node(nodes[1]).op
-            && *nanos < 0
-        {
+        let by = nodes[1];
+        let length = match (&self.graph.node(by).op, self.graph.cast_literal(by)) {
+            (Op::Literal(Scalar::Duration(nanos)), _) => Some(*nanos),
+            (_, Some((Scalar::Text(text), DataType::Duration(_)))) => times::parse_duration(text),
+            _ => None,
+        };
+        if length.is_some_and(i64::is_negative) {
             let message = "points move forward only: this length of time is negative";
             return Err(QueryError::new(matched[1].expr.span.clone(), message));
         }

@@ -44,6 +44,49 @@ def _text(text: str | bytes | BytesIO) -> str:
     return text.decode() if isinstance(text, bytes) else text
 
 
+def _offered(data: Any) -> Any:
+    """Return what Arrow's interface takes: frames of polars hand over columns of nulls in a form that it does not know.
+
+    Raises:
+        ValueError: A column of polars is of a type that Arrow does not have.
+    """
+    if type(data).__module__.partition(".")[0] != "polars":
+        return data
+    import polars as pl
+
+    if not isinstance(data, pl.DataFrame):
+        return data
+    known = {name: _known(of) for name, of in data.schema.items()}
+    data = data.cast({name: of for name, of in known.items() if of != data.schema[name]})
+    try:
+        _skytide.Table.schema_of_arrow(data)
+    except ValueError:
+        for column in data.iter_columns():
+            try:
+                _skytide.Table.schema_of_arrow(column.to_frame())
+            except ValueError as error:
+                raise ValueError(
+                    f"column {column.name!r} is {column.dtype}, which is no type of Arrow's: cast it"
+                ) from error
+        raise
+    return data
+
+
+def _known(of: Any) -> Any:
+    """Return a type of polars with text where nothing is known."""
+    import polars as pl
+
+    if of == pl.Null:
+        return pl.String()
+    if isinstance(of, pl.List):
+        return pl.List(_known(of.inner))
+    if isinstance(of, pl.Array):
+        return pl.Array(_known(of.inner), of.size)
+    if isinstance(of, pl.Struct):
+        return pl.Struct({field.name: _known(field.dtype) for field in of.fields})
+    return of
+
+
 def _found(schema: object | None, data: object | None, of: Any, what: str) -> object:
     """Return the schema; where it is not given, the one that the data seems to have."""
     if schema is not None:
@@ -56,9 +99,11 @@ def _found(schema: object | None, data: object | None, of: Any, what: str) -> ob
 class PyDict(Source):
     """Rows as dicts.
 
-    Values are taken for what they are, to the nanosecond: those of Python, scalars and arrays of numpy, those of pandas. Decimals
-    are a column of decimals, with all their digits; ``cast("f64")`` makes numbers of them that can be computed with. A ``date`` is the
-    moment at which it begins in UTC, which can be computed with; in a column that the schema says is one of dates it is a date.
+    Values are taken for what they are, to the nanosecond: those of Python, scalars and arrays of numpy, those of pandas, polars and
+    pyarrow; any sequence is a list. Decimals are a column of decimals, with all their digits; ``cast("f64")`` makes numbers of them
+    that can be computed with. A ``date`` is the moment at which it begins in UTC, which can be computed with; in a column that the
+    schema says is one of dates it is a date. A whole number beyond 64 bits is a float, but for a column of decimals. The keys of a
+    dict are names of fields: what has another one is counted as ``unknown``; in a column that the schema says is one of maps any will do.
     """
 
     def __init__(
@@ -119,9 +164,10 @@ class Arrow(Source):
             schema: The columns; found from the data unless given.
             **options: See :class:`Source`.
         """
+        data = _offered(data)
         super().__init__(_found(schema, data, _skytide.Table.schema_of_arrow, "data"), **options)
         if data is not None:
-            self.add_data(data)
+            self._table.add_arrow(data)
 
     @classmethod
     async def create(
@@ -142,7 +188,7 @@ class Arrow(Source):
 
     def add_data(self, data: object) -> Pushed:
         """Add rows. They are there at once; awaiting waits for room."""
-        self._table.add_arrow(data)
+        self._table.add_arrow(_offered(data))
         return Pushed(self._table)
 
 

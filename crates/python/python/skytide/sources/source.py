@@ -40,7 +40,8 @@ class Source(Timestream):
     """A table that a program pushes rows into: each row is a point.
 
     Rows are kept as columns, appended and never copied again. A value that does not fit its column is null and counted; a row
-    without a time is dropped and counted; what is in no column of the table is left out and counted.
+    without a time is dropped and counted; what is in no column of the table is left out and counted. What a column holds is settled
+    when the table is made: one without any values then (all of them None, a column of objects of an empty frame) is one of texts.
     """
 
     _table: _skytide.Table
@@ -118,6 +119,6 @@ class Source(Timestream):
         """What happened to what was pushed.
 
         ``rows`` were taken, ``misfits`` are values that are null now, ``untimed`` rows that were dropped for having no time, ``unknown``
-        values of columns that the table does not have.
+        values of columns that the table does not have, or of fields that its records do not have.
         """
         return self._table.counts

@@ -1,0 +1,627 @@
+//! Values made into columns: what does not fit its column is null and counted, never an error.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BinaryBuilder, BooleanBuilder, Decimal128Builder, Decimal256Builder, Float64Builder, Int64Builder,
+    IntervalMonthDayNanoBuilder, StringBuilder, UInt64Builder,
+};
+use arrow_array::types::{
+    Decimal128Type, Decimal256Type, DecimalType, IntervalMonthDayNano, Time64NanosecondType,
+};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, FixedSizeListArray, ListArray, MapArray, StructArray, new_null_array,
+};
+use arrow_buffer::{NullBufferBuilder, OffsetBuffer};
+use arrow_cast::cast;
+use arrow_cast::parse::{Parser as _, parse_decimal};
+use arrow_schema::{ArrowError, DECIMAL128_MAX_PRECISION, DataType, FieldRef, Fields, IntervalUnit};
+use arrow_select::filter::filter;
+use skytide_timestream::{times, types};
+
+use super::value::{MAX_DEPTH, Value};
+use crate::columns::times::nanos_of;
+
+/// A column being filled, of one type.
+pub(crate) struct Builder {
+    data_type: DataType,
+    cells: Cells,
+}
+
+/// Cells by what carries them; a column of a narrower type is made when it is finished.
+enum Cells {
+    Bool(BooleanBuilder),
+    Int(Int64Builder),
+    UInt(UInt64Builder),
+    Float(Float64Builder),
+    Decimal(Decimal128Builder),
+    /// Decimals that 128 bits do not hold.
+    Wide(Decimal256Builder),
+    Interval(IntervalMonthDayNanoBuilder),
+    Text(StringBuilder),
+    Bytes(BinaryBuilder),
+    List {
+        items: Box<Builder>,
+        lengths: Vec<usize>,
+        valid: NullBufferBuilder,
+    },
+    /// Lists of so many items each.
+    Fixed {
+        items: Box<Builder>,
+        size: usize,
+        valid: NullBufferBuilder,
+        len: usize,
+    },
+    Map {
+        keys: Box<Builder>,
+        values: Box<Builder>,
+        lengths: Vec<usize>,
+        valid: NullBufferBuilder,
+    },
+    Record {
+        fields: Fields,
+        columns: Vec<Builder>,
+        valid: NullBufferBuilder,
+        len: usize,
+    },
+    /// A type of which rows cannot hold values; batches can.
+    Nulls(usize),
+}
+
+impl Builder {
+    /// An empty column.
+    pub(crate) fn new(data_type: &DataType) -> Self {
+        Self::nested(data_type, 0)
+    }
+
+    fn nested(data_type: &DataType, depth: usize) -> Self {
+        let inside = |field: &FieldRef| Box::new(Self::nested(field.data_type(), depth + 1));
+        let cells = match data_type {
+            _ if depth > MAX_DEPTH => Cells::Nulls(0),
+            DataType::Boolean => Cells::Bool(BooleanBuilder::new()),
+            DataType::UInt64 => Cells::UInt(UInt64Builder::new()),
+            DataType::Timestamp(..)
+            | DataType::Duration(_)
+            | DataType::Date32
+            | DataType::Date64
+            | DataType::Time32(_)
+            | DataType::Time64(_) => Cells::Int(Int64Builder::new()),
+            other if other.is_integer() => Cells::Int(Int64Builder::new()),
+            other if other.is_floating() => Cells::Float(Float64Builder::new()),
+            DataType::Decimal32(precision, scale)
+            | DataType::Decimal64(precision, scale)
+            | DataType::Decimal128(precision, scale) => {
+                let of = DataType::Decimal128(*precision, *scale);
+                Cells::Decimal(Decimal128Builder::new().with_data_type(of))
+            }
+            DataType::Decimal256(..) => {
+                Cells::Wide(Decimal256Builder::new().with_data_type(data_type.clone()))
+            }
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                Cells::Interval(IntervalMonthDayNanoBuilder::new())
+            }
+            other if types::is_text(other) => Cells::Text(StringBuilder::new()),
+            DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_) => Cells::Bytes(BinaryBuilder::new()),
+            DataType::List(item) => {
+                Cells::List { items: inside(item), lengths: Vec::new(), valid: NullBufferBuilder::new(0) }
+            }
+            DataType::FixedSizeList(item, size) => Cells::Fixed {
+                items: inside(item),
+                size: usize::try_from(*size).unwrap_or(0),
+                valid: NullBufferBuilder::new(0),
+                len: 0,
+            },
+            DataType::Map(entries, _) => match types::fields(entries.data_type()).map(|fields| &**fields) {
+                Some([key, value]) => Cells::Map {
+                    keys: inside(key),
+                    values: inside(value),
+                    lengths: Vec::new(),
+                    valid: NullBufferBuilder::new(0),
+                },
+                _ => Cells::Nulls(0),
+            },
+            DataType::Struct(fields) => Cells::Record {
+                fields: fields.clone(),
+                columns: fields.iter().map(|field| Self::nested(field.data_type(), depth + 1)).collect(),
+                valid: NullBufferBuilder::new(0),
+                len: 0,
+            },
+            _ => Cells::Nulls(0),
+        };
+        Self { data_type: data_type.clone(), cells }
+    }
+
+    /// Adds a value, or a null where it does not fit; gives how many values did not.
+    pub(crate) fn push(&mut self, value: &Value<'_>) -> u64 {
+        let some = u64::from(*value != Value::Null);
+        match &mut self.cells {
+            Cells::Bool(cells) => {
+                let fit = if let Value::Bool(value) = value { Some(*value) } else { None };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Int(cells) => {
+                let fit = whole(value, &self.data_type);
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::UInt(cells) => {
+                let fit = match value {
+                    Value::UInt(value) => Some(*value),
+                    other => whole(other, &DataType::Int64).and_then(|value| u64::try_from(value).ok()),
+                };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Float(cells) => {
+                let fit = match value {
+                    Value::Float(value) => Some(*value),
+                    Value::Int(value) => Some(*value as f64),
+                    Value::UInt(value) => Some(*value as f64),
+                    Value::Decimal(digits) => digits.parse().ok(),
+                    _ => None,
+                };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Decimal(cells) => {
+                let fit = match &self.data_type {
+                    DataType::Decimal32(precision, scale)
+                    | DataType::Decimal64(precision, scale)
+                    | DataType::Decimal128(precision, scale) => {
+                        unscaled::<Decimal128Type>(value, *precision, *scale)
+                    }
+                    _ => None,
+                };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Wide(cells) => {
+                let fit = match &self.data_type {
+                    DataType::Decimal256(precision, scale) => {
+                        unscaled::<Decimal256Type>(value, *precision, *scale)
+                    }
+                    _ => None,
+                };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Interval(cells) => {
+                let fit = interval(value);
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Text(cells) => {
+                let fit = match value {
+                    Value::Text(text) | Value::Decimal(text) => Some(text.as_ref()),
+                    _ => None,
+                };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::Bytes(cells) => {
+                let fit = match value {
+                    Value::Bytes(bytes) => Some(bytes.as_ref()),
+                    Value::Text(text) => Some(text.as_bytes()),
+                    _ => None,
+                };
+                let fit = match &self.data_type {
+                    DataType::FixedSizeBinary(size) => {
+                        fit.filter(|bytes| usize::try_from(*size) == Ok(bytes.len()))
+                    }
+                    _ => fit,
+                };
+                cells.append_option(fit);
+                lost(some, fit.is_some())
+            }
+            Cells::List { items, lengths, valid } => {
+                let given = if let Value::List(given) = value { Some(given) } else { None };
+                valid.append(given.is_some());
+                lengths.push(given.map_or(0, Vec::len));
+                let misfits: u64 = given.into_iter().flatten().map(|item| items.push(item)).sum();
+                misfits + lost(some, given.is_some())
+            }
+            Cells::Fixed { items, size, valid, len } => {
+                let given = match value {
+                    Value::List(given) if given.len() == *size => Some(given),
+                    _ => None,
+                };
+                valid.append(given.is_some());
+                *len += 1;
+                let misfits: u64 = match given {
+                    Some(given) => given.iter().map(|item| items.push(item)).sum(),
+                    None => (0..*size).map(|_| items.push(&Value::Null)).sum(),
+                };
+                misfits + lost(some, given.is_some())
+            }
+            Cells::Map { keys, values, lengths, valid } => {
+                let (mut misfits, mut length) = (0, 0);
+                let is_map = entries(value, |entry| match entry {
+                    // There are no entries without a key.
+                    None | Some((Value::Null, _)) => misfits += 1,
+                    Some((key, value)) => {
+                        misfits += keys.push(key) + values.push(value);
+                        length += 1;
+                    }
+                });
+                valid.append(is_map);
+                lengths.push(length);
+                misfits + lost(some, is_map)
+            }
+            Cells::Record { fields, columns, valid, len } => {
+                let is_record = matches!(value, Value::Record(_));
+                valid.append(is_record);
+                *len += 1;
+                let pairs = fields.iter().zip(columns);
+                let misfits: u64 = pairs.map(|(field, column)| column.push(value.field(field.name()))).sum();
+                misfits + lost(some, is_record)
+            }
+            Cells::Nulls(len) => {
+                *len += 1;
+                some
+            }
+        }
+    }
+
+    /// The values so far as an array of the type; the builder is empty then.
+    pub(crate) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let carrier: ArrayRef = match &mut self.cells {
+            Cells::Bool(cells) => Arc::new(cells.finish()),
+            Cells::Int(cells) => Arc::new(cells.finish()),
+            Cells::UInt(cells) => Arc::new(cells.finish()),
+            Cells::Float(cells) => Arc::new(cells.finish()),
+            Cells::Decimal(cells) => Arc::new(cells.finish()),
+            Cells::Wide(cells) => Arc::new(cells.finish()),
+            Cells::Interval(cells) => Arc::new(cells.finish()),
+            Cells::Text(cells) => Arc::new(cells.finish()),
+            Cells::Bytes(cells) => Arc::new(cells.finish()),
+            Cells::List { items, lengths, valid } => {
+                let offsets = OffsetBuffer::from_lengths(std::mem::take(lengths));
+                let DataType::List(item) = &self.data_type else {
+                    return Err(ArrowError::SchemaError("a list column of no list type".to_owned()));
+                };
+                Arc::new(ListArray::try_new(Arc::clone(item), offsets, items.finish()?, valid.finish())?)
+            }
+            Cells::Fixed { items, size, valid, len } => {
+                let DataType::FixedSizeList(item, length) = &self.data_type else {
+                    return Err(ArrowError::SchemaError("a list column of no list type".to_owned()));
+                };
+                let (items, len) = (items.finish()?, std::mem::take(len));
+                debug_assert_eq!(items.len(), len * *size);
+                let item = Arc::clone(item);
+                Arc::new(FixedSizeListArray::try_new_with_length(item, *length, items, valid.finish(), len)?)
+            }
+            Cells::Map { keys, values, lengths, valid } => {
+                let DataType::Map(entries, is_sorted) = &self.data_type else {
+                    return Err(ArrowError::SchemaError("a map column of no map type".to_owned()));
+                };
+                let (mut columns, mut lengths) =
+                    (vec![keys.finish()?, values.finish()?], std::mem::take(lengths));
+                // A key that did not fit is null: its entry is none.
+                if let Some(keys) = columns[0].logical_nulls().filter(|nulls| nulls.null_count() > 0) {
+                    let kept = BooleanArray::new(keys.inner().clone(), None);
+                    columns = columns.iter().map(|column| filter(column, &kept)).collect::<Result<_, _>>()?;
+                    let mut at = 0;
+                    for length in &mut lengths {
+                        let of = keys.slice(at, *length);
+                        at += *length;
+                        *length -= of.null_count();
+                    }
+                }
+                let DataType::Struct(fields) = entries.data_type() else {
+                    return Err(ArrowError::SchemaError("a map column of no entries".to_owned()));
+                };
+                let items = StructArray::try_new(fields.clone(), columns, None)?;
+                let offsets = OffsetBuffer::from_lengths(lengths);
+                Arc::new(MapArray::try_new(Arc::clone(entries), offsets, items, valid.finish(), *is_sorted)?)
+            }
+            Cells::Record { fields, columns, valid, len } => {
+                let columns = columns.iter_mut().map(Self::finish).collect::<Result<Vec<_>, _>>()?;
+                let len = std::mem::take(len);
+                Arc::new(StructArray::try_new_with_length(fields.clone(), columns, valid.finish(), len)?)
+            }
+            Cells::Nulls(len) => new_null_array(&self.data_type, std::mem::take(len)),
+        };
+        if *carrier.data_type() == self.data_type {
+            return Ok(carrier);
+        }
+        match &self.data_type {
+            // Days, and seconds and milliseconds of one, fit 32 bits: they were held to it.
+            DataType::Date32 | DataType::Time32(_) => {
+                cast(&cast(&carrier, &DataType::Int32)?, &self.data_type)
+            }
+            other => cast(&carrier, other),
+        }
+    }
+}
+
+fn lost(some: u64, fits: bool) -> u64 {
+    if fits { 0 } else { some }
+}
+
+/// A number as the unscaled one that a column of decimals holds; places that it has no room for are cut off.
+fn unscaled<T: DecimalType>(value: &Value<'_>, precision: u8, scale: i8) -> Option<T::Native> {
+    let digits = match value {
+        Value::Decimal(digits) | Value::Text(digits) => Cow::Borrowed(digits.as_ref()),
+        Value::Int(value) => Cow::Owned(value.to_string()),
+        Value::UInt(value) => Cow::Owned(value.to_string()),
+        Value::Float(value) => Cow::Owned(value.to_string()),
+        _ => return None,
+    };
+    let number = parse_decimal::<T>(&digits, precision, scale).ok()?;
+    T::is_valid_decimal_precision(number, precision).then_some(number)
+}
+
+/// A value as the 64 bits that carry a whole number, a moment or a length of time of this type.
+fn whole(value: &Value<'_>, data_type: &DataType) -> Option<i64> {
+    let number = match value {
+        Value::Int(value) => Some(*value),
+        // Cut off, as a cast does; what is beyond 2^53 is not exact any more.
+        Value::Float(value) if value.abs() <= 9_007_199_254_740_992.0 => Some(value.trunc() as i64),
+        Value::Decimal(_) => unscaled::<Decimal128Type>(value, DECIMAL128_MAX_PRECISION, 0)
+            .and_then(|number| i64::try_from(number).ok()),
+        _ => None,
+    };
+    let range = |min: i64, max: i64| number.filter(|number| (min..=max).contains(number));
+    match data_type {
+        DataType::Int8 => range(i8::MIN.into(), i8::MAX.into()),
+        DataType::Int16 => range(i16::MIN.into(), i16::MAX.into()),
+        DataType::Int32 => range(i32::MIN.into(), i32::MAX.into()),
+        DataType::UInt8 => range(0, u8::MAX.into()),
+        DataType::UInt16 => range(0, u16::MAX.into()),
+        DataType::UInt32 => range(0, u32::MAX.into()),
+        DataType::Timestamp(unit, _) => match value {
+            Value::Time(nanos) => Some(nanos.div_euclid(nanos_of(*unit))),
+            Value::Text(text) => Some(times::parse_timestamp(text)?.div_euclid(nanos_of(*unit))),
+            _ => number,
+        },
+        DataType::Duration(unit) => match value {
+            Value::Duration(nanos) => Some(nanos / nanos_of(*unit)),
+            Value::Text(text) => Some(times::parse_duration(text)? / nanos_of(*unit)),
+            _ => number,
+        },
+        DataType::Date32 => match value {
+            Value::Time(nanos) => Some(nanos.div_euclid(NANOS_A_DAY)),
+            Value::Text(text) => Some(times::parse_timestamp(text)?.div_euclid(NANOS_A_DAY)),
+            _ => range(i32::MIN.into(), i32::MAX.into()),
+        },
+        DataType::Date64 => match value {
+            Value::Time(nanos) => Some(nanos.div_euclid(1_000_000)),
+            Value::Text(text) => Some(times::parse_timestamp(text)?.div_euclid(1_000_000)),
+            _ => number,
+        },
+        DataType::Time32(unit) | DataType::Time64(unit) => {
+            let most = NANOS_A_DAY / nanos_of(*unit);
+            let units = match value {
+                Value::TimeOfDay(nanos) => Some(nanos.div_euclid(nanos_of(*unit))),
+                Value::Text(text) => Some(time_of_day(text)?.div_euclid(nanos_of(*unit))),
+                _ => number,
+            };
+            units.filter(|units| (0..most).contains(units))
+        }
+        _ => number,
+    }
+}
+
+/// Nanoseconds of a time of day as `09:30` or `09:30:15.25`.
+fn time_of_day(text: &str) -> Option<i64> {
+    text.contains(':').then(|| Time64NanosecondType::parse(text))?
+}
+
+/// Months, days and nanoseconds, as a list of the three.
+fn interval(value: &Value<'_>) -> Option<IntervalMonthDayNano> {
+    let Value::List(parts) = value else { return None };
+    let [Value::Int(months), Value::Int(days), Value::Int(nanos)] = parts.as_slice() else { return None };
+    Some(IntervalMonthDayNano::new(i32::try_from(*months).ok()?, i32::try_from(*days).ok()?, *nanos))
+}
+
+/// Gives the entries of a map: the fields of a record, pairs, or records of a `key` and a `value`; none for an item that is none of
+/// these. False if it is no map at all.
+fn entries(value: &Value<'_>, mut give: impl FnMut(Option<(&Value<'_>, &Value<'_>)>)) -> bool {
+    match value {
+        Value::Record(fields) => {
+            fields.iter().for_each(|(name, value)| give(Some((&Value::Text(name.as_ref().into()), value))));
+        }
+        Value::List(items) => items.iter().for_each(|item| match item {
+            Value::List(pair) if pair.len() == 2 => give(Some((&pair[0], &pair[1]))),
+            Value::Record(_) => give(Some((item.field("key"), item.field("value")))),
+            _ => give(None),
+        }),
+        _ => return false,
+    }
+    true
+}
+
+const NANOS_A_DAY: i64 = 86_400_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{
+        Float32Type, Int8Type, Int64Type, IntervalMonthDayNanoType, TimestampSecondType,
+    };
+    use arrow_schema::{Field, TimeUnit};
+
+    use super::super::value::infer;
+    use super::*;
+
+    fn column(data_type: &DataType, values: &[Value<'_>]) -> (ArrayRef, u64) {
+        let mut builder = Builder::new(data_type);
+        let misfits = values.iter().map(|value| builder.push(value)).sum();
+        (builder.finish().unwrap(), misfits)
+    }
+
+    #[test]
+    fn what_does_not_fit_is_null_and_counted() {
+        let (ints, misfits) = column(
+            &DataType::Int8,
+            &[
+                Value::Int(1),
+                Value::Int(300),
+                Value::Float(2.0),
+                Value::Float(-2.9),
+                Value::Float(128.5),
+                Value::Float(f64::NAN),
+                Value::Null,
+                Value::Bool(true),
+            ],
+        );
+        let ints = ints.as_primitive::<Int8Type>();
+        let expected = [Some(1), None, Some(2), Some(-2), None, None, None, None];
+        assert_eq!(ints.iter().collect::<Vec<_>>(), expected);
+        assert_eq!(misfits, 4);
+
+        let (floats, misfits) = column(&DataType::Float32, &[Value::Int(1), Value::Text("x".into())]);
+        assert_eq!(floats.as_primitive::<Float32Type>().iter().collect::<Vec<_>>(), [Some(1.0), None]);
+        assert_eq!(misfits, 1);
+
+        let seconds = DataType::Timestamp(TimeUnit::Second, None);
+        let (times, misfits) = column(
+            &seconds,
+            &[
+                Value::Time(1_999_999_999),
+                Value::Int(7),
+                Value::Text("1970-01-01T00:00:09Z".into()),
+                Value::Text("x".into()),
+            ],
+        );
+        assert_eq!(
+            times.as_primitive::<TimestampSecondType>().iter().collect::<Vec<_>>(),
+            [Some(1), Some(7), Some(9), None]
+        );
+        assert_eq!(misfits, 1);
+    }
+
+    #[test]
+    fn decimals_keep_their_digits() {
+        let decimals = |values: &[Value<'_>]| {
+            let (column, misfits) = column(&DataType::Decimal128(5, 2), values);
+            (column.as_primitive::<Decimal128Type>().iter().collect::<Vec<_>>(), misfits)
+        };
+        let of = |digits: &'static str| Value::Decimal(digits.into());
+        let (found, misfits) = decimals(&[
+            of("-1.10"),
+            of("1"),
+            of("1.999"),
+            of("1000"),
+            Value::Int(7),
+            Value::Float(0.25),
+            of("x"),
+        ]);
+        assert_eq!(found, [Some(-110), Some(100), Some(199), None, Some(700), Some(25), None]);
+        assert_eq!(misfits, 2);
+        assert_eq!(column(&DataType::Int64, &[of("9007199254740993.9")]).1, 0);
+
+        let types = |values: &[Value<'_>]| {
+            let rows: Vec<_> =
+                values.iter().map(|value| Value::Record(vec![("a".into(), value.clone())])).collect();
+            infer(&rows)[0].data_type().clone()
+        };
+        assert_eq!(types(&[of("1.10"), of("0.001"), Value::Int(1)]), DataType::Decimal128(38, 3));
+        assert_eq!(types(&[Value::Int(1), of("0.001")]), DataType::Decimal128(38, 3));
+        assert_eq!(types(&[of("0.001"), Value::Float(1.0)]), DataType::Float64);
+    }
+
+    #[test]
+    fn records_and_lists_hold_what_fits_of_them() {
+        let row = serde_json::json!({"text": "a", "langs": ["en", 5, null], "more": 1});
+        let of = DataType::Struct(
+            vec![
+                Field::new("langs", types::list(DataType::Utf8), true),
+                Field::new("text", DataType::Utf8, true),
+                Field::new("gone", DataType::Int64, true),
+            ]
+            .into(),
+        );
+        let (rows, misfits) = column(&of, &[Value::of_json(&row), Value::Int(1), Value::Null]);
+        assert_eq!(misfits, 2);
+        let rows = rows.as_struct();
+        assert_eq!(rows.null_count(), 2);
+        let langs = rows.column(0).as_list::<i32>().value(0);
+        assert_eq!(langs.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("en"), None, None]);
+        assert_eq!(rows.column(1).as_string::<i32>().value(0), "a");
+        assert!(rows.column(2).is_null(0));
+    }
+
+    #[test]
+    fn lists_of_one_length_and_maps_hold_what_fits_of_them() {
+        let of = DataType::FixedSizeList(Arc::new(Field::new_list_field(DataType::Float32, true)), 2);
+        let list = |items: &[i64]| Value::List(items.iter().map(|item| Value::Int(*item)).collect());
+        let (lists, misfits) = column(&of, &[list(&[1, 2]), list(&[1]), Value::Null, list(&[3, 4])]);
+        assert_eq!(misfits, 1);
+        let lists = lists.as_fixed_size_list();
+        let valid: Vec<_> = (0..4).map(|row| lists.is_valid(row)).collect();
+        assert_eq!(valid, [true, false, false, true]);
+        let last = lists.value(3);
+        assert_eq!(last.as_primitive::<Float32Type>().values().to_vec(), [3.0, 4.0]);
+
+        let fields =
+            vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Int64, true)];
+        let entries = Field::new("entries", DataType::Struct(fields.into()), false);
+        let of = DataType::Map(Arc::new(entries), false);
+        let json =
+            serde_json::json!([{"a": 1}, [["b", 2], [3, 4], [null, 5], 6], [{"key": "c", "value": "x"}], 7]);
+        let Value::List(given) = Value::of_json(&json) else { panic!("a list") };
+        let (maps, misfits) = column(&of, &given);
+        // A key that is a number, one that is null, what is no entry, a value that is text, what is no map.
+        assert_eq!(misfits, 5);
+        let maps = maps.as_map();
+        assert!(maps.is_null(3));
+        let of_row = |row: usize| {
+            let entries = maps.value(row);
+            let keys = entries.column(0).as_string::<i32>().iter().map(|key| key.unwrap().to_owned());
+            let values = entries.column(1).as_primitive::<Int64Type>();
+            keys.zip(values).collect::<Vec<_>>()
+        };
+        assert_eq!(of_row(0), [("a".to_owned(), Some(1))]);
+        assert_eq!(of_row(1), [("b".to_owned(), Some(2))]);
+        assert_eq!(of_row(2), [("c".to_owned(), None)]);
+    }
+
+    #[test]
+    fn each_type_of_a_schema_takes_what_is_written_for_it() {
+        let shown = |data_type: DataType, values: &[Value<'_>]| {
+            let (column, misfits) = column(&data_type, values);
+            let texts = cast(&column, &DataType::Utf8).unwrap();
+            let texts = texts.as_string::<i32>().iter().map(|text| text.map(str::to_owned));
+            (texts.collect::<Vec<_>>(), misfits)
+        };
+        let some = |texts: &[&str], nulls: usize| {
+            let texts = texts.iter().map(|text| Some((*text).to_owned()));
+            (texts.chain(std::iter::repeat_n(None, nulls)).collect::<Vec<_>>(), nulls as u64)
+        };
+        let half_past = || Value::TimeOfDay(34_200_000_000_000);
+        let never = || Value::Int(NANOS_A_DAY);
+        assert_eq!(
+            shown(DataType::Time32(TimeUnit::Second), &[half_past(), Value::Text("09:30".into()), never()]),
+            some(&["09:30:00", "09:30:00"], 1)
+        );
+        assert_eq!(
+            shown(
+                DataType::Time64(TimeUnit::Nanosecond),
+                &[half_past(), Value::Text("34200".into()), never()]
+            ),
+            some(&["09:30:00"], 2)
+        );
+        let digits = |digits: &'static str| Value::Decimal(digits.into());
+        for of in [DataType::Decimal32(5, 2), DataType::Decimal64(5, 2), DataType::Decimal256(5, 2)] {
+            assert_eq!(shown(of, &[digits("-1.5"), digits("1000")]), some(&["-1.50"], 1));
+        }
+        let long = "1234567890123456789012345678901234567890.5";
+        assert_eq!(shown(DataType::Decimal256(76, 1), &[digits(long)]), some(&[long], 0));
+        let bytes = |bytes: &'static [u8]| Value::Bytes(bytes.into());
+        let (two, misfits) =
+            column(&DataType::FixedSizeBinary(2), &[bytes(b"ab"), bytes(b"abc"), Value::Null]);
+        let two: Vec<_> = two.as_fixed_size_binary().iter().collect();
+        assert_eq!((two, misfits), (vec![Some(b"ab".as_slice()), None, None], 1));
+        let of = DataType::Interval(IntervalUnit::MonthDayNano);
+        let parts = |months| Value::List(vec![Value::Int(months), Value::Int(2), Value::Int(3)]);
+        let (intervals, misfits) = column(&of, &[parts(1), parts(i64::MAX)]);
+        let intervals: Vec<_> = intervals.as_primitive::<IntervalMonthDayNanoType>().iter().collect();
+        assert_eq!((intervals, misfits), (vec![Some(IntervalMonthDayNano::new(1, 2, 3)), None], 1));
+    }
+}
