@@ -123,6 +123,16 @@ impl<M: Copy> Queues<M> {
         self.done();
     }
 
+    /// Bytes of the longest value, where values differ in that; of new ones it is `fresh`.
+    pub(super) fn shows(&self, fresh: usize) -> usize {
+        self.slots.shows(fresh)
+    }
+
+    /// Number of values of the longest queue.
+    pub(super) fn longest(&self) -> usize {
+        self.queues.iter().map(VecDeque::len).max().unwrap_or_default()
+    }
+
     /// The values in slots.
     pub(super) fn values(&self, slots: &[u32]) -> Result<ArrayRef, EngineError> {
         self.slots.take(slots)
@@ -243,6 +253,10 @@ impl Aggregate for Lag {
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
         self.queues.clear(keys);
         Ok(())
+    }
+
+    fn shows(&self, fresh: usize, _rows: usize) -> usize {
+        self.queues.shows(fresh)
     }
 
     fn trailing(&self, nanos: i64) -> Option<Result<Box<dyn Aggregate>, EngineError>> {
