@@ -227,7 +227,7 @@ fn report(out: &mut impl Write, events: &Events, query: &str, results: Results) 
     let start = cpu_nanos(clock);
     let end = Some(End { ticks: newest, moved: i64::MAX });
     operators.process(&[], &Clock { watermark: newest, end })?;
-    let held = operators.results.finish(newest)?.map_or(0, |rows| rows.len());
+    let held = operators.results.finish(newest)?.iter().map(Rows::len).sum::<usize>();
     nanos += cpu_nanos(clock) - start;
     let rate = (epochs * events.batch_rows()) as f64 * 1e3 / nanos as f64;
     let keys: usize = operators.regions.iter().map(RegionOperator::keys).sum();

@@ -13,7 +13,7 @@ use arrow_schema::{ArrowError, DataType};
 
 use super::aggregate::{Aggregate, Batch};
 use super::aggregates::part;
-use super::array::{carried, fill, retyped, with_carrier};
+use super::array::{carried, ends, fill, retyped, with_carrier};
 use super::error::EngineError;
 use super::queues::{list, saved_lists};
 use super::runs::Runs;
@@ -104,7 +104,8 @@ impl Aggregate for Collect {
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
         let begun: BooleanArray =
             keys.iter().map(|key| Some(self.begun.get(*key as usize).copied().unwrap_or(false))).collect();
-        let lengths = OffsetBuffer::from_lengths(keys.iter().map(|key| self.lists.len(*key as usize)));
+        let lengths = ends(keys.iter().map(|key| self.lists.len(*key as usize)));
+        let lengths = lengths.map_err(EngineError::kernel("collect"))?;
         let values = self.lists.values(keys, &self.item).map_err(EngineError::kernel("collect"))?;
         Ok(vec![list(&self.item, lengths, values, None)?, Arc::new(begun)])
     }

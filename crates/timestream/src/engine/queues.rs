@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field};
 use arrow_select::filter::filter;
 
 use super::aggregate::{Aggregate, Batch};
-use super::array::fill;
+use super::array::{ends, fill};
 use super::error::EngineError;
 use super::passing::{Passing, Wanted};
 use super::slots::{Keep, Slots};
@@ -146,8 +146,8 @@ impl<M: Copy> Queues<M> {
     /// The queues of these numbers: their marks, and their values as lists.
     pub(super) fn save(&self, numbers: &[u32]) -> Result<(Vec<M>, ArrayRef), EngineError> {
         let queue = |number: &u32| self.queues.get(*number as usize);
-        let lengths =
-            OffsetBuffer::from_lengths(numbers.iter().map(|number| queue(number).map_or(0, VecDeque::len)));
+        let lengths = ends(numbers.iter().map(|number| queue(number).map_or(0, VecDeque::len)));
+        let lengths = lengths.map_err(EngineError::kernel("state"))?;
         let (marks, slots): (Vec<M>, Vec<u32>) = numbers.iter().filter_map(queue).flatten().copied().unzip();
         Ok((marks, list(self.slots.data_type(), lengths, self.values(&slots)?, None)?))
     }

@@ -107,6 +107,11 @@ impl Slots {
         self.store.widest().map_or(0, |widest| widest.max(fresh))
     }
 
+    /// Bytes of a value.
+    pub(crate) fn bytes(&self, key: u32) -> usize {
+        self.store.bytes(key)
+    }
+
     /// Bytes held.
     pub(crate) fn memory(&self) -> usize {
         self.store.memory()
@@ -136,6 +141,9 @@ trait Store: Send {
     fn take(&self, keys: &[u32], data_type: &DataType) -> Result<ArrayRef, ArrowError>;
     /// Whether the new value is kept in the place of the held one by `min` (else `max`), or is the same.
     fn outdoes(&self, is_min: bool, new: u32, held: u32) -> bool;
+    fn bytes(&self, _key: u32) -> usize {
+        size_of::<u64>()
+    }
     /// Bytes that no value exceeds; none where all have as many.
     fn widest(&self) -> Option<usize> {
         None
@@ -479,6 +487,10 @@ impl Store for Bytes {
     fn outdoes(&self, is_min: bool, new: u32, held: u32) -> bool {
         let (new, held) = (self.get(new), self.get(held));
         new == held || (new < held) == is_min
+    }
+
+    fn bytes(&self, key: u32) -> usize {
+        self.get(key).map_or(0, <[u8]>::len)
     }
 
     fn widest(&self) -> Option<usize> {

@@ -185,7 +185,7 @@ impl Run {
     }
 
     fn finish(mut self, newest: i64) -> Vec<String> {
-        if let Some(rows) = self.results.finish(newest).unwrap() {
+        for rows in self.results.finish(newest).unwrap() {
             self.show(&rows);
         }
         self.shown

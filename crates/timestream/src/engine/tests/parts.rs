@@ -1,5 +1,6 @@
 //! Much at once: what would not fit one array, or memory, is computed and handed on in parts.
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Int64Array, ListArray};
 use arrow_schema::DataType::{Boolean, Int64, Utf8};
 use proptest::prelude::*;
@@ -64,6 +65,34 @@ fn what_is_much_goes_out_in_parts() {
         }
     }
     assert_eq!(row, 8_000);
+}
+
+#[test]
+fn a_snapshot_of_many_long_keys_and_values_is_several_batches() {
+    let regions = vec![region(&[Input::Scan(0)], vec![column(0, 0, Utf8)], vec![])];
+    let snapshot = Results::Snapshot { changed_since: None, at: None };
+    let plan = plan(vec![scan(&[("x", Utf8)])], regions, None, &[0], snapshot);
+    let mut results = ResultOperator::new(&plan, Mode::Once).unwrap();
+    let key = |key: i64| format!("{key:03}{}", "z".repeat(500_000));
+    for at in (0..300).rev() {
+        let text = Arc::new(StringArray::from(vec![key(at); 1]));
+        let shown = results.process(rows(&[0], &[Some(&key(at))], vec![text])).unwrap();
+        assert!(shown.is_empty());
+    }
+    // 300 MB.
+    let batches = results.finish(0).unwrap();
+    assert!(batches.len() > 1);
+    let mut at = 0;
+    for batch in &batches {
+        let keys = batch.key.as_ref().unwrap().values.as_string::<i32>();
+        let texts = batch.columns[0].as_string::<i32>();
+        assert!(keys.value_data().len() + texts.value_data().len() <= PART);
+        for (shown, text) in keys.iter().zip(texts) {
+            assert!(shown == Some(key(at).as_str()) && text == shown, "{at}");
+            at += 1;
+        }
+    }
+    assert_eq!(at, 300);
 }
 
 proptest! {
