@@ -150,6 +150,64 @@ fn many_small_pushes_answer_as_one() {
 }
 
 #[test]
+fn however_rows_were_pushed_an_epoch_has_only_so_many() {
+    let rising: Vec<_> = (0..40_000).map(|at| (at / 3, "A", at)).collect();
+    let mut others = rising.clone();
+    others.swap(5, 30_000);
+    for (all, mode) in [(&rising, Mode::Once), (&others, Mode::Once), (&rising, Mode::Live)] {
+        for pushed in [40_000, 10_000, 25_000] {
+            let m = table("m");
+            let push = || all.chunks(pushed).for_each(|rows| m.push_batch(&batch(rows)).unwrap());
+            if mode == Mode::Once {
+                push();
+            }
+            let (_, mut source) = open("m.x", vec![offer(&m)], mode);
+            if mode == Mode::Live {
+                push();
+            }
+            let mut times: Vec<i64> = Vec::new();
+            while let Next::Epoch(epoch) = source.next(Duration::ZERO).unwrap() {
+                let rows = epoch.scans.into_iter().flatten().next();
+                let given = rows.map(|rows| rows.places.time.to_vec()).unwrap_or_default();
+                assert!(given.len() <= 16_384, "{}", given.len());
+                assert!(given.iter().all(|time| *time <= epoch.watermark));
+                times.extend(given);
+            }
+            assert!(times.is_sorted(), "{pushed}");
+            assert_eq!(times.len(), 40_000);
+        }
+    }
+    let (together, apart) = (table("m"), table("m"));
+    together.push_batch(&batch(&others)).unwrap();
+    others.chunks(7_000).for_each(|rows| apart.push_batch(&batch(rows)).unwrap());
+    let answer = once("m.x.sum()", &[&together]);
+    assert_eq!(answer.len(), 40_000);
+    assert_eq!(answer, once("m.x.sum()", &[&apart]));
+}
+
+#[test]
+fn an_epoch_of_long_texts_has_fewer_rows() {
+    for is_rising in [true, false] {
+        let m = table("m");
+        let long = "k".repeat(100_000);
+        let mut all: Vec<_> = (0..2_000).map(|at| (at, &*long, at)).collect();
+        if !is_rising {
+            all.swap(5, 6);
+        }
+        m.push_batch(&batch(&all)).unwrap();
+        let (_, mut source) = open("m.x", vec![offer(&m)], Mode::Once);
+        let mut times = Vec::new();
+        while let Next::Epoch(epoch) = source.next(Duration::ZERO).unwrap() {
+            let rows = epoch.scans.into_iter().flatten().next();
+            let given = rows.map(|rows| rows.places.time.to_vec()).unwrap_or_default();
+            assert!(given.len() <= 700, "{}", given.len());
+            times.extend(given);
+        }
+        assert!(times.iter().copied().eq(0..2_000));
+    }
+}
+
+#[test]
 fn several_tables_stand_in_order_of_time_then_as_named() {
     let (m, n) = (table("m"), table("n"));
     m.push_rows(&[row(1, "A", 1), row(2, "A", 2)]).unwrap();

@@ -89,7 +89,7 @@ fn through_operators(plan: &Arc<Plan>) -> impl FnMut(Epoch) {
     move |mut epoch| {
         let rows = epoch.scans.pop().unwrap().unwrap();
         let feed = first.process(vec![vec![rows]], &Clock::START).unwrap().feeds.pop().unwrap();
-        let answer = second.process(vec![vec![feed]], &Clock::START).unwrap().answer.unwrap();
+        let answer = second.process(vec![feed], &Clock::START).unwrap().answer.remove(0);
         answer_batch(&plan, &results.process(answer).unwrap()).unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use skytide_timestream::engine::{Emitted, EngineError, ResultOperator, answer_batch, merge};
+use skytide_timestream::engine::{Emitted, EngineError, ResultOperator, answer_batch, cut, merge};
 use skytide_timestream::plan::Plan;
 use skytide_timestream::rows::Rows;
 use timely::container::NoopBuilder;
@@ -57,6 +57,8 @@ pub(crate) struct Ends {
 
 /// Answers that are complete, in order.
 pub(crate) struct Outlet {
+    /// Whether its rows come from one worker, in order.
+    pub(crate) is_ordered: bool,
     /// Which points are shown, and how.
     pub(crate) results: ResultOperator,
     /// Batches not taken yet; none is empty.
@@ -68,14 +70,22 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    /// Takes the answer's rows of an epoch, which come in one batch a worker.
+    /// Takes the answer's rows of an epoch: of each worker in order, in one batch if they are not too many for that.
     fn answer(&mut self, plan: &Plan, rows: Vec<Rows>) -> Result<(), EngineError> {
         self.epochs += 1;
         if rows.is_empty() {
             return Ok(());
         }
-        let shown = self.results.process(merge(rows)?)?;
-        self.show(plan, &shown)
+        let parts: Vec<Vec<Rows>> = if self.is_ordered {
+            rows.into_iter().map(|rows| vec![rows]).collect()
+        } else {
+            cut(vec![rows]).into_iter().map(|part| part.into_iter().flatten().collect()).collect()
+        };
+        for rows in parts {
+            let shown = self.results.process(merge(rows)?)?;
+            self.show(plan, &shown)?;
+        }
+        Ok(())
     }
 
     /// Gives rows out as they are.
@@ -96,7 +106,9 @@ impl Site {
 
     /// Builds the dataflow at the first worker.
     pub(crate) fn build_first(self, worker: &mut Worker, results: ResultOperator) -> Ends {
-        let outlet = Rc::new(RefCell::new(Outlet { results, batches: VecDeque::new(), epochs: 0, rows: 0 }));
+        let is_ordered = self.layout.sink_senders == 1;
+        let outlet = Outlet { is_ordered, results, batches: VecDeque::new(), epochs: 0, rows: 0 };
+        let outlet = Rc::new(RefCell::new(outlet));
         let inlets =
             worker.dataflow::<EpochNumber, _, _>(|scope| self.graph(scope, Some(Rc::clone(&outlet))));
         Ends { inlets, outlet }
@@ -297,16 +309,17 @@ impl Operator {
 impl Output {
     /// What of an epoch goes along this edge.
     fn pieces(&self, emitted: &Emitted) -> Vec<Piece> {
-        let rows = |input: usize, rows: Option<&Rows>| {
-            rows.filter(|rows| !rows.is_empty()).map(|rows| Piece { input, rows: rows.clone() })
+        let pieces = |input: usize, batches: &[Rows]| {
+            let batches = batches.iter().filter(|rows| !rows.is_empty());
+            batches.map(|rows| Piece { input, rows: rows.clone() }).collect::<Vec<_>>()
         };
         match self.receiver {
-            Receiver::Sink => rows(0, emitted.answer.as_ref()).into_iter().collect(),
-            Receiver::Region(_) => self
-                .carries
-                .iter()
-                .filter_map(|(feed, input)| rows(*input, emitted.feeds.get(*feed)))
-                .collect(),
+            Receiver::Sink => pieces(0, &emitted.answer),
+            Receiver::Region(_) => {
+                let carried =
+                    self.carries.iter().filter_map(|(feed, input)| Some((*input, emitted.feeds.get(*feed)?)));
+                carried.flat_map(|(input, batches)| pieces(input, batches)).collect()
+            }
         }
     }
 }

@@ -307,10 +307,10 @@ impl Job {
         };
         if let Some(reached) = reached {
             let outlet = &mut *self.outlet.borrow_mut();
-            if let Some(rows) = outlet.results.finish(reached).map_err(JobError::Answer)? {
+            for rows in outlet.results.finish(reached).map_err(JobError::Answer)? {
                 outlet.show(&self.plan, &rows).map_err(JobError::Answer)?;
-                batches.extend(outlet.batches.drain(..));
             }
+            batches.extend(outlet.batches.drain(..));
         }
         Ok((batches, self.report()))
     }

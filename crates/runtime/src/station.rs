@@ -54,8 +54,8 @@ impl Station {
         self.taken.batches += u64::from(rows > 0);
         self.taken.rows += rows as u64;
         let emitted = self.operator.process(inputs, clock)?;
-        self.rows_out +=
-            emitted.feeds.iter().chain(&emitted.answer).map(|rows| rows.len() as u64).sum::<u64>();
+        let out = emitted.feeds.iter().flatten().chain(&emitted.answer);
+        self.rows_out += out.map(|rows| rows.len() as u64).sum::<u64>();
         self.overflows += emitted.overflows;
         self.misfits += emitted.misfits;
         self.moved_back += emitted.moved_back;

@@ -186,15 +186,15 @@ struct Operators {
 
 impl Operators {
     fn process(&mut self, scans: &[Rows], clock: &Clock) -> Outcome<()> {
-        let mut feeds: Vec<Vec<Rows>> = Vec::with_capacity(self.regions.len());
+        let mut feeds: Vec<Vec<Vec<Rows>>> = Vec::with_capacity(self.regions.len());
         for (operator, region) in self.regions.iter_mut().zip(&self.plan.regions) {
             let inputs = region.inputs.iter().map(|input| match *input {
                 Input::Scan(scan) => scans.get(scan).cloned().into_iter().collect(),
-                Input::Feed { region, feed } => vec![feeds[region][feed].clone()],
+                Input::Feed { region, feed } => feeds[region][feed].clone(),
                 Input::Ticks(_) => Vec::new(),
             });
             let emitted = operator.process(inputs.collect(), clock)?;
-            if let Some(answer) = emitted.answer {
+            for answer in emitted.answer {
                 let shown = self.results.process(answer)?;
                 self.shown += answer_batch(&self.plan, &shown)?.num_rows();
             }
@@ -227,7 +227,7 @@ fn report(out: &mut impl Write, events: &Events, query: &str, results: Results) 
     let start = cpu_nanos(clock);
     let end = Some(End { ticks: newest, moved: i64::MAX });
     operators.process(&[], &Clock { watermark: newest, end })?;
-    let held = operators.results.finish(newest)?.map_or(0, |rows| rows.len());
+    let held = operators.results.finish(newest)?.iter().map(Rows::len).sum::<usize>();
     nanos += cpu_nanos(clock) - start;
     let rate = (epochs * events.batch_rows()) as f64 * 1e3 / nanos as f64;
     let keys: usize = operators.regions.iter().map(RegionOperator::keys).sum();

@@ -4,6 +4,7 @@ use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::{ArrowError, Fields};
 use arrow_select::concat::concat;
+use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 use skytide_timestream::plan::Scan;
 use skytide_timestream::rows::{Keys, Lane, Places, Rows};
@@ -81,14 +82,17 @@ impl Chunk {
         columns + self.len() * 16
     }
 
-    /// All rows in the order of their places.
-    pub(crate) fn sorted(self) -> Result<Self, ArrowError> {
-        if self.is_rising() {
-            return Ok(self);
-        }
-        let mut rows: Vec<u32> = (0..).take(self.len()).collect();
-        rows.sort_by_key(|row| self.place(*row as usize));
-        self.select(&rows)
+    /// Rows chosen from several by chunk and row, in this order.
+    pub(crate) fn picked(chunks: &[Self], picks: &[(usize, usize)]) -> Result<Self, ArrowError> {
+        let columns = (0..chunks.first().map_or(0, |chunk| chunk.columns.len())).map(|column| {
+            let pieces: Vec<&dyn Array> = chunks.iter().map(|chunk| chunk.columns[column].as_ref()).collect();
+            interleave(&pieces, picks)
+        });
+        Ok(Self {
+            time: picks.iter().map(|(chunk, row)| chunks[*chunk].time[*row]).collect(),
+            ordinal: picks.iter().map(|(chunk, row)| chunks[*chunk].ordinal[*row]).collect(),
+            columns: columns.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Several as one; none of none.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use arrow_schema::Fields;
+use arrow_schema::{ArrowError, Fields};
 use skytide_runtime::Epoch;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Scan;
@@ -15,12 +15,14 @@ use crate::late::{Judge, Passed, Side, Verdict};
 use crate::recovery::SaveError;
 use crate::source::{Next, Saved, Source, SourceError, Status};
 
-/// Rows of an epoch, about.
+/// Rows of an epoch at most, and about how many bytes they may have. It does not matter how they were pushed: what operators make of an
+/// epoch is bounded by them.
 const EPOCH_ROWS: usize = 16_384;
+const EPOCH_BYTES: usize = 64 << 20;
 
 /// Reads the scans of a plan from a table.
 ///
-/// What is there at the start is given in order; it is late only where the query has gone on without it. Of what is pushed from then on
+/// What is there at the start is given in order, an epoch at a time; it is late only where the query has gone on without it. Of what is pushed from then on
 /// each epoch is in order by itself, and stands at or after the watermark of the one before; rows that would not are
 /// [late](crate::late). The watermark of an epoch is the newest time less the lateness.
 pub struct TableSource {
@@ -33,6 +35,8 @@ pub struct TableSource {
     whole: Vec<Scan>,
     read: u64,
     points: u64,
+    /// What was there at the start, where it was not in order.
+    sorted: Option<Sorted>,
     /// What ended it, to be said once the rows before are out.
     failed: Option<SourceError>,
     /// The newest time of all streams of its source at the start, until it is told.
@@ -74,6 +78,7 @@ impl TableSource {
             judge,
             read: 0,
             points: 0,
+            sorted: None,
             failed: None,
             closed_at: None,
         })
@@ -84,17 +89,22 @@ impl TableSource {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        if !self.reader.is_past_start() {
-            let most = if self.reader.is_unordered { usize::MAX } else { EPOCH_ROWS };
-            let chunks = self.reader.take(most, self.reader.end)?;
-            if let Some(chunk) = Chunk::joined(&chunks)? {
-                let mut chunk = chunk.sorted()?;
-                if chunk.time.first().is_some_and(|first| !self.judge.has_not_passed(*first)) {
-                    chunk = self.admitted(chunk, Judge::judge_old)?;
-                }
-                return self.epoch(&chunk);
-            }
+        if self.reader.is_unordered && !self.reader.is_past_start() {
+            let chunks = self.reader.take(usize::MAX, usize::MAX, self.reader.end)?;
+            self.sorted = Some(Sorted::new(chunks));
         }
+        let old = match &mut self.sorted {
+            Some(sorted) => sorted.next()?,
+            None if self.reader.is_past_start() => None,
+            None => Chunk::joined(&self.reader.take(EPOCH_ROWS, EPOCH_BYTES, self.reader.end)?)?,
+        };
+        if let Some(mut chunk) = old {
+            if chunk.time.first().is_some_and(|first| !self.judge.has_not_passed(*first)) {
+                chunk = self.admitted(chunk, Judge::judge_old)?;
+            }
+            return self.epoch(&chunk);
+        }
+        self.sorted = None;
         if self.mode == Mode::Once {
             // Events of the source's other streams count too.
             let newest = self.origin_newest.take().filter(|newest| Some(*newest) > self.judge.newest());
@@ -105,7 +115,7 @@ impl TableSource {
         }
         // Asked first: what is pushed before an end is there then.
         let ended = self.reader.ended();
-        let chunks = self.reader.take(EPOCH_ROWS, self.closed_at.unwrap_or(u64::MAX))?;
+        let chunks = self.reader.take(EPOCH_ROWS, EPOCH_BYTES, self.closed_at.unwrap_or(u64::MAX))?;
         match Chunk::joined(&chunks)? {
             Some(chunk) => {
                 let chunk = self.admitted(chunk, Judge::judge)?;
@@ -185,6 +195,34 @@ impl TableSource {
             Mode::Live => self.judge.watermark(),
         };
         Ok(Next::Epoch(Epoch { scans, watermark: watermark.unwrap_or(i64::MIN) }))
+    }
+}
+
+/// Rows that did not come in order, given in order.
+struct Sorted {
+    chunks: Vec<Chunk>,
+    /// Chunk and row of each that is left to give, the last one first.
+    left: Vec<(usize, usize)>,
+    /// Rows given at once.
+    most: usize,
+}
+
+impl Sorted {
+    fn new(chunks: Vec<Chunk>) -> Self {
+        let rows = chunks.iter().enumerate();
+        let rows = rows.flat_map(|(at, chunk)| (0..chunk.len()).map(move |row| (chunk.place(row), at, row)));
+        let mut order: Vec<_> = rows.collect();
+        order.sort_unstable_by(|a, b| b.cmp(a));
+        let a_row = chunks.iter().map(Chunk::memory).sum::<usize>() / order.len().max(1);
+        let left = order.into_iter().map(|(_, chunk, row)| (chunk, row)).collect();
+        Self { chunks, left, most: (EPOCH_BYTES / a_row.max(1)).clamp(1, EPOCH_ROWS) }
+    }
+
+    /// The next rows; none after the last.
+    fn next(&mut self) -> Result<Option<Chunk>, ArrowError> {
+        let mut picks = self.left.split_off(self.left.len().saturating_sub(self.most));
+        picks.reverse();
+        if picks.is_empty() { Ok(None) } else { Chunk::picked(&self.chunks, &picks).map(Some) }
     }
 }
 

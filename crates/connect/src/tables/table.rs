@@ -506,12 +506,13 @@ impl Reader {
         state.end + state.open.as_ref().map_or(0, |open| open.ordinal.len() as u64)
     }
 
-    /// The next rows below the number `until`, chunk by chunk, some more than `most` at most where chunks are large.
-    pub(super) fn take(&self, most: usize, until: u64) -> Result<Vec<Chunk>, ArrowError> {
+    /// The next rows below the number `until`, chunk by chunk: `most` at most, and no more than about so many bytes, but for a row that has
+    /// more.
+    pub(super) fn take(&self, most: usize, bytes: usize, until: u64) -> Result<Vec<Chunk>, ArrowError> {
         let mut state = self.shared.lock();
         self.shared.close(&mut state)?;
         let mut at = self.mark.at.load(Ordering::Relaxed).max(state.start);
-        let (mut taken, mut rows) = (Vec::new(), 0);
+        let (mut taken, mut rows, mut held) = (Vec::new(), 0, 0);
         // A reader is near the end mostly: what is left is looked for from there.
         let (mut first, mut number) = (state.chunks.len(), state.end);
         while number > at {
@@ -520,16 +521,26 @@ impl Reader {
         }
         for chunk in state.chunks.range(first..) {
             let end = number + chunk.len() as u64;
-            if rows >= most || number >= until {
+            if rows >= most || held >= bytes || number >= until {
                 break;
             }
             if end > at {
                 let skipped = usize::try_from(at - number).unwrap_or(usize::MAX).min(chunk.len());
                 let left = usize::try_from(until - number).unwrap_or(usize::MAX).min(chunk.len());
-                let piece = chunk.slice(skipped, left - skipped);
+                let mut piece = chunk.slice(skipped, (left - skipped).min(most - rows));
+                let mut memory = piece.memory();
+                while memory > bytes && piece.len() > 1 {
+                    piece = piece.slice(0, piece.len() / 2);
+                    memory = piece.memory();
+                }
+                let is_cut = piece.len() < left - skipped;
                 rows += piece.len();
+                held += memory;
                 at += piece.len() as u64;
                 taken.push(piece);
+                if is_cut {
+                    break;
+                }
             }
             number = end;
         }

@@ -59,6 +59,12 @@ pub trait Aggregate: Send {
         None
     }
 
+    /// Bytes that its value at a row has at most, after so many rows more whose values have `fresh` bytes at most; zero where values of its
+    /// type are all alike. What is much is computed in parts.
+    fn shows(&self, _fresh: usize, _rows: usize) -> usize {
+        0
+    }
+
     /// The state of these keys, one array a part of the state.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, UInt32Array, make_array, new_null_array,
 };
-use arrow_buffer::ScalarBuffer;
+use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType};
 
 use super::error::EngineError;
@@ -126,4 +126,19 @@ pub(crate) fn fill<T: Clone>(vec: &mut Vec<T>, len: usize, value: T) {
         make_room(vec, len - vec.len());
         vec.resize(len, value);
     }
+}
+
+/// Where texts or lists of these lengths end, one after the other.
+///
+/// # Errors
+/// That is beyond what an array can have.
+pub(super) fn ends(lengths: impl Iterator<Item = usize>) -> Result<OffsetBuffer<i32>, ArrowError> {
+    let mut ends = Vec::with_capacity(lengths.size_hint().0 + 1);
+    ends.push(0);
+    let mut end = 0_usize;
+    for length in lengths {
+        end = end.saturating_add(length);
+        ends.push(i32::try_from(end).map_err(|_| ArrowError::OffsetOverflowError(end))?);
+    }
+    Ok(OffsetBuffer::new(ends.into()))
 }

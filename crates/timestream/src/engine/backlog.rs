@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use super::error::EngineError;
 use super::merge::merge;
+use super::parts::go_together;
 use crate::held::Held;
 use crate::rows::Rows;
 
-/// Rows that wait for their time, as batches that are each in order and grow from the last to the first, so that there are few.
+/// Rows that wait for their time, as batches that are each in order and grow from the last to the first, so that there are few, but for
+/// what is too much for one.
 #[derive(Default)]
 pub(super) struct Backlog {
     batches: Vec<Rows>,
@@ -20,7 +22,8 @@ impl Backlog {
             return Ok(());
         }
         let mut rows = rows;
-        while let Some(last) = self.batches.pop_if(|last| last.len() / 2 <= rows.len()) {
+        let joins = |last: &Rows, rows: &Rows| last.len() / 2 <= rows.len() && go_together(last, rows);
+        while let Some(last) = self.batches.pop_if(|last| joins(last, &rows)) {
             rows = merge(vec![last, rows])?;
         }
         self.batches.push(rows);

@@ -13,7 +13,7 @@ use arrow_schema::{ArrowError, DataType};
 
 use super::aggregate::{Aggregate, Batch};
 use super::aggregates::part;
-use super::array::{carried, fill, retyped, with_carrier};
+use super::array::{carried, ends, fill, retyped, with_carrier};
 use super::error::EngineError;
 use super::queues::{list, saved_lists};
 use super::runs::Runs;
@@ -28,6 +28,10 @@ pub(super) struct Collect {
     lists: Box<dyn Lists>,
     /// Whether a number has had a point.
     begun: Vec<bool>,
+    /// Bytes of the longest list, or more.
+    longest: usize,
+    /// Numbers that were forgotten since that was looked for.
+    forgotten: usize,
 }
 
 impl Collect {
@@ -40,7 +44,7 @@ impl Collect {
                 Box::new(Texts { converter: Some(converter), ..Texts::default() })
             }),
         };
-        Ok(Self { max, min, item: input.clone(), lists, begun: Vec::new() })
+        Ok(Self { max, min, item: input.clone(), lists, begun: Vec::new(), longest: 0, forgotten: 0 })
     }
 }
 
@@ -64,11 +68,14 @@ impl Aggregate for Collect {
             max: self.max,
             min: self.min,
         };
-        let mut ends = Vec::with_capacity(batch.keys.len() + 1);
+        let len = batch.keys.len();
+        let (mut ends, holds) = (Vec::with_capacity(len + 1), Vec::with_capacity(len));
         ends.push(0);
-        let mut holds = Vec::with_capacity(batch.keys.len());
-        let shown = self.lists.fold(&rows, &values, &mut self.begun, &mut ends, &mut holds, &self.item);
+        let mut answer = Answer { ends, holds, longest: self.longest };
+        let shown = self.lists.fold(&rows, &values, &mut self.begun, &mut answer, &self.item);
         let shown = shown.map_err(EngineError::kernel("collect"))?;
+        let Answer { ends, holds, longest } = answer;
+        self.longest = longest;
         let nulls = Some(NullBuffer::new(BooleanBuffer::from(holds))).filter(|nulls| nulls.null_count() > 0);
         list(&self.item, OffsetBuffer::new(ends.into()), shown, nulls)
     }
@@ -81,13 +88,24 @@ impl Aggregate for Collect {
             }
         }
         self.lists.tidy();
+        self.forgotten += keys.len();
+        if self.forgotten > self.begun.len() {
+            let longest = (0..self.begun.len()).map(|key| self.lists.bytes(key)).max();
+            (self.longest, self.forgotten) = (longest.unwrap_or_default(), 0);
+        }
         Ok(())
+    }
+
+    fn shows(&self, fresh: usize, rows: usize) -> usize {
+        let widest = self.lists.widest(fresh);
+        self.longest.saturating_add(rows.saturating_mul(widest)).min(self.max.saturating_mul(widest))
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
         let begun: BooleanArray =
             keys.iter().map(|key| Some(self.begun.get(*key as usize).copied().unwrap_or(false))).collect();
-        let lengths = OffsetBuffer::from_lengths(keys.iter().map(|key| self.lists.len(*key as usize)));
+        let lengths = ends(keys.iter().map(|key| self.lists.len(*key as usize)));
+        let lengths = lengths.map_err(EngineError::kernel("collect"))?;
         let values = self.lists.values(keys, &self.item).map_err(EngineError::kernel("collect"))?;
         Ok(vec![list(&self.item, lengths, values, None)?, Arc::new(begun)])
     }
@@ -100,6 +118,7 @@ impl Aggregate for Collect {
         self.lists.load(keys, lists, self.max).map_err(EngineError::kernel("collect"))?;
         for (row, key) in keys.iter().enumerate() {
             self.begun[*key as usize] = begun.value(row);
+            self.longest = self.longest.max(self.lists.bytes(*key as usize));
         }
         Ok(())
     }
@@ -124,20 +143,33 @@ struct Shown<'a> {
     min: usize,
 }
 
+/// What is shown beside the values.
+struct Answer {
+    /// Where the lists end.
+    ends: Vec<i32>,
+    /// Which are not null.
+    holds: Vec<bool>,
+    /// Bytes of the longest list so far.
+    longest: usize,
+}
+
 /// Lists of one layout.
 trait Lists: Send {
     fn grow(&mut self, keys: usize);
-    /// Adds rows' values; gives the lists after each row one after the other, where they end, and which are not null.
+    /// Adds rows' values; gives the lists after each row one after the other.
     fn fold(
         &mut self,
         rows: &Shown<'_>,
         values: &ArrayRef,
         begun: &mut [bool],
-        ends: &mut Vec<i32>,
-        holds: &mut Vec<bool>,
+        answer: &mut Answer,
         item: &DataType,
     ) -> Result<ArrayRef, ArrowError>;
     fn len(&self, key: usize) -> usize;
+    /// Bytes of a list.
+    fn bytes(&self, key: usize) -> usize;
+    /// Bytes that a value in a list has at most, where those of new ones have so many.
+    fn widest(&self, fresh: usize) -> usize;
     /// The lists of these keys, one after the other.
     fn values(&self, keys: &[u32], item: &DataType) -> Result<ArrayRef, ArrowError>;
     /// Takes up what [`Self::values`] gave, of each key at most the newest `max`.
@@ -162,6 +194,8 @@ trait Layout: Send {
     fn len(&self, key: usize) -> usize;
     /// Has memory bring a key's values.
     fn touch(&self, key: usize);
+    fn bytes(&self, key: usize) -> usize;
+    fn widest(&self, fresh: usize) -> usize;
     fn push(&mut self, key: usize, values: &Self::Values<'_>, row: usize) -> Result<(), ArrowError>;
     /// Lets go of the first value.
     fn shorten(&mut self, key: usize);
@@ -188,8 +222,7 @@ impl<L: Layout> Lists for L {
         rows: &Shown<'_>,
         values: &ArrayRef,
         begun: &mut [bool],
-        ends: &mut Vec<i32>,
-        holds: &mut Vec<bool>,
+        answer: &mut Answer,
         item: &DataType,
     ) -> Result<ArrayRef, ArrowError> {
         let values = self.read(values)?;
@@ -212,9 +245,10 @@ impl<L: Layout> Lists for L {
             if is_shown {
                 self.show(key, &mut out);
                 total += len;
+                answer.longest = answer.longest.max(Layout::bytes(self, key));
             }
-            ends.push(i32::try_from(total).map_err(|_| ArrowError::OffsetOverflowError(total))?);
-            holds.push(is_shown);
+            answer.ends.push(i32::try_from(total).map_err(|_| ArrowError::OffsetOverflowError(total))?);
+            answer.holds.push(is_shown);
         }
         Layout::tidy(self);
         let shown = self.finish(out, item)?;
@@ -224,6 +258,14 @@ impl<L: Layout> Lists for L {
 
     fn len(&self, key: usize) -> usize {
         Layout::len(self, key)
+    }
+
+    fn bytes(&self, key: usize) -> usize {
+        Layout::bytes(self, key)
+    }
+
+    fn widest(&self, fresh: usize) -> usize {
+        Layout::widest(self, fresh)
     }
 
     fn values(&self, keys: &[u32], item: &DataType) -> Result<ArrayRef, ArrowError> {
@@ -291,6 +333,15 @@ impl<T: ArrowPrimitiveType> Layout for Numbers<T> {
     }
 
     #[inline]
+    fn bytes(&self, key: usize) -> usize {
+        size_of_val(self.runs.get(key))
+    }
+
+    fn widest(&self, _fresh: usize) -> usize {
+        size_of::<T::Native>()
+    }
+
+    #[inline]
     fn push(&mut self, key: usize, values: &PrimitiveArray<T>, row: usize) -> Result<(), ArrowError> {
         self.runs.push(key, &values.values()[row..=row]);
         Ok(())
@@ -335,6 +386,8 @@ struct Texts {
     lent: Vec<Buffer>,
     /// How many values the lists of the last batch had.
     shown: usize,
+    /// Bytes of the longest value that was there.
+    widest: usize,
 }
 
 /// Memory of so many answers is used again, if it is so large.
@@ -378,9 +431,19 @@ impl Layout for Texts {
     }
 
     #[inline]
+    fn bytes(&self, key: usize) -> usize {
+        self.bytes.get(key).len() + size_of_val(self.lengths.get(key))
+    }
+
+    fn widest(&self, fresh: usize) -> usize {
+        self.widest.max(fresh) + size_of::<u32>()
+    }
+
+    #[inline]
     fn push(&mut self, key: usize, values: &View<'_>, row: usize) -> Result<(), ArrowError> {
         let value = values.get(row);
         let len = u32::try_from(value.len()).map_err(|_| ArrowError::OffsetOverflowError(value.len()))?;
+        self.widest = self.widest.max(value.len());
         self.lengths.push(key, &[len]);
         self.bytes.push(key, value);
         Ok(())

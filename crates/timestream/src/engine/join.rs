@@ -11,6 +11,7 @@ use arrow_select::take::take;
 use super::error::EngineError;
 use super::mask::Mask;
 use super::merge::{Heads, merge, pick_keys, pick_places};
+use super::parts::widest;
 use crate::plan::{Input, Plan, Reg};
 use crate::rows::{Apart, Keys, Lane, Places, Rows};
 
@@ -257,6 +258,11 @@ impl Shape {
 }
 
 impl Joined {
+    /// Bytes of the longest values of all columns together.
+    pub(super) fn widest(&self) -> usize {
+        self.parts.iter().flat_map(|part| &part.columns).map(|column| widest(column.as_ref())).sum()
+    }
+
     /// The rows from `start` on, `len` of them; nothing is copied.
     pub(super) fn slice(&self, start: usize, len: usize) -> Self {
         let part = |part: &Part| match &part.rows {

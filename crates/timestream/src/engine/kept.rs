@@ -47,6 +47,10 @@ impl Aggregate for Kept {
         Some(made.map(|passing| Box::new(passing) as Box<dyn Aggregate>))
     }
 
+    fn shows(&self, fresh: usize, _rows: usize) -> usize {
+        self.slots.shows(fresh)
+    }
+
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
         Ok(vec![self.slots.take(keys)?])
     }
@@ -173,6 +177,10 @@ impl Aggregate for KeptPanes {
         self.slots.clear(&left)?;
         self.free.append(&mut left);
         Ok(())
+    }
+
+    fn shows(&self, fresh: usize, _rows: usize) -> usize {
+        self.slots.shows(fresh) * self.intervals
     }
 
     /// As windows that begin one interval after the other, the oldest first: how many ends, then of each window that it has

@@ -5,11 +5,12 @@
 //! table grows. So state of a `count` stays under 64 bytes a key, where all keys are of one length and that is 32. Of many keys little is in the processor's caches:
 //! texts are looked up several at a time, step by step, so that they wait for memory together.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
-use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{Buffer, NullBuffer};
 use arrow_ord::ord::make_comparator;
 use arrow_ord::sort::sort_to_indices;
 use arrow_row::{RowConverter, SortField};
@@ -17,7 +18,7 @@ use arrow_schema::{ArrowError, DataType, SortOptions};
 use hashbrown::HashTable;
 
 use super::arena::{Arena, NONE};
-use super::array::{is_carried, make_room};
+use super::array::{ends, is_carried, make_room};
 use super::error::EngineError;
 use super::hash::{hash_bits, hash_bytes, narrow, widen};
 use crate::rows::Keys;
@@ -206,7 +207,24 @@ impl KeyIndex {
         }
     }
 
+    /// A key of text or binary; the null key has none.
+    #[inline]
+    fn text<'a>(&self, arena: &'a Arena, number: u32) -> &'a [u8] {
+        if self.null == Some(number) { &[] } else { arena.get(number) }
+    }
+
+    /// Bytes of a key.
+    pub(crate) fn bytes(&self, number: u32) -> usize {
+        match &self.store {
+            Store::Bits(_) => size_of::<u64>(),
+            Store::Bytes(arena, _) => self.text(arena, number).len(),
+        }
+    }
+
     /// The keys with these numbers.
+    ///
+    /// # Errors
+    /// They have more than 2 GiB of text.
     pub(crate) fn keys(&self, numbers: &[u32]) -> Result<ArrayRef, EngineError> {
         let nulls = self
             .null
@@ -222,13 +240,8 @@ impl KeyIndex {
                 narrow(bits, nulls, &self.data_type)
             }
             Store::Bytes(arena, None) => {
-                let texts = || {
-                    numbers.iter().map(|number| match self.null {
-                        Some(null) if null == *number => &[],
-                        _ => arena.get(*number),
-                    })
-                };
-                let offsets = OffsetBuffer::from_lengths(texts().map(<[u8]>::len));
+                let texts = || numbers.iter().map(|number| self.text(arena, *number));
+                let offsets = ends(texts().map(<[u8]>::len))?;
                 let mut bytes = Vec::with_capacity(offsets.last().map_or(0, |end| *end as usize));
                 texts().for_each(|text| bytes.extend_from_slice(text));
                 let bytes = Buffer::from_vec(bytes);
@@ -275,6 +288,23 @@ impl KeyIndex {
 
     /// The places of numbers, in the order of their keys, null first; of one number in the order they have.
     pub(crate) fn order(&self, numbers: &[u32]) -> Result<Vec<u32>, EngineError> {
+        if let Store::Bytes(arena, None) = &self.store {
+            // All keys together may be more than an array can have. Few differ no sooner than behind their first bytes.
+            let begin = |key: &[u8]| {
+                let mut first = [0; 8];
+                key.iter().zip(&mut first).for_each(|(byte, first)| *first = *byte);
+                u64::from_be_bytes(first)
+            };
+            let place = |(at, number): (u32, &u32)| {
+                (self.null != Some(*number), begin(self.text(arena, *number)), at)
+            };
+            let mut order: Vec<(bool, u64, u32)> = (0..).zip(numbers).map(place).collect();
+            order.sort_unstable_by(|a, b| {
+                let text = |at: u32| self.text(arena, numbers[at as usize]);
+                (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| text(a.2).cmp(text(b.2))).then(a.2.cmp(&b.2))
+            });
+            return Ok(order.into_iter().map(|(_, _, at)| at).collect());
+        }
         let keys = self.keys(numbers)?;
         let mut order = match &self.store {
             // Arrow's sort takes no structs, maps or lists of those.
@@ -298,8 +328,16 @@ impl KeyIndex {
     /// The order with new keys in it, which are in order.
     fn merged(&self, new: &[u32]) -> Result<Vec<u32>, EngineError> {
         let old = &self.order;
-        let compare = make_comparator(&self.keys(old)?, &self.keys(new)?, BY_KEY);
-        let compare = compare.map_err(EngineError::kernel("keys"))?;
+        let compare: Box<dyn Fn(usize, usize) -> Ordering> = match &self.store {
+            Store::Bytes(arena, None) => Box::new(|at, row| {
+                let key = |number: u32| (self.null != Some(number), self.text(arena, number));
+                key(old[at]).cmp(&key(new[row]))
+            }),
+            _ => {
+                let compare = make_comparator(&self.keys(old)?, &self.keys(new)?, BY_KEY);
+                compare.map_err(EngineError::kernel("keys"))?
+            }
+        };
         let mut merged = Vec::with_capacity(self.len());
         let mut at = 0;
         for (row, number) in new.iter().enumerate() {
@@ -314,12 +352,21 @@ impl KeyIndex {
     }
 
     /// The hash of each key, by number.
-    pub(crate) fn hashes(&self) -> Result<ScalarBuffer<u64>, EngineError> {
-        if let Store::Bytes(_, Some(rows)) = &self.store {
-            return Ok(rows.hashes.clone().into());
+    pub(crate) fn hashes(&self) -> Vec<u64> {
+        let mut hashes: Vec<u64> = match &self.store {
+            Store::Bits(bits) if self.data_type == DataType::Boolean => {
+                bits.iter().map(|bits| hash_bytes(&[*bits as u8])).collect()
+            }
+            Store::Bits(bits) => bits.iter().map(|bits| hash_bits(*bits)).collect(),
+            Store::Bytes(_, Some(rows)) => return rows.hashes.clone(),
+            Store::Bytes(arena, None) => {
+                (0..arena.len() as u32).map(|number| hash_bytes(self.text(arena, number))).collect()
+            }
+        };
+        if let Some(null) = self.null {
+            hashes[null as usize] = 0;
         }
-        let numbers: Vec<u32> = (0..self.len() as u32).collect();
-        Ok(super::hash(&self.keys(&numbers)?))
+        hashes
     }
 }
 

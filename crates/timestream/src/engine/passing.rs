@@ -42,11 +42,14 @@ pub(super) struct Passing {
     queues: Queues<i64>,
     /// Whether a key has had a point.
     begun: Vec<bool>,
+    /// The number of values of the longest list, or more: as of when it was looked for, and what has come since.
+    longest: usize,
+    since: usize,
 }
 
 impl Passing {
     pub(super) fn new(wanted: Wanted, input: &DataType, nanos: i64) -> Result<Self, EngineError> {
-        Ok(Self { wanted, nanos, queues: Queues::new(input)?, begun: Vec::new() })
+        Ok(Self { wanted, nanos, queues: Queues::new(input)?, begun: Vec::new(), longest: 0, since: 0 })
     }
 
     fn grow(&mut self, known: usize) {
@@ -116,6 +119,7 @@ impl Aggregate for Passing {
                 continue;
             };
             let queue = self.queues.of(*key);
+            self.longest = self.longest.max(queue.len());
             let is_shown = self.begun[*key as usize] && queue.len() >= min;
             if is_shown {
                 shown.slots.extend(queue.iter().map(|(_, slot)| *slot));
@@ -127,6 +131,11 @@ impl Aggregate for Passing {
         }
         let values = self.queues.values(&shown.slots)?;
         self.queues.done();
+        // Looked for anew when as many rows have come as there are keys: lists become shorter, too.
+        self.since += batch.keys.len();
+        if self.since > self.begun.len() {
+            (self.longest, self.since) = (self.queues.longest(), 0);
+        }
         let Wanted::Collect { .. } = self.wanted else { return Ok(values) };
         let nulls = NullBuffer::new(BooleanBuffer::from(shown.holds));
         let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
@@ -137,6 +146,13 @@ impl Aggregate for Passing {
         self.queues.clear(keys);
         super::aggregates::forget(&mut self.begun, keys);
         Ok(())
+    }
+
+    fn shows(&self, fresh: usize, rows: usize) -> usize {
+        let of_one = self.queues.shows(fresh);
+        let Wanted::Collect { max, .. } = self.wanted else { return of_one };
+        // Numbers have eight bytes, and each value its place in the list of what is shown.
+        self.longest.saturating_add(rows).min(max).saturating_mul(of_one + 12)
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
@@ -159,6 +175,7 @@ impl Aggregate for Passing {
             }
         }
         self.queues.done();
+        self.longest = self.queues.longest();
         if let Wanted::Collect { .. } = self.wanted {
             let begun = part::<BooleanArray>(state, state.len().saturating_sub(1), "collect")?;
             for (row, key) in keys.iter().enumerate() {

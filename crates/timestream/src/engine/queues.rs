@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field};
 use arrow_select::filter::filter;
 
 use super::aggregate::{Aggregate, Batch};
-use super::array::fill;
+use super::array::{ends, fill};
 use super::error::EngineError;
 use super::passing::{Passing, Wanted};
 use super::slots::{Keep, Slots};
@@ -123,6 +123,16 @@ impl<M: Copy> Queues<M> {
         self.done();
     }
 
+    /// Bytes of the longest value, where values differ in that; of new ones it is `fresh`.
+    pub(super) fn shows(&self, fresh: usize) -> usize {
+        self.slots.shows(fresh)
+    }
+
+    /// Number of values of the longest queue.
+    pub(super) fn longest(&self) -> usize {
+        self.queues.iter().map(VecDeque::len).max().unwrap_or_default()
+    }
+
     /// The values in slots.
     pub(super) fn values(&self, slots: &[u32]) -> Result<ArrayRef, EngineError> {
         self.slots.take(slots)
@@ -136,8 +146,8 @@ impl<M: Copy> Queues<M> {
     /// The queues of these numbers: their marks, and their values as lists.
     pub(super) fn save(&self, numbers: &[u32]) -> Result<(Vec<M>, ArrayRef), EngineError> {
         let queue = |number: &u32| self.queues.get(*number as usize);
-        let lengths =
-            OffsetBuffer::from_lengths(numbers.iter().map(|number| queue(number).map_or(0, VecDeque::len)));
+        let lengths = ends(numbers.iter().map(|number| queue(number).map_or(0, VecDeque::len)));
+        let lengths = lengths.map_err(EngineError::kernel("state"))?;
         let (marks, slots): (Vec<M>, Vec<u32>) = numbers.iter().filter_map(queue).flatten().copied().unzip();
         Ok((marks, list(self.slots.data_type(), lengths, self.values(&slots)?, None)?))
     }
@@ -243,6 +253,10 @@ impl Aggregate for Lag {
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
         self.queues.clear(keys);
         Ok(())
+    }
+
+    fn shows(&self, fresh: usize, _rows: usize) -> usize {
+        self.queues.shows(fresh)
     }
 
     fn trailing(&self, nanos: i64) -> Option<Result<Box<dyn Aggregate>, EngineError>> {

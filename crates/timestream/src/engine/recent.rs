@@ -10,12 +10,12 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, UInt64Array};
-use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 use arrow_schema::{DataType, Field};
 
 use super::aggregate::{Aggregate, Batch};
 use super::aggregates::{forget, part, widened};
-use super::array::carried;
+use super::array::{carried, ends};
 use super::error::EngineError;
 use super::whole::{Added, Whole};
 
@@ -207,7 +207,7 @@ impl Aggregate for Recent {
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
         let windows = || keys.iter().map(|key| self.windows.get(*key as usize));
         let lengths = windows().map(|window| window.map_or(0, |window| window.values.len()));
-        let lengths = OffsetBuffer::from_lengths(lengths);
+        let lengths = ends(lengths).map_err(EngineError::kernel("trailing"))?;
         let (times, values): (Vec<i64>, Vec<i64>) =
             windows().flatten().flat_map(|window| window.values.iter().copied()).unzip();
         let list = |values: Vec<i64>| -> Result<ArrayRef, EngineError> {

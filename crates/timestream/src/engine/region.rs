@@ -23,11 +23,12 @@ use super::keys::KeyIndex;
 use super::mask::{Mask, mask};
 use super::merge::merge;
 use super::moves::{self, Shift, Until};
+use super::parts::{PART, cut, first, merged};
 use super::rekey::counted;
 use super::ticks::Schedule;
 use crate::functions::{Column, Warnings};
 use crate::plan::{Input, Moves, Plan, Reg, Results, StepOp};
-use crate::rows::{Keys, Lane, OWN_TICK, Places, Rows, TICK};
+use crate::rows::{Keys, Lane, OWN_TICK, Place, Places, Rows, TICK};
 
 /// Computes a region of a plan.
 pub struct RegionOperator {
@@ -48,6 +49,10 @@ pub struct RegionOperator {
     pub(super) schedules: Vec<Schedule>,
     /// By feed: points on their way to another time.
     pub(super) moving: Vec<Moving>,
+    /// Whether values are shown that may be long.
+    is_wide: bool,
+    /// Bytes of the longest value of the rows at hand.
+    fresh: usize,
     /// By input: rows of times that have not passed, where the region waits for that.
     pub(super) waiting: Vec<Backlog>,
     /// Whether to leave an epoch.
@@ -65,11 +70,12 @@ pub(super) enum Moving {
 /// What an epoch gave.
 #[derive(Debug)]
 pub struct Emitted {
-    /// The rows of each of the region's feeds, in order, under their new keys.
-    pub feeds: Vec<Rows>,
-    /// The points of the answer, in order; of the last region only. Its columns are the plan's output columns; those of a snapshot may
+    /// The rows of each of the region's feeds under their new keys, in batches that are each in order: in one, or none, if they are not too
+    /// many for that.
+    pub feeds: Vec<Vec<Rows>>,
+    /// The points of the answer, in order, likewise one batch after the other; of the last region only. Its columns are the plan's output columns; those of a snapshot may
     /// have one more, the numbers of their keys, for [`ResultOperator`](super::ResultOperator) alone.
-    pub answer: Option<Rows>,
+    pub answer: Vec<Rows>,
     /// Whole-number results beyond their type, now null (SEMANTICS 2.3).
     pub overflows: u64,
     /// Values that a cast could not convert, now null (SEMANTICS 2.6).
@@ -89,6 +95,16 @@ pub(super) struct Boundary {
 }
 
 impl Boundary {
+    /// That of some of the rows.
+    fn slice(&self, start: usize, len: usize) -> Self {
+        let due = self.due.iter().map(|due| match due {
+            Mask::All => Mask::All,
+            Mask::Nothing => Mask::Nothing,
+            Mask::Some(due) => Mask::Some(due.slice(start, len)),
+        });
+        Self { due: due.collect(), own: self.own.clone() }
+    }
+
     /// At which rows there is a tick of an input whose windows hold what the mask in `present` says.
     pub(super) fn points(
         &self,
@@ -147,6 +163,7 @@ impl RegionOperator {
             constants.push(constant);
             aggregates.push(aggregate);
         }
+        let is_wide = aggregates.iter().flatten().any(|aggregate| aggregate.shows(1, 1) > 0);
         let schedules: Vec<_> = of.ticks.iter().map(|ticks| Schedule::new(ticks.clone())).collect();
         let by_key = aggregates.iter().any(Option::is_some) || !schedules.is_empty();
         let index = match (&of.key_type, by_key) {
@@ -174,6 +191,8 @@ impl RegionOperator {
             numbers: Vec::new(),
             schedules,
             moving,
+            is_wide,
+            fresh: 0,
             waiting,
             halt: Halt::default(),
             plan,
@@ -207,18 +226,24 @@ impl RegionOperator {
     pub fn process(&mut self, inputs: Vec<Vec<Rows>>, clock: &Clock) -> Result<Emitted, EngineError> {
         let inputs = self.count(inputs)?;
         let inputs = if self.waiting.is_empty() { inputs } else { self.wait(inputs, clock)? };
-        self.halt.look()?;
-        let joined = self.join.rows(inputs)?;
         let warnings = Warnings::default();
         let mut outputs = Outputs {
             feeds: self.plan.regions[self.region].feeds.iter().map(|_| Vec::new()).collect(),
             answer: Vec::new(),
         };
-        if self.schedules.is_empty() {
-            self.number(&joined)?;
-            self.run(&joined, None, &warnings, &mut outputs)?;
-        } else {
-            self.run_between_ticks(&joined, clock, &warnings, &mut outputs)?;
+        let mut parts = cut(inputs).into_iter().peekable();
+        while let Some(inputs) = parts.next() {
+            self.halt.look()?;
+            let joined = self.join.rows(inputs)?;
+            if self.is_wide {
+                self.fresh = joined.widest();
+            }
+            if self.schedules.is_empty() {
+                self.run(&joined, &warnings, &mut outputs)?;
+            } else {
+                let next = parts.peek().and_then(|inputs| first(inputs));
+                self.run_between_ticks(&joined, next, clock, &warnings, &mut outputs)?;
+            }
         }
         self.emit(outputs, clock, &warnings)
     }
@@ -231,7 +256,7 @@ impl RegionOperator {
                 && matches!(self.plan.regions[region].feeds[feed].moves, Moves::Stay)
                 && !batches.is_empty()
             {
-                *batches = vec![counted(merge(std::mem::take(batches))?, true)?];
+                *batches = all_counted(std::mem::take(batches), true)?;
             }
         }
         Ok(inputs)
@@ -257,14 +282,48 @@ impl RegionOperator {
         Ok(())
     }
 
-    /// Computes rows whose keys are numbered, and takes what goes out.
+    /// How many rows are computed at once of so many that come next: what is shown of state may be more than the state.
+    fn at_once(&self, rows: usize) -> usize {
+        let mut rows = rows;
+        while self.is_wide && rows > 1 {
+            let shows = self.aggregates.iter().flatten().map(|aggregate| aggregate.shows(self.fresh, rows));
+            if shows.fold(0, usize::saturating_add).saturating_mul(rows) <= PART {
+                break;
+            }
+            rows = rows.div_ceil(2);
+        }
+        rows
+    }
+
+    /// Computes rows, and takes what goes out; where there are ticks, the points that windows hold are noted.
     fn run(
+        &mut self,
+        joined: &Joined,
+        warnings: &Warnings,
+        outputs: &mut Outputs,
+    ) -> Result<(), EngineError> {
+        let mut at = 0;
+        loop {
+            let rows = self.at_once(joined.places.len() - at);
+            let part = (rows < joined.places.len()).then(|| joined.slice(at, rows));
+            let part = part.as_ref().unwrap_or(joined);
+            self.number(part)?;
+            self.run_part(part, None, warnings, outputs)?;
+            at += rows;
+            if at == joined.places.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Computes rows whose keys are numbered.
+    fn run_part(
         &mut self,
         joined: &Joined,
         ticks: Option<&Boundary>,
         warnings: &Warnings,
         outputs: &mut Outputs,
-    ) -> Result<Vec<Column>, EngineError> {
+    ) -> Result<(), EngineError> {
         let registers = self.compute(joined, ticks, warnings)?;
         let region = &self.plan.regions[self.region];
         let mut hashed = Hashed::default();
@@ -282,23 +341,28 @@ impl RegionOperator {
             }
             outputs.answer.push(Rows { places: chosen.places()?, key: chosen.key()?, columns });
         }
-        Ok(registers)
+        match joined.places.time.first() {
+            Some(time) if !self.schedules.is_empty() => self.note(*time, &registers),
+            _ => Ok(()),
+        }
     }
 
-    /// Computes rows in parts, none of which goes beyond a boundary, with the ticks between them.
+    /// Computes rows in parts, none of which goes beyond a boundary, with the ticks between them, and those before the rows that are `next`.
     fn run_between_ticks(
         &mut self,
         joined: &Joined,
+        next: Option<Place>,
         clock: &Clock,
         warnings: &Warnings,
         outputs: &mut Outputs,
     ) -> Result<(), EngineError> {
         let places = &joined.places;
         let stands = |row: usize| (places.time[row], places.lane.at(row), places.ordinal[row]);
+        let after = next.map(|next| (next.time, next.lane, next.ordinal));
         let mut at = 0;
         loop {
             self.halt.look()?;
-            let row = (at < places.len()).then(|| stands(at));
+            let row = if at < places.len() { Some(stands(at)) } else { after };
             while let Some(next) = self.schedules.iter().filter_map(Schedule::next).min() {
                 if row.is_some_and(|row| (next, TICK, OWN_TICK) >= row) {
                     break;
@@ -312,7 +376,7 @@ impl RegionOperator {
                     break;
                 }
             }
-            let Some((time, lane, ordinal)) = row else { break };
+            let Some((time, lane, ordinal)) = row.filter(|_| at < places.len()) else { break };
             let rest = at..places.len();
             // Ticks that were fed stand where those stand that are made here, and some of them are the same.
             if (lane, ordinal) == (TICK, OWN_TICK) {
@@ -337,9 +401,7 @@ impl RegionOperator {
             };
             let part = if at == 0 && end == places.len() { None } else { Some(joined.slice(at, end - at)) };
             let part = part.as_ref().unwrap_or(joined);
-            self.number(part)?;
-            let registers = self.run(part, None, warnings, outputs)?;
-            self.note(time, &registers)?;
+            self.run(part, warnings, outputs)?;
             at = end;
         }
         Ok(())
@@ -414,8 +476,18 @@ impl RegionOperator {
         let key = Keys { hashes: super::hash(&values), values };
         let places = Places::new(vec![time; len].into(), Lane::One(TICK), vec![OWN_TICK; len].into());
         let joined = self.join.ticks(places, key, fed, &fed_rows);
-        let registers = self.run(&joined, Some(&boundary), warnings, outputs)?;
-        self.note(time, &registers)?;
+        let rows = self.at_once(len).max(1);
+        if rows >= len {
+            self.run_part(&joined, Some(&boundary), warnings, outputs)?;
+        } else {
+            let numbers = std::mem::take(&mut self.numbers);
+            for start in (0..len).step_by(rows) {
+                let rows = rows.min(len - start);
+                self.numbers = numbers[start..start + rows].to_vec();
+                let (part, boundary) = (joined.slice(start, rows), boundary.slice(start, rows));
+                self.run_part(&part, Some(&boundary), warnings, outputs)?;
+            }
+        }
         for schedule in self.schedules.iter_mut().filter(|schedule| schedule.next() == Some(time)) {
             schedule.fire();
         }
@@ -474,13 +546,11 @@ impl RegionOperator {
                 gone.extend(shift.release(clock));
             }
             let moves = !matches!(moving, Moving::No);
-            let gone = merge(gone)?;
-            feeds.push(if doubles && moves { counted(gone, false)? } else { gone });
+            feeds.push(if doubles && moves { all_counted(gone, false)? } else { merged(gone)? });
         }
-        let answer = if outputs.answer.is_empty() { None } else { Some(merge(outputs.answer)?) };
         Ok(Emitted {
             feeds,
-            answer,
+            answer: merged(outputs.answer)?,
             overflows: warnings.overflows.get(),
             misfits: warnings.casts.get(),
             moved_back,
@@ -500,6 +570,12 @@ impl RegionOperator {
             self.moving.iter().map(|moving| if let Moving::Until(until) = moving { until.len() } else { 0 });
         held.sum()
     }
+}
+
+/// Rows with their turns, which are told where all that stand at a place are.
+fn all_counted(batches: Vec<Rows>, arrived: bool) -> Result<Vec<Rows>, EngineError> {
+    let of = |part: Vec<Vec<Rows>>| counted(merge(part.into_iter().flatten().collect())?, arrived);
+    cut(vec![batches]).into_iter().map(of).collect()
 }
 
 impl std::fmt::Debug for RegionOperator {

@@ -14,6 +14,7 @@ use arrow_select::take::take;
 use super::arena::NONE;
 use super::error::{EngineError, SnapshotError};
 use super::keys::KeyIndex;
+use super::parts::PART;
 use super::slots::Slots;
 use super::{array, snapshot};
 use crate::held;
@@ -157,28 +158,36 @@ impl ResultOperator {
         }
     }
 
-    /// The rows that were held to the end: of a snapshot over input that ends, one a key, by key, null first. `newest` is
-    /// the time of the newest event read. None where nothing was held.
+    /// The rows that were held to the end: of a snapshot over input that ends, one a key, by key, null first, in one batch if they are not
+    /// too many for that. `newest` is the time of the newest event read. None where nothing was held.
     ///
     /// # Errors
-    /// The rows do not fit Arrow's arrays (2 GiB of text in one column).
-    pub fn finish(&mut self, newest: i64) -> Result<Option<Rows>, EngineError> {
+    /// A row does not fit Arrow's arrays (2 GiB of text in one column).
+    pub fn finish(&mut self, newest: i64) -> Result<Vec<Rows>, EngineError> {
         let (Some(held), Results::Snapshot { changed_since, at }) = (&self.held, self.results) else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let changed = |time: &i64| changed_since.is_none_or(|since| *time >= since);
         let numbers: Vec<u32> =
             (0..).zip(&held.times).filter(|(_, time)| changed(time)).map(|(number, _)| number).collect();
-        if numbers.is_empty() {
-            return Ok(None);
-        }
         let numbers = held.keys.sorted(&numbers)?;
-        let values = held.keys.keys(&numbers)?;
-        let columns = held.columns.iter().map(|column| column.take(&numbers)).collect::<Result<_, _>>()?;
         let time = at.unwrap_or(newest).saturating_add(1);
-        let len = numbers.len();
-        let places = Places::new(vec![time; len].into(), Lane::One(AFTER), vec![0; len].into());
-        Ok(Some(Rows { places, key: Some(Keys { hashes: super::hash(&values), values }), columns }))
+        let bytes = |number: &u32| {
+            let columns = held.columns.iter().map(|column| column.bytes(*number));
+            columns.sum::<usize>() + held.keys.bytes(*number)
+        };
+        let (mut batches, mut left) = (Vec::new(), numbers.as_slice());
+        while !left.is_empty() {
+            let mut sum = 0;
+            let fits = left.iter().take_while(|number| {
+                sum += bytes(number);
+                sum <= PART
+            });
+            let (now, later) = left.split_at(fits.count().max(1));
+            batches.push(held.rows(now, time)?);
+            left = later;
+        }
+        Ok(batches)
     }
 
     /// What is held, by virtual shard of the keys.
@@ -187,7 +196,7 @@ impl ResultOperator {
     /// A shard's rows do not fit Arrow's arrays (2 GiB of text in one column).
     pub fn snapshot(&self) -> Result<Vec<(u8, Vec<u8>)>, EngineError> {
         let Some(held) = &self.held else { return Ok(Vec::new()) };
-        let shards = snapshot::by_shard(&held.keys.hashes()?).into_iter();
+        let shards = snapshot::by_shard(&held.keys.hashes()).into_iter();
         let saved = shards.map(|(shard, numbers)| {
             let times: Int64Array = numbers.iter().map(|number| Some(held.times[*number as usize])).collect();
             let mut columns = vec![
@@ -246,6 +255,15 @@ impl ResultOperator {
 }
 
 impl Held {
+    /// The rows of these keys, as of a time.
+    fn rows(&self, numbers: &[u32], time: i64) -> Result<Rows, EngineError> {
+        let values = self.keys.keys(numbers)?;
+        let columns = self.columns.iter().map(|column| column.take(numbers)).collect::<Result<_, _>>()?;
+        let len = numbers.len();
+        let places = Places::new(vec![time; len].into(), Lane::One(AFTER), vec![0; len].into());
+        Ok(Rows { places, key: Some(Keys { hashes: super::hash(&values), values }), columns })
+    }
+
     /// Keeps the last row of each key. `of_region`: the keys' numbers in their regions.
     fn put(&mut self, rows: &Rows, of_region: Option<&UInt32Array>) -> Result<(), EngineError> {
         let keys = rows.key.as_ref().ok_or_else(|| EngineError::mismatch("answer", "keys", "none"))?;

@@ -102,6 +102,16 @@ impl Slots {
         }
     }
 
+    /// Bytes of the longest value, where values differ in that; of new ones it is `fresh`.
+    pub(crate) fn shows(&self, fresh: usize) -> usize {
+        self.store.widest().map_or(0, |widest| widest.max(fresh))
+    }
+
+    /// Bytes of a value.
+    pub(crate) fn bytes(&self, key: u32) -> usize {
+        self.store.bytes(key)
+    }
+
     /// Bytes held.
     pub(crate) fn memory(&self) -> usize {
         self.store.memory()
@@ -131,6 +141,13 @@ trait Store: Send {
     fn take(&self, keys: &[u32], data_type: &DataType) -> Result<ArrayRef, ArrowError>;
     /// Whether the new value is kept in the place of the held one by `min` (else `max`), or is the same.
     fn outdoes(&self, is_min: bool, new: u32, held: u32) -> bool;
+    fn bytes(&self, _key: u32) -> usize {
+        size_of::<u64>()
+    }
+    /// Bytes that no value exceeds; none where all have as many.
+    fn widest(&self) -> Option<usize> {
+        None
+    }
     fn memory(&self) -> usize;
 }
 
@@ -251,6 +268,8 @@ struct Bytes {
     spans: Vec<Span>,
     /// Bytes of the arena that no span names.
     waste: usize,
+    /// The most that a value has had since the arena was tidied.
+    widest: usize,
     /// For types other than text and binary.
     converter: Option<RowConverter>,
 }
@@ -320,6 +339,7 @@ impl Bytes {
         };
         let len = u32::try_from(value.len()).ok().filter(|len| *len != u32::MAX);
         let len = len.ok_or_else(|| ArrowError::InvalidArgumentError("a value of 4 GiB".into()))?;
+        self.widest = self.widest.max(value.len());
         if value.len() <= room {
             self.waste += room - value.len();
             self.arena[span.start..span.start + value.len()].copy_from_slice(value);
@@ -339,10 +359,12 @@ impl Bytes {
             return;
         }
         let mut arena = Vec::with_capacity(self.arena.len() - self.waste);
+        self.widest = 0;
         for span in self.spans.iter_mut().filter(|span| span.len != u32::MAX) {
             let start = arena.len();
             arena.extend_from_slice(&self.arena[span.start..span.start + span.len as usize]);
             span.start = start;
+            self.widest = self.widest.max(span.len as usize);
         }
         self.arena = arena;
         self.waste = 0;
@@ -465,6 +487,14 @@ impl Store for Bytes {
     fn outdoes(&self, is_min: bool, new: u32, held: u32) -> bool {
         let (new, held) = (self.get(new), self.get(held));
         new == held || (new < held) == is_min
+    }
+
+    fn bytes(&self, key: u32) -> usize {
+        self.get(key).map_or(0, <[u8]>::len)
+    }
+
+    fn widest(&self) -> Option<usize> {
+        Some(self.widest)
     }
 
     fn memory(&self) -> usize {

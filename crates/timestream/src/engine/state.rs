@@ -69,7 +69,7 @@ impl RegionOperator {
         let mut shards: BTreeMap<u8, Vec<Table>> = BTreeMap::new();
         if let Some(index) = &self.index {
             let next: Int64Array = self.schedules.iter().map(super::ticks::Schedule::next).collect();
-            for (shard, numbers) in snapshot::by_shard(&index.hashes()?) {
+            for (shard, numbers) in snapshot::by_shard(&index.hashes()) {
                 let mut columns = vec![("key".to_owned(), index.keys(&numbers)?)];
                 for (step, aggregate) in self.aggregates.iter().flatten().enumerate() {
                     for (part, array) in aggregate.save(&numbers)?.into_iter().enumerate() {

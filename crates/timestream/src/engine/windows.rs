@@ -248,6 +248,10 @@ impl Aggregate for Since {
         self.inner.reset(&numbers)
     }
 
+    fn shows(&self, fresh: usize, rows: usize) -> usize {
+        self.inner.shows(fresh, rows)
+    }
+
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
         let ended =
             |key: &u32| self.windows.of.get(*key as usize).is_some_and(|window| *window != Window::Open);
@@ -353,6 +357,10 @@ impl Aggregate for Sliding {
         }
         super::aggregates::forget(&mut self.ends, keys);
         self.rings.iter_mut().try_for_each(|ring| ring.reset(keys))
+    }
+
+    fn shows(&self, fresh: usize, rows: usize) -> usize {
+        self.rings.iter().map(|ring| ring.shows(fresh, rows)).sum()
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
@@ -506,6 +514,10 @@ impl Aggregate for Trailing {
         let numbers: Vec<u32> =
             self.numbers.saved(keys).into_iter().filter(|number| *number != NONE).collect();
         self.inner.reset(&numbers)
+    }
+
+    fn shows(&self, fresh: usize, rows: usize) -> usize {
+        self.inner.shows(fresh, rows)
     }
 
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {

@@ -58,7 +58,7 @@ fn replaced_text_leaves_nothing_behind() {
         let texts: StringArray = (0..10).map(|other| (other == key).then_some(text.as_str())).collect();
         held[key] = Some(text);
         let rows = rows(&[round as i64; 10], &names, vec![Arc::new(texts)]);
-        let answer = operator.process(vec![vec![rows]], &Clock::START).unwrap().answer.unwrap();
+        let answer = operator.process(vec![vec![rows]], &Clock::START).unwrap().answer.remove(0);
         assert_eq!(
             answer.columns[0].as_ref(),
             &held.iter().collect::<StringArray>() as &dyn Array,

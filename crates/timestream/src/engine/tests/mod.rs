@@ -2,6 +2,7 @@
 
 mod memory;
 mod order;
+mod parts;
 mod region;
 mod results;
 mod trailing;
@@ -168,7 +169,7 @@ impl Run {
                 let Emitted { feeds: rows, answer, overflows, .. } =
                     operator.process(inputs.iter().map(input).collect(), &Clock::START).unwrap();
                 for (feed, rows) in feeds.iter_mut().zip(rows) {
-                    feed.push(rows);
+                    feed.extend(rows);
                 }
                 answers.extend(answer);
                 self.overflows += overflows;
@@ -184,7 +185,7 @@ impl Run {
     }
 
     fn finish(mut self, newest: i64) -> Vec<String> {
-        if let Some(rows) = self.results.finish(newest).unwrap() {
+        for rows in self.results.finish(newest).unwrap() {
             self.show(&rows);
         }
         self.shown

@@ -101,8 +101,51 @@ fn keys_of_every_type_are_numbered_and_given_back() {
         assert_eq!(numbers[7..], [0, 1, 2, 0, 1, 3, 2]);
         assert_eq!(index.keys(&numbers[..7]).unwrap().to_data(), values.to_data(), "{}", values.data_type());
         let in_order = hash(&index.keys(&[0, 1, 2, 3]).unwrap());
-        assert_eq!(index.hashes().unwrap().to_vec(), in_order.to_vec(), "{}", values.data_type());
+        assert_eq!(index.hashes(), in_order.to_vec(), "{}", values.data_type());
     }
+}
+
+#[test]
+fn keys_of_text_go_by_their_bytes_null_first() {
+    let texts = ["same begin b", "b", "", "a\0", "a", "same begin a", "same beg", "é"];
+    let mut keys: Vec<Option<&str>> = texts.iter().copied().map(Some).collect();
+    keys.insert(3, None);
+    let mut index = KeyIndex::new(&DataType::Utf8).unwrap();
+    let number = |index: &mut KeyIndex, keys: &[Option<&str>]| {
+        let values: ArrayRef = Arc::new(StringArray::from(keys.to_vec()));
+        let mut numbers = Vec::new();
+        index.number(&Keys { hashes: hash(&values), values }, &mut numbers).unwrap();
+        numbers
+    };
+    let shown = |index: &KeyIndex, numbers: &[u32]| {
+        let keys = index.keys(numbers).unwrap();
+        keys.as_string::<i32>().iter().map(|key| key.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    // Those of the first half are in order when the others come.
+    let first = number(&mut index, &keys[..4]);
+    index.in_order(first).unwrap();
+    let numbers = number(&mut index, &keys);
+    let mut expected: Vec<Option<String>> = keys.iter().map(|key| key.map(str::to_owned)).collect();
+    expected.sort();
+    let sorted = index.sorted(&numbers).unwrap();
+    assert_eq!(shown(&index, &sorted), expected);
+    let in_order = index.in_order(numbers).unwrap();
+    assert_eq!(shown(&index, &in_order), expected);
+}
+
+#[test]
+fn hashes_of_keys_are_those_of_their_values() {
+    let flags: ArrayRef = Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)]));
+    let mut index = KeyIndex::new(flags.data_type()).unwrap();
+    index.number(&Keys { hashes: hash(&flags), values: Arc::clone(&flags) }, &mut Vec::new()).unwrap();
+    assert_eq!(index.hashes(), hash(&flags).to_vec());
+}
+
+#[test]
+fn what_is_beyond_an_array_is_an_error() {
+    let most = i32::MAX as usize;
+    assert_eq!(super::super::array::ends([1, most - 1].into_iter()).unwrap().last(), Some(&i32::MAX));
+    assert!(super::super::array::ends([1, most].into_iter()).is_err());
 }
 
 #[test]

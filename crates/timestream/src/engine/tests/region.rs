@@ -230,7 +230,7 @@ fn records_fields_keys_times_and_constants() {
         .process(vec![vec![rows(&[0, 1], &[Some("12"), Some("b")], vec![Arc::new(structs)])]], &Clock::START)
         .unwrap();
     assert_eq!((emitted.misfits, emitted.overflows), (1, 0));
-    let batch = answer_batch(&plan, &emitted.answer.unwrap()).unwrap();
+    let batch = answer_batch(&plan, &emitted.answer[0]).unwrap();
     assert_eq!(shown(&batch), ["0 12 12 2 4 7 12 1", "1 b b 2 4 null null 1"]);
 }
 
@@ -244,7 +244,7 @@ fn a_feed_of_one_input_copies_nothing() {
     let input = rows(&[0, 1], &[Some("a"), Some("b")], vec![Arc::clone(&langs)]);
     let times = input.places.time.clone();
     let emitted = RegionOperator::new(plan, 0).unwrap().process(vec![vec![input]], &Clock::START).unwrap();
-    let fed = &emitted.feeds[0];
+    let fed = &emitted.feeds[0][0];
     assert!(fed.places.time.ptr_eq(&times) && Arc::ptr_eq(&fed.columns[0], &langs));
     assert!(Arc::ptr_eq(&fed.key.as_ref().unwrap().values, &langs));
 }
