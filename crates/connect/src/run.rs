@@ -28,7 +28,7 @@ pub struct RunOptions {
     pub workers: usize,
     /// Rows after which it ends.
     pub limit: Option<usize>,
-    /// Time after which it ends.
+    /// Time after which it ends; one that no clock counts to is no end.
     pub duration: Option<Duration>,
     /// Ends it from any thread, within [`WAIT`] and what is being computed, which is cut short after [`GRACE`].
     pub stop: Stop,
@@ -310,7 +310,7 @@ impl<S: Source> Running<S> {
         let jobs =
             Options { workers: options.workers, mode: options.mode, epochs_in_flight: EPOCHS_IN_FLIGHT };
         let mut job = Job::start(plan, jobs, from)?;
-        let ends = options.duration.map(|duration| Instant::now() + duration);
+        let ends = options.duration.and_then(|duration| Instant::now().checked_add(duration));
         job.heed(Deadline::new(options.stop.flag(), ends, GRACE));
         Ok(Self {
             job,

@@ -100,7 +100,7 @@ fn snapshots_and_formats() {
 
 #[test]
 fn errors_name_the_thing_the_place_and_what_to_do() {
-    let cases: [(&[&str], i32, &[&str]); 12] = [
+    let cases: [(&[&str], i32, &[&str]); 16] = [
         (&["run", "pots.count()"], 1, &["pots", "posts", "^"]),
         (&["run", "posts.record.txt"], 1, &["txt", "text", "^"]),
         (&["check", "posts.count("], 1, &["^"]),
@@ -117,6 +117,10 @@ fn errors_name_the_thing_the_place_and_what_to_do() {
         (&["run", "posts.count()", "--fro", "sim"], 2, &["'--fro'", "'--from'"]),
         (&["functions", "cuont"], 2, &["cuont", "count"]),
         (&["run", "posts.count()", "--for", "soon"], 2, &["soon", "30s"]),
+        (&["sim", "--accounts", "18446744073709551615"], 2, &["18446744073709551615", "1 to 1000000"]),
+        (&["sim", "--accounts", "0"], 2, &["--accounts", "1 to 1000000"]),
+        (&["sim", "--rate=-1"], 2, &["--rate", "events a second"]),
+        (&["run", "posts.count()", "--from", "sim:accounts=0"], 2, &["accounts=", "1 to 1000000"]),
     ];
     for (args, code, says) in cases {
         let ran = output(args);
@@ -125,6 +129,18 @@ fn errors_name_the_thing_the_place_and_what_to_do() {
         for text in says {
             assert!(err(&ran).contains(text), "{args:?} does not say {text:?}: {}", err(&ran));
         }
+    }
+}
+
+#[test]
+fn a_time_that_no_clock_counts_to_is_no_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = recording(&folder, 100, "few.frames");
+    let file = folder.path().join("again.frames");
+    let file = file.to_str().unwrap();
+    for args in [["run", "posts.count()", "-q"], ["tail", "--limit", "1"], ["record", "-o", file]] {
+        let ran = output(&[&args[..], &["--from", &path, "--for", "2562047788015215h"]].concat());
+        assert!(ran.status.success(), "{args:?}: {}", err(&ran));
     }
 }
 

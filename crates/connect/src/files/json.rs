@@ -15,6 +15,8 @@ use crate::tables::{Builder, For, Value, infer, read_line, wrong_at};
 
 /// A line that is longer is no row: what one line may take of memory.
 const LONGEST_LINE: u64 = 64 << 20;
+/// Lines of so many bytes are a batch, however few: with one more they are far from what a column of text holds.
+const BATCH_BYTES: usize = 16 << 20;
 
 /// A file of JSON lines.
 pub(super) struct JsonFile {
@@ -44,8 +46,8 @@ impl JsonFile {
         Ok(Box::new(std::iter::from_fn(move || {
             let mut columns: Vec<Builder> =
                 schema.fields().iter().map(|field| Builder::new(field.data_type())).collect();
-            let (mut misfits, mut count) = (0, 0);
-            while count < rows {
+            let (mut misfits, mut count, mut bytes) = (0, 0, 0);
+            while count < rows && bytes < BATCH_BYTES {
                 let row = match lines.next() {
                     None => break,
                     Some(Err(error)) => return Some(Err(error)),
@@ -58,6 +60,7 @@ impl JsonFile {
                     };
                 }
                 count += 1;
+                bytes += lines.bytes.len();
             }
             if count == 0 {
                 return None;
@@ -126,5 +129,22 @@ impl Iterator for Lines {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.row().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_batches_of_few() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.jsonl");
+        let line = format!("{{\"x\": 1, \"text\": \"{}\"}}\n", "y".repeat(1 << 20));
+        std::fs::write(&path, line.repeat(40)).unwrap();
+        let file = JsonFile::open(&path).unwrap();
+        let wanted = Projection::whole(["text"], file.fields());
+        let rows = file.read(&wanted, 16_384).unwrap().map(|read| read.unwrap().batch.num_rows());
+        assert_eq!(rows.collect::<Vec<_>>(), [16, 16, 8]);
     }
 }

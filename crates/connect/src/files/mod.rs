@@ -9,6 +9,7 @@ mod ahead;
 mod caught;
 mod csv;
 mod error;
+mod footer;
 mod format;
 mod framing;
 mod ipc;

@@ -11,12 +11,13 @@ use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::file::metadata::{ParquetMetaDataOptions, ParquetMetaDataReader};
 use skytide_timestream::types;
 
-use super::FileError;
 use super::caught::caught;
 use super::projection::Projection;
 use super::unit::{Batches, Range, Read, Unit, guarded};
+use super::{FileError, footer};
 use crate::columns::{plain, times};
 
 /// Bytes of the rows that are decoded at once, about.
@@ -41,10 +42,16 @@ impl ParquetFile {
         // Pages of a megabyte come and go all the time. An allocator that gives such memory back to the system each time, and clears
         // what it gets, learns from this one, which is never touched, to keep it.
         drop(std::hint::black_box(Vec::<u8>::with_capacity(TURNOVER_BYTES)));
+        let footer = footer::read(&file).map_err(FileError::io(path))?;
+        let footer = footer.and_then(|footer| footer::look(&footer).map(|()| footer));
+        let footer = footer.map_err(|reason| damaged(&reason))?;
         // The library may be given anything here.
         let loaded = caught(|| {
-            let options = ArrowReaderOptions::new();
-            let metadata = ArrowReaderMetadata::load(&file, options)?;
+            // Of the schema it reads what was looked at, and no other that may follow.
+            let schema = ParquetMetaDataReader::decode_schema(&footer)?;
+            let options = ParquetMetaDataOptions::new().with_schema(schema);
+            let metadata = ParquetMetaDataReader::decode_metadata_with_options(&footer, Some(&options))?;
+            let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())?;
             let simple: Vec<Arc<Field>> = metadata.schema().fields().iter().map(simple).collect();
             let hints = Schema::new_with_metadata(simple, metadata.schema().metadata().clone());
             let options = ArrowReaderOptions::new().with_schema(Arc::new(hints));

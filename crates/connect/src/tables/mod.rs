@@ -5,6 +5,7 @@
 //! `live` also what is pushed from then on. Late rows are told here, in the order in which they came (SEMANTICS 7.3), so that a
 //! query's answer depends on what was pushed and not on how.
 
+mod bell;
 mod builder;
 mod json;
 mod piped;
@@ -15,11 +16,12 @@ mod text;
 mod value;
 
 pub use crate::columns::ColumnError;
+pub use bell::Bell;
 pub(crate) use builder::Builder;
 pub(crate) use json::{For, read_line, wrong_at};
 pub use piped::{PipeError, Piped};
 pub use source::TableSource;
-pub use table::{Bell, Definition, Origin, Table, TableCounts, TableError};
+pub use table::{Definition, Origin, Table, TableCounts, TableError};
 pub use text::{csv_fields, json_fields, texts};
 pub(crate) use text::{csv_format, csv_types};
 pub use value::{Value, infer};

@@ -9,7 +9,8 @@ use skytide_runtime::Epoch;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Scan;
 
-use super::table::{Bell, Definition, Reader, Table};
+use super::bell::Bell;
+use super::table::{Definition, Reader, Table};
 use crate::columns::Chunk;
 use crate::late::{Judge, Passed, Side, Verdict};
 use crate::recovery::SaveError;

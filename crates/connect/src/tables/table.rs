@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow_schema::{ArrowError, DataType, Fields, TimeUnit};
 use skytide_timestream::catalog::StreamDef;
 
+use super::bell::Bell;
 use super::builder::Builder;
 use super::piped::PipeError;
 use super::value::{self, Value};
@@ -19,6 +20,10 @@ use crate::late::Late;
 
 /// Rows gathered one by one that make a chunk of their own at the latest.
 const OPEN_ROWS: usize = 4096;
+/// So do those that take so many bytes, about. Chunks are joined up to it, too.
+const OPEN_BYTES: usize = 64 << 20;
+/// A row that takes more is not taken: with what was gathered before it it stays far below what a column of text holds.
+const LARGEST_ROW: usize = 1 << 30;
 /// So many chunks in a row below a size are joined into one, so that rows pushed one by one do not stay so: each is copied once for
 /// each of the sizes, whatever is there.
 const JOINED: usize = 64;
@@ -66,6 +71,14 @@ pub enum TableError {
         line: usize,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A row takes more than a column holds with others beside it.
+    #[error("row {row} of those given takes {} MiB; one may take {} MiB", .bytes >> 20, LARGEST_ROW >> 20)]
+    Large {
+        /// From 1, among those that were pushed with it.
+        row: usize,
+        /// What it takes, about.
+        bytes: usize,
     },
     /// Columns could not be made.
     #[error(transparent)]
@@ -133,30 +146,6 @@ impl Origin {
     }
 }
 
-/// Rings when there is something new; one for all tables of a query.
-#[derive(Debug, Clone, Default)]
-pub struct Bell(Arc<(Mutex<u64>, Condvar)>);
-
-impl Bell {
-    /// How often it has rung.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Rings it.
-    pub fn ring(&self) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.1.notify_all();
-    }
-
-    /// Waits until it has rung more often than `seen`, at most so long.
-    pub fn wait(&self, seen: u64, at_most: Duration) {
-        let count = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.0.1.wait_timeout_while(count, at_most, |count| *count <= seen));
-    }
-}
-
 /// Rows that a program pushes. Clones are the same table.
 #[derive(Clone)]
 pub struct Table {
@@ -200,6 +189,8 @@ struct State {
 struct Open {
     columns: Vec<Builder>,
     ordinal: Vec<u64>,
+    /// What they take, about.
+    bytes: usize,
 }
 
 impl fmt::Debug for Table {
@@ -263,12 +254,16 @@ impl Table {
     /// Adds rows. They are there when this returns. What a row has in no column of the table is left out and counted.
     ///
     /// # Errors
-    /// The columns hold more than Arrow's arrays do (2 GiB of text in one push).
+    /// A row takes more than 1 GiB: none of them is taken then.
     pub fn push_rows(&self, rows: &[Value<'_>]) -> Result<(), TableError> {
         let shared = &*self.shared;
+        let sizes: Vec<usize> = rows.iter().map(Value::size).collect();
+        if let Some(at) = sizes.iter().position(|bytes| *bytes > LARGEST_ROW) {
+            return Err(TableError::Large { row: at + 1, bytes: sizes[at] });
+        }
         let mut state = shared.lock();
         let first = shared.origin.0.count.fetch_add(rows.len() as u64, Ordering::Relaxed);
-        for (row, ordinal) in rows.iter().zip(first..) {
+        for ((row, bytes), ordinal) in rows.iter().zip(sizes).zip(first..) {
             let open = state.open.get_or_insert_with(|| Open {
                 columns: shared
                     .definition
@@ -277,6 +272,7 @@ impl Table {
                     .map(|field| Builder::new(field.data_type()))
                     .collect(),
                 ordinal: Vec::new(),
+                bytes: 0,
             });
             let fields = &shared.definition.fields;
             let misfits: u64 = open
@@ -286,7 +282,8 @@ impl Table {
                 .map(|(column, field)| column.push(row.field(field.name())))
                 .sum();
             open.ordinal.push(ordinal);
-            let is_full = open.ordinal.len() >= OPEN_ROWS;
+            open.bytes += bytes;
+            let is_full = open.ordinal.len() >= OPEN_ROWS || open.bytes >= OPEN_BYTES;
             state.counts.misfits += misfits;
             state.counts.unknown += unknown(row, fields);
             state.counts.rows += 1;
@@ -427,8 +424,9 @@ impl Shared {
         state.end += chunk.len() as u64;
         state.chunks.push_back(chunk);
         for below in SMALL {
-            let small = state.chunks.iter().rev().take(JOINED).filter(|chunk| chunk.len() < below).count();
-            if small == JOINED {
+            let newest = state.chunks.iter().rev().take(JOINED);
+            let small = newest.clone().filter(|chunk| chunk.len() < below).count();
+            if small == JOINED && newest.map(Chunk::memory).sum::<usize>() <= OPEN_BYTES {
                 let first = state.chunks.len() - JOINED;
                 let pieces: Vec<Chunk> = state.chunks.drain(first..).collect();
                 state.chunks.extend(Chunk::joined(&pieces)?);
@@ -546,5 +544,81 @@ impl Reader {
         }
         self.mark.at.store(at, Ordering::Relaxed);
         Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringArray;
+    use arrow_schema::{DataType, Field};
+
+    use super::*;
+
+    fn table() -> Table {
+        let fields = [("t", DataType::Int64), ("k", DataType::Utf8), ("text", DataType::Utf8)];
+        Table::new(Definition {
+            name: "m".to_owned(),
+            fields: fields.map(|(name, of)| Field::new(name, of, true)).into_iter().collect(),
+            time: "t".to_owned(),
+            hides_time: false,
+            key: "k".to_owned(),
+            subsort: None,
+            grouping: None,
+            unit: TimeUnit::Nanosecond,
+            keeps: true,
+            lateness: Duration::ZERO,
+            late: Late::Drop,
+        })
+        .unwrap()
+    }
+
+    fn row<'a>(time: i64, text: Value<'a>) -> Value<'a> {
+        Value::Record(vec![("t".into(), Value::Int(time)), ("k".into(), Value::Null), ("text".into(), text)])
+    }
+
+    fn chunks(table: &Table) -> Vec<usize> {
+        table.shared.lock().chunks.iter().map(Chunk::memory).collect()
+    }
+
+    #[test]
+    fn chunks_are_bounded_by_their_bytes() {
+        let text = "y".repeat(1 << 20);
+        let most = OPEN_BYTES + (2 << 20);
+        let all: Vec<_> = (0..130).map(|time| row(time, Value::Text(text.as_str().into()))).collect();
+        // Pushed at once, one by one, and as columns.
+        let m = table();
+        m.push_rows(&all).unwrap();
+        assert_eq!(m.counts().unwrap().rows, 130);
+        assert_eq!(chunks(&m).len(), 3);
+        assert!(chunks(&m).iter().all(|bytes| *bytes < most), "{:?}", chunks(&m));
+        let n = table();
+        all.iter().for_each(|row| n.push_rows(std::slice::from_ref(row)).unwrap());
+        assert_eq!(n.counts().unwrap().rows, 130);
+        assert_eq!(chunks(&n), chunks(&m));
+        let o = table();
+        let text: ArrayRef = Arc::new(StringArray::from(vec![text.as_str(); 2]));
+        let batch = RecordBatch::try_from_iter([("text", text)]).unwrap();
+        let times: ArrayRef = Arc::new(arrow_array::Int64Array::from(vec![1, 2]));
+        let batch =
+            RecordBatch::try_from_iter([("t", times), ("text", Arc::clone(batch.column(0)))]).unwrap();
+        (0..70).for_each(|_| o.push_batch(&batch).unwrap());
+        assert!(chunks(&o).iter().all(|bytes| *bytes < most), "{:?}", chunks(&o));
+        // Small ones are joined as ever.
+        let p = table();
+        let batch = batch.project(&[0]).unwrap();
+        (0..70).for_each(|_| p.push_batch(&batch).unwrap());
+        assert_eq!(chunks(&p).len(), 7);
+    }
+
+    #[test]
+    fn a_row_that_no_column_holds_is_refused() {
+        let text = "y".repeat(1 << 20);
+        let m = table();
+        m.push_rows(&[row(1, Value::Null)]).unwrap();
+        let many = Value::List(vec![Value::Text(text.as_str().into()); 1025]);
+        let error = m.push_rows(&[row(2, Value::Null), row(3, many)]).unwrap_err();
+        assert_eq!(error.to_string(), "row 2 of those given takes 1025 MiB; one may take 1024 MiB");
+        m.push_rows(&[row(4, Value::Null)]).unwrap();
+        assert_eq!(m.counts().unwrap().rows, 2);
     }
 }

@@ -79,6 +79,18 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The bytes that it takes in columns, about.
+    pub(super) fn size(&self) -> usize {
+        let within = match self {
+            Self::Text(text) | Self::Decimal(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::List(items) => items.iter().map(Self::size).sum(),
+            Self::Record(fields) => fields.iter().map(|(_, value)| value.size()).sum(),
+            _ => 0,
+        };
+        within + size_of::<u64>()
+    }
+
     /// The type of this value by itself.
     fn natural_type(&self) -> DataType {
         match self {

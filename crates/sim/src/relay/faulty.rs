@@ -33,7 +33,7 @@ pub(super) struct Faulty<'a> {
 
 struct Slow {
     bytes_per_second: u64,
-    until: Instant,
+    until: Option<Instant>,
 }
 
 /// Frames that are being lost.
@@ -209,7 +209,7 @@ impl<'a> Faulty<'a> {
                 return Ok(After::Frame);
             }
             FrameFault::Slow { bytes_per_second, lasting } => {
-                self.slow = Some(Slow { bytes_per_second, until: Instant::now() + lasting });
+                self.slow = Some(Slow { bytes_per_second, until: Instant::now().checked_add(lasting) });
                 return Ok(After::Frame);
             }
             FrameFault::Fragmented { parts } => return Ok(After::Parts(parts.unwrap_or(1))),
@@ -299,7 +299,7 @@ impl<'a> Faulty<'a> {
     async fn write(&mut self, stream: &mut TcpStream, bytes: &[u8]) -> Result<(), std::io::Error> {
         let mut left = bytes;
         while let Some(slow) = &self.slow {
-            if Instant::now() >= slow.until {
+            if slow.until.is_some_and(|until| Instant::now() >= until) {
                 self.slow = None;
                 break;
             }
@@ -312,7 +312,7 @@ impl<'a> Faulty<'a> {
             stream.write_all(now).await?;
             left = later;
             let next = Instant::now() + Duration::from_secs_f64(now.len() as f64 / rate);
-            tokio::time::sleep_until(next.min(slow.until)).await;
+            tokio::time::sleep_until(slow.until.map_or(next, |until| next.min(until))).await;
         }
         stream.write_all(left).await
     }

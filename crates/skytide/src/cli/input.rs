@@ -21,11 +21,12 @@ use skytide_sim::{Config, Labeler, LabelerConfig, Network, Pacing, Relay, RelayH
 use skytide_timestream::plan::Plan;
 use skytide_timestream::types;
 
-use super::args::{CursorArg, FromArgs, LateArg, SocketArgs};
+use super::args::{FromArgs, SocketArgs};
 use super::failure::{Failure, SOURCE, USAGE};
 use super::location::{Location, SimLocation};
 use super::pipe::Pipe;
 use super::sources::{Settings, SourceArgs, SourcesArgs, UnitArg};
+use super::values::{CursorArg, LateArg};
 
 /// What stands for the address of a simulated network until it is started.
 const NOT_STARTED: &str = "sim://";

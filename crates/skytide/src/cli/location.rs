@@ -129,17 +129,12 @@ impl FromStr for SimLocation {
             let (name, value) = setting
                 .split_once('=')
                 .ok_or_else(|| format!("{setting:?} says no value; as in sim:seed=1,rate=100"))?;
-            let number = |what: &str| format!("{name}={value:?} is not {what}");
+            let number = || format!("{name}={value:?} is not a whole number");
             match name {
-                "seed" => sim.seed = value.parse().map_err(|_| number("a whole number"))?,
-                "accounts" => {
-                    sim.accounts = match value.parse() {
-                        Ok(accounts @ 1..=1_000_000) => accounts,
-                        _ => return Err(number("a number of accounts from 1 to 1000000")),
-                    }
-                }
-                "events" => sim.events = Some(value.parse().map_err(|_| number("a whole number"))?),
-                "rate" => sim.rate = rate(value).ok_or_else(|| number("a number of events a second"))?,
+                "seed" => sim.seed = value.parse().map_err(|_| number())?,
+                "accounts" => sim.accounts = accounts(value).map_err(|wrong| format!("{name}={wrong}"))?,
+                "events" => sim.events = Some(value.parse().map_err(|_| number())?),
+                "rate" => sim.rate = rate(value).map_err(|wrong| format!("{name}={wrong}"))?,
                 other => return Err(format!("no setting {other:?}; there are seed, accounts, events, rate")),
             }
         }
@@ -147,8 +142,20 @@ impl FromStr for SimLocation {
     }
 }
 
-fn rate(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0)
+/// How many accounts live in a simulated network.
+pub(crate) fn accounts(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(accounts @ 1..=1_000_000) => Ok(accounts),
+        _ => Err(format!("{text:?} is not a number of accounts from 1 to 1000000")),
+    }
+}
+
+/// Events a second; 0: as fast as they are read.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate >= 0.0 => Ok(rate),
+        _ => Err(format!("{text:?} is not a number of events a second, or 0")),
+    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use skytide_connect::source::SourceError;
 use skytide_connect::tables::{Definition, PipeError, Piped, Table};
 
-use super::args::LateArg;
 use super::failure::{Failure, SOURCE, USAGE};
 use super::sources::Settings;
+use super::values::LateArg;
 
 /// Rows of standard input, the first of which have been read.
 pub(crate) struct Pipe {

@@ -12,13 +12,14 @@ use skytide_connect::run::WAIT;
 use skytide_firehose::recording::{Compression, Last, Recorder, Recording};
 use skytide_firehose::{Batch, Cursor};
 
-use super::args::{CursorArg, RecordArgs};
+use super::args::RecordArgs;
 use super::failure::{DATA, Failure, USAGE};
 use super::input::{Input, cursor};
 use super::interrupt::Interrupt;
 use super::location::Location;
 use super::same::is_one;
 use super::status::{StatusLine, say};
+use super::values::CursorArg;
 
 /// Frames taken at once.
 const BATCH: usize = 4096;
@@ -40,7 +41,7 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
     }
     let mut input = Input::open_at(&args.from, &Wish::default(), begins(args, last))?;
     let mut status = StatusLine::new(args.status.quiet, input.is_real_time);
-    let ends = args.duration.map(|duration| Instant::now() + duration);
+    let ends = args.duration.and_then(|duration| Instant::now().checked_add(duration));
     let mut written = 0_u64;
     while !interrupt.seen() && ends.is_none_or(|end| Instant::now() < end) {
         let left = args.limit.map_or(BATCH as u64, |limit| (limit - written).min(BATCH as u64));

@@ -17,7 +17,7 @@ use skytide_connect::sources::Offer;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::{Plan, Results};
 
-use super::args::{ModeArg, ResultsArg, RunArgs};
+use super::args::RunArgs;
 use super::failure::{DATA, Failure, USAGE};
 use super::input;
 use super::interrupt::Interrupt;
@@ -26,6 +26,7 @@ use super::resume;
 use super::same::{is_one, is_read};
 use super::status::{StatusLine, lock, say};
 use super::target::Target;
+use super::values::{ModeArg, ResultsArg};
 
 /// A query that is ready to be answered.
 struct Query {

@@ -17,9 +17,6 @@ use super::interrupt::Interrupt;
 use super::status::say;
 
 pub(crate) fn sim(args: &SimArgs) -> Result<(), Failure> {
-    if !args.rate.is_finite() || args.rate < 0.0 {
-        return Err(Failure::new(USAGE, format!("--rate {}: a number of events a second, or 0", args.rate)));
-    }
     let faults = faults(args)?;
     let network = network(args)?;
     let interrupt = Interrupt::listen()?;

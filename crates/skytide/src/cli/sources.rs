@@ -12,8 +12,8 @@ use skytide_atproto::columns::Clock;
 
 use skytide_connect::files::{Format, MEMORY};
 
-use super::args::{LateArg, duration, size};
 use super::location::Location;
+use super::values::{LateArg, duration, size};
 
 /// Every source, with what is said of it.
 #[derive(Debug, Clone)]

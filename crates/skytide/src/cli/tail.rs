@@ -14,11 +14,12 @@ use skytide_connect::run::WAIT;
 use skytide_connect::source::Status;
 use skytide_firehose::{Batch, Cause, Gap, Ledger, Service};
 
-use super::args::{FromArgs, KindArg, LabelsArgs, LinesArgs, TailArgs};
+use super::args::{FromArgs, LabelsArgs, LinesArgs, TailArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::input::Input;
 use super::interrupt::Interrupt;
 use super::status::StatusLine;
+use super::values::KindArg;
 
 /// Frames taken at once; lines are flushed after each such batch.
 const BATCH: usize = 1024;
@@ -55,7 +56,7 @@ fn print(from: &FromArgs, wish: &Wish, wanted: &Wanted<'_>, args: &LinesArgs) ->
     let interrupt = Interrupt::listen()?;
     let mut input = Input::open(&from, wish)?;
     let mut status = StatusLine::new(args.status.quiet, input.is_real_time);
-    let until = args.duration.map(|duration| Instant::now() + duration);
+    let until = args.duration.and_then(|duration| Instant::now().checked_add(duration));
     let mut stdout = BufWriter::new(io::stdout().lock());
     let mut lines = Lines { json: String::new(), count: 0, limit: args.limit, undecodable: 0 };
     let ledger = input.frames.ledger();

@@ -15,11 +15,12 @@ use skytide_connect::sink::{
 use skytide_timestream::engine::{EngineError, answer_schema};
 use skytide_timestream::plan::Plan;
 
-use super::args::{FormatArg, ResultsArg, RunArgs};
+use super::args::RunArgs;
 use super::failure::{DATA, Failure, USAGE};
 use super::status::StatusLine;
 use super::table::{HistoryTable, Live, SnapshotTable};
 use super::tagged::Tagged;
+use super::values::{FormatArg, ResultsArg};
 
 /// Where rows go, and in what form.
 pub(crate) enum Target<'a> {

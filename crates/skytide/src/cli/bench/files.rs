@@ -13,9 +13,10 @@ use skytide_timestream::rows::Rows;
 
 use super::clock::{ProcessClock, median};
 use super::{Discard, line};
-use crate::cli::args::{FilesInput, QueryArgs, ResultsArg, SocketArgs};
+use crate::cli::args::{FilesInput, QueryArgs, SocketArgs};
 use crate::cli::failure::Failure;
 use crate::cli::query::Compiled;
+use crate::cli::values::ResultsArg;
 
 /// Answers a query over files, again and again.
 pub(super) fn files(input: &FilesInput) -> Result<(), Failure> {

@@ -26,9 +26,10 @@ use skytide_timestream::plan::{Plan, Results};
 use skytide_timestream::rows::Rows;
 
 use self::clock::{CpuClock, median};
-use super::args::{Bench, BenchArgs, BenchInput, QueryArgs, ResultsArg};
+use super::args::{Bench, BenchArgs, BenchInput, QueryArgs};
 use super::failure::{DATA, Failure};
 use super::query::Compiled;
+use super::values::ResultsArg;
 
 /// Events of the simulated network where no recording is given.
 const SIMULATED: usize = 20_000;

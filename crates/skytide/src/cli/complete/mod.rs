@@ -11,10 +11,11 @@ use serde_json::json;
 use skytide_timestream::completion::{self, Completion};
 use skytide_timestream::functions;
 
-use super::args::{CandidatesArg, Cli, Command, CompleteArgs, CompletionsArgs, LineShellArg, NamedQuery};
+use super::args::{Cli, Command, CompleteArgs, CompletionsArgs};
 use super::failure::{Failure, USAGE};
 use super::query::nameable;
 use super::sources::SourcesArgs;
+use super::values::{CandidatesArg, LineShellArg, NamedQuery};
 use line::{Line, Rules, Word};
 
 /// `skytide completions`.
