@@ -22,7 +22,7 @@ use crate::source::{Next, Saved, Source, SourceError, Status};
 /// How a query is run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Over what is there, or on and on.
+    /// Over what is there, or on and on: as the source was [opened](crate::sources::Sources::open).
     pub mode: Mode,
     /// How many workers share the keys.
     pub workers: usize,
@@ -113,7 +113,16 @@ pub enum End {
 
 /// Why a run failed. What was complete before has been delivered.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
+    /// The source was opened for a run in the other mode.
+    #[error(
+        "the source was not opened for a run in {mode:?} mode: `RunOptions` and whatever opens it are to be given one mode"
+    )]
+    Mode {
+        /// That of the run.
+        mode: Mode,
+    },
     /// The source.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -228,7 +237,7 @@ impl<S: Source> Answers<S> {
     /// Starts a plan over a source.
     ///
     /// # Errors
-    /// The job cannot be started.
+    /// The job cannot be started, or the source was opened for the other mode.
     pub fn start(plan: Arc<Plan>, source: S, options: &RunOptions) -> Result<Self, RunError> {
         let running = Some(Running::start(plan, source, options, None, 0)?);
         Ok(Self { running, ready: VecDeque::new(), failed: None, outcome: None })
@@ -306,7 +315,10 @@ impl<S: Source> Running<S> {
         options: &RunOptions,
         from: Option<&Checkpoint>,
         rows: usize,
-    ) -> Result<Self, JobError> {
+    ) -> Result<Self, RunError> {
+        if !source.fits(options.mode) {
+            return Err(RunError::Mode { mode: options.mode });
+        }
         let jobs =
             Options { workers: options.workers, mode: options.mode, epochs_in_flight: EPOCHS_IN_FLIGHT };
         let mut job = Job::start(plan, jobs, from)?;
