@@ -132,12 +132,21 @@ pub enum RunError {
     /// The sink.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// What the program brought along panicked on the thread of an [`AnswerStream`], as a source may: the query has ended with it.
+    #[error("the thread that computes the answer panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
     /// The run cannot be saved, or not go on from what was saved.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
 }
 
 /// Runs a plan over a source into a sink. `watch` is told what has been done after each epoch and each wait.
+///
+/// It waits, and is not for a thread that drives async code: over a connection it fails there
+/// ([`WithinRuntime`](skytide_firehose::Error::WithinRuntime)). [`AnswerStream`] is for async code, or a thread that may wait (`spawn_blocking`).
 ///
 /// # Errors
 /// What ended it early; a closed pipe is an [`End`], not an error.
@@ -223,7 +232,7 @@ pub(crate) fn drive(
 }
 
 /// A run whose rows are asked for: the batches of an answer, in order, computed as they are taken. [`AnswerStream`] is the same for
-/// async code.
+/// async code, where this one is refused as [`run`] is. It stays on its thread, since its job does.
 ///
 /// It ends where [`run`] does. An error of the source comes after the rows of what was read before it, and is the last item.
 pub struct Answers<S: Source> {

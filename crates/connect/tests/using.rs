@@ -7,10 +7,14 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Fields};
 use futures_util::StreamExt;
 use skytide_connect::merge::Merge;
+use skytide_connect::network::{Connection, Network};
 use skytide_connect::run::{AnswerStream, Answers, End, RunError, RunOptions, run};
 use skytide_connect::sink::Ndjson;
+use skytide_connect::source::SourceError;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_connect::tables::{Definition, Table, TableError, Value};
+use skytide_firehose::Cursor;
+use skytide_sim::{Config, Relay};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::{Plan, Results};
 
@@ -47,6 +51,29 @@ async fn sources_of_the_other_mode_are_refused() {
         assert!(matches!(stream.next().await, Some(Err(RunError::Mode { .. }))));
         assert!(stream.next().await.is_none());
     }
+}
+
+#[tokio::test]
+async fn a_run_that_waits_is_refused_in_async_code_and_a_stream_is_not() {
+    let relay =
+        Relay::new(skytide_sim::Network::new(Config::default())).total(200).start("127.0.0.1:0").unwrap();
+    let connection =
+        Connection { location: relay.url().into(), cursor: Cursor::Oldest, ..Connection::default() };
+    let network = Network { connection, ..Network::default() };
+    let query = Arc::new(skytide_timestream::compile("likes.count()", &network.catalog).unwrap());
+    let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+    let open = || network.open(&plan, Mode::Live, None).unwrap();
+    let is_refused = |error: &RunError| {
+        matches!(error, RunError::Source(SourceError::Subscription(skytide_firehose::Error::WithinRuntime)))
+    };
+    let options = RunOptions { limit: Some(20), ..RunOptions::live() };
+    let ran = run(Arc::clone(&plan), &mut open(), &mut Ndjson::new(Vec::new()), &options, |_, _| {});
+    assert!(is_refused(&ran.unwrap_err()));
+    let mut answers = Answers::start(Arc::clone(&plan), open(), &options).unwrap();
+    assert!(answers.next().unwrap().is_err_and(|error| is_refused(&error)));
+    assert!(answers.next().is_none());
+    let stream = AnswerStream::start(Arc::clone(&plan), open(), options).unwrap();
+    assert_eq!(stream.map(|batch| batch.unwrap().num_rows()).fold(0, async |all, rows| all + rows).await, 20);
 }
 
 #[test]

@@ -42,3 +42,8 @@ pub use skytide_timestream::compile;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// Those on the client's page are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct Client;
