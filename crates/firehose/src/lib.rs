@@ -75,6 +75,8 @@ pub use place::BELIEVED_AHEAD;
 pub use recording::{Compression, CutOff, Last, Recorded, Recorder, Recording, RecordingError};
 pub use service::{SUBSCRIBE_LABELS, SUBSCRIBE_REPOS, Service};
 
+/// The TLS of [`Builder::tls`], in the version that it takes.
+pub use rustls;
 pub use skytide_atproto::{
     frame::Kind,
     message::{Action, Message},

@@ -28,7 +28,15 @@
 //! assert!(String::from_utf8(rows)?.contains(r#""_key":"en""#));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Types of other crates that stand in signatures here are handed on with their crates, in the one version that fits: [`arrow_array`] and
+//! [`arrow_schema`] (answers, rows, functions of one's own), [`bytes`] (frames), [`serde_json`] (records as JSON) and
+//! [`firehose::rustls`] (roots of trust of one's own).
 
+pub use arrow_array;
+pub use arrow_schema;
+pub use bytes;
+pub use serde_json;
 pub use skytide_atproto as atproto;
 pub use skytide_connect as connect;
 pub use skytide_firehose as firehose;
