@@ -137,6 +137,8 @@ pub struct Merge {
     /// Number of scans of the plan.
     scans: usize,
     mode: Mode,
+    /// Of which state it goes on from, the [sum](SourceState::sum).
+    begun_at: Option<u64>,
     /// Whether points of the time that is reached wait too.
     is_strict: bool,
     bell: Bell,
@@ -162,11 +164,32 @@ impl Merge {
         passed: Passed,
     ) -> Self {
         let is_strict = is_strict || feeds.len() > 1;
-        Self { feeds, scans, mode, is_strict, bell, passed, failed: None, has_ended: false, is_closed: false }
+        Self {
+            feeds,
+            scans,
+            mode,
+            begun_at: None,
+            is_strict,
+            bell,
+            passed,
+            failed: None,
+            has_ended: false,
+            is_closed: false,
+        }
     }
 
-    /// Goes on from where its feeds, which do already, had been let go up to.
-    pub(crate) fn going_on(mut self, bytes: &mut Reader<'_>) -> Result<Self, StateError> {
+    /// Whether it was opened where an earlier run left it, in this state, or at its beginning where there is none.
+    pub(crate) fn has_begun_at(&self, state: Option<&SourceState>) -> bool {
+        self.begun_at == state.map(SourceState::sum)
+    }
+
+    /// Goes on from a state, of which these bytes are left, and its feeds do already.
+    pub(crate) fn going_on(
+        mut self,
+        state: &SourceState,
+        bytes: &mut Reader<'_>,
+    ) -> Result<Self, StateError> {
+        self.begun_at = Some(state.sum());
         if let Some(passed) = state::read_time(bytes)? {
             self.passed.reach(passed);
         }
@@ -323,6 +346,10 @@ impl Source for Merge {
             }
         }
         self.is_closed
+    }
+
+    fn fits(&self, mode: Mode) -> bool {
+        self.mode == mode
     }
 
     fn save(&self) -> Result<Saved, SaveError> {

@@ -252,7 +252,9 @@ pub struct Network {
 
 impl Network {
     /// Opens it for what a plan reads, all of which is its own: a connection for it alone, or a place at the one that is
-    /// [shared](Self::shared); `side` takes late points, if they are kept.
+    /// [shared](Self::shared). `mode` is that of the run ([`RunOptions::mode`](crate::run::RunOptions)); `side` takes late points, if they are
+    /// kept. A run that is to be saved opens it by [`Sources`](crate::sources::Sources::reopen). What is opened is read by a thread that may wait: in async
+    /// code by an [`AnswerStream`](crate::run::AnswerStream).
     ///
     /// # Errors
     /// The file cannot be read, the address is none, the plan reads what one connection does not carry, or late points are to be
@@ -270,7 +272,7 @@ impl Network {
     ///
     /// # Errors
     /// As of `open`, or the state is of another source or of other settings, or damaged.
-    pub fn reopen(
+    pub(crate) fn reopen(
         &self,
         plan: &Plan,
         mode: Mode,

@@ -143,6 +143,11 @@ impl<S: Source> Source for Reorder<S> {
         status
     }
 
+    /// What is sorted as a whole may be read live, too; what lets points go on the way leaves late ones out, which once there are none.
+    fn fits(&self, mode: Mode) -> bool {
+        mode == Mode::Live || self.mode == Mode::Once
+    }
+
     fn save(&self) -> Result<Saved, SaveError> {
         if self.failed.is_some() {
             return Err(SaveError::NotNow);

@@ -22,7 +22,7 @@ use crate::source::{Next, Saved, Source, SourceError, Status};
 /// How a query is run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Over what is there, or on and on.
+    /// Over what is there, or on and on: as the source was [opened](crate::sources::Sources::open).
     pub mode: Mode,
     /// How many workers share the keys.
     pub workers: usize,
@@ -113,7 +113,16 @@ pub enum End {
 
 /// Why a run failed. What was complete before has been delivered.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
+    /// The source was opened for a run in the other mode.
+    #[error(
+        "the source was not opened for a run in {mode:?} mode: `RunOptions` and whatever opens it are to be given one mode"
+    )]
+    Mode {
+        /// That of the run.
+        mode: Mode,
+    },
     /// The source.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -123,12 +132,21 @@ pub enum RunError {
     /// The sink.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// What the program brought along panicked on the thread of an [`AnswerStream`], as a source may: the query has ended with it.
+    #[error("the thread that computes the answer panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
     /// The run cannot be saved, or not go on from what was saved.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
 }
 
 /// Runs a plan over a source into a sink. `watch` is told what has been done after each epoch and each wait.
+///
+/// It waits, and is not for a thread that drives async code: over a connection it fails there
+/// ([`WithinRuntime`](skytide_firehose::Error::WithinRuntime)). [`AnswerStream`] is for async code, or a thread that may wait (`spawn_blocking`).
 ///
 /// # Errors
 /// What ended it early; a closed pipe is an [`End`], not an error.
@@ -214,7 +232,7 @@ pub(crate) fn drive(
 }
 
 /// A run whose rows are asked for: the batches of an answer, in order, computed as they are taken. [`AnswerStream`] is the same for
-/// async code.
+/// async code, where this one is refused as [`run`] is. It stays on its thread, since its job does.
 ///
 /// It ends where [`run`] does. An error of the source comes after the rows of what was read before it, and is the last item.
 pub struct Answers<S: Source> {
@@ -228,7 +246,7 @@ impl<S: Source> Answers<S> {
     /// Starts a plan over a source.
     ///
     /// # Errors
-    /// The job cannot be started.
+    /// The job cannot be started, or the source was opened for the other mode.
     pub fn start(plan: Arc<Plan>, source: S, options: &RunOptions) -> Result<Self, RunError> {
         let running = Some(Running::start(plan, source, options, None, 0)?);
         Ok(Self { running, ready: VecDeque::new(), failed: None, outcome: None })
@@ -306,7 +324,10 @@ impl<S: Source> Running<S> {
         options: &RunOptions,
         from: Option<&Checkpoint>,
         rows: usize,
-    ) -> Result<Self, JobError> {
+    ) -> Result<Self, RunError> {
+        if !source.fits(options.mode) {
+            return Err(RunError::Mode { mode: options.mode });
+        }
         let jobs =
             Options { workers: options.workers, mode: options.mode, epochs_in_flight: EPOCHS_IN_FLIGHT };
         let mut job = Job::start(plan, jobs, from)?;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skytide_runtime::Epoch;
+use skytide_timestream::engine::Mode;
 use skytide_timestream::times::timestamp_text;
+use twox_hash::XxHash3_64;
 
 use crate::files::FileError;
 use crate::late::SideError;
@@ -32,6 +34,12 @@ pub trait Source {
     /// Gives false, as does a source that does not say how, where there is no such thing to be given: it is not read on.
     fn close(&mut self) -> bool {
         false
+    }
+
+    /// Whether a run in this mode may read it; it was opened for one. A source for which that makes no difference does not say.
+    fn fits(&self, mode: Mode) -> bool {
+        let _ = mode;
+        true
     }
 
     /// What it takes to give the points after those that were given out, in another process (see [`recovery`](crate::recovery)). What
@@ -62,6 +70,13 @@ pub enum Saved {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceState(pub(crate) Vec<u8>);
 
+impl SourceState {
+    /// What tells it from others.
+    pub(crate) fn sum(&self) -> u64 {
+        XxHash3_64::oneshot(&self.0)
+    }
+}
+
 impl<S: Source + ?Sized> Source for &mut S {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
         (**self).next(wait)
@@ -73,6 +88,10 @@ impl<S: Source + ?Sized> Source for &mut S {
 
     fn close(&mut self) -> bool {
         (**self).close()
+    }
+
+    fn fits(&self, mode: Mode) -> bool {
+        (**self).fits(mode)
     }
 
     fn save(&self) -> Result<Saved, SaveError> {
@@ -91,6 +110,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn close(&mut self) -> bool {
         (**self).close()
+    }
+
+    fn fits(&self, mode: Mode) -> bool {
+        (**self).fits(mode)
     }
 
     fn save(&self) -> Result<Saved, SaveError> {

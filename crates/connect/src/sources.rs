@@ -21,10 +21,8 @@ use crate::tables::{Bell, Table, TableSource};
 /// Something that streams are read from.
 #[derive(Debug, Clone)]
 pub enum Offer {
-    /// A table, and the name by which the query calls it.
+    /// A table, by the name that its definition gives it.
     Table {
-        /// The name.
-        name: String,
         /// The table.
         table: Table,
         /// After so long a silence it is not waited for.
@@ -61,7 +59,7 @@ impl Offer {
     /// Whether it has a stream that is written so: by its name, or by a call of one text.
     fn has(&self, mention: &str) -> bool {
         match self {
-            Self::Table { name, .. } => name == mention,
+            Self::Table { table, .. } => table.definition().name == mention,
             Self::Files(files) => files.definition().name == mention,
             Self::Network(network) => {
                 let argument = mention.strip_prefix("records(\"").and_then(|rest| rest.strip_suffix("\")"));
@@ -122,7 +120,7 @@ impl Sources {
     /// The offer whose stream this is.
     fn offer_of(&self, stream: &StreamDef) -> Option<usize> {
         self.offers.iter().position(|offer| match offer {
-            Offer::Table { name, .. } => *name == stream.name,
+            Offer::Table { table, .. } => table.definition().name == stream.name,
             Offer::Files(files) => files.definition().name == stream.name,
             Offer::Network(network) => network.catalog.kind(stream).is_some(),
         })
@@ -132,7 +130,7 @@ impl Sources {
         Arc::new(StreamDef { source: self.number(at), ..stream.clone() })
     }
 
-    /// Opens what a plan over this catalog reads. `stalled` says that nobody takes the answer, so that nobody need wait for it.
+    /// Opens what a plan over this catalog reads, for a run in this mode, and no other ([`RunOptions::mode`](crate::run::RunOptions)). `stalled` says that nobody takes the answer, so that nobody need wait for it.
     ///
     /// # Errors
     /// A source cannot be opened, the plan reads what none of them has, or late points are to be kept and there is no
@@ -152,7 +150,7 @@ impl Sources {
         stalled: &Arc<AtomicBool>,
         from: Option<&SourceState>,
     ) -> Result<Merge, SourceError> {
-        let mut from = from.map(|state| Reader::new(&state.0));
+        let mut left_at = from.map(|state| Reader::new(&state.0));
         let (bell, passed, side) = (Bell::default(), Passed::default(), self.side.as_ref());
         let mut feeds = Vec::new();
         let mut is_strict = false;
@@ -168,7 +166,7 @@ impl Sources {
                 continue;
             }
             let part: Vec<_> = scans.iter().map(|scan| plan.scans[*scan].clone()).collect();
-            let left = from.as_mut().map(|from| Left::read(from, &scans, &part)).transpose()?;
+            let left = left_at.as_mut().map(|from| Left::read(from, &scans, &part)).transpose()?;
             let feed = match offer {
                 Offer::Table { table, idle, .. } => {
                     is_strict |= mode == Mode::Live && table.definition().subsort.is_some();
@@ -205,10 +203,10 @@ impl Sources {
             return Err(SourceError::Unfit("the query reads a stream that no source has".to_owned()));
         }
         let mut merge = Merge::new(feeds, plan.scans.len(), mode, is_strict, bell, passed);
-        if let Some(from) = &mut from {
-            merge = merge.going_on(from)?;
+        if let Some((state, rest)) = from.zip(left_at.as_mut()) {
+            merge = merge.going_on(state, rest)?;
         }
-        state::end(from)?;
+        state::end(left_at)?;
         Ok(merge)
     }
 }
@@ -216,8 +214,8 @@ impl Sources {
 impl Catalog for Sources {
     fn stream(&self, name: &str) -> Option<Arc<StreamDef>> {
         self.offers.iter().enumerate().find_map(|(at, offer)| match offer {
-            Offer::Table { name: known, table, .. } => {
-                (known == name).then(|| Arc::new(table.stream(name, self.number(at))))
+            Offer::Table { table, .. } => {
+                (table.definition().name == name).then(|| Arc::new(table.stream(self.number(at))))
             }
             Offer::Files(files) => {
                 (files.definition().name == name).then(|| Arc::new(files.stream(self.number(at))))
@@ -234,8 +232,8 @@ impl Catalog for Sources {
         let mut wrong = format!("there is no `{name}`");
         for (at, offer) in self.offers.iter().enumerate() {
             match offer {
-                Offer::Table { name: known, table, .. } if *known == name => {
-                    return Ok(Arc::new(table.stream(&name, self.number(at))));
+                Offer::Table { table, .. } if table.definition().name == name => {
+                    return Ok(Arc::new(table.stream(self.number(at))));
                 }
                 Offer::Table { .. } | Offer::Files(_) => {}
                 Offer::Network(network) => match network.catalog.stream_function(function, argument) {
@@ -250,8 +248,9 @@ impl Catalog for Sources {
     fn stream_method(&self, of: &StreamDef, method: &str) -> Option<Arc<StreamDef>> {
         let name = format!("{}.{method}()", of.name);
         self.offers.iter().enumerate().find_map(|(at, offer)| match offer {
-            Offer::Table { name: known, table, .. } => {
-                (*known == name).then(|| Arc::new(table.stream(&name, self.number(at))))
+            Offer::Table { table, .. } => {
+                let known = &table.definition().name;
+                (*known == name).then(|| Arc::new(table.stream(self.number(at))))
             }
             Offer::Files(_) => None,
             Offer::Network(network) => Some(self.numbered(at, &*network.catalog.stream_method(of, method)?)),
@@ -260,7 +259,9 @@ impl Catalog for Sources {
 
     fn grouping(&self, stream: &StreamDef) -> String {
         let given = self.offers.iter().find_map(|offer| match offer {
-            Offer::Table { name, table, .. } if *name == stream.name => table.definition().grouping.clone(),
+            Offer::Table { table, .. } if table.definition().name == stream.name => {
+                table.definition().grouping.clone()
+            }
             Offer::Files(files) if files.definition().name == stream.name => {
                 files.definition().grouping.clone()
             }
@@ -273,7 +274,8 @@ impl Catalog for Sources {
         let mut methods = Vec::new();
         for offer in &self.offers {
             match offer {
-                Offer::Table { name, .. } => {
+                Offer::Table { table, .. } => {
+                    let name = &table.definition().name;
                     let method = name.strip_prefix(&stream.name).and_then(|rest| rest.strip_prefix('.'));
                     methods.extend(method.and_then(|rest| rest.strip_suffix("()")).map(str::to_owned));
                 }
@@ -296,8 +298,9 @@ impl Catalog for Sources {
         let mut names = Vec::new();
         for offer in &self.offers {
             match offer {
-                Offer::Table { name, .. } if !name.contains('(') => names.push(name.clone()),
-                Offer::Table { .. } => {}
+                Offer::Table { table, .. } => {
+                    names.extend(Some(&table.definition().name).filter(|name| !name.contains('(')).cloned());
+                }
                 Offer::Files(files) => names.push(files.definition().name.clone()),
                 Offer::Network(network) => names.extend(network.catalog.names()),
             }

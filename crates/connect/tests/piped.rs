@@ -11,8 +11,6 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_ipc::writer::StreamWriter;
-use arrow_schema::TimeUnit;
-use skytide_connect::late::Late;
 use skytide_connect::run::{Answers, End, RunOptions};
 use skytide_connect::sources::{Offer, Sources};
 use skytide_connect::tables::{Definition, Piped, Table};
@@ -60,24 +58,13 @@ fn answer_of(query: &str, input: impl Read + Send + 'static) -> (Vec<i64>, Optio
         Ok(piped) => piped,
         Err(error) => return (Vec::new(), Some(error.to_string())),
     };
-    let table = Table::new(Definition {
-        name: "m".to_owned(),
-        fields: piped.fields().clone(),
-        time: "t".to_owned(),
-        hides_time: false,
-        key: "k".to_owned(),
-        subsort: None,
-        grouping: None,
-        unit: TimeUnit::Nanosecond,
-        keeps: false,
-        lateness: Duration::ZERO,
-        late: Late::Drop,
-    });
+    let definition = Definition::new("m", piped.fields().clone(), "t", "k");
+    let table = Table::new(Definition { keeps: false, ..definition });
     let table = match table {
         Ok(table) => table,
         Err(error) => return (Vec::new(), Some(error.to_string())),
     };
-    let offer = Offer::Table { name: "m".to_owned(), table: table.clone(), idle: None };
+    let offer = Offer::Table { table: table.clone(), idle: None };
     let sources = Sources::new(vec![offer]);
     let query = match skytide_timestream::compile(query, &sources) {
         Ok(query) => query,

@@ -174,7 +174,7 @@ async fn what_it_fails_with_is_the_last_item() {
             }
         };
         if panics {
-            assert!(matches!(error, RunError::Job(_)), "{error}");
+            assert!(matches!(&error, RunError::Panicked { message } if message == "on purpose"), "{error}");
         } else {
             assert!(batches > 0 && matches!(error, RunError::Source(SourceError::Unfit(_))), "{error}");
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use arrow_schema::{DataType, Field, Fields};
 use skytide_connect::late::{Late, Passed, Side};
 use skytide_connect::merge::{Feed, Merge};
 use skytide_connect::run::{Answers, End, RunError, RunOptions, Stop, run};
@@ -30,19 +30,7 @@ fn fields() -> Fields {
 }
 
 fn definition(name: &str) -> Definition {
-    Definition {
-        name: name.to_owned(),
-        fields: fields(),
-        time: "t".to_owned(),
-        hides_time: false,
-        key: "k".to_owned(),
-        subsort: None,
-        grouping: None,
-        unit: TimeUnit::Nanosecond,
-        keeps: true,
-        lateness: Duration::ZERO,
-        late: Late::Drop,
-    }
+    Definition::new(name, fields(), "t", "k")
 }
 
 fn table(name: &str) -> Table {
@@ -67,7 +55,7 @@ fn batch(rows: &[(i64, &str, i64)]) -> RecordBatch {
 }
 
 fn offer(table: &Table) -> Offer {
-    Offer::Table { name: table.definition().name.clone(), table: table.clone(), idle: None }
+    Offer::Table { table: table.clone(), idle: None }
 }
 
 fn open(query: &str, offers: Vec<Offer>, mode: Mode) -> (Arc<Plan>, Merge) {
@@ -296,7 +284,7 @@ fn live_answers_history_then_what_is_pushed_and_late_rows_are_counted() {
 #[test]
 fn live_waits_for_every_table_but_the_silent() {
     let (m, n) = (table("m"), table("n"));
-    let silent = Offer::Table { name: "n".into(), table: n.clone(), idle: Some(Duration::from_millis(30)) };
+    let silent = Offer::Table { table: n.clone(), idle: Some(Duration::from_millis(30)) };
     let (_, running) = live("m.x.sum() + n.x.sum()", vec![offer(&m), silent], 2);
     m.push_rows(&[row(1, "A", 1), row(2, "A", 2), row(3, "A", 3)]).unwrap();
     let (answer, ..) = running.join().unwrap();
@@ -342,7 +330,7 @@ fn a_time_waits_while_another_table_may_still_have_it() {
 #[test]
 fn what_a_table_says_after_it_was_no_longer_waited_for_is_late() {
     let (m, n) = (table("m"), table("n"));
-    let silent = Offer::Table { name: "n".into(), table: n.clone(), idle: Some(Duration::ZERO) };
+    let silent = Offer::Table { table: n.clone(), idle: Some(Duration::ZERO) };
     let (_, mut source) = open("m.x + n.x", vec![offer(&m), silent], Mode::Live);
     m.push_rows(&[row(1, "A", 1), row(2, "A", 2), row(3, "A", 3)]).unwrap();
     assert_eq!(look(&mut source), [vec![1, 2], vec![]]);
@@ -501,7 +489,7 @@ fn answers_end_with_the_error_of_a_late_row() {
 fn what_was_no_longer_waited_for_follows_the_policy_of_its_table() {
     for late in [Late::Side, Late::Error] {
         let (m, n) = (table("m"), late_table("n", late, 100));
-        let silent = Offer::Table { name: "n".into(), table: n.clone(), idle: Some(Duration::ZERO) };
+        let silent = Offer::Table { table: n.clone(), idle: Some(Duration::ZERO) };
         let (side, kept) = side();
         let sources = Sources::new(vec![offer(&m), silent]).late_to(side);
         let (_, mut source) = open_over("m.x + n.x", &sources, Mode::Live);
@@ -532,10 +520,7 @@ fn over_what_is_there_nothing_is_late_however_long_a_table_is_silent() {
     for (table, rows) in [(&m, all(100)), (&n, all(1))] {
         rows.chunks(10_000).for_each(|rows| table.push_batch(&batch(rows)).unwrap());
     }
-    let idle = |table: &Table| {
-        let name = table.definition().name.clone();
-        Offer::Table { name, table: table.clone(), idle: Some(Duration::ZERO) }
-    };
+    let idle = |table: &Table| Offer::Table { table: table.clone(), idle: Some(Duration::ZERO) };
     let (plan, mut source) = open("m.x + n.x", vec![idle(&m), idle(&n)], Mode::Once);
     let mut rows = Rows::default();
     run(plan, &mut source, &mut rows, &RunOptions::once(), |_, _| {}).unwrap();

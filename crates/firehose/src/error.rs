@@ -38,6 +38,18 @@ pub enum Error {
     /// A frame was asked for as a message and is none. The subscription goes on.
     #[error(transparent)]
     Message(#[from] MessageError),
+    /// A blocking subscription was asked for frames by a thread that drives async code, which must not wait. It has ended.
+    #[error(
+        "a blocking read within async code, whose thread must not wait: take the async subscription (`stream`, `buffered`), of a query \
+         `AnswerStream`, or read on a thread of its own (`spawn_blocking`)"
+    )]
+    WithinRuntime,
+    /// Something panicked on the thread that reads ahead, as an observer may: the subscription has ended with it.
+    #[error("the thread that reads ahead panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
     /// The runtime or the thread of a subscription could not be started.
     #[error("cannot start the runtime of a subscription: {0}")]
     Runtime(#[source] io::Error),

@@ -4,9 +4,16 @@
 //! use skytide_firehose::Subscription;
 //!
 //! for operation in Subscription::bluesky().blocking()?.operations() {
-//!     let operation = operation?;
+//!     let operation = match operation {
+//!         // A commit that cannot be read; the next ones follow.
+//!         Err(error) if !error.is_end() => {
+//!             eprintln!("{error}");
+//!             continue;
+//!         }
+//!         operation => operation?,
+//!     };
 //!     if operation.collection == "app.bsky.feed.post" {
-//!         println!("{} {:?}", operation.uri(), operation.json()?);
+//!         println!("{} {:?}", operation.uri(), operation.json());
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -68,6 +75,8 @@ pub use place::BELIEVED_AHEAD;
 pub use recording::{Compression, CutOff, Last, Recorded, Recorder, Recording, RecordingError};
 pub use service::{SUBSCRIBE_LABELS, SUBSCRIBE_REPOS, Service};
 
+/// The TLS of [`Builder::tls`], in the version that it takes.
+pub use rustls;
 pub use skytide_atproto::{
     frame::Kind,
     message::{Action, Message},

@@ -56,3 +56,4 @@ pub use deadline::Deadline;
 pub use error::JobError;
 pub use job::{Epoch, Job, Options};
 pub use report::{PartReport, RegionReport, Report, WorkerReport};
+pub use workers::panic_message;

@@ -1,5 +1,6 @@
 //! The threads of a job beside the caller's, and how a failure of one ends all.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -75,13 +76,19 @@ impl Pulse {
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(value) => Some(value),
             Err(payload) => {
-                let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-                let message = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+                let message = panic_message(payload.as_ref());
                 self.fail(JobError::Panicked { worker, message });
                 None
             }
         }
     }
+}
+
+/// What a panic said; nothing if it carries no text.
+#[must_use]
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 /// The threads of all workers but the first.

@@ -17,9 +17,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     // An address that is wrong shows after three attempts; a connection that is lost is made anew for ever.
     let frames = Subscription::repos(&relay).first_attempts(3).blocking()?;
     for operation in frames.operations().take(count) {
-        let operation = operation?;
-        let record = operation.json()?.unwrap_or_default();
-        writeln!(out, "{} {} {record}", operation.action, operation.uri())?;
+        let operation = match operation {
+            // A commit that cannot be read; the next ones follow.
+            Err(error) if !error.is_end() => {
+                eprintln!("{error}");
+                continue;
+            }
+            operation => operation?,
+        };
+        match operation.json() {
+            Ok(record) => {
+                let record = record.unwrap_or_default();
+                writeln!(out, "{} {} {record}", operation.action, operation.uri())?;
+            }
+            Err(error) => eprintln!("{}: {error}", operation.uri()),
+        }
     }
     Ok(())
 }

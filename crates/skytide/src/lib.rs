@@ -28,7 +28,15 @@
 //! assert!(String::from_utf8(rows)?.contains(r#""_key":"en""#));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Types of other crates that stand in signatures here are handed on with their crates, in the one version that fits: [`arrow_array`] and
+//! [`arrow_schema`] (answers, rows, functions of one's own), [`bytes`] (frames), [`serde_json`] (records as JSON) and
+//! [`firehose::rustls`] (roots of trust of one's own).
 
+pub use arrow_array;
+pub use arrow_schema;
+pub use bytes;
+pub use serde_json;
 pub use skytide_atproto as atproto;
 pub use skytide_connect as connect;
 pub use skytide_firehose as firehose;
@@ -42,3 +50,8 @@ pub use skytide_timestream::compile;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// Those on the client's page are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct Client;

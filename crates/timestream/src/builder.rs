@@ -12,7 +12,14 @@
 //! ```
 //!
 //! The functions of the [registry](crate::functions) are methods here under the same names; arithmetic, `-x` and `!x` are Rust's
-//! operators.
+//! operators. Comparisons are methods, [`eq`](Timestream::eq), [`ne`](Timestream::ne), [`lt`](Timestream::lt) and so on: Rust's `==` gives a
+//! `bool` there and then, which as a condition would be a constant, so that there is none:
+//!
+//! ```compile_fail,E0369
+//! use skytide_timestream::builder::{field, lit, source};
+//!
+//! source("posts").filter(field("lang") == lit("en")); // field("lang").eq("en")
+//! ```
 
 use std::fmt::{self, Display, Formatter};
 use std::ops;
@@ -23,8 +30,9 @@ use crate::query::{Calendar, Query};
 use crate::scalar::Scalar;
 use crate::syntax::{Arg, BinaryOp, Expr, ExprKind, Ident, MAX_DEPTH, UnaryOp};
 
-/// A stream, or anything made of streams and constants, as it will be written.
-#[derive(Debug, Clone, PartialEq)]
+/// A stream, or anything made of streams and constants, as it will be written. Two of them are told apart by their texts: `==` would be taken
+/// for the query's own [`eq`](Self::eq).
+#[derive(Debug, Clone)]
 pub struct Timestream {
     /// None once it is nested deeper than a text could be.
     expr: Option<Expr>,
@@ -71,7 +79,7 @@ pub fn null() -> Timestream {
 }
 
 /// Over which of a key's points an aggregation goes: [`Timestream::over`] takes it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Window(Timestream);
 
 impl Window {

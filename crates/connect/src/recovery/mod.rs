@@ -66,9 +66,10 @@ use skytide_runtime::{Checkpoint, CheckpointError};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
+use crate::merge::Merge;
 use crate::run::{Outcome, RunError, RunOptions, drive};
 use crate::sink::{Sink, sweep};
-use crate::source::{Source, SourceState, Status};
+use crate::source::{SourceState, Status};
 
 pub use error::{RecoveryError, SaveError, StateError};
 pub use standing::Standing;
@@ -136,28 +137,32 @@ impl Recovery {
         self.path.with_extension("rows")
     }
 
-    /// Where the sources are to be [opened](crate::sources::Sources::reopen).
+    /// Where the sources are to be [opened](crate::sources::Sources::reopen); none if nothing is saved: at their beginning.
     #[must_use]
     pub fn source(&self) -> Option<&SourceState> {
         self.state.as_ref().map(|state| &state.source)
     }
 
-    /// As [`run`](crate::run::run), from where the run that was saved stood. `source` is opened [there](Self::source), and of this plan.
+    /// As [`run`](crate::run::run), from where the run that was saved stood. `source` is opened [there](Self::source), and of this plan; one
+    /// that is opened elsewhere is refused.
     ///
     /// It is saved before it begins, from time to time, and where it ends by itself, by [`Stop`](crate::run::Stop) or after its time: what comes
     /// only at an end, as the rows of a snapshot, is taken back by the run that goes on. Where it fails, or has all the rows that were asked
     /// for, the one saved before stands. Rows and what the source did are counted from the beginning of the first run.
     ///
     /// # Errors
-    /// As of [`run`](crate::run::run); the source cannot be saved; rows before are not where they were.
+    /// As of [`run`](crate::run::run); the source is opened elsewhere, or cannot be saved; rows before are not where they were.
     pub fn run(
         mut self,
         plan: Arc<Plan>,
-        source: &mut dyn Source,
+        source: &mut Merge,
         sink: &mut dyn Sink,
         options: &RunOptions,
         watch: impl FnMut(&Status, usize),
     ) -> Result<Outcome, RunError> {
+        if !source.has_begun_at(self.source()) {
+            return Err(RecoveryError::OtherPlace { path: self.path }.into());
+        }
         drive(plan, source, sink, options, Some(&mut self), watch)
     }
 

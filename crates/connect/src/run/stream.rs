@@ -4,13 +4,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use arrow_array::RecordBatch;
 use futures_core::Stream;
-use skytide_runtime::JobError;
+use skytide_runtime::{JobError, panic_message};
 use skytide_timestream::plan::Plan;
 
 use super::{Outcome, RunError, RunOptions, Running, Source};
@@ -89,9 +90,15 @@ impl AnswerStream {
         std::thread::Builder::new()
             .name("answer".to_owned())
             .spawn(move || {
-                let end = Ends(&computing);
-                let answered = computing.answer(plan, source, &options);
-                end.with(answered);
+                let answer = || computing.answer(plan, source, &options);
+                // A reader must not wait for a thread that has panicked.
+                let answered = catch_unwind(AssertUnwindSafe(answer));
+                let answered = answered.unwrap_or_else(|panic| {
+                    Err(RunError::Panicked { message: panic_message(panic.as_ref()) })
+                });
+                let mut state = computing.lock();
+                (state.end, state.has_ended) = (answered.transpose(), true);
+                wake(state);
             })
             .map_err(|source| JobError::Thread { worker: 0, source })?;
         Ok(Self { line, outcome: None })
@@ -188,26 +195,5 @@ fn wake(mut state: MutexGuard<'_, State>) {
     drop(state);
     if let Some(reader) = reader {
         reader.wake();
-    }
-}
-
-/// Says when it is dropped that nothing more comes: a reader must not wait for a thread that has panicked.
-struct Ends<'a>(&'a Line);
-
-impl Ends<'_> {
-    fn with(self, answered: Result<Option<Outcome>, RunError>) {
-        self.0.lock().end = answered.transpose();
-    }
-}
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        if std::thread::panicking() {
-            let message = "the thread that computes the answer".to_owned();
-            state.end = Some(Err(JobError::Panicked { worker: 0, message }.into()));
-        }
-        state.has_ended = true;
-        wake(state);
     }
 }

@@ -148,7 +148,7 @@ impl Piped {
     pub fn feed(self, table: Table) -> io::Result<()> {
         let push = move || {
             let pushed = self.push_to(&table);
-            table.end(pushed.err().map(Arc::new));
+            table.end_with(pushed.err().map(Arc::new));
         };
         std::thread::Builder::new().name("skytide-feed".to_owned()).spawn(push).map(drop)
     }

@@ -58,6 +58,32 @@ pub struct Definition {
     pub late: Late,
 }
 
+impl Definition {
+    /// A table by its name, of these columns, with those of the rows' times and keys. Numbers in the time column are nanoseconds, rows are
+    /// kept for queries that start later, and none waits for those that are late, which are dropped and counted.
+    #[must_use]
+    pub fn new(
+        name: impl Into<String>,
+        fields: impl Into<Fields>,
+        time: impl Into<String>,
+        key: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            fields: fields.into(),
+            time: time.into(),
+            hides_time: false,
+            key: key.into(),
+            subsort: None,
+            grouping: None,
+            unit: TimeUnit::Nanosecond,
+            keeps: true,
+            lateness: Duration::ZERO,
+            late: Late::default(),
+        }
+    }
+}
+
 /// Why a table cannot be, or cannot take what is pushed.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
@@ -79,6 +105,12 @@ pub enum TableError {
         row: usize,
         /// What it takes, about.
         bytes: usize,
+    },
+    /// It has been told that no more is pushed.
+    #[error("the table has ended ({rows} rows were pushed): nothing can be pushed any more")]
+    Ended {
+        /// The rows before.
+        rows: u64,
     },
     /// Columns could not be made.
     #[error(transparent)]
@@ -243,25 +275,25 @@ impl Table {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// Its stream, of the source of this number, under a name.
+    /// Its stream, of the source of this number.
     #[must_use]
-    pub fn stream(&self, name: &str, source: u16) -> StreamDef {
-        let Definition { fields, key, time, hides_time, .. } = self.definition();
+    pub fn stream(&self, source: u16) -> StreamDef {
+        let Definition { name, fields, key, time, hides_time, .. } = self.definition();
         let shown = fields.iter().filter(|field| !hides_time || field.name() != time);
-        StreamDef { name: name.to_owned(), source, fields: shown.cloned().collect(), key: key.clone() }
+        StreamDef { name: name.clone(), source, fields: shown.cloned().collect(), key: key.clone() }
     }
 
     /// Adds rows. They are there when this returns. What a row has in no column of the table is left out and counted.
     ///
     /// # Errors
-    /// A row takes more than 1 GiB: none of them is taken then.
+    /// The table has [ended](Self::end). A row takes more than 1 GiB: none of them is taken then.
     pub fn push_rows(&self, rows: &[Value<'_>]) -> Result<(), TableError> {
         let shared = &*self.shared;
         let sizes: Vec<usize> = rows.iter().map(Value::size).collect();
         if let Some(at) = sizes.iter().position(|bytes| *bytes > LARGEST_ROW) {
             return Err(TableError::Large { row: at + 1, bytes: sizes[at] });
         }
-        let mut state = shared.lock();
+        let mut state = shared.lock_to_push()?;
         let first = shared.origin.0.count.fetch_add(rows.len() as u64, Ordering::Relaxed);
         for ((row, bytes), ordinal) in rows.iter().zip(sizes).zip(first..) {
             let open = state.open.get_or_insert_with(|| Open {
@@ -298,7 +330,7 @@ impl Table {
     /// out and counted, values that do not fit are null and counted. They are there when this returns.
     ///
     /// # Errors
-    /// A column could not be brought to its type.
+    /// The table has [ended](Self::end); a column could not be brought to its type.
     pub fn push_batch(&self, batch: &RecordBatch) -> Result<(), TableError> {
         let shared = &*self.shared;
         let mut misfits = 0;
@@ -316,7 +348,7 @@ impl Table {
         let others = others.filter(|(field, _)| shared.definition.fields.find(field.name()).is_none());
         let unknown: usize = others.map(|(_, column)| column.len() - column.logical_null_count()).sum();
         let rows = batch.num_rows() as u64;
-        let mut state = shared.lock();
+        let mut state = shared.lock_to_push()?;
         shared.close(&mut state)?;
         let first = shared.origin.0.count.fetch_add(rows, Ordering::Relaxed);
         shared.append(&mut state, columns, (first..first + rows).collect())?;
@@ -326,10 +358,16 @@ impl Table {
         shared.tell(state)
     }
 
-    /// No more is pushed from now on: those who read it live come to their end, or to this error, behind the rows that are there.
-    pub(super) fn end(&self, failed: Option<Arc<PipeError>>) {
+    /// No more is pushed from now on, which is refused: live queries over it come to their end behind the rows that are there, as far as they
+    /// read nothing else. Ending it twice does nothing.
+    pub fn end(&self) {
+        self.end_with(None);
+    }
+
+    /// As [`end`](Self::end); where there is an error they come to that.
+    pub(super) fn end_with(&self, failed: Option<Arc<PipeError>>) {
         let mut state = self.shared.lock();
-        state.ended = Some(failed);
+        state.ended.get_or_insert(failed);
         let readers: Vec<Arc<Mark>> = state.readers.iter().filter_map(Weak::upgrade).collect();
         drop(state);
         readers.iter().for_each(|reader| reader.bell.ring());
@@ -388,6 +426,14 @@ impl Table {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_to_push(&self) -> Result<MutexGuard<'_, State>, TableError> {
+        let state = self.lock();
+        match state.ended {
+            Some(_) => Err(TableError::Ended { rows: state.counts.rows }),
+            None => Ok(state),
+        }
     }
 
     /// Makes a chunk of what was pushed one by one.

@@ -11,6 +11,7 @@ use skytide_connect::network::{Location, Network};
 use skytide_connect::recovery::{Recovery, RecoveryError};
 use skytide_connect::run::{End, RunError};
 use skytide_connect::sink::{Ndjson, TextFile};
+use skytide_connect::source::SourceState;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_connect::tables;
 use skytide_firehose::Cursor;
@@ -124,6 +125,34 @@ fn a_file_is_not_emptied_for_rows_that_went_elsewhere_before() {
 }
 
 #[test]
+fn sources_that_stand_elsewhere_than_the_run_are_refused() {
+    let case = Case::new(COUNT, network(few(&frames(600))));
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, saved) = (case.plan(), folder.path().join("saved"));
+    let refused = |name: &str, from: Option<&SourceState>| {
+        let recovery = Recovery::open(&saved, name, &plan, Mode::Live).unwrap();
+        let sources = case.sources(folder.path(), true);
+        let mut source = sources.reopen(&plan, Mode::Live, &Arc::default(), from).unwrap();
+        let mut rows = TextFile::ndjson(&folder.path().join("rows.ndjson")).unwrap();
+        let watch = |_: &_, _| panic!("it runs");
+        let error = recovery.run(Arc::clone(&plan), &mut source, &mut rows, &case.options(1), watch);
+        let error = error.unwrap_err();
+        assert!(matches!(error, RunError::Recovery(RecoveryError::OtherPlace { .. })), "{error}");
+    };
+    assert!(case.life(folder.path(), 1, Some(5)).is_err());
+    let rows = || fs::read(folder.path().join("rows.ndjson")).unwrap();
+    let before = rows();
+    // From the beginning its rows would come twice.
+    refused("q", None);
+    assert_eq!(rows(), before);
+    // One that goes on, of which nothing is saved, would leave out what was before.
+    let state = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().source().unwrap().clone();
+    refused("another", Some(&state));
+    assert!(case.life(folder.path(), 1, None).is_ok());
+    assert_eq!(rows(), case.whole().rows.into_bytes());
+}
+
+#[test]
 fn late_points_stay_where_they_were() {
     let late = Network { clock: Clock::CreatedAt, late: Late::Side, ..network(few(&frames(1500))) };
     let to_file = Case { keeps_late: true, ..Case::new(COUNT, late) };
@@ -159,21 +188,8 @@ fn what_cannot_be_gone_on_with_is_told_before_it_is_read() {
         arrow_schema::Field::new("t", arrow_schema::DataType::Int64, true),
         arrow_schema::Field::new("k", arrow_schema::DataType::Utf8, true),
     ]);
-    let table = tables::Table::new(tables::Definition {
-        name: "m".to_owned(),
-        fields,
-        time: "t".to_owned(),
-        hides_time: false,
-        key: "k".to_owned(),
-        subsort: None,
-        grouping: None,
-        unit: arrow_schema::TimeUnit::Nanosecond,
-        keeps: true,
-        lateness: Duration::ZERO,
-        late: Late::Drop,
-    });
-    let table = table.unwrap();
-    let offer = Offer::Table { name: "m".to_owned(), table, idle: None };
+    let table = tables::Table::new(tables::Definition::new("m", fields, "t", "k")).unwrap();
+    let offer = Offer::Table { table, idle: None };
     let case = Case { offers: vec![offer], ..Case::new("m.count()", Network::default()) };
     let told = refused(&case, folder.path());
     assert!(

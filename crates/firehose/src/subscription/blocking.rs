@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     time::Duration,
 };
@@ -17,13 +18,13 @@ const TOGETHER: usize = 256;
 
 /// A live subscription to an event stream: a blocking [`Iterator`] of frames.
 ///
-/// Not to be used within async code: waiting there would block the runtime, which tokio answers with a panic. Take the
-/// [`Subscription`] itself there.
+/// Not to be used within async code: waiting there would block the runtime. It ends with [`Error::WithinRuntime`], behind a panic of tokio's that
+/// is caught. Take the [`Subscription`] itself there, or a thread that may wait, as those of `spawn_blocking` may.
 pub struct Blocking {
     subscription: Subscription,
     /// Received and not yet given by the iterator, the next one last.
     ready: Vec<Frame>,
-    /// There until the drop.
+    /// There until the end.
     runtime: Option<Runtime>,
 }
 
@@ -93,15 +94,37 @@ impl Blocking {
             ready.iter().for_each(visit);
             return Ok(batch);
         }
+        self.may_wait()?;
         let Some(runtime) = &self.runtime else { return Ok(Batch::Ended) };
         let subscription = &mut self.subscription;
         within(runtime, Some(wait), subscription.visit_batch(max, &mut visit))
+    }
+
+    /// Ends where the caller's thread drives async code.
+    fn may_wait(&mut self) -> Result<(), Error> {
+        // Only tokio knows whether a thread with a runtime may wait, as those of `spawn_blocking` may; it tells by a panic.
+        let (true, Some(runtime)) = (runtime::Handle::try_current().is_ok(), &self.runtime) else {
+            return Ok(());
+        };
+        catch_unwind(AssertUnwindSafe(|| runtime.block_on(std::future::ready(())))).map_err(|_| {
+            self.end();
+            Error::WithinRuntime
+        })
+    }
+
+    fn end(&mut self) {
+        self.subscription.end();
+        if let Some(runtime) = self.runtime.take() {
+            // A name that is still being looked up must not hold up the end.
+            runtime.shutdown_background();
+        }
     }
 
     fn wait(&mut self, out: &mut Vec<Frame>, max: usize, wait: Option<Duration>) -> Result<Batch, Error> {
         if let Some(batch) = self.take_ready(out, max) {
             return Ok(batch);
         }
+        self.may_wait()?;
         let Some(runtime) = &self.runtime else { return Ok(Batch::Ended) };
         let subscription = &mut self.subscription;
         within(runtime, wait, subscription.next_batch(out, max))
@@ -157,6 +180,9 @@ impl Iterator for Blocking {
             self.ready.clear();
             self.subscription.end();
         } else if self.ready.is_empty() {
+            if let Err(error) = self.may_wait() {
+                return Some(Err(error));
+            }
             let (subscription, ready) = (&mut self.subscription, &mut self.ready);
             let received =
                 self.runtime.as_ref()?.block_on(poll_fn(|cx| subscription.poll_frames(cx, ready, TOGETHER)));
@@ -173,11 +199,7 @@ impl Iterator for Blocking {
 
 impl Drop for Blocking {
     fn drop(&mut self) {
-        self.subscription.end();
-        if let Some(runtime) = self.runtime.take() {
-            // A name that is still being looked up must not hold up the drop.
-            runtime.shutdown_background();
-        }
+        self.end();
     }
 }
 

@@ -2,9 +2,11 @@
 //! rather miss frames than fall behind.
 
 use std::{
+    any::Any,
     collections::VecDeque,
     fmt,
     num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -97,8 +99,13 @@ impl Buffered {
         let thread = std::thread::Builder::new()
             .name("firehose".to_owned())
             .spawn(move || {
-                let _end = Ends(&filled);
-                runtime.block_on(fill(subscription, &filled, overflow));
+                let filling = || runtime.block_on(fill(subscription, &filled, overflow));
+                // A reader must not wait for a thread that has panicked, nor take that for the end.
+                let panic = catch_unwind(AssertUnwindSafe(filling)).err();
+                let mut state = filled.state();
+                let panicked = panic.as_deref().map(|panic| Error::Panicked { message: message(panic) });
+                (state.error, state.ended) = (panicked.or(state.error.take()), true);
+                filled.wake(state);
                 // A name that is still being looked up must not hold up the end.
                 runtime.shutdown_background();
             })
@@ -182,15 +189,10 @@ impl Buffered {
     }
 }
 
-/// Says when it is dropped that nothing more comes: a reader must not wait for a thread that has panicked.
-struct Ends<'a>(&'a Queue);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.ended = true;
-        self.0.wake(state);
-    }
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 /// Reads until the subscription ends.
@@ -277,7 +279,7 @@ impl Drop for Buffered {
         self.handle().stop();
         self.queue.emptied.notify_one();
         if let Some(thread) = self.thread.take() {
-            // It has nothing to say: a panic of its own has been printed.
+            // It has nothing to say: a panic is told as an error.
             drop(thread.join());
         }
     }

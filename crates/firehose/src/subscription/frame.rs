@@ -86,7 +86,7 @@ pub struct Operation {
     pub collection: String,
     /// Key of the record in the collection.
     pub rkey: String,
-    /// The record's CID after it; none for a delete.
+    /// The record's CID after it, as the commit tells it ([`is_of_its_cid`](Self::is_of_its_cid) tells whether it is so); none for a delete.
     pub cid: Option<Cid>,
     /// The record's CID before an update or delete, where the commit says it.
     pub prev: Option<Cid>,
@@ -95,6 +95,14 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Whether the record is the one that its CID names; none where there are not both. What a server sends is handed on as it is: whoever
+    /// relies on it asks this, which computes a SHA-256 over the record.
+    #[must_use]
+    pub fn is_of_its_cid(&self) -> Option<bool> {
+        let record = self.record.as_deref()?;
+        self.cid.map(|cid| cid.matches(record))
+    }
+
     /// The record's address: `at://did/collection/rkey`.
     #[must_use]
     pub fn uri(&self) -> String {

@@ -8,14 +8,15 @@ use std::{
 
 use futures_core::Stream;
 
-use super::{Blocking, Frame, Handle, Operation, Subscription};
+use super::{Blocking, Buffered, BufferedStream, Frame, Handle, Operation, Subscription};
 use crate::Error;
 
-/// The operations of a subscription's commits, in order: an [`Iterator`] over a [`Blocking`] subscription, a [`Stream`] over
-/// an async one. All operations of a frame are handed on before the next frame is asked for, so the low-water mark of
+/// The operations of a subscription's commits, in order: an [`Iterator`] over a [`Blocking`] or [`Buffered`] subscription, a [`Stream`]
+/// over an async one. All operations of a frame are handed on before the next frame is asked for, so the low-water mark of
 /// the subscription's handle is that of whole frames.
 ///
-/// A frame that cannot be read is an item [`Error::Message`], and the next ones follow.
+/// A frame that cannot be read is an item [`Error::Message`], and the next ones follow: a program that is to go on does where
+/// [`Error::is_end`] is false. Records are not held against their CIDs: [`Operation::is_of_its_cid`] does.
 #[derive(Debug)]
 pub struct Operations<F> {
     frames: F,
@@ -39,39 +40,32 @@ impl<F> Operations<F> {
     }
 }
 
-impl Operations<Subscription> {
-    /// A handle that stops and observes the subscription from anywhere.
-    #[must_use]
-    pub fn handle(&self) -> Handle {
-        self.frames.handle()
-    }
+/// What is the same over all forms of a subscription.
+macro_rules! over {
+    ($($frames:ident),*) => {
+        $(
+            impl Operations<$frames> {
+                /// A handle that stops and observes the subscription from anywhere.
+                #[must_use]
+                pub fn handle(&self) -> Handle {
+                    self.frames.handle()
+                }
+            }
+
+            impl $frames {
+                /// The operations of its commits in place of its frames.
+                #[must_use]
+                pub fn operations(self) -> Operations<Self> {
+                    Operations::new(self)
+                }
+            }
+        )*
+    };
 }
 
-impl Operations<Blocking> {
-    /// A handle that stops and observes the subscription from anywhere.
-    #[must_use]
-    pub fn handle(&self) -> Handle {
-        self.frames.handle()
-    }
-}
+over!(Subscription, Blocking, Buffered, BufferedStream);
 
-impl Subscription {
-    /// The operations of its commits in place of its frames.
-    #[must_use]
-    pub fn operations(self) -> Operations<Self> {
-        Operations::new(self)
-    }
-}
-
-impl Blocking {
-    /// The operations of its commits in place of its frames.
-    #[must_use]
-    pub fn operations(self) -> Operations<Self> {
-        Operations::new(self)
-    }
-}
-
-impl Iterator for Operations<Blocking> {
+impl<F: Iterator<Item = Result<Frame, Error>>> Iterator for Operations<F> {
     type Item = Result<Operation, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -87,7 +81,7 @@ impl Iterator for Operations<Blocking> {
     }
 }
 
-impl Stream for Operations<Subscription> {
+impl<F: Stream<Item = Result<Frame, Error>> + Unpin> Stream for Operations<F> {
     type Item = Result<Operation, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

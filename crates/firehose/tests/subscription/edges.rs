@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::StreamExt;
 use skytide_atproto::message::{Identity, Message};
-use skytide_firehose::{Cause, Cursor, Finish, OnClose, Overflow, Subscription};
+use skytide_firehose::{Cause, Cursor, Error, Finish, OnClose, Overflow, Subscription};
 
 use super::support::*;
 
@@ -230,13 +230,36 @@ async fn the_body_of_a_refusal_is_told_as_it_is(way: Way) {
 }
 
 #[test]
-fn a_buffer_whose_thread_panics_has_ended() {
+fn a_buffer_whose_thread_panics_says_so_and_has_ended() {
     let server = Server::on_a_thread(vec![Connection::Open(frames([1]))]);
     let builder = server.subscribe().observe(|_| panic!("an observer of the caller's"));
     let mut frames = builder.buffered(NonZeroUsize::new(8).unwrap(), Overflow::Wait).unwrap();
     let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || tell.send(frames.next().is_none()));
-    assert_eq!(told.recv_timeout(20 * SECOND), Ok(true));
+    std::thread::spawn(move || tell.send((frames.next(), frames.next())));
+    let (last, after) = told.recv_timeout(20 * SECOND).unwrap();
+    let error = last.unwrap().unwrap_err();
+    assert!(
+        matches!(&error, Error::Panicked { message } if message == "an observer of the caller's"),
+        "{error}"
+    );
+    assert!(error.is_end() && after.is_none());
+}
+
+#[tokio::test]
+async fn a_blocking_read_within_async_code_is_refused() {
+    let server = Server::start(vec![Connection::Open(frames([1, 2]))]).await;
+    let blocking = || server.subscribe().blocking().unwrap();
+    let mut client = blocking();
+    assert!(matches!(client.next(), Some(Err(Error::WithinRuntime))));
+    assert!(client.next().is_none());
+    let refused = blocking().next_batch(&mut Vec::new(), 1);
+    assert!(matches!(refused, Err(Error::WithinRuntime)), "{refused:?}");
+    let refused = blocking().visit_within(1, Duration::ZERO, |_| panic!("a frame"));
+    assert!(matches!(refused, Err(Error::WithinRuntime)), "{refused:?}");
+    // Threads that may wait have a runtime, too.
+    let mut client = blocking();
+    let read = tokio::task::spawn_blocking(move || client.next().unwrap().unwrap().seq);
+    assert_eq!(read.await.unwrap(), Some(1));
 }
 
 #[test]

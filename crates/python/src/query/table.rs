@@ -53,17 +53,14 @@ impl Table {
     ) -> PyResult<Self> {
         let name = name.unwrap_or_else(|| format!("table{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let definition = Definition {
-            name,
-            fields: schema::fields(schema)?,
-            time: time_column,
             hides_time: hide_time,
-            key: key_column,
             subsort: subsort_column,
             grouping: grouping_name,
             unit: time_unit_of(time_unit)?,
             keeps: queryable,
             lateness: seconds(lateness)?,
             late: late_of(late)?,
+            ..Definition::new(name, schema::fields(schema)?, time_column, key_column)
         };
         let origin = beside.map(|other| other.table.origin().clone()).unwrap_or_default();
         let table = tables::Table::of(definition, origin).map_err(errors::table)?;
@@ -84,9 +81,8 @@ impl Table {
 
     /// Its points.
     fn stream(&self) -> PyResult<Stream> {
-        let name = self.name().to_owned();
-        let offer = Offer::Table { name: name.clone(), table: self.table.clone(), idle: self.idle };
-        Stream::build(Chain::stream(name), vec![offer], [])
+        let offer = Offer::Table { table: self.table.clone(), idle: self.idle };
+        Stream::build(Chain::stream(self.name().to_owned()), vec![offer], [])
     }
 
     /// Adds a row, or rows: dicts, or other mappings.

@@ -89,9 +89,8 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Source(error) => error.into(),
-            RunError::Job(error) => Self::new(DATA, error.to_string()),
-            RunError::Sink(error) => Self::new(DATA, error.to_string()),
             RunError::Recovery(error) => error.into(),
+            error => Self::new(DATA, error.to_string()),
         }
     }
 }

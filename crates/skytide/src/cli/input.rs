@@ -146,8 +146,7 @@ pub(crate) fn offers(
     // It may have no rows for long: what is wrong with the others is known by now.
     let Some((at, settings)) = piped else { return Ok((offers, None)) };
     let pipe = Pipe::open(settings, within)?;
-    let (name, table) = (pipe.table.definition().name.clone(), pipe.table.clone());
-    offers.insert(at, Offer::Table { name, table, idle: None });
+    offers.insert(at, Offer::Table { table: pipe.table.clone(), idle: None });
     Ok((offers, Some(pipe)))
 }
 

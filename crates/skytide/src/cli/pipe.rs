@@ -33,18 +33,15 @@ impl Pipe {
         let rows = first_rows(stdin, within)?;
         let fields = rows.fields().clone();
         let (time, key) = settings.roles("-", || Ok(fields.clone()))?;
+        let name = settings.name.as_deref().unwrap_or("stdin");
         let table = Table::new(Definition {
-            name: settings.name.clone().unwrap_or_else(|| "stdin".to_owned()),
-            time: time.to_owned(),
-            key: key.to_owned(),
-            hides_time: false,
             subsort: settings.subsort.clone(),
             grouping: settings.grouping.clone(),
             unit: settings.unit(),
             keeps: false,
             lateness: settings.lateness.unwrap_or_default(),
             late: settings.late.as_ref().map_or_else(Default::default, LateArg::policy),
-            fields,
+            ..Definition::new(name, fields, time, key)
         })
         .map_err(|error| Failure::new(SOURCE, format!("--from -: {error}")))?;
         Ok(Self { rows, table })

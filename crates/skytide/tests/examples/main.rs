@@ -376,6 +376,24 @@ fn words_are_counted_by_a_function_of_its_own() {
 }
 
 #[test]
+fn rows_that_are_pushed_are_answered() {
+    let lines = printed("rows", &["50"]);
+    // An order of each of three every half minute: two are in the minute, and when the older one has left it, one is.
+    let result = |line: &String| {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        (row["_key"].as_str().unwrap().to_owned(), row["result"].as_i64())
+    };
+    let rows: Vec<_> = lines.iter().map(result).collect();
+    let order = |number: i64| 100 + number;
+    for number in 0..50 {
+        let (now, before) = (order(number), if number < 3 { 0 } else { order(number - 3) });
+        let expected = (["ann", "bob", "cyn"][number as usize % 3].to_owned(), Some(now + before));
+        assert!(rows.contains(&expected), "{expected:?}");
+    }
+    assert!(rows.len() >= 50 + 44, "{}", rows.len());
+}
+
+#[test]
 fn what_cannot_be_read_is_skipped_and_said() {
     // A word that no operation has: the frame is one, the commit is none.
     let spoilt = |frame: &SimFrame| -> Option<Bytes> {
@@ -416,6 +434,17 @@ fn what_cannot_be_read_is_skipped_and_said() {
     skipped("new_posts", &[], posts.len(), posts, "skipped: ");
     let commits: Vec<_> = kept.iter().filter(|message| message.t == "#commit").collect();
     skipped("commits", &[], commits.len(), commits.into_iter().flat_map(described).collect(), "skipped: ");
+    let operated = |message: &Message| {
+        let did = message.did().to_owned();
+        message.ops().into_iter().map(move |op| format!("{} at://{did}/{}", op.action, op.path))
+    };
+    let operations: Vec<_> = kept.iter().flat_map(operated).collect();
+    let relay = Relay::from_frames(served.clone(), Pacing::AsRead).start("127.0.0.1:0").unwrap();
+    let (url, count) = (relay.url(), (operations.len() + skips).to_string());
+    let Done { status, lines, stderr } = Running::start(&example("repos"), &[&url, &count]).finish();
+    let place = |line: &String| line.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ");
+    assert!(status.success() && lines.iter().map(place).eq(operations), "{status}: {stderr}");
+    assert_eq!(stderr.lines().filter(|said| said.starts_with("frame ")).count(), skips, "{stderr}");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cursor.txt");
     skipped("robust", &[file.to_str().unwrap()], kept.len(), kept.iter().map(event).collect(), "gap ");

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use arrow_schema::{DataType, Field, Fields};
 use bytes::Bytes;
 use serde_json::json;
-use skytide_connect::late::Late;
 use skytide_connect::run::{RunError, RunOptions};
 use skytide_connect::sink::{Ndjson, Sink, SinkError};
 use skytide_connect::sources::{Offer, Sources};
@@ -37,7 +36,7 @@ pub(super) fn live(input: &LiveInput) -> Result<(), Failure> {
     let (rate, length) = (input.rate.max(1), Duration::from_secs(input.seconds.into()));
     let events = u64::from(rate) * u64::from(input.seconds);
     let table = Table::new(definition()).map_err(|error| Failure::new(DATA, error.to_string()))?;
-    let offer = Offer::Table { name: "events".to_owned(), table: table.clone(), idle: None };
+    let offer = Offer::Table { table: table.clone(), idle: None };
     let sources = Sources::new(vec![offer]);
     let query = skytide_timestream::compile(QUERY, &sources)
         .map_err(|error| Failure::new(DATA, error.to_string()))?;
@@ -82,23 +81,12 @@ pub(super) fn live(input: &LiveInput) -> Result<(), Failure> {
 }
 
 fn definition() -> Definition {
-    Definition {
-        name: "events".to_owned(),
-        fields: Fields::from(vec![
-            Field::new("ts", DataType::Int64, true),
-            Field::new("key", DataType::Utf8, true),
-            Field::new("lang", DataType::Utf8, true),
-        ]),
-        time: "ts".to_owned(),
-        hides_time: true,
-        key: "key".to_owned(),
-        subsort: None,
-        grouping: None,
-        unit: TimeUnit::Nanosecond,
-        keeps: false,
-        lateness: Duration::ZERO,
-        late: Late::Drop,
-    }
+    let fields = Fields::from(vec![
+        Field::new("ts", DataType::Int64, true),
+        Field::new("key", DataType::Utf8, true),
+        Field::new("lang", DataType::Utf8, true),
+    ]);
+    Definition { hides_time: true, keeps: false, ..Definition::new("events", fields, "ts", "key") }
 }
 
 /// Pushes each event when it is due, one a call.

@@ -1,0 +1,99 @@
+//! What a program may do wrong with sources and runs, and how it is told.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Fields};
+use futures_util::StreamExt;
+use skytide_connect::merge::Merge;
+use skytide_connect::network::{Connection, Network};
+use skytide_connect::run::{AnswerStream, Answers, End, RunError, RunOptions, run};
+use skytide_connect::sink::Ndjson;
+use skytide_connect::source::SourceError;
+use skytide_connect::sources::{Offer, Sources};
+use skytide_connect::tables::{Definition, Table, TableError, Value};
+use skytide_firehose::Cursor;
+use skytide_sim::{Config, Relay};
+use skytide_timestream::engine::Mode;
+use skytide_timestream::plan::{Plan, Results};
+
+fn table() -> Table {
+    let fields = [("t", DataType::Int64), ("k", DataType::Utf8), ("x", DataType::Int64)];
+    let fields: Fields = fields.into_iter().map(|(name, data)| Field::new(name, data, true)).collect();
+    Table::new(Definition::new("m", fields, "t", "k")).unwrap()
+}
+
+fn row(time: i64) -> Value<'static> {
+    let fields = [("t", Value::Int(time)), ("k", Value::Text("a".into())), ("x", Value::Int(time))];
+    Value::Record(fields.map(|(name, value)| (name.into(), value)).into())
+}
+
+fn opened(query: &str, table: &Table, mode: Mode) -> (Arc<Plan>, Merge) {
+    let sources = Sources::new(vec![Offer::Table { table: table.clone(), idle: None }]);
+    let query = Arc::new(skytide_timestream::compile(query, &sources).unwrap());
+    let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+    let source = sources.open(&plan, mode, &Arc::default()).unwrap();
+    (plan, source)
+}
+
+#[tokio::test]
+async fn sources_of_the_other_mode_are_refused() {
+    for (opened_in, options) in [(Mode::Live, RunOptions::once()), (Mode::Once, RunOptions::live())] {
+        let open = || opened("m.x.sum()", &table(), opened_in);
+        let (plan, mut source) = open();
+        let ran = run(plan, &mut source, &mut Ndjson::new(Vec::new()), &options, |_, _| {});
+        assert!(matches!(ran, Err(RunError::Mode { mode }) if mode == options.mode), "{ran:?}");
+        let (plan, source) = open();
+        assert!(matches!(Answers::start(plan, source, &options), Err(RunError::Mode { .. })));
+        let (plan, source) = open();
+        let mut stream = AnswerStream::start(plan, source, options).unwrap();
+        assert!(matches!(stream.next().await, Some(Err(RunError::Mode { .. }))));
+        assert!(stream.next().await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_waits_is_refused_in_async_code_and_a_stream_is_not() {
+    let relay =
+        Relay::new(skytide_sim::Network::new(Config::default())).total(200).start("127.0.0.1:0").unwrap();
+    let connection =
+        Connection { location: relay.url().into(), cursor: Cursor::Oldest, ..Connection::default() };
+    let network = Network { connection, ..Network::default() };
+    let query = Arc::new(skytide_timestream::compile("likes.count()", &network.catalog).unwrap());
+    let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+    let open = || network.open(&plan, Mode::Live, None).unwrap();
+    let is_refused = |error: &RunError| {
+        matches!(error, RunError::Source(SourceError::Subscription(skytide_firehose::Error::WithinRuntime)))
+    };
+    let options = RunOptions { limit: Some(20), ..RunOptions::live() };
+    let ran = run(Arc::clone(&plan), &mut open(), &mut Ndjson::new(Vec::new()), &options, |_, _| {});
+    assert!(is_refused(&ran.unwrap_err()));
+    let mut answers = Answers::start(Arc::clone(&plan), open(), &options).unwrap();
+    assert!(answers.next().unwrap().is_err_and(|error| is_refused(&error)));
+    assert!(answers.next().is_none());
+    let stream = AnswerStream::start(Arc::clone(&plan), open(), options).unwrap();
+    assert_eq!(stream.map(|batch| batch.unwrap().num_rows()).fold(0, async |all, rows| all + rows).await, 20);
+}
+
+#[test]
+fn a_table_that_has_ended_ends_its_live_queries_and_takes_nothing_more() {
+    let table = table();
+    table.push_rows(&[row(1)]).unwrap();
+    let (plan, source) = opened("m.x.sum()", &table, Mode::Live);
+    let pushing = table.clone();
+    let pusher = std::thread::spawn(move || {
+        (2..=100).for_each(|time| pushing.push_rows(&[row(time)]).unwrap());
+        pushing.end();
+        pushing.end();
+        pushing.push_rows(&[row(101)])
+    });
+    let mut answers = Answers::start(plan, source, &RunOptions::live()).unwrap();
+    let rows: usize = answers.by_ref().map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!((rows, answers.outcome().unwrap().end), (100, End::Source));
+    assert!(matches!(pusher.join().unwrap(), Err(TableError::Ended { rows: 100 })));
+    // Who comes later finds what was kept, and the end.
+    let (plan, source) = opened("m.x.sum()", &table, Mode::Live);
+    let answers = Answers::start(plan, source, &RunOptions::live()).unwrap();
+    assert_eq!(answers.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 100);
+}
