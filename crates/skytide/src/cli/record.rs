@@ -9,7 +9,7 @@ use std::time::Instant;
 use indicatif::HumanCount;
 use skytide_connect::network::Wish;
 use skytide_connect::run::WAIT;
-use skytide_firehose::recording::{Compression, Last, Recorder, Recording};
+use skytide_firehose::recording::{Compression, Last, Recorder, Recording, RecordingError};
 use skytide_firehose::{Batch, Cursor};
 
 use super::args::{CursorArg, RecordArgs};
@@ -24,15 +24,20 @@ use super::status::{StatusLine, say};
 const BATCH: usize = 4096;
 
 pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
-    let failed =
-        |error: &dyn std::fmt::Display| Failure::new(DATA, format!("{}: {error}", args.output.display()));
+    let failed = |error: RecordingError| {
+        let failure = Failure::new(DATA, error.to_string());
+        match error {
+            RecordingError::Busy { .. } => failure.hint("end that one first, or give another file with -o"),
+            _ => failure,
+        }
+    };
     refuse(args)?;
     let interrupt = Interrupt::listen()?;
     let compression = Compression::of_path(&args.output);
     let (mut recorder, last) = if args.append {
-        Recorder::append(&args.output, compression).map_err(|error| Failure::new(DATA, error.to_string()))?
+        Recorder::append(&args.output, compression).map_err(failed)?
     } else {
-        (Recorder::create(&args.output, compression).map_err(|error| failed(&error))?, Last::default())
+        (Recorder::create(&args.output, compression).map_err(failed)?, Last::default())
     };
     if last.frames > 0 && !args.status.quiet {
         let frames = HumanCount(last.frames);
@@ -54,7 +59,7 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
                 written += u64::from(pushed.is_ok());
             }
         })?;
-        pushed.and_then(|()| recorder.flush_due(Instant::now())).map_err(|error| failed(&error))?;
+        pushed.and_then(|()| recorder.flush_due(Instant::now())).map_err(failed)?;
         if read == Batch::Ended {
             break;
         }
@@ -62,7 +67,7 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
     }
     // Where no frame came, what was there stays: it is not what was asked for, but nothing else is.
     if written > 0 {
-        recorder.finish().map_err(|error| failed(&error))?;
+        recorder.finish().map_err(failed)?;
     }
     status.finish(&input.frames.status(), written as usize);
     interrupt.end()
