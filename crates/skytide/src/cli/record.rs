@@ -27,7 +27,9 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
     let failed = |error: RecordingError| {
         let failure = Failure::new(DATA, error.to_string());
         match error {
-            RecordingError::Busy { .. } => failure.hint("end that one first, or give another file with -o"),
+            RecordingError::Busy { .. } => {
+                Failure { code: USAGE, ..failure }.hint("end that one first, or give another file with -o")
+            }
             _ => failure,
         }
     };
