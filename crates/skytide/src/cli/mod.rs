@@ -21,6 +21,7 @@ mod table;
 mod tagged;
 mod tail;
 mod target;
+mod waiting;
 
 use std::io::Write;
 use std::process::ExitCode;

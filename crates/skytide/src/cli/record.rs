@@ -19,6 +19,7 @@ use super::interrupt::Interrupt;
 use super::location::Location;
 use super::same::is_one;
 use super::status::{StatusLine, say};
+use super::waiting::waits;
 
 /// Frames taken at once.
 const BATCH: usize = 4096;
@@ -46,7 +47,10 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
         say(&format!("{} goes on after its {frames} frames\n", args.output.display()));
     }
     let mut input = Input::open_at(&args.from, &Wish::default(), begins(args, last))?;
+    // A pipe waits for its reader.
+    let is_file = args.output.metadata().is_ok_and(|found| found.is_file());
     let mut status = StatusLine::new(args.status.quiet, input.is_real_time);
+    interrupt.ends_after(args.duration);
     let ends = args.duration.map(|duration| Instant::now() + duration);
     let mut written = 0_u64;
     while !interrupt.seen() && ends.is_none_or(|end| Instant::now() < end) {
@@ -57,7 +61,7 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
         let mut pushed = Ok(());
         let read = input.frames.visit(left as usize, WAIT, |frame, _| {
             if pushed.is_ok() {
-                pushed = recorder.push(frame);
+                pushed = if is_file { recorder.push(frame) } else { waits(|| recorder.push(frame)) };
                 written += u64::from(pushed.is_ok());
             }
         })?;
