@@ -400,6 +400,31 @@ fn what_cannot_be_gone_on_with_is_left_as_it_is() {
 }
 
 #[test]
+fn rows_that_come_one_at_a_time_are_kept_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |name: &str, batches: &[RecordBatch]| {
+        let (at, kept) = (folder.path().join(name), folder.path().join(format!("{name}.rows")));
+        let sink = FileSink::folder(&at, FileFormat::Parquet, &rows(0, 0).schema(), Roll::default()).unwrap();
+        let mut sink = sink.kept_in(&kept).unwrap();
+        batches.iter().for_each(|batch| sink.write(batch).unwrap());
+        let place = sink.place().unwrap().unwrap();
+        let file = std::fs::read(folder.path().join(format!("{name}.rows-00000000"))).unwrap();
+        assert_eq!(file.len() as u64, place.bytes);
+        file.len()
+    };
+    let single: Vec<_> = (0..3000).map(|row| rows(row, row + 1)).collect();
+    assert_eq!(kept("single", &single), kept("together", &[rows(0, 3000)]));
+    // Many are not all held until they are saved.
+    let many: Vec<_> = (0..20_000).map(|row| rows(row % 3000, row % 3000 + 1)).collect();
+    let (at, path) = (folder.path().join("many"), folder.path().join("many.rows"));
+    let sink = FileSink::folder(&at, FileFormat::Parquet, &rows(0, 0).schema(), Roll::default()).unwrap();
+    let mut sink = sink.kept_in(&path).unwrap();
+    many.iter().for_each(|batch| sink.write(batch).unwrap());
+    let file = folder.path().join("many.rows-00000000").metadata().unwrap().len();
+    assert!(file > 100_000, "{file}");
+}
+
+#[test]
 fn a_folder_goes_on_after_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let (at, kept) = (folder.path().join("of hours"), folder.path().join("rows"));

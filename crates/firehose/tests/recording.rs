@@ -201,6 +201,37 @@ fn what_was_there_stays_until_a_frame_is_written() {
 }
 
 #[test]
+fn there_is_one_recorder_of_a_file() {
+    let (_folder, path) = folder();
+    let busy = |made: Result<(), RecordingError>| {
+        let text = made.unwrap_err().to_string();
+        assert!(text.contains("another recording is being made there"), "{text}");
+        assert!(text.starts_with(&path.display().to_string()), "{text}");
+    };
+    for compression in [Compression::None, ZSTD] {
+        fs::remove_file(&path).unwrap_or_default();
+        let mut first = Recorder::create(&path, compression).unwrap();
+        busy(Recorder::append(&path, compression).map(drop));
+        first.push(b"one").unwrap();
+        first.flush().unwrap();
+        busy(Recorder::append(&path, compression).map(drop));
+        busy(Recorder::create(&path, compression).map(drop));
+        assert_eq!(read(&path).unwrap(), ["one"], "whoever reads may do so meanwhile");
+        drop(first);
+        let (mut next, last) = Recorder::append(&path, compression).unwrap();
+        assert_eq!(last.frames, 1);
+        next.push(b"two").unwrap();
+        next.finish().unwrap();
+        assert_eq!(read(&path).unwrap(), ["one", "two"]);
+    }
+    #[cfg(unix)]
+    {
+        let _first = Recorder::create("/dev/null", Compression::None).unwrap();
+        Recorder::create("/dev/null", Compression::None).unwrap();
+    }
+}
+
+#[test]
 fn a_recording_goes_on_after_its_end() {
     let (_folder, path) = folder();
     let frames: Vec<_> = (1..=900).map(|seq| frame(seq, seq, 20_000)).collect();

@@ -198,6 +198,32 @@ fn an_interrupt_flushes_what_was_done() {
     assert!(rest.is_empty() || rest.ends_with('\n'), "rows are whole");
 }
 
+#[cfg(unix)]
+#[test]
+fn an_end_does_not_wait_for_who_reads_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = recording(&folder, 3000, "e.frames");
+    let stopped = ["run", "posts", "--from", &path];
+    let timed = ["tail", "--from", &path, "--for", "4s"];
+    let recorded = ["record", "--from", &path, "-o", "/dev/stdout", "--for", "4s"];
+    let begun = Instant::now();
+    let start =
+        |args: &[&str]| Running(skytide(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut ended = [(start(&stopped), 130), (start(&timed), 1), (start(&recorded), 1)];
+    // What there is room for is written.
+    let out = &mut ended[0].0.0.stdout.take().unwrap();
+    out.read_exact(&mut [0]).unwrap();
+    let id = ended[0].0.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    for (child, code) in &mut ended {
+        let mut said = String::new();
+        child.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(child.0.wait().unwrap().code(), Some(*code), "{said}");
+        assert!(said.contains("nobody has read the output for 5 s"), "{said}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn tail_prints_events_in_jetstreams_shape() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,6 +3,9 @@
 //! A Parquet or Arrow file cannot be gone on with where a run was killed, and to end one at every save would make thousands of small
 //! ones a day. So the rows of the file that is being written are in another one, too, which grows as text does and is cut back
 //! to where it was when the run was saved.
+//!
+//! Live rows come one at a time, and a batch of Arrow takes some thousand bytes for its columns however few its rows are. So they are
+//! gathered until a save needs them, or there are enough of them: what is not saved would be cut off anyway.
 
 use std::fs::File;
 use std::hash::Hasher;
@@ -14,15 +17,24 @@ use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, SchemaRef};
+use arrow_select::concat::concat_batches;
 use twox_hash::XxHash3_64;
 
 use super::SinkError;
 use super::whole::settled;
 
+/// Rows that are written together.
+const TOGETHER: usize = 8192;
+/// What they may take in memory meanwhile, in bytes.
+const MOST: usize = 4 << 20;
+
 /// Rows as an Arrow IPC stream in a file that grows.
 pub(super) struct Kept {
     path: PathBuf,
     writer: StreamWriter<Tail>,
+    gathered: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
 }
 
 /// Where kept rows end, and the XXH3 (64 bits, seed 0) of the bytes up to there.
@@ -82,18 +94,35 @@ impl Kept {
 
     fn of(path: PathBuf, tail: Tail, schema: &SchemaRef) -> Result<Self, SinkError> {
         match StreamWriter::try_new(tail, schema) {
-            Ok(writer) => Ok(Self { path, writer }),
+            Ok(writer) => Ok(Self { path, writer, gathered: Vec::new(), rows: 0, bytes: 0 }),
             Err(error) => Err(SinkError::file(&path, &error)),
         }
     }
 
-    /// Writes rows at the end.
+    /// Adds rows at the end. They may stay in memory until [`Self::end`].
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        self.writer.write(batch).map_err(|error| SinkError::file(&self.path, &error))
+        self.rows += batch.num_rows();
+        self.bytes += batch.get_array_memory_size();
+        self.gathered.push(batch.clone());
+        if self.rows >= TOGETHER || self.bytes >= MOST { self.write_gathered() } else { Ok(()) }
+    }
+
+    fn write_gathered(&mut self) -> Result<(), SinkError> {
+        let gathered = std::mem::take(&mut self.gathered);
+        (self.rows, self.bytes) = (0, 0);
+        let written = match gathered.as_slice() {
+            [] => Ok(()),
+            [one] => self.writer.write(one),
+            [first, ..] => {
+                concat_batches(first.schema_ref(), &gathered).and_then(|all| self.writer.write(&all))
+            }
+        };
+        written.map_err(|error| SinkError::file(&self.path, &error))
     }
 
     /// Brings what was written to the disk, and tells where it ends.
     pub(super) fn end(&mut self) -> Result<End, SinkError> {
+        self.write_gathered()?;
         let tail = self.writer.get_mut();
         let synced = tail.file.flush().and_then(|()| tail.file.get_ref().sync_all());
         synced.map_err(|error| SinkError::file(&self.path, &error))?;

@@ -45,6 +45,12 @@ pub enum RecordingError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another recorder writes the file.
+    #[error("{}: another recording is being made there", .path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file could not be read.
     #[error("cannot read {}: {source}", .path.display())]
     Read {

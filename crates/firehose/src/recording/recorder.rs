@@ -1,7 +1,7 @@
 //! Writing recordings.
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -69,12 +69,38 @@ pub struct Recorded {
     pub bytes: u64,
 }
 
+/// Opens a file that nobody else may record to meanwhile: two recorders would write over each other's frames.
+fn alone(path: &Path) -> Result<File, RecordingError> {
+    let failed = |source| RecordingError::Open { path: path.to_owned(), source };
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    // There a lock would keep readers out, too: others may read and rename.
+    #[cfg(windows)]
+    std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 1 | 4);
+    let file = options.open(path).map_err(failed)?;
+    if cfg!(windows) {
+        return Ok(file);
+    }
+    // A device or a pipe may have many writers.
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Ok(file);
+    }
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RecordingError::Busy { path: path.to_owned() }),
+        // Some file systems know no locks.
+        Err(TryLockError::Error(source)) if source.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 /// Writes a recording.
 ///
 /// What a file holds stays until the first frame is written: a source that never gives one costs nothing that was there.
 ///
 /// After each [`flush`](Self::flush) the file is whole; a crash leaves at least what was flushed, and
-/// [`flush_due`](Self::flush_due) sees to it that it is not long ago. A recorder that is dropped writes what it holds, but
+/// [`flush_due`](Self::flush_due) sees to it that it is not long ago. While it is there no other one can be made for the file, of
+/// this process or another: the system holds it for the recorder, and lets go of it when the process ends, however it does. A recorder that is dropped writes what it holds, but
 /// cannot say whether it went well: [`finish`](Self::finish) does.
 pub struct Recorder {
     path: PathBuf,
@@ -102,7 +128,7 @@ impl Recorder {
     /// [finished](Self::finish).
     ///
     /// # Errors
-    /// If the file cannot be made, or there is no such compression level.
+    /// If the file cannot be made, another recorder writes it, or there is no such compression level.
     pub fn create(path: impl AsRef<Path>, compression: Compression) -> Result<Self, RecordingError> {
         let path = path.as_ref().to_owned();
         let open = |source| RecordingError::Open { path: path.clone(), source };
@@ -110,7 +136,7 @@ impl Recorder {
             Compression::None => None,
             Compression::Zstd { level } => Some((Compressor::new(level).map_err(open)?, Index::new())),
         };
-        let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(open)?;
+        let file = alone(&path)?;
         let found = file.metadata().map_err(open)?;
         Ok(Self {
             file,

@@ -40,6 +40,10 @@ const PART: u64 = 16 << 10;
 /// The library's own buffer, for what it is given, in bytes.
 const RARE: usize = 16 << 10;
 
+/// So many bytes wait at most to be sent. Of pings that come while a server reads no answers the newest is answered, as RFC 6455 (5.5.3)
+/// has it, once there is room.
+const UNSENT: usize = 64 << 10;
+
 /// No server's wish to be left alone is honoured for longer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -117,6 +121,8 @@ async fn open(endpoint: &Endpoint, asked: Asked, settings: &Settings) -> Result<
     let most = settings.max_frame.max(HEAD);
     let config = WebSocketConfig::default()
         .read_buffer_size(RARE)
+        .write_buffer_size(0)
+        .max_write_buffer_size(UNSENT + asked.hello.as_ref().map_or(0, String::len))
         .max_frame_size(Some(most))
         .max_message_size(Some(most));
     let socket = Sieve::new(socket, settings.max_frame);
@@ -165,6 +171,7 @@ impl Connection {
             Poll::Ready(Err(error)) => return Poll::Ready(Err(ConnectionError::Broken(error))),
             Poll::Pending => return self.poll_watch(cx),
         }
+        self.socket.get_mut().begin();
         let Poll::Ready(received) = Pin::new(&mut self.socket).poll_next(cx) else {
             return self.poll_watch(cx);
         };
@@ -189,6 +196,16 @@ impl Connection {
             Some(Err(error)) => Err(translate(error)),
             None => Err(translate(SocketError::ConnectionClosed)),
         })
+    }
+
+    /// Of what is there to be received nothing was a frame: looks whether one should have been by now, and has whoever waits look at
+    /// the time, too, before more of it is taken.
+    pub(super) fn poll_in_vain(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionError> {
+        cx.waker().wake_by_ref();
+        match self.poll_watch(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(error),
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
+        }
     }
 
     /// Nothing is there to be received: looks whether something should have been, and wakes when it should be.
@@ -234,7 +251,11 @@ impl Connection {
             Poll::Ready(ready) => ready?,
             Poll::Pending => return Ok(()),
         }
-        socket.as_mut().start_send(message)?;
+        match socket.as_mut().start_send(message) {
+            // As much as may wait does so already.
+            Err(SocketError::WriteBufferFull(_)) => return Ok(()),
+            sent => sent?,
+        }
         match socket.poll_flush(cx) {
             Poll::Ready(sent) => sent,
             Poll::Pending => Ok(()),

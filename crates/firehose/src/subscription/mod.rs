@@ -104,7 +104,7 @@ pub enum Batch {
     Ended,
 }
 
-/// The clock is read, and a stop looked for, once for so many frames received without waiting.
+/// The clock is read, and a stop looked for, once for so many messages received without waiting.
 const BETWEEN_CLOCKS: usize = 64;
 
 /// A live subscription to an event stream: an async [`Stream`] of frames.
@@ -368,10 +368,11 @@ impl Subscription {
                     Poll::Pending => return self.pending(cx),
                 },
                 State::Open(_) => {
-                    let wanted = max.saturating_sub(out.taken);
-                    match self.receive(cx, out, wanted.min(BETWEEN_CLOCKS)) {
-                        Poll::Ready(()) if out.taken < max => {}
+                    let before = out.taken;
+                    match self.receive(cx, out, max) {
+                        Poll::Ready(()) if before < out.taken && out.taken < max => {}
                         _ if out.taken > 0 => return Poll::Ready(Ok(())),
+                        Poll::Ready(()) if self.is_in_vain(cx) => return self.pending(cx),
                         Poll::Ready(()) => {}
                         Poll::Pending => return self.pending(cx),
                     }
@@ -395,6 +396,17 @@ impl Subscription {
                 }
             }
         }
+    }
+
+    /// Whether a connection is open of which much came just now, and no frame: servers may send what is none for ever. Whoever waits is
+    /// to look at the time, as is done here.
+    fn is_in_vain(&mut self, cx: &mut Context<'_>) -> bool {
+        let State::Open(connection) = &mut self.state else { return false };
+        if let Poll::Ready(error) = connection.poll_in_vain(cx) {
+            let lasted = connection.lasted();
+            self.disconnected(lasted, error);
+        }
+        matches!(self.state, State::Open(_))
     }
 
     /// Waits, unless a stop came since it was last looked for.
@@ -488,11 +500,14 @@ impl Subscription {
         self.state = State::Waiting(Box::pin(tokio::time::sleep(retry_in)));
     }
 
-    /// Takes up to `max` frames from the open connection. Ready means that the state is worth another look: the frames
+    /// Takes frames from the open connection, until there are `max`. Ready means that the state is worth another look: the frames
     /// are there, or the connection has ended.
     fn receive<T: Taker>(&mut self, cx: &mut Context<'_>, out: &mut Taking<'_, T>, max: usize) -> Poll<()> {
         let arrival = now();
-        for _ in 0..max {
+        for _ in 0..BETWEEN_CLOCKS {
+            if out.taken >= max {
+                break;
+            }
             let State::Open(connection) = &mut self.state else { return Poll::Ready(()) };
             match connection.poll_receive(cx) {
                 Poll::Ready(Ok(Received::Message { bytes, text, cut_from })) => match cut_from {

@@ -36,6 +36,9 @@ const ROOM: usize = 256 << 10;
 /// The socket is read where there is room for so much.
 const LEAST: usize = 64 << 10;
 
+/// So often is the library given bytes before whoever waits for a message can look at the time: parts without an end are none.
+const READS: usize = 256;
+
 const FINAL: u8 = 0x80;
 const OPCODE: u8 = 0x0f;
 const CONTINUATION: u8 = 0;
@@ -68,6 +71,8 @@ pub(super) struct Sieve<S> {
     in_control: bool,
     /// What ends the stream, once what came before it is passed on.
     failed: Option<Endless>,
+    /// How often the library may still be given bytes.
+    reads: usize,
 }
 
 /// What is to be known of a message beside its bytes.
@@ -139,7 +144,13 @@ impl<S> Sieve<S> {
             came: Came::default(),
             in_control: false,
             failed: None,
+            reads: READS,
         }
+    }
+
+    /// The library is asked for a message.
+    pub(super) fn begin(&mut self) {
+        self.reads = READS;
     }
 
     /// What is to be known of the next message. To be asked once for each, in order, when the library gives it.
@@ -465,6 +476,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Sieve<S> {
         if out.remaining() <= HEADER {
             return Poll::Ready(Err(io::Error::other("too little room to read a frame's header into")));
         }
+        if this.reads == 0 {
+            this.reads = READS;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        this.reads -= 1;
         let start = out.filled().len();
         loop {
             if let Some(endless) = this.failed {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod edges;
+mod floods;
 mod gaps;
 mod jetstream;
 mod labels;

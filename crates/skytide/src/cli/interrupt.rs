@@ -1,19 +1,23 @@
 //! Ctrl-C, and what else asks a program to end (SIGTERM; SIGHUP, where its terminal closes): the first asks the work to end with what
-//! it has, the second ends the process.
+//! it has, the second ends the process. So does time where what is left cannot be written, since nobody reads it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use skytide_connect::run::Stop;
 
-use super::failure::{Failure, INTERRUPTED};
+use super::failure::{DATA, Failure, INTERRUPTED};
+use super::waiting;
 
 /// Whether the user has asked the program to end.
 #[derive(Clone)]
 pub(crate) struct Interrupt {
     seen: Arc<AtomicBool>,
     stop: Stop,
+    /// When the work is to end by itself.
+    ends: Arc<OnceLock<Instant>>,
 }
 
 impl Interrupt {
@@ -21,7 +25,8 @@ impl Interrupt {
     pub(crate) fn listen() -> Result<Self, Failure> {
         let seen = Arc::new(AtomicBool::new(false));
         let stop = Stop::default();
-        let failed = |error: std::io::Error| Failure::new(super::failure::DATA, format!("signals: {error}"));
+        let ends = Arc::new(OnceLock::new());
+        let failed = |error: std::io::Error| Failure::new(DATA, format!("signals: {error}"));
         let hangup = Some(SIGHUP).filter(|_| heeds_hangup());
         for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
             // Order matters: the second signal finds the flag set and ends the process.
@@ -30,7 +35,24 @@ impl Interrupt {
             signal_hook::flag::register(signal, Arc::clone(&seen)).map_err(failed)?;
             signal_hook::flag::register(signal, stop.flag()).map_err(failed)?;
         }
-        Ok(Self { seen, stop })
+        let this = Self { seen, stop, ends };
+        let watched = this.clone();
+        let watcher = std::thread::Builder::new().name("end".to_owned());
+        watcher.spawn(move || waiting::watch(|| watched.asked())).map_err(failed)?;
+        Ok(this)
+    }
+
+    /// The work ends by itself after so long.
+    pub(crate) fn ends_after(&self, duration: Option<Duration>) {
+        if let Some(end) = duration.and_then(|duration| Instant::now().checked_add(duration)) {
+            self.ends.get_or_init(|| end);
+        }
+    }
+
+    /// Whether the work is to have ended by now, and with what exit code where it cannot.
+    fn asked(&self) -> Option<u8> {
+        let is_over = || self.ends.get().is_some_and(|end| *end <= Instant::now());
+        if self.seen() { Some(INTERRUPTED) } else { is_over().then_some(DATA) }
     }
 
     /// What the work looks at.

@@ -22,6 +22,7 @@ mod tagged;
 mod tail;
 mod target;
 mod values;
+mod waiting;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use indicatif::HumanCount;
 use skytide_connect::network::Wish;
 use skytide_connect::run::WAIT;
-use skytide_firehose::recording::{Compression, Last, Recorder, Recording};
+use skytide_firehose::recording::{Compression, Last, Recorder, Recording, RecordingError};
 use skytide_firehose::{Batch, Cursor};
 
 use super::args::RecordArgs;
@@ -20,27 +20,38 @@ use super::location::Location;
 use super::same::is_one;
 use super::status::{StatusLine, say};
 use super::values::CursorArg;
+use super::waiting::waits;
 
 /// Frames taken at once.
 const BATCH: usize = 4096;
 
 pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
-    let failed =
-        |error: &dyn std::fmt::Display| Failure::new(DATA, format!("{}: {error}", args.output.display()));
+    let failed = |error: RecordingError| {
+        let failure = Failure::new(DATA, error.to_string());
+        match error {
+            RecordingError::Busy { .. } => {
+                Failure { code: USAGE, ..failure }.hint("end that one first, or give another file with -o")
+            }
+            _ => failure,
+        }
+    };
     refuse(args)?;
     let interrupt = Interrupt::listen()?;
     let compression = Compression::of_path(&args.output);
     let (mut recorder, last) = if args.append {
-        Recorder::append(&args.output, compression).map_err(|error| Failure::new(DATA, error.to_string()))?
+        Recorder::append(&args.output, compression).map_err(failed)?
     } else {
-        (Recorder::create(&args.output, compression).map_err(|error| failed(&error))?, Last::default())
+        (Recorder::create(&args.output, compression).map_err(failed)?, Last::default())
     };
     if last.frames > 0 && !args.status.quiet {
         let frames = HumanCount(last.frames);
         say(&format!("{} goes on after its {frames} frames\n", args.output.display()));
     }
     let mut input = Input::open_at(&args.from, &Wish::default(), begins(args, last))?;
+    // A pipe waits for its reader.
+    let is_file = args.output.metadata().is_ok_and(|found| found.is_file());
     let mut status = StatusLine::new(args.status.quiet, input.is_real_time);
+    interrupt.ends_after(args.duration);
     let ends = args.duration.and_then(|duration| Instant::now().checked_add(duration));
     let mut written = 0_u64;
     while !interrupt.seen() && ends.is_none_or(|end| Instant::now() < end) {
@@ -51,11 +62,11 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
         let mut pushed = Ok(());
         let read = input.frames.visit(left as usize, WAIT, |frame, _| {
             if pushed.is_ok() {
-                pushed = recorder.push(frame);
+                pushed = if is_file { recorder.push(frame) } else { waits(|| recorder.push(frame)) };
                 written += u64::from(pushed.is_ok());
             }
         })?;
-        pushed.and_then(|()| recorder.flush_due(Instant::now())).map_err(|error| failed(&error))?;
+        pushed.and_then(|()| recorder.flush_due(Instant::now())).map_err(failed)?;
         if read == Batch::Ended {
             break;
         }
@@ -63,7 +74,7 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
     }
     // Where no frame came, what was there stays: it is not what was asked for, but nothing else is.
     if written > 0 {
-        recorder.finish().map_err(|error| failed(&error))?;
+        recorder.finish().map_err(failed)?;
     }
     status.finish(&input.frames.status(), written as usize);
     interrupt.end()

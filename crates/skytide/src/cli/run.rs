@@ -131,6 +131,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         let sink = target.open(results, is_terminal, recovery.as_ref(), &plan, &status)?;
         queries.push(Query { name, plan, source, sink, recovery, rows: Arc::default() });
     }
+    interrupt.ends_after(duration);
     let options =
         RunOptions { mode, workers: args.workers, limit: args.limit, duration, stop: interrupt.stop() };
     // What comes through it is for those who are there.

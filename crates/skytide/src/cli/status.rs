@@ -8,6 +8,8 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use skytide_connect::source::Status;
 
+use super::waiting::waits;
+
 /// How often the line is brought up to date.
 const EVERY: Duration = Duration::from_millis(200);
 
@@ -121,6 +123,8 @@ pub(crate) fn lock(line: &Mutex<StatusLine>) -> MutexGuard<'_, StatusLine> {
 
 /// Says something on stderr. A closed stderr is nobody's concern.
 pub(crate) fn say(text: &str) {
-    let mut stderr = std::io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    let _ = waits(|| {
+        let mut stderr = std::io::stderr().lock();
+        stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush())
+    });
 }

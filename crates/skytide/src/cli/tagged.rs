@@ -8,13 +8,15 @@ use arrow_schema::{DataType, Field, Schema};
 use skytide_connect::sink::{Ndjson, Sink, SinkError};
 use skytide_timestream::engine::EngineError;
 
+use super::waiting::Waits;
+
 /// What the name of the query is called in a row.
 const QUERY: &str = "_query";
 
 /// Writes rows with the name of their query. A batch is written at once: lines of queries that share stdout do not mix.
 pub(crate) struct Tagged {
     name: String,
-    lines: Ndjson<Stdout>,
+    lines: Ndjson<Waits<Stdout>>,
 }
 
 impl Tagged {
@@ -25,7 +27,7 @@ impl Tagged {
     pub(crate) fn new(name: &str, schema: &Schema) -> Result<Self, EngineError> {
         match schema.field_with_name(QUERY) {
             Ok(taken) => Err(EngineError::Taken(taken.name().clone())),
-            Err(_) => Ok(Self { name: name.to_owned(), lines: Ndjson::new(io::stdout()) }),
+            Err(_) => Ok(Self { name: name.to_owned(), lines: Ndjson::new(Waits(io::stdout())) }),
         }
     }
 }

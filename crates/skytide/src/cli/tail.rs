@@ -20,6 +20,7 @@ use super::input::Input;
 use super::interrupt::Interrupt;
 use super::status::StatusLine;
 use super::values::KindArg;
+use super::waiting::Waits;
 
 /// Frames taken at once; lines are flushed after each such batch.
 const BATCH: usize = 1024;
@@ -56,8 +57,9 @@ fn print(from: &FromArgs, wish: &Wish, wanted: &Wanted<'_>, args: &LinesArgs) ->
     let interrupt = Interrupt::listen()?;
     let mut input = Input::open(&from, wish)?;
     let mut status = StatusLine::new(args.status.quiet, input.is_real_time);
+    interrupt.ends_after(args.duration);
     let until = args.duration.and_then(|duration| Instant::now().checked_add(duration));
-    let mut stdout = BufWriter::new(io::stdout().lock());
+    let mut stdout = BufWriter::new(Waits(io::stdout().lock()));
     let mut lines = Lines { json: String::new(), count: 0, limit: args.limit, undecodable: 0 };
     let ledger = input.frames.ledger();
     let mut gaps = Gaps { ledger: ledger.clone().filter(|_| wanted.gaps), next: 0 };

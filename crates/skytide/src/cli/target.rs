@@ -21,6 +21,7 @@ use super::status::StatusLine;
 use super::table::{HistoryTable, Live, SnapshotTable};
 use super::tagged::Tagged;
 use super::values::{FormatArg, ResultsArg};
+use super::waiting::{Waits, waits};
 
 /// Where rows go, and in what form.
 pub(crate) enum Target<'a> {
@@ -158,10 +159,16 @@ impl<'a> Target<'a> {
         Ok(match path {
             None => {
                 let live = is_live.then(|| Live::new(Term::stdout(), Arc::clone(status)));
-                rows.to(Box::new(BufWriter::new(io::stdout())), live).map_err(RunError::from)?
+                rows.to(Box::new(BufWriter::new(Waits(io::stdout()))), live).map_err(RunError::from)?
             }
             Some(path) => {
-                let file = GrowingFile::new(path, move |target| rows.to(target, None));
+                // A named pipe waits for its reader.
+                let is_file = path.metadata().map_or(true, |found| found.is_file());
+                let file = waits(|| {
+                    GrowingFile::new(path, move |target| {
+                        rows.to(if is_file { target } else { Box::new(Waits(target)) }, None)
+                    })
+                });
                 Box::new(file.map_err(RunError::from)?)
             }
         })
