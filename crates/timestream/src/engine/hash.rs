@@ -173,7 +173,7 @@ fn canonical(values: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
             decimal(values.as_primitive::<t::Decimal256Type>().value(row), (*scale).into(), out);
         }
         DataType::Interval(unit) => {
-            out.extend(interval(values, *unit, row).map(i64::to_le_bytes).as_flattened())
+            out.extend(interval(values, *unit, row).map(i64::to_le_bytes).as_flattened());
         }
         DataType::Struct(_) => return values.as_struct().columns().iter().all(|field| item(field, row, out)),
         DataType::List(_) => {
