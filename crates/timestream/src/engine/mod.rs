@@ -43,6 +43,7 @@ mod whole;
 mod windows;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};
+pub use backlog::Backlog;
 pub use clock::{Clock, End};
 pub use error::{EngineError, SnapshotError};
 pub use halt::{Halt, Watch};
