@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use skytide_runtime::{BytesError, Epoch, Reader, Writer};
-use skytide_timestream::engine::{Mode, merge};
+use skytide_timestream::engine::{Backlog, Mode, merge};
 use skytide_timestream::plan::Scan;
 use skytide_timestream::rows::Rows;
 
@@ -30,8 +30,8 @@ pub struct Feed {
     idle: Option<Duration>,
     /// Whether the bell tells that it has something.
     rings: bool,
-    /// By scan: points not yet let go, each batch in order.
-    held: Vec<Vec<Rows>>,
+    /// By scan: points not yet let go.
+    held: Vec<Backlog>,
     rows: usize,
     told: Option<i64>,
     heard: Instant,
@@ -50,7 +50,7 @@ impl Feed {
         idle: Option<Duration>,
         rings: bool,
     ) -> Self {
-        let held = scans.iter().map(|_| Vec::new()).collect();
+        let held = scans.iter().map(|_| Backlog::default()).collect();
         Self {
             source,
             scans,
@@ -83,7 +83,7 @@ impl Feed {
             }
             // What is held is read again; each of its scans has as many rows.
             Saved::Again { of, given } => {
-                let held: usize = self.held.first().into_iter().flatten().map(Rows::len).sum();
+                let held: usize = self.held.first().map_or(0, Backlog::len);
                 bytes.number(1);
                 bytes.part(of.as_bytes());
                 bytes.number(given.saturating_sub(held as u64));
@@ -95,7 +95,7 @@ impl Feed {
     /// Goes on from where it stood; its source does already.
     pub(crate) fn going_on(mut self, left: Left) -> Self {
         if let Left::State { told, has_ended, held, .. } = left {
-            self.rows = held.iter().flatten().map(Rows::len).sum();
+            self.rows = held.iter().map(Backlog::len).sum();
             (self.told, self.has_ended, self.held) = (told, has_ended, held);
         }
         self
@@ -109,7 +109,7 @@ impl Feed {
 /// Where a feed stood when it was saved.
 pub(crate) enum Left {
     /// Its source has a state.
-    State { state: SourceState, told: Option<i64>, has_ended: bool, held: Vec<Vec<Rows>> },
+    State { state: SourceState, told: Option<i64>, has_ended: bool, held: Vec<Backlog> },
     /// Its source gives the same points again, of which so many have gone out.
     Again { of: String, given: u64 },
 }
@@ -228,7 +228,10 @@ impl Merge {
                     for (held, rows) in feed.held.iter_mut().zip(epoch.scans) {
                         let Some(rows) = rows.filter(|rows| !rows.is_empty()) else { continue };
                         feed.rows += rows.len();
-                        held.push(rows);
+                        if let Err(error) = held.push(rows) {
+                            self.failed = Some(error.into());
+                            return true;
+                        }
                     }
                 }
             }
@@ -249,23 +252,19 @@ impl Merge {
     /// The held points before a time (and of it, unless that is strict), in order; all where there is none.
     fn release(&mut self, until: Option<i64>) -> Result<Epoch, SourceError> {
         let mut scans: Vec<Option<Rows>> = (0..self.scans).map(|_| None).collect();
+        let is_strict = self.is_strict;
         for feed in &mut self.feeds {
             for (held, place) in feed.held.iter_mut().zip(&feed.scans) {
-                let first = held.iter().filter_map(|rows| rows.places.time.first()).min();
-                if first.is_none_or(|first| until.is_some_and(|until| *first > until)) {
+                let taken = held.take(|time| {
+                    until.is_none_or(|until| if is_strict { time < until } else { time <= until })
+                });
+                if taken.is_empty() {
                     continue;
                 }
-                let rows = merge(std::mem::take(held))?;
-                let times = &rows.places.time;
-                let end = until.map_or(times.len(), |until| {
-                    times.partition_point(|time| if self.is_strict { *time < until } else { *time <= until })
-                });
-                if end < rows.len() {
-                    held.push(rows.slice(end, rows.len() - end));
-                }
-                feed.rows -= end;
-                if let Some(scan) = scans.get_mut(*place).filter(|_| end > 0) {
-                    *scan = Some(rows.slice(0, end));
+                let rows = merge(taken)?;
+                feed.rows -= rows.len();
+                if let Some(scan) = scans.get_mut(*place) {
+                    *scan = Some(rows);
                 }
             }
         }
@@ -363,5 +362,76 @@ impl Source for Merge {
         state::write_time(&mut bytes, self.passed.get());
         bytes.number(self.has_ended.into());
         Ok(Saved::State(SourceState(bytes.into_bytes())))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    use arrow_array::{Array, Int64Array};
+    use skytide_timestream::rows::{Lane, Places};
+
+    use super::*;
+    use crate::late::Judge;
+    use crate::reorder::Reorder;
+
+    /// Gives one batch after the other, up to a time before which all is here.
+    struct Batches(VecDeque<(Rows, i64)>);
+
+    impl Source for Batches {
+        fn next(&mut self, _: Duration) -> Result<Next, SourceError> {
+            Ok(match self.0.pop_front() {
+                Some((rows, watermark)) => Next::Epoch(Epoch { scans: vec![Some(rows)], watermark }),
+                None => Next::Idle,
+            })
+        }
+
+        fn status(&self) -> Status {
+            Status::default()
+        }
+    }
+
+    /// Rows of these times and ordinals, with the times as their column.
+    fn rows(times: std::ops::Range<i64>) -> Rows {
+        let ordinal = times.clone().map(i64::cast_unsigned).collect();
+        let column = Arc::new(Int64Array::from_iter_values(times.clone()));
+        Rows { places: Places::new(times.collect(), Lane::One(1), ordinal), key: None, columns: vec![column] }
+    }
+
+    /// Many rows that stay, of which the first hundred go one by one as others come.
+    fn much_is_held() -> Batches {
+        let ones = (0..100).map(|at| (rows(10_000 + at..10_001 + at), at));
+        Batches([(rows(0..10_000), 0)].into_iter().chain(ones).collect())
+    }
+
+    /// Takes an epoch for each time; tells how often what is held lies elsewhere than before.
+    fn copies<S: Source>(source: &mut S, held: impl Fn(&S) -> &Backlog) -> usize {
+        let mut copies = 0;
+        let mut before = None;
+        let mut taken = Vec::new();
+        for _ in 0..=100 {
+            let Ok(Next::Epoch(epoch)) = source.next(Duration::ZERO) else { panic!("there is more") };
+            taken.extend(epoch.scans.into_iter().flatten().flat_map(|rows| rows.places.time.to_vec()));
+            let column = held(source).batches()[0].columns[0].to_data().buffers()[0].clone();
+            let lies = column.data_ptr();
+            copies += usize::from(before.replace(lies).is_some_and(|before| before != lies));
+        }
+        assert!(taken.iter().copied().eq(0..taken.len() as i64) && taken.len() >= 99, "{taken:?}");
+        copies
+    }
+
+    #[test]
+    fn what_is_held_is_not_copied_whenever_others_come() {
+        let feed = Feed::new(Box::new(much_is_held()), vec![0], None, false);
+        let (bell, passed) = (Bell::default(), Passed::default());
+        let mut merge = Merge::new(vec![feed], 1, Mode::Live, true, bell, passed);
+        assert_eq!(copies(&mut merge, |merge| &merge.feeds[0].held[0]), 0);
+
+        let judge = Judge::new(Duration::from_nanos(10_000));
+        let mut reorder = Reorder::new(much_is_held(), Mode::Live, judge);
+        assert_eq!(copies(&mut reorder, |reorder| &reorder.held()[0]), 0);
     }
 }

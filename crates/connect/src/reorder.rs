@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow_array::UInt32Array;
 use skytide_runtime::{Epoch, Reader, Writer};
-use skytide_timestream::engine::{Mode, merge};
+use skytide_timestream::engine::{Backlog, Mode, merge};
 use skytide_timestream::plan::Scan;
 use skytide_timestream::rows::Rows;
 
@@ -20,8 +20,8 @@ pub struct Reorder<S> {
     inner: S,
     mode: Mode,
     judge: Judge,
-    /// By scan: points not yet let go, each batch in order.
-    held: Vec<Vec<Rows>>,
+    /// By scan: points not yet let go.
+    held: Vec<Backlog>,
     admitted: u64,
     /// What ended it, to be said once the points before are out.
     failed: Option<SourceError>,
@@ -43,6 +43,12 @@ impl<S: Source> Reorder<S> {
         }
     }
 
+    /// By scan: points not yet let go.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> &[Backlog] {
+        &self.held
+    }
+
     /// Goes on from what it saved when it read the scans that the plan wants, as `inner` does already.
     pub(crate) fn go_on(&mut self, bytes: &mut Reader<'_>, scans: &[Scan]) -> Result<(), SourceError> {
         self.judge.go_on(bytes)?;
@@ -53,7 +59,7 @@ impl<S: Source> Reorder<S> {
     }
 
     fn admit(&mut self, epoch: Epoch) -> Result<(), SourceError> {
-        self.held.resize_with(epoch.scans.len().max(self.held.len()), Vec::new);
+        self.held.resize_with(epoch.scans.len().max(self.held.len()), Backlog::default);
         let scans = epoch.scans;
         let mut kept: Vec<Vec<u32>> = scans.iter().map(|_| Vec::new()).collect();
         let mut late: Vec<Vec<(u32, i64)>> = scans.iter().map(|_| Vec::new()).collect();
@@ -82,7 +88,11 @@ impl<S: Source> Reorder<S> {
                 let rows = self.judge.cut(scan, rows);
                 self.admitted += kept.len() as u64;
                 kept.sort_by_key(|row| rows.places.at(*row as usize));
-                self.held[scan].push(rows.select(&UInt32Array::from(kept))?);
+                let rows = rows.select(&UInt32Array::from(kept))?;
+                match self.mode {
+                    Mode::Once => self.held[scan].put(rows),
+                    Mode::Live => self.held[scan].push(rows)?,
+                }
             }
         }
         Ok(())
@@ -92,17 +102,8 @@ impl<S: Source> Reorder<S> {
     fn release(&mut self, until: Option<i64>) -> Result<Epoch, SourceError> {
         let mut scans = Vec::with_capacity(self.held.len());
         for held in &mut self.held {
-            if held.is_empty() {
-                scans.push(None);
-                continue;
-            }
-            let rows = merge(std::mem::take(held))?;
-            let times = &rows.places.time;
-            let end = until.map_or(times.len(), |until| times.partition_point(|time| *time <= until));
-            if end < rows.len() {
-                held.push(rows.slice(end, rows.len() - end));
-            }
-            scans.push((end > 0).then(|| rows.slice(0, end)));
+            let taken = held.take(|time| until.is_none_or(|until| time <= until));
+            scans.push(if taken.is_empty() { None } else { Some(merge(taken)?) });
         }
         Ok(Epoch { scans, watermark: until.or(self.judge.newest()).unwrap_or(i64::MIN) })
     }

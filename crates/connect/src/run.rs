@@ -2,6 +2,8 @@
 //! says stop.
 
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -403,7 +405,10 @@ impl<S: Source> Running<S> {
     /// Reads on at an end, which the source may have now come to; tells whether more may follow.
     fn read_on(&mut self) -> Result<bool, JobError> {
         match self.source.next(WAIT) {
-            Ok(Next::Epoch(epoch)) => self.job.push(epoch)?,
+            Ok(Next::Epoch(epoch)) => {
+                let pushed = self.job.push(epoch);
+                self.unless_cut(pushed)?;
+            }
             Ok(Next::Idle) => {}
             Ok(Next::End) => return Ok(false),
             Err(error) => {

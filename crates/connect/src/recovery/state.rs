@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use skytide_runtime::{BytesError, Reader, Writer};
+use skytide_timestream::engine::Backlog;
 use skytide_timestream::plan::Scan;
-use skytide_timestream::rows::Rows;
 
 use super::{SaveError, StateError};
 use crate::sink::{Parts, Place};
@@ -148,9 +148,9 @@ fn path(bytes: &[u8]) -> PathBuf {
 }
 
 /// Writes the batches that a source holds, by scan.
-pub(crate) fn write_held(bytes: &mut Writer, held: &[Vec<Rows>]) -> Result<(), SaveError> {
+pub(crate) fn write_held(bytes: &mut Writer, held: &[Backlog]) -> Result<(), SaveError> {
     bytes.number(held.len() as u64);
-    for batches in held {
+    for batches in held.iter().map(Backlog::batches) {
         bytes.number(batches.len() as u64);
         for rows in batches {
             bytes.rows(rows)?;
@@ -160,14 +160,14 @@ pub(crate) fn write_held(bytes: &mut Writer, held: &[Vec<Rows>]) -> Result<(), S
 }
 
 /// Reads what a source held of these scans: none where it had read nothing yet.
-pub(crate) fn read_held(bytes: &mut Reader<'_>, scans: &[Scan]) -> Result<Vec<Vec<Rows>>, StateError> {
+pub(crate) fn read_held(bytes: &mut Reader<'_>, scans: &[Scan]) -> Result<Vec<Backlog>, StateError> {
     let count = bytes.index()?;
     if count != scans.len() && count != 0 {
         return Err(BytesError::Number.into());
     }
     let mut held = Vec::with_capacity(scans.len());
     for scan in &scans[..count] {
-        let mut batches = Vec::new();
+        let mut batches = Backlog::default();
         for _ in 0..bytes.number()? {
             let rows = bytes.rows()?;
             let wanted = scan.columns.iter().map(|column| &column.data_type);
@@ -176,11 +176,11 @@ pub(crate) fn read_held(bytes: &mut Reader<'_>, scans: &[Scan]) -> Result<Vec<Ve
             if !is_keyed || !rises || !rows.columns.iter().map(|column| column.data_type()).eq(wanted) {
                 return Err(StateError::Kind);
             }
-            batches.push(rows);
+            batches.put(rows);
         }
         held.push(batches);
     }
-    held.resize_with(scans.len(), Vec::new);
+    held.resize_with(scans.len(), Backlog::default);
     Ok(held)
 }
 

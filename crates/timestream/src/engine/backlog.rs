@@ -10,14 +10,20 @@ use crate::rows::Rows;
 
 /// Rows that wait for their time, as batches that are each in order and grow from the last to the first, so that there are few, but for
 /// what is too much for one.
-#[derive(Default)]
-pub(super) struct Backlog {
+///
+/// Each row is copied as often as what is held doubles, not whenever others come: what a lateness of days holds costs little beside what it lets
+/// go of.
+#[derive(Debug, Default)]
+pub struct Backlog {
     batches: Vec<Rows>,
 }
 
 impl Backlog {
     /// Holds rows, which are in order.
-    pub(super) fn push(&mut self, rows: Rows) -> Result<(), EngineError> {
+    ///
+    /// # Errors
+    /// They differ in their columns from those that are held.
+    pub fn push(&mut self, rows: Rows) -> Result<(), EngineError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -30,8 +36,16 @@ impl Backlog {
         Ok(())
     }
 
+    /// Holds rows, which are in order, beside the others: where none is let go of before all are.
+    pub fn put(&mut self, rows: Rows) {
+        if !rows.is_empty() {
+            self.batches.push(rows);
+        }
+    }
+
     /// Lets go of the rows whose time has come, each batch in order. If it has come for a time, it has for all before.
-    pub(super) fn take(&mut self, has_come: impl Fn(i64) -> bool) -> Vec<Rows> {
+    #[must_use]
+    pub fn take(&mut self, has_come: impl Fn(i64) -> bool) -> Vec<Rows> {
         let mut taken = Vec::new();
         for batch in &mut self.batches {
             let end = batch.places.time.partition_point(|time| has_come(*time));
@@ -45,8 +59,21 @@ impl Backlog {
     }
 
     /// All that is held, each batch in order.
-    pub(super) fn batches(&self) -> &[Rows] {
+    #[must_use]
+    pub fn batches(&self) -> &[Rows] {
         &self.batches
+    }
+
+    /// Number of rows that are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(Rows::len).sum()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
     }
 
     /// What is held.
@@ -55,7 +82,7 @@ impl Backlog {
             self.batches.iter().filter_map(|rows| rows.key.as_ref()).flat_map(|key| key.hashes.iter());
         Held {
             keys: hashes.collect::<HashSet<_>>().len(),
-            points: self.batches.iter().map(Rows::len).sum(),
+            points: self.len(),
             bytes: self.batches.iter().map(Rows::memory).sum(),
         }
     }

@@ -44,6 +44,7 @@ mod whole;
 mod windows;
 
 pub use aggregate::{Aggregate, Batch, MakeAggregate};
+pub use backlog::Backlog;
 pub use canonical::canonical;
 pub use clock::{Clock, End};
 pub use error::{EngineError, SnapshotError};
