@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType, UInt64Type};
 use arrow_array::{Array, ArrayRef, make_array, new_null_array};
 use arrow_cast::{CastOptions, can_cast_types, cast, cast_with_options};
-use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, TimeUnit};
 use skytide_timestream::types;
 
 use super::times;
@@ -20,10 +20,22 @@ pub(crate) fn plain(field: &Field) -> Field {
         text if types::is_text(text) => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
         DataType::Float16 => DataType::Float32,
-        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
-            types::list(plain(item).data_type().clone())
-        }
+        DataType::RunEndEncoded(_, values) => plain(values).data_type().clone(),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => types::list(plain(item).data_type().clone()),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
+        DataType::Map(entry, sorted) => match entry.data_type() {
+            // Entries and their keys are never null.
+            DataType::Struct(parts) => {
+                let part = |part: &FieldRef| plain(part).with_nullable(part.is_nullable());
+                let parts = DataType::Struct(parts.iter().map(part).collect());
+                DataType::Map(Arc::new(Field::clone(entry).with_data_type(parts)), *sorted)
+            }
+            _ => field.data_type().clone(),
+        },
         other => other.clone(),
     };
     Field::new(field.name(), data_type, true)

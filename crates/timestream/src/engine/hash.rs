@@ -7,6 +7,8 @@
 //! | bool | one, 0 or 1 |
 //! | ints, dates, times, timestamps, durations | 8, widened with its sign: equal numbers of different widths are equal |
 //! | floats | 8, as f64; -0.0 as 0.0, every NaN as `0x7ff8000000000000` |
+//! | decimals | 32, the number without its point, widened with its sign |
+//! | calendar intervals | 24: months, days, nanoseconds |
 //! | text, binary, fixed-size binary | its bytes |
 //! | struct | its fields in order, each as an *item* |
 //! | list, map | the number of items as 8 bytes, then the items |
@@ -17,9 +19,13 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, GenericByteArray, PrimitiveArray, types::ByteArrayType};
-use arrow_buffer::{NullBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, DataType};
+use arrow_array::types::{
+    ByteArrayType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, IntervalDayTimeType,
+    IntervalMonthDayNanoType, IntervalYearMonthType,
+};
+use arrow_array::{Array, ArrayRef, BooleanArray, GenericByteArray, PrimitiveArray};
+use arrow_buffer::{NullBuffer, ScalarBuffer, i256};
+use arrow_schema::{ArrowError, DataType, IntervalUnit};
 use twox_hash::XxHash3_64;
 
 use super::array::{carried, retyped, with_carrier};
@@ -181,12 +187,37 @@ fn canonical(values: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
                 out,
             );
         }
+        DataType::Decimal32(..) => whole(values.as_primitive::<Decimal32Type>().value(row).into(), out),
+        DataType::Decimal64(..) => whole(values.as_primitive::<Decimal64Type>().value(row).into(), out),
+        DataType::Decimal128(..) => whole(values.as_primitive::<Decimal128Type>().value(row), out),
+        DataType::Decimal256(..) => {
+            out.extend(values.as_primitive::<Decimal256Type>().value(row).to_le_bytes());
+        }
+        DataType::Interval(IntervalUnit::YearMonth) => {
+            span(values.as_primitive::<IntervalYearMonthType>().value(row), 0, 0, out);
+        }
+        DataType::Interval(IntervalUnit::DayTime) => {
+            let length = values.as_primitive::<IntervalDayTimeType>().value(row);
+            span(0, length.days, i64::from(length.milliseconds) * 1_000_000, out);
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            let length = values.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            span(length.months, length.days, length.nanoseconds, out);
+        }
         _ => match widen(&values.slice(row, 1)) {
             Some(bits) => out.extend(bits[0].to_le_bytes()),
             None => return false,
         },
     }
     true
+}
+
+fn whole(unscaled: i128, out: &mut Vec<u8>) {
+    out.extend(i256::from_i128(unscaled).to_le_bytes());
+}
+
+fn span(months: i32, days: i32, nanos: i64, out: &mut Vec<u8>) {
+    [months.into(), days.into(), nanos].iter().for_each(|part: &i64| out.extend(part.to_le_bytes()));
 }
 
 /// Bytes that are equal for equal values of a type and for no others, null among them; none for types that have none.
