@@ -101,6 +101,14 @@ impl Window {
     }
 
     /// The points since the last boundary of a calendar.
+    ///
+    /// ```
+    /// use skytide_timestream::builder::{Window, source};
+    /// use skytide_timestream::query::Calendar;
+    ///
+    /// let count = source("posts").count().over(Window::since_each(Calendar::Hourly));
+    /// assert_eq!(count.to_string(), "posts.count(window=since.hourly())");
+    /// ```
     #[must_use]
     pub fn since_each(calendar: Calendar) -> Self {
         Self::by("since", calendar, [])
@@ -113,6 +121,14 @@ impl Window {
     }
 
     /// The points between two boundaries of a calendar; a value at each boundary.
+    ///
+    /// ```
+    /// use skytide_timestream::builder::{Window, source};
+    /// use skytide_timestream::query::Calendar;
+    ///
+    /// let count = source("posts").count().over(Window::tumbling_each(Calendar::Daily));
+    /// assert_eq!(count.to_string(), "posts.count(window=tumbling.daily())");
+    /// ```
     #[must_use]
     pub fn tumbling_each(calendar: Calendar) -> Self {
         Self::by("tumbling", calendar, [])
@@ -125,6 +141,14 @@ impl Window {
     }
 
     /// The points of the last so many intervals of a calendar; a value at each boundary.
+    ///
+    /// ```
+    /// use skytide_timestream::builder::{Window, source};
+    /// use skytide_timestream::query::Calendar;
+    ///
+    /// let count = source("posts").count().over(Window::sliding_each(2, Calendar::Minutely));
+    /// assert_eq!(count.to_string(), "posts.count(window=sliding.minutely(2))");
+    /// ```
     #[must_use]
     pub fn sliding_each(intervals: u32, calendar: Calendar) -> Self {
         Self::by("sliding", calendar, [i64::from(intervals).into()])

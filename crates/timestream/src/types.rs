@@ -1,5 +1,6 @@
 //! The names of types in the text, and the one type that holds the values of two.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
@@ -24,8 +25,36 @@ pub const fn duration() -> DataType {
 /// The name of a type in the text and in messages: `i64`, `list<utf8>`, `struct<uri: utf8, cid: utf8>`; cut after 60 characters.
 #[must_use]
 pub fn name(data_type: &DataType) -> String {
+    cut(data_type, simple_name)
+}
+
+/// The names of several types that are told apart: where two of them share a name, all say their units, zones and digits, too:
+/// `timestamp[ms, UTC]`, `decimal128(10, 2)`.
+#[must_use]
+pub fn names(data_types: &[&DataType]) -> Vec<String> {
+    let names: Vec<String> = data_types.iter().map(|data_type| name(data_type)).collect();
+    let alike =
+        |at: usize| (0..at).any(|other| names[at] == names[other] && data_types[at] != data_types[other]);
+    if (0..names.len()).any(alike) {
+        return data_types.iter().map(|data_type| cut(data_type, exact_name)).collect();
+    }
+    names
+}
+
+/// The same in full, as far as a person may read it: 64 KiB.
+#[must_use]
+pub fn full_name(data_type: &DataType) -> String {
     let mut out = String::new();
-    write_name(data_type, &mut out, 4 * NAME_LENGTH);
+    write_name(data_type, &mut out, FULL_LENGTH, simple_name);
+    out
+}
+
+/// The name of a type that is made of no other.
+type Simple = fn(&DataType) -> Cow<'static, str>;
+
+fn cut(data_type: &DataType, simple: Simple) -> String {
+    let mut out = String::new();
+    write_name(data_type, &mut out, 4 * NAME_LENGTH, simple);
     if let Some((at, _)) = out.char_indices().nth(NAME_LENGTH) {
         out.truncate(at);
         out.push('…');
@@ -33,15 +62,7 @@ pub fn name(data_type: &DataType) -> String {
     out
 }
 
-/// The same in full, as far as a person may read it: 64 KiB.
-#[must_use]
-pub fn full_name(data_type: &DataType) -> String {
-    let mut out = String::new();
-    write_name(data_type, &mut out, FULL_LENGTH);
-    out
-}
-
-fn write_name(data_type: &DataType, out: &mut String, most: usize) {
+fn write_name(data_type: &DataType, out: &mut String, most: usize, simple: Simple) {
     // What is cut anyway is not written: types can nest far wider than any text.
     if out.len() > most {
         out.push('…');
@@ -50,7 +71,7 @@ fn write_name(data_type: &DataType, out: &mut String, most: usize) {
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             out.push_str("list<");
-            write_name(item.data_type(), out, most);
+            write_name(item.data_type(), out, most, simple);
             out.push('>');
         }
         DataType::Struct(fields) => {
@@ -63,11 +84,20 @@ fn write_name(data_type: &DataType, out: &mut String, most: usize) {
                 out.push_str(if at > 0 { ", " } else { "" });
                 write_field(field.name(), out);
                 out.push_str(": ");
-                write_name(field.data_type(), out, most);
+                write_name(field.data_type(), out, most, simple);
             }
             out.push('>');
         }
-        simple => out.push_str(simple_name(simple).unwrap_or("a type without a name here")),
+        other => match entry(other) {
+            Some((key, value)) => {
+                out.push_str("map<");
+                write_name(key, out, most, simple);
+                out.push_str(", ");
+                write_name(value, out, most, simple);
+                out.push('>');
+            }
+            None => out.push_str(&simple(other)),
+        },
     }
 }
 
@@ -82,8 +112,8 @@ fn write_field(name: &str, out: &mut String) {
     }
 }
 
-fn simple_name(data_type: &DataType) -> Option<&'static str> {
-    Some(match data_type {
+fn simple_name(data_type: &DataType) -> Cow<'static, str> {
+    Cow::Borrowed(match data_type {
         DataType::Null => "null",
         DataType::Boolean => "bool",
         DataType::Int8 => "i8",
@@ -113,7 +143,27 @@ fn simple_name(data_type: &DataType) -> Option<&'static str> {
         | DataType::Decimal256(..) => "decimal",
         DataType::Dictionary(..) => "dictionary",
         DataType::Union(..) => "union",
-        _ => return None,
+        _ => "a type without a name here",
+    })
+}
+
+/// The same, with what the name leaves out.
+fn exact_name(data_type: &DataType) -> Cow<'static, str> {
+    let name = simple_name(data_type);
+    Cow::Owned(match data_type {
+        DataType::Timestamp(unit, Some(zone)) => format!("{name}[{unit}, {zone}]"),
+        DataType::Timestamp(unit, None)
+        | DataType::Duration(unit)
+        | DataType::Time32(unit)
+        | DataType::Time64(unit) => format!("{name}[{unit}]"),
+        DataType::Date32 => format!("{name}[d]"),
+        DataType::Date64 => format!("{name}[ms]"),
+        DataType::Decimal32(digits, scale) => format!("{name}32({digits}, {scale})"),
+        DataType::Decimal64(digits, scale) => format!("{name}64({digits}, {scale})"),
+        DataType::Decimal128(digits, scale) => format!("{name}128({digits}, {scale})"),
+        DataType::Decimal256(digits, scale) => format!("{name}256({digits}, {scale})"),
+        DataType::FixedSizeBinary(bytes) => format!("{name}({bytes})"),
+        _ => return name,
     })
 }
 
@@ -170,6 +220,19 @@ pub fn item(data_type: &DataType) -> Option<&DataType> {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             Some(item.data_type())
         }
+        _ => None,
+    }
+}
+
+/// Types of a map's keys and of its values.
+#[must_use]
+pub fn entry(data_type: &DataType) -> Option<(&DataType, &DataType)> {
+    let DataType::Map(entry, _) = data_type else { return None };
+    match entry.data_type() {
+        DataType::Struct(fields) => match fields.as_ref() {
+            [key, value] => Some((key.data_type(), value.data_type())),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -308,6 +371,16 @@ mod tests {
         }
         assert_eq!(name(&wide).chars().count(), NAME_LENGTH + 1);
         assert_eq!(name(&list(DataType::Utf8)), "list<utf8>");
+    }
+
+    #[test]
+    fn types_that_share_a_name_are_told_apart() {
+        let (a, b) = (DataType::Timestamp(TimeUnit::Second, None), timestamp());
+        assert_eq!(names(&[&a, &DataType::Int64]), ["timestamp", "i64"]);
+        assert_eq!(names(&[&a, &a.clone()]), ["timestamp", "timestamp"]);
+        assert_eq!(names(&[&list(a), &list(b)]), ["list<timestamp[s]>", "list<timestamp[ns, UTC]>"]);
+        let decimals = [DataType::Decimal128(10, 2), DataType::Decimal128(10, 3)];
+        assert_eq!(names(&[&decimals[0], &decimals[1]]), ["decimal128(10, 2)", "decimal128(10, 3)"]);
     }
 
     #[test]

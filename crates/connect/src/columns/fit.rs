@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType, UInt64Type};
 use arrow_array::{Array, ArrayRef, make_array, new_null_array};
 use arrow_cast::{CastOptions, can_cast_types, cast, cast_with_options};
-use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, TimeUnit};
 use skytide_timestream::types;
 
 use super::times;
@@ -26,16 +26,16 @@ pub(crate) fn plain(field: &Field) -> Field {
         | DataType::ListView(item)
         | DataType::LargeListView(item) => types::list(plain(item).data_type().clone()),
         DataType::FixedSizeList(item, size) => DataType::FixedSizeList(Arc::new(plain(item)), *size),
-        DataType::Map(entries, is_sorted) => match entries.data_type() {
-            // A key is never null.
-            DataType::Struct(fields) if fields.len() == 2 => {
-                let pair = vec![plain(&fields[0]).with_nullable(false), plain(&fields[1])];
-                let entries = Field::new(entries.name(), DataType::Struct(pair.into()), false);
-                DataType::Map(Arc::new(entries), *is_sorted)
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
+        DataType::Map(entry, sorted) => match entry.data_type() {
+            // Entries and their keys are never null.
+            DataType::Struct(parts) => {
+                let part = |part: &FieldRef| plain(part).with_nullable(part.is_nullable());
+                let parts = DataType::Struct(parts.iter().map(part).collect());
+                DataType::Map(Arc::new(Field::clone(entry).with_data_type(parts)), *sorted)
             }
             _ => field.data_type().clone(),
         },
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
         other => other.clone(),
     };
     Field::new(field.name(), data_type, true)

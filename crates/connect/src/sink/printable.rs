@@ -41,6 +41,7 @@ fn offset(data_type: &DataType) -> Option<DataType> {
             Some(DataType::Timestamp(*unit, Some("+00:00".into())))
         }
         DataType::List(item) => renamed(item).map(DataType::List),
+        DataType::Map(entry, sorted) => renamed(entry).map(|entry| DataType::Map(entry, *sorted)),
         DataType::Struct(fields) => {
             let new: Vec<Option<FieldRef>> = fields.iter().map(renamed).collect();
             new.iter().any(Option::is_some).then(|| {

@@ -323,7 +323,17 @@ impl<'a> Checker<'a> {
 
     fn incompatible(&self, function: &dyn Callee, given: &[Given<'a>], argument: &Given<'a>) -> QueryError {
         let given = given.iter().filter(|argument| !std::ptr::eq(argument.expr, &*LEFT_OUT));
-        let found: Vec<_> = given.map(|argument| self.found(argument)).collect();
+        let types = given.clone().filter_map(|argument| match argument.value {
+            Value::Node(node) => Some(&self.graph.node(node).data_type),
+            Value::Literal(_) => None,
+        });
+        let mut names = types::names(&types.collect::<Vec<_>>()).into_iter();
+        let found: Vec<_> = given
+            .filter_map(|argument| match &argument.value {
+                Value::Node(_) => names.next(),
+                Value::Literal(literal) => Some(literal::describe(literal)),
+            })
+            .collect();
         let message =
             format!("Incompatible argument types: {} is given {}", spoken(function), found.join(" and "));
         QueryError::new(argument.expr.span.clone(), message).note(function.text())

@@ -355,11 +355,14 @@ fn width(data_type: &DataType) -> usize {
 }
 
 fn two_groupings(span: &Span, one: &Grouping, other: &Grouping) -> QueryError {
-    let (one_type, other_type) = (crate::types::name(&one.key_type), crate::types::name(&other.key_type));
-    let message = format!(
-        "different groupings: `{}` ({one_type}) and `{}` ({other_type}) cannot be used in one expression",
-        one.name, other.name
-    );
-    QueryError::new(span.clone(), message)
-        .note("`with_key` groups a stream by another key; `grouping=\"…\"` names what its keys are")
+    let types = crate::types::names(&[&one.key_type, &other.key_type]);
+    let both = [one, other].into_iter().zip(types).map(|(of, key)| format!("`{}` ({key})", of.name));
+    let both = both.collect::<Vec<_>>().join(" and ");
+    let message = format!("different groupings: {both} cannot be used in one expression");
+    let note = if one.name == other.name {
+        "keys are one only where their types are: `with_key` of a `cast` of the key gives both one type"
+    } else {
+        "`with_key` groups a stream by another key; `grouping=\"…\"` names what its keys are"
+    };
+    QueryError::new(span.clone(), message).note(note)
 }

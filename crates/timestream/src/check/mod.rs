@@ -18,7 +18,7 @@ use arrow_schema::DataType;
 use crate::catalog::{Catalog, StreamDef};
 use crate::error::QueryError;
 use crate::functions::user::{UserDefined, UserFunctions};
-use crate::functions::{self, Family, Form, Function, FunctionKind};
+use crate::functions::{self, Family, Form, Function, FunctionKind, eval};
 use crate::query::{Grouping, Op, Query, Span};
 use crate::scalar::Scalar;
 use crate::syntax::{self, Arg, BinaryOp, Expr, ExprKind, Ident, Program, UnaryOp};
@@ -504,10 +504,7 @@ impl<'a> Checker<'a> {
         }
         let node = self.natural(value.value.clone(), place)?;
         let from = &self.graph.node(node).data_type;
-        // Lengths of time are read and written by the language itself.
-        let is_length = |of: &DataType| matches!(of, DataType::Duration(_));
-        let by_text = types::is_text(from) && is_length(&to) || is_length(from) && types::is_text(&to);
-        if !by_text && !arrow_cast::can_cast_types(from, &to) {
+        if !eval::can_cast(from, &to) {
             let message = format!(
                 "Incompatible argument types: no {} can be cast to {}",
                 types::name(from),

@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, NullArray, StringArray,
-    TimestampNanosecondArray, UInt64Array, new_null_array,
+    TimestampNanosecondArray, UInt64Array, new_empty_array, new_null_array,
 };
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
@@ -36,6 +36,13 @@ pub fn cast(call: &Call<'_>) -> Result<Column, EvalError> {
         Ok(result)
     };
     named("cast", run())
+}
+
+/// Whether values of a type are ever values of another: whether [`cast()`] takes them, which a column of none of them tells. What
+/// Arrow says by types alone holds more than it does.
+#[must_use]
+pub fn can_cast(from: &DataType, to: &DataType) -> bool {
+    converted(&new_empty_array(from), to).is_ok()
 }
 
 /// A constant as an array of one value.

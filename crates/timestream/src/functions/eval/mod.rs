@@ -19,7 +19,7 @@ mod text;
 pub use arithmetic::{add, div, mul, neg, rem, sub};
 pub use bounds::{clamp, greatest, least};
 pub use calendar::{day, hour, minute, month, seconds_since, weekday, year};
-pub use cast::{cast, literal};
+pub use cast::{can_cast, cast, literal};
 pub use compare::{eq, ge, gt, le, lt, ne};
 pub use lists::{fields, flatten, length, union};
 pub use logic::{and, coalesce, else_, if_, is_not_null, is_null, not, null_if, or};
