@@ -8,7 +8,8 @@ use std::time::Duration;
 use skytide_runtime::Reader;
 use skytide_timestream::catalog::{Catalog, StreamDef};
 use skytide_timestream::engine::Mode;
-use skytide_timestream::plan::Plan;
+use skytide_timestream::plan::{Plan, Scan};
+use skytide_timestream::types;
 
 use crate::files::Files;
 use crate::late::{Passed, Side};
@@ -126,6 +127,34 @@ impl Sources {
         })
     }
 
+    /// That the columns that a scan reads of this offer are of the types that the query was checked with.
+    fn must_have(&self, at: usize, scan: &Scan) -> Result<(), SourceError> {
+        let stream = match &self.offers[at] {
+            Offer::Table { table, .. } => table.stream(self.number(at)),
+            Offer::Files(files) => files.stream(self.number(at)),
+            // What a lexicon does not say is null in a record, whichever type was meant.
+            Offer::Network(_) => return Ok(()),
+        };
+        let read = scan.stream.fields.iter().filter(|field| {
+            let is_key = scan.keyed && *field.name() == scan.stream.key;
+            is_key || scan.columns.iter().any(|column| column.is_of(field.name()))
+        });
+        for field in read {
+            let wanted = types::name(field.data_type());
+            let found = stream.fields.find(field.name()).map(|(_, field)| field.data_type());
+            if found != Some(field.data_type()) {
+                let found = found
+                    .map_or_else(|| "is not there".to_owned(), |found| format!("is {}", types::name(found)));
+                return Err(SourceError::Unfit(format!(
+                    "the query was compiled over another `{}`, whose column `{}` is {wanted}: here it {found}",
+                    stream.name,
+                    field.name()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn numbered(&self, at: usize, stream: &StreamDef) -> Arc<StreamDef> {
         Arc::new(StreamDef { source: self.number(at), ..stream.clone() })
     }
@@ -166,6 +195,7 @@ impl Sources {
                 continue;
             }
             let part: Vec<_> = scans.iter().map(|scan| plan.scans[*scan].clone()).collect();
+            part.iter().try_for_each(|scan| self.must_have(at, scan))?;
             let left = left_at.as_mut().map(|from| Left::read(from, &scans, &part)).transpose()?;
             let feed = match offer {
                 Offer::Table { table, idle, .. } => {

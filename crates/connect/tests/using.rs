@@ -53,6 +53,29 @@ async fn sources_of_the_other_mode_are_refused() {
     }
 }
 
+#[test]
+fn columns_of_other_types_than_the_query_was_compiled_with_are_refused() {
+    let compiled = |query: &str| opened(query, &table(), Mode::Once).0;
+    let fields = [("t", DataType::Int64), ("k", DataType::Utf8), ("x", DataType::Utf8)];
+    let fields: Fields = fields.into_iter().map(|(name, data)| Field::new(name, data, true)).collect();
+    let with = |fields: Fields| {
+        let table = Table::new(Definition::new("m", fields, "t", "k")).unwrap();
+        table.push_rows(&[row(1)]).unwrap();
+        Sources::new(vec![Offer::Table { table, idle: None }])
+    };
+    let open = |query: &str, sources: &Sources| sources.open(&compiled(query), Mode::Once, &Arc::default());
+    let other = with(fields.clone());
+    let error = open("m.x.sum()", &other).map(drop).unwrap_err().to_string();
+    assert!(error.contains("another `m`, whose column `x` is i64: here it is utf8"), "{error}");
+    let gone = with(fields.iter().take(2).cloned().collect());
+    let error = open("m.x.sum()", &gone).map(drop).unwrap_err().to_string();
+    assert!(error.contains("whose column `x` is i64: here it is not there"), "{error}");
+    // What is not read may be anything.
+    for sources in [other, gone] {
+        assert!(open("m.count()", &sources).is_ok());
+    }
+}
+
 #[tokio::test]
 async fn a_run_that_waits_is_refused_in_async_code_and_a_stream_is_not() {
     let relay =

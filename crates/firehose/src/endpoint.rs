@@ -43,6 +43,14 @@ pub enum EndpointError {
         /// The text as given.
         text: String,
     },
+    /// It is an account's identifier. Which services are an account's is in its DID document.
+    #[error(
+        "{text:?} is an account, not an address: that of its PDS, or of the labeler that it is, is in its DID document (as in wss://mod.bsky.app)"
+    )]
+    Account {
+        /// The text as given.
+        text: String,
+    },
     /// The scheme is not one of `wss`, `ws`, `https`, `http`.
     #[error("{text:?}: {scheme:?} is not a scheme of an event stream: use wss:// or ws://")]
     Scheme {
@@ -109,6 +117,10 @@ impl Endpoint {
             Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
             None => (None, trimmed),
         };
+        let account = trimmed.strip_prefix("at://").unwrap_or(trimmed);
+        if account.strip_prefix("did:").is_some_and(|method| method.contains(':')) {
+            return Err(EndpointError::Account { text: given() });
+        }
         if rest.contains('#') {
             return Err(EndpointError::Part { text: given(), what: "a '#'" });
         }
@@ -349,6 +361,8 @@ mod tests {
             ("host:", "\"\" is not a port"),
             ("host:+80", "\"+80\" is not a port"),
             ("host:65536", "\"65536\" is not a port"),
+            ("did:plc:ar7c4by46qjdydhdevvrndac", "is an account, not an address"),
+            ("at://did:web:host/app.bsky.labeler.service/self", "is an account"),
             ("ho st", "\"ho st\" has a character"),
             ("bücher.example", "\"bücher.example\" has a character"),
             ("[::zz]", "\"[::zz]\" has a character"),

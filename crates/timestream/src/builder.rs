@@ -34,8 +34,16 @@ use crate::syntax::{Arg, BinaryOp, Expr, ExprKind, Ident, MAX_DEPTH, UnaryOp};
 /// for the query's own [`eq`](Self::eq).
 #[derive(Debug, Clone)]
 pub struct Timestream {
-    /// None once it is nested deeper than a text could be.
-    expr: Option<Expr>,
+    expr: Result<Expr, Unwritable>,
+}
+
+/// Why something has no text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Unwritable {
+    /// It is nested deeper than a text could be.
+    Deep,
+    /// A window is put over what is no call.
+    Window,
 }
 
 /// A stream by its name: `posts`.
@@ -54,10 +62,9 @@ pub fn source_of(function: &str, argument: &str) -> Timestream {
 /// A function of arguments by its name, as [`Timestream::apply`], where the first is a constant: `name(1, …)`.
 #[must_use]
 pub fn call(function: &str, args: impl IntoIterator<Item = Timestream>) -> Timestream {
-    let args = args.into_iter().map(|arg| Some(Arg { name: None, value: arg.expr? }));
-    args.collect::<Option<_>>().map_or(Timestream { expr: None }, |args| {
-        Timestream::new(ExprKind::Call { receiver: None, function: ident(function), args })
-    })
+    let args = args.into_iter().map(|arg| Ok(Arg { name: None, value: arg.expr? }));
+    let args = args.collect::<Result<_, _>>();
+    Timestream::of(args.map(|args| ExprKind::Call { receiver: None, function: ident(function), args }))
 }
 
 /// A field of the stream that the method around it is called on.
@@ -75,7 +82,7 @@ pub fn lit(value: impl Into<Timestream>) -> Timestream {
 /// No value.
 #[must_use]
 pub fn null() -> Timestream {
-    Timestream { expr: Some(constant(Scalar::Null)) }
+    Timestream { expr: Ok(constant(Scalar::Null)) }
 }
 
 /// Over which of a key's points an aggregation goes: [`Timestream::over`] takes it.
@@ -84,10 +91,7 @@ pub struct Window(Timestream);
 
 impl Window {
     fn call(name: &str, args: impl IntoIterator<Item = Timestream>) -> Self {
-        let args = args.into_iter().map(|arg| Some(Arg { name: None, value: arg.expr? }));
-        Self(args.collect::<Option<_>>().map_or(Timestream { expr: None }, |args| {
-            Timestream::new(ExprKind::Call { receiver: None, function: ident(name), args })
-        }))
+        Self(call(name, args))
     }
 
     fn by(name: &str, calendar: Calendar, args: impl IntoIterator<Item = Timestream>) -> Self {
@@ -163,20 +167,22 @@ impl Window {
 
 /// A record of these fields: `{name: value, …}`.
 pub fn record<N: Into<String>>(fields: impl IntoIterator<Item = (N, Timestream)>) -> Timestream {
-    let fields = fields.into_iter().map(|(name, value)| Some((ident(name), value.expr?)));
-    fields
-        .collect::<Option<_>>()
-        .map_or(Timestream { expr: None }, |fields| Timestream::new(ExprKind::Record(fields)))
+    let fields = fields.into_iter().map(|(name, value)| Ok((ident(name), value.expr?)));
+    Timestream::of(fields.collect::<Result<_, _>>().map(ExprKind::Record))
 }
 
 impl Timestream {
     fn new(kind: ExprKind) -> Self {
         let expr = Expr::new(kind, 0..0);
-        Self { expr: (expr.depth() <= MAX_DEPTH).then_some(expr) }
+        Self { expr: if expr.depth() <= MAX_DEPTH { Ok(expr) } else { Err(Unwritable::Deep) } }
+    }
+
+    fn of(kind: Result<ExprKind, Unwritable>) -> Self {
+        kind.map_or_else(|why| Self { expr: Err(why) }, Self::new)
     }
 
     fn map(self, kind: impl FnOnce(Box<Expr>) -> ExprKind) -> Self {
-        self.expr.map_or(Self { expr: None }, |expr| Self::new(kind(Box::new(expr))))
+        Self::of(self.expr.map(|expr| kind(Box::new(expr))))
     }
 
     fn unary(self, op: UnaryOp) -> Self {
@@ -184,14 +190,19 @@ impl Timestream {
     }
 
     fn binary(self, op: BinaryOp, other: impl Into<Self>) -> Self {
-        let Some(right) = other.into().expr else { return Self { expr: None } };
-        self.map(|left| ExprKind::Binary { op, left, right: Box::new(right) })
+        let other = other.into().expr;
+        Self::of(
+            self.expr
+                .and_then(|left| Ok(ExprKind::Binary { op, left: Box::new(left), right: Box::new(other?) })),
+        )
     }
 
     fn call(self, function: &str, args: impl IntoIterator<Item = Self>) -> Self {
-        let args = args.into_iter().map(|arg| Some(Arg { name: None, value: arg.expr? }));
-        let Some(args) = args.collect::<Option<Vec<_>>>() else { return Self { expr: None } };
-        self.map(|receiver| ExprKind::Call { receiver: Some(receiver), function: ident(function), args })
+        let args = args.into_iter().map(|arg| Ok(Arg { name: None, value: arg.expr? }));
+        Self::of(args.collect::<Result<_, _>>().and_then(|args| {
+            let receiver = Some(Box::new(self.expr?));
+            Ok(ExprKind::Call { receiver, function: ident(function), args })
+        }))
     }
 
     /// A method without arguments that the stream's source knows, as `posts.deletes()`.
@@ -215,8 +226,11 @@ impl Timestream {
     /// An item of a list, counted from 0: `list[0]`.
     #[must_use]
     pub fn index(self, index: impl Into<Self>) -> Self {
-        let Some(index) = index.into().expr else { return Self { expr: None } };
-        self.map(|value| ExprKind::Index { value, index: Box::new(index) })
+        let index = index.into().expr;
+        Self::of(
+            self.expr
+                .and_then(|value| Ok(ExprKind::Index { value: Box::new(value), index: Box::new(index?) })),
+        )
     }
 
     /// The same points under another key, with a name for what the keys are.
@@ -228,19 +242,19 @@ impl Timestream {
     /// The aggregation that it is, over a window: `count(window=since.hourly())`.
     #[must_use]
     pub fn over(self, window: Window) -> Self {
-        let (Some(expr), Some(window)) = (self.expr, window.0.expr) else { return Self { expr: None } };
-        let ExprKind::Call { receiver, function, mut args } = expr.kind else {
-            // Checking says that it is none.
-            return Self { expr: Some(expr) }.call("window", [Self { expr: Some(window) }]);
-        };
-        args.push(Arg { name: Some(ident("window")), value: window });
-        Self::new(ExprKind::Call { receiver, function, args })
+        Self::of(self.expr.and_then(|expr| {
+            let ExprKind::Call { receiver, function, mut args } = expr.kind else {
+                return Err(Unwritable::Window);
+            };
+            args.push(Arg { name: Some(ident("window")), value: window.0.expr? });
+            Ok(ExprKind::Call { receiver, function, args })
+        }))
     }
 
-    /// The tree behind it; none if it is nested deeper than a text could be.
+    /// The tree behind it; none if it has no text, as [`Display`] says.
     #[must_use]
     pub fn into_expr(self) -> Option<Expr> {
-        self.expr
+        self.expr.ok()
     }
 
     /// Checks it as the text it prints as.
@@ -249,18 +263,24 @@ impl Timestream {
     /// As [`compile`](crate::compile); places are those in the text, which must not be nested too deeply to be read.
     pub fn compile(&self, catalog: &dyn Catalog) -> Result<Query, QueryError> {
         match &self.expr {
-            Some(expr) => crate::compile(&expr.to_string(), catalog),
-            None => Err(QueryError::new(0..0, format!("nested too deeply: more than {MAX_DEPTH} levels"))),
+            Ok(expr) => crate::compile(&expr.to_string(), catalog),
+            Err(Unwritable::Deep) => {
+                Err(QueryError::new(0..0, format!("nested too deeply: more than {MAX_DEPTH} levels")))
+            }
+            Err(Unwritable::Window) => Err(QueryError::new(
+                0..0,
+                "`over` gives a window to an aggregation: it comes right behind it, as in `.sum().over(…)`",
+            )),
         }
     }
 }
 
-/// The text that means it; `…` if it is nested deeper than a text can be.
+/// The text that means it; `…` if it is nested deeper than a text can be, or has a [window](Timestream::over) over what is no call.
 impl Display for Timestream {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.expr {
-            Some(expr) => expr.fmt(f),
-            None => f.write_str("…"),
+            Ok(expr) => expr.fmt(f),
+            Err(_) => f.write_str("…"),
         }
     }
 }
@@ -445,7 +465,7 @@ macro_rules! constants {
         $(
             impl From<$from> for Timestream {
                 fn from($value: $from) -> Self {
-                    Self { expr: Some(constant($scalar)) }
+                    Self { expr: Ok(constant($scalar)) }
                 }
             }
         )*
@@ -476,7 +496,7 @@ impl From<i64> for Timestream {
 /// What has no literal is written as the division that gives it.
 impl From<f64> for Timestream {
     fn from(value: f64) -> Self {
-        let finite = |value| Self { expr: Some(constant(Scalar::Float(value))) };
+        let finite = |value| Self { expr: Ok(constant(Scalar::Float(value))) };
         if value.is_nan() {
             finite(0.0) / finite(0.0)
         } else if value.is_sign_negative() {
@@ -544,6 +564,9 @@ mod tests {
         }
         let error = record([("a", any)]).compile(&Nothing).unwrap_err();
         assert_eq!(error.message, "nested too deeply: more than 200 levels");
+        let window = field("x").over(Window::since_each(Calendar::Hourly)).gt(1);
+        let error = source("posts").filter(window).compile(&Nothing).unwrap_err();
+        assert!(error.message.contains("as in `.sum().over(…)`"), "{}", error.message);
     }
 
     fn name() -> impl Strategy<Value = String> {
@@ -595,7 +618,7 @@ mod tests {
             let text = built.to_string();
             let read = parse(&text).map_err(|error| TestCaseError::fail(error.render(&text)))?;
             prop_assert!(read.lets.is_empty());
-            prop_assert_eq!(Some(read.body), built.expr);
+            prop_assert_eq!(Ok(read.body), built.expr);
         }
     }
 }

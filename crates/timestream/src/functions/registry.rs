@@ -21,7 +21,7 @@ static REGISTRY: LazyLock<Vec<(&'static Function, Vec<Signature>)>> = LazyLock::
     .flatten()
     .map(|&function| {
         let texts = std::iter::once(&function.signature).chain(function.also);
-        (function, texts.map(|text| Signature::parse(text)).collect::<Option<_>>().unwrap_or_default())
+        (function, texts.map(|text| Signature::parse(text)).collect::<Result<_, _>>().unwrap_or_default())
     })
     .collect()
 });

@@ -104,39 +104,58 @@ impl Class {
 }
 
 impl Signature {
-    /// Reads a signature; none if the text is none.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (head, result) = text.rsplit_once("->")?;
-        let (head, params) = head.trim().strip_suffix(')')?.split_once('(')?;
+    /// Reads a signature.
+    ///
+    /// # Errors
+    /// The rule that the text breaks, in words.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let (head, result) = text.rsplit_once("->").ok_or("it lacks the type that it gives: `-> f64`")?;
+        let (head, params) = head
+            .trim()
+            .strip_suffix(')')
+            .and_then(|head| head.split_once('('))
+            .ok_or("its parameters stand in round brackets between its name and `->`")?;
         let (name, variables) = match head.split_once('<') {
             Some((name, variables)) => {
-                let variables = variables.strip_suffix('>')?.split(',').map(|variable| {
+                let variables =
+                    variables.strip_suffix('>').ok_or("its type variables lack their closing `>`")?;
+                let variables = variables.split(',').map(|variable| {
                     let (name, class) = variable.split_once(':')?;
                     let class = Class::ALL.iter().find(|(name, ..)| *name == class.trim())?.1;
                     Some((name.trim().to_owned(), class))
                 });
-                (name, variables.collect::<Option<Vec<_>>>()?)
+                let variables = variables.collect::<Option<Vec<_>>>().ok_or(
+                    "a type variable is of one of the classes number, signed, wide, ordered, any: `<N: number>`",
+                )?;
+                (name, variables)
             }
             None => (head, Vec::new()),
         };
         let params = params.split(',').filter(|param| !param.trim().is_empty()).map(|param| {
-            let (name, takes) = param.split_once(':')?;
+            let (name, takes) = param.split_once(':').ok_or("a parameter lacks its type: `x: f64`")?;
             let optional = takes.ends_with('?');
             let repeated = takes.ends_with("...");
-            let takes = parse_type(takes.trim_end_matches(['?', '.']), &variables)?;
-            Some(Param { name: name.trim().to_owned(), takes, optional, repeated })
+            let takes = parse_type(takes.trim_end_matches(['?', '.']), &variables)
+                .ok_or("a parameter is of a type that there is not")?;
+            Ok(Param { name: name.trim().to_owned(), takes, optional, repeated })
         });
-        let params = params.collect::<Option<Vec<_>>>()?;
-        let result = if result.trim() == "any" { Type::Depends } else { parse_type(result, &variables)? };
-        let all_used = (0..variables.len()).all(|at| params.iter().any(|param| param.takes.uses(at)));
-        let only_last = params.iter().rev().skip(1).all(|param| !param.repeated);
-        (all_used && only_last && !params.is_empty()).then(|| Self {
-            name: name.trim().to_owned(),
-            variables,
-            params,
-            result,
-        })
+        let params = params.collect::<Result<Vec<_>, &str>>()?;
+        let result = match result.trim() {
+            "any" => Type::Depends,
+            result => parse_type(result, &variables).ok_or("it gives a type that there is not")?,
+        };
+        if params.is_empty() {
+            return Err(
+                "it takes nothing: a function has one parameter at least, by whose points it is called",
+            );
+        }
+        if !(0..variables.len()).all(|at| params.iter().any(|param| param.takes.uses(at))) {
+            return Err("a type variable stands in no parameter, so that nothing tells which type it is");
+        }
+        if params.iter().rev().skip(1).any(|param| param.repeated) {
+            return Err("only its last parameter can be repeated");
+        }
+        Ok(Self { name: name.trim().to_owned(), variables, params, result })
     }
 }
 
@@ -217,19 +236,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_none() {
-        for text in [
-            "",
-            "f() -> i64",
-            "f(x: i64)",
-            "f(x) -> i64",
-            "f(x: Q) -> i64",
-            "f<N: odd>(x: N) -> N",
-            "f<N: any>(x: i64) -> N",
-            "f<N>(x: N) -> N",
-            "f(x: i64..., y: i64) -> i64",
+    fn what_is_none_is_told_which_rule_it_breaks() {
+        for (text, rule) in [
+            ("", "the type that it gives"),
+            ("f(x: i64)", "the type that it gives"),
+            ("f -> i64", "round brackets"),
+            ("f() -> i64", "one parameter at least"),
+            ("f(x) -> i64", "lacks its type"),
+            ("f(x: Q) -> i64", "a parameter is of a type"),
+            ("f(x: i64) -> Q", "gives a type"),
+            ("f<N: odd>(x: N) -> N", "classes number"),
+            ("f<N>(x: N) -> N", "classes number"),
+            ("f<N: any(x: N) -> N", "closing `>`"),
+            ("f<N: any>(x: i64) -> N", "stands in no parameter"),
+            ("f(x: i64..., y: i64) -> i64", "only its last"),
         ] {
-            assert_eq!(Signature::parse(text), None, "{text}");
+            let told = Signature::parse(text).unwrap_err();
+            assert!(told.contains(rule), "{text}: {told}");
         }
     }
 }

@@ -252,7 +252,7 @@ fn understood(text: &str) -> Result<Signature, &'static str> {
     if text.len() > MAX_SIGNATURE {
         return Err("it is too long");
     }
-    let signature = Signature::parse(text).ok_or("it does not read")?;
+    let signature = Signature::parse(text)?;
     if !is_word(&signature.name) || KEYWORDS.contains(&signature.name.as_str()) {
         return Err("its name is no name");
     }
@@ -392,10 +392,9 @@ mod tests {
     #[test]
     fn signatures_must_say_all() {
         for (text, wrong) in [
-            ("", "does not read"),
-            ("f() -> i64", "does not read"),
-            ("f(x: i64)", "does not read"),
-            ("f(x: i65) -> i64", "does not read"),
+            ("", "lacks the type"),
+            ("f() -> i64", "one parameter at least"),
+            ("f(x: i65) -> i64", "a type that there is not"),
             ("a b(x: i64) -> i64", "its name"),
             ("(x: i64) -> i64", "its name"),
             ("not(x: bool) -> bool", "its name"),
