@@ -36,16 +36,19 @@ pub struct Frames {
 }
 
 /// What a subscription counts.
-pub(crate) const MET: [&str; 8] = [
+pub(crate) const MET: [&str; 9] = [
     "repeated",
     "undecodable",
     "oversized",
     "text messages",
+    UNKNOWN,
     "reconnects",
     "failed attempts",
     "outdated cursors",
     "possible gaps",
 ];
+/// What counts frames whose `op` or `t` is not known, and events of a Jetstream of which no frame can be made.
+pub const UNKNOWN: &str = "of an unknown kind";
 /// What counts recordings that are cut off.
 pub(crate) const CUT_OFF: &str = "cut off at the end";
 /// What counts frames of a recording whose numbers the recording before it had passed.
@@ -326,6 +329,7 @@ impl Frames {
                     counters.undecodable,
                     counters.oversized,
                     counters.texts,
+                    counters.unknown,
                     counters.connections.saturating_sub(1),
                     counters.failed_attempts,
                     counters.outdated_cursors,

@@ -210,6 +210,21 @@ fn an_end_does_not_wait_for_who_reads_nothing() {
 }
 
 #[test]
+fn frames_of_unknown_kinds_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("u.frames");
+    let mut recorder =
+        skytide_firehose::Recorder::create(&path, skytide_firehose::Compression::None).unwrap();
+    for frame in [&b"\xa2\x61t\x62#x\x62op\x07\xa0"[..], b"\xa2\x61t\x66#novel\x62op\x01\xa0", b"\xa1\x62op\x01\xa0"] {
+        recorder.push(frame).unwrap();
+    }
+    recorder.finish().unwrap();
+    let ran = output(&["tail", "--from", path.to_str().unwrap()]);
+    assert!(ran.status.success());
+    assert!(err(&ran).contains("3 events in") && err(&ran).contains("0 rows, 3 of an unknown kind"), "{}", err(&ran));
+}
+
+#[test]
 fn tail_prints_events_in_jetstreams_shape() {
     let folder = tempfile::tempdir().unwrap();
     let path = recording(&folder, 1000, "c.frames");

@@ -108,12 +108,22 @@ fn lag(newest: i64) -> Option<f64> {
 fn drops(status: &Status) -> String {
     let mut text = String::new();
     for (reason, count) in status.dropped.iter().filter(|(_, count)| **count > 0) {
-        text.push_str(&format!(", {} {reason}", HumanCount(*count)));
+        text.push_str(&format!(", {} {}", HumanCount(*count), of_count(reason, *count)));
     }
     if status.spilled > 0 {
         text.push_str(&format!(", {} kept on disk while sorting", HumanBytes(status.spilled)));
     }
     text
+}
+
+/// What is counted, of which there are so many.
+fn of_count(reason: &str, count: u64) -> String {
+    let (what, rest) = reason.split_once(" of ").unwrap_or((reason, ""));
+    match what.strip_suffix('s').filter(|_| count == 1) {
+        Some(one) if rest.is_empty() => one.to_owned(),
+        Some(one) => format!("{one} of {rest}"),
+        None => reason.to_owned(),
+    }
 }
 
 /// The line, which the threads of several queries share.
