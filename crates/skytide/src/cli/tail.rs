@@ -16,7 +16,7 @@ use skytide_connect::source::Status;
 use skytide_firehose::{Batch, Cause, Gap, Ledger, Service};
 
 use super::args::{FromArgs, KindArg, LabelsArgs, LinesArgs, TailArgs};
-use super::failure::{DATA, Failure, USAGE};
+use super::failure::{DATA, Failure, USAGE, reached};
 use super::input::Input;
 use super::interrupt::Interrupt;
 use super::status::StatusLine;
@@ -78,13 +78,15 @@ fn print(from: &FromArgs, wish: &Wish, wanted: &Wanted<'_>, args: &LinesArgs) ->
         if closed(stdout.write_all(lines.json.as_bytes()).and_then(|()| stdout.flush()))? {
             return Ok(());
         }
-        if read? == Batch::Ended {
+        status.update(&lines.counted(&input), lines.count);
+        if read.inspect_err(|_| status.broke_off())? == Batch::Ended {
             break;
         }
-        status.update(&lines.counted(&input), lines.count);
     }
-    status.finish(&lines.counted(&input), lines.count);
-    interrupt.end()
+    let met = lines.counted(&input);
+    status.finish(&met, lines.count);
+    interrupt.end()?;
+    if until.is_some_and(|until| until <= Instant::now()) { reached(&met) } else { Ok(()) }
 }
 
 /// Whether the reader went away.

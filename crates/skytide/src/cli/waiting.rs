@@ -55,7 +55,8 @@ pub(crate) fn watch(asked: impl Fn() -> Option<u8>) {
         if since.elapsed() >= PATIENCE {
             // Stderr may be what nobody reads.
             let seconds = PATIENCE.as_secs();
-            let message = format!("nobody has read the output for {seconds} s: ended, the rest of it is not written");
+            let message =
+                format!("nobody has read the output for {seconds} s: ended, the rest of it is not written");
             std::thread::spawn(move || Failure::new(code, message).report());
             std::thread::sleep(LOOK);
             std::process::exit(code.into());
