@@ -36,16 +36,21 @@ pub struct Frames {
 }
 
 /// What a subscription counts.
-pub(crate) const MET: [&str; 8] = [
+pub(crate) const MET: [&str; 9] = [
     "repeated",
     "undecodable",
     "oversized",
     "text messages",
+    UNKNOWN,
     "reconnects",
     "failed attempts",
     "outdated cursors",
     "possible gaps",
 ];
+/// What counts frames whose `op` or `t` is not known, and events of a Jetstream of which no frame can be made.
+pub const UNKNOWN: &str = "of an unknown kind";
+/// What counts connections that could not be made so far: all that was tried has failed.
+pub const UNREACHED: &str = "not reached";
 /// What counts recordings that are cut off.
 pub(crate) const CUT_OFF: &str = "cut off at the end";
 /// What counts frames of a recording whose numbers the recording before it had passed.
@@ -326,11 +331,15 @@ impl Frames {
                     counters.undecodable,
                     counters.oversized,
                     counters.texts,
+                    counters.unknown,
                     counters.connections.saturating_sub(1),
                     counters.failed_attempts,
                     counters.outdated_cursors,
                     handle.ledger().len(),
                 ];
+                if counters.connections == 0 && counters.failed_attempts > 0 {
+                    status.dropped.insert(UNREACHED, 1);
+                }
                 status.dropped.extend(MET.into_iter().zip(counts).filter(|(_, count)| *count > 0));
             }
             Input::Recording(recording) => cut_off += u64::from(recording.cut_off().is_some()),

@@ -26,8 +26,6 @@ use crate::supply::{FromSeq, Supplier, Supply};
 
 /// The collections that a Jetstream can be asked for at most.
 const MOST_COLLECTIONS: usize = 100;
-/// So often is an address tried that has never answered. One that has is sought for ever.
-const FIRST_ATTEMPTS: u32 = 3;
 
 /// Where a network's frames are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -435,6 +433,6 @@ impl Wish {
             }
             _ => Subscription::repos(url),
         };
-        (service, builder.first_attempts(FIRST_ATTEMPTS))
+        (service, builder)
     }
 }

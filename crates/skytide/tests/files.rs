@@ -186,6 +186,10 @@ fn more_than_the_memory_is_sorted_on_disk() {
     // The newest so far is the row's own: they come in order.
     assert!(out.lines().all(|line| line.ends_with("\"result\":0}")));
     assert!(err(&ran).contains("kept on disk while sorting"), "{}", err(&ran));
+    // Without room for that it is not the source that is to blame.
+    let ran = skytide(&args).env("TMPDIR", folder.at("nowhere")).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{}", err(&ran));
+    assert!(err(&ran).contains("nowhere") && err(&ran).contains("TMPDIR"), "{}", err(&ran));
 }
 
 #[test]

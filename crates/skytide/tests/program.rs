@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ fn errors_name_the_thing_the_place_and_what_to_do() {
         (&["run", "posts.record.txt"], 1, &["txt", "text", "^"]),
         (&["check", "posts.count("], 1, &["^"]),
         (&["run", "posts.count()", "--from", "no such file"], 3, &["no such file"]),
-        (&["run", "posts.count()", "--from", "ws://127.0.0.1:1"], 3, &["127.0.0.1:1", "attempts"]),
+        (&["run", "posts.count()", "--from", "ws://127.0.0.1:1"], 3, &["127.0.0.1:1", "5 attempts"]),
         (&["run", "posts.count()", "--from", "http://bsky.network"], 2, &["wss://bsky.network"]),
         (&["run", "posts.count()", "--format", "xml"], 2, &["xml", "ndjson"]),
         (
@@ -130,6 +130,54 @@ fn errors_name_the_thing_the_place_and_what_to_do() {
             assert!(err(&ran).contains(text), "{args:?} does not say {text:?}: {}", err(&ran));
         }
     }
+}
+
+/// A server that answers every request so.
+fn answering(answer: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().map(Result::unwrap) {
+            let request = BufReader::new(connection.try_clone().unwrap());
+            request.lines().map(Result::unwrap).find(String::is_empty);
+            connection.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn hints_are_of_what_is_wrong() {
+    let network = "does the network reach it";
+    let tail = |url: &str, more: &[&str], code: i32| {
+        let ran = output(&[&["tail", "--from", url], more].concat());
+        assert_eq!(ran.status.code(), Some(code), "{url}: {}", err(&ran));
+        err(&ran)
+    };
+    for wrong in ["ws://", "ws://127.0.0.1:99999"] {
+        let said = tail(wrong, &[], 2);
+        assert!(said.contains(wrong) && !said.contains(network), "{said}");
+    }
+    let said = tail(&answering("HTTP/1.1 501 No\r\ncontent-length: 0\r\n\r\n"), &[], 3);
+    assert!(
+        said.contains("answered 501") && said.contains("of a relay") && !said.contains(network),
+        "{said}"
+    );
+    // What was never reached is told to scripts, too.
+    for command in [&["tail"][..], &["run", "posts"], &["record", "-o", "/dev/null"]] {
+        let ran = output(&[command, &["--from", "ws://127.0.0.1:1", "--for", "2s"]].concat());
+        assert_eq!(ran.status.code(), Some(3), "{command:?}: {}", err(&ran));
+        assert!(err(&ran).contains("1 not reached") && err(&ran).contains(network), "{}", err(&ran));
+    }
+    // What was read before a failure is told; what was one recording is no question of what sources are.
+    let folder = tempfile::tempdir().unwrap();
+    let path = recording(&folder, 20, "d.frames");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [&whole[..], &[0xff; 8]].concat()).unwrap();
+    let said = tail(&path, &[], 3);
+    assert!(said.starts_with("20 events in") && !said.contains("hint"), "{said}");
+    std::fs::write(&path, [0xff; 8]).unwrap();
+    assert!(tail(&path, &[], 3).contains("a source is sim"));
 }
 
 #[test]
@@ -222,6 +270,27 @@ fn an_end_does_not_wait_for_who_reads_nothing() {
         assert!(said.contains("nobody has read the output for 5 s"), "{said}");
     }
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn frames_of_unknown_kinds_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("u.frames");
+    let mut recorder =
+        skytide_firehose::Recorder::create(&path, skytide_firehose::Compression::None).unwrap();
+    for frame in
+        [&b"\xa2\x61t\x62#x\x62op\x07\xa0"[..], b"\xa2\x61t\x66#novel\x62op\x01\xa0", b"\xa1\x62op\x01\xa0"]
+    {
+        recorder.push(frame).unwrap();
+    }
+    recorder.finish().unwrap();
+    let ran = output(&["tail", "--from", path.to_str().unwrap()]);
+    assert!(ran.status.success());
+    assert!(
+        err(&ran).contains("3 events in") && err(&ran).contains("0 rows, 3 of an unknown kind"),
+        "{}",
+        err(&ran)
+    );
 }
 
 #[test]

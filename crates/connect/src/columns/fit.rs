@@ -23,9 +23,9 @@ pub(crate) fn plain(field: &Field) -> Field {
         DataType::Float16 => DataType::Float32,
         DataType::List(item)
         | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
         | DataType::ListView(item)
         | DataType::LargeListView(item) => types::list(plain(item).data_type().clone()),
-        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(Arc::new(plain(item)), *size),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
         DataType::Map(entry, sorted) => match entry.data_type() {
             // Entries and their keys are never null.

@@ -69,7 +69,7 @@ fn a_stop_while_an_end_reads_on_is_no_error() {
         late: Late::Drop,
     };
     let table = Table::new(definition).unwrap();
-    let sources = Sources::new(vec![Offer::Table { name: "m".into(), table, idle: None }]);
+    let sources = Sources::new(vec![Offer::Table { table, idle: None }]);
     let mut functions = UserFunctions::default();
     functions.define(Crawl).unwrap();
     let query = skytide_timestream::compile("m.x.crawl()", &functions.over(&sources)).unwrap();

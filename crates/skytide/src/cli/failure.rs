@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use skytide_connect::files::FileError;
+use skytide_connect::frames::UNREACHED;
 use skytide_connect::recovery::{RecoveryError, SaveError, StateError};
 use skytide_connect::run::RunError;
-use skytide_connect::source::SourceError;
-use skytide_firehose::Error;
+use skytide_connect::source::{SourceError, Status};
+use skytide_firehose::{ConnectionError, Error, RecordingError, Timeout};
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -44,6 +46,16 @@ impl Failure {
     }
 }
 
+/// Refuses an end by `--for` that came before any connection: whoever sees the exit code alone is to know.
+pub(crate) fn reached(status: &Status) -> Result<(), Failure> {
+    if status.read == 0 && status.dropped.contains_key(UNREACHED) {
+        let message = "no connection could be made within the time of --for";
+        return Err(Failure::new(SOURCE, message)
+            .hint("is the address right, and does the network reach it? SKYTIDE_LOG=debug says more"));
+    }
+    Ok(())
+}
+
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         Self::from(&error)
@@ -54,6 +66,9 @@ impl From<&SourceError> for Failure {
     fn from(error: &SourceError) -> Self {
         let code = match error {
             SourceError::Shared(error) => return Self::from(error.as_ref()),
+            SourceError::Subscription(Error::Endpoint(_)) => USAGE,
+            // It is no source that lacks room.
+            SourceError::File(FileError::Spill { .. }) => DATA,
             SourceError::Subscription(_)
             | SourceError::Recording(_)
             | SourceError::NoFrame { .. }
@@ -68,9 +83,16 @@ impl From<&SourceError> for Failure {
             SourceError::Subscription(Error::Stream(error)) if error.code == "FutureCursor" => failure.hint(
                 "the cursor is of another server, or of a numbering that has begun anew: try --cursor oldest",
             ),
-            SourceError::Subscription(_) => failure
-                .hint("is the address right, and does the network reach it? SKYTIDE_LOG=debug says more"),
-            SourceError::Recording(_) => failure.hint(
+            SourceError::Subscription(Error::Connection(error) | Error::GaveUp { last: error, .. }) => {
+                match connection_hint(error) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+            SourceError::File(FileError::Spill { .. }) => {
+                failure.hint("TMPDIR says where; with more --memory less is kept there")
+            }
+            SourceError::Recording(RecordingError::Open { .. } | RecordingError::TooLong { at: 0, .. }) => failure.hint(
                 "a source is sim, wss://HOST, ws://HOST:PORT, a recording's file, or one of rows, as .parquet or .csv",
             ),
             SourceError::Late { .. } => {
@@ -82,6 +104,25 @@ impl From<&SourceError> for Failure {
             SourceError::State(_) => failure.hint("another --resume folder begins anew"),
             _ => failure,
         }
+    }
+}
+
+/// What may help where there was no connection. Nothing, where there was one and it broke.
+fn connection_hint(error: &ConnectionError) -> Option<&'static str> {
+    match error {
+        ConnectionError::Name { .. }
+        | ConnectionError::Dial { .. }
+        | ConnectionError::Tls { .. }
+        | ConnectionError::Timeout(Timeout::Dial { .. }) => {
+            Some("is the address right, and does the network reach it? SKYTIDE_LOG=debug says more")
+        }
+        ConnectionError::Status { .. } if error.is_transient() => {
+            Some("the server is there and gives no stream now: try again later")
+        }
+        ConnectionError::Status { .. } | ConnectionError::Protocol { .. } => {
+            Some("is that the address of a relay, a PDS, a labeler or a Jetstream (/subscribe)?")
+        }
+        _ => None,
     }
 }
 

@@ -13,7 +13,7 @@ use skytide_firehose::recording::{Compression, Last, Recorder, Recording, Record
 use skytide_firehose::{Batch, Cursor};
 
 use super::args::RecordArgs;
-use super::failure::{DATA, Failure, USAGE};
+use super::failure::{DATA, Failure, USAGE, reached};
 use super::input::{Input, cursor};
 use super::interrupt::Interrupt;
 use super::location::Location;
@@ -65,19 +65,31 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
                 pushed = if is_file { recorder.push(frame) } else { waits(|| recorder.push(frame)) };
                 written += u64::from(pushed.is_ok());
             }
-        })?;
+        });
+        status.update(&input.frames.status(), written as usize);
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => {
+                if written > 0 {
+                    recorder.finish().map_err(failed)?;
+                }
+                status.broke_off();
+                return Err(error.into());
+            }
+        };
         pushed.and_then(|()| recorder.flush_due(Instant::now())).map_err(failed)?;
         if read == Batch::Ended {
             break;
         }
-        status.update(&input.frames.status(), written as usize);
     }
     // Where no frame came, what was there stays: it is not what was asked for, but nothing else is.
     if written > 0 {
         recorder.finish().map_err(failed)?;
     }
-    status.finish(&input.frames.status(), written as usize);
-    interrupt.end()
+    let met = input.frames.status();
+    status.finish(&met, written as usize);
+    interrupt.end()?;
+    if ends.is_some_and(|end| end <= Instant::now()) { reached(&met) } else { Ok(()) }
 }
 
 /// Where a socket begins: after what is recorded already, unless it is said.

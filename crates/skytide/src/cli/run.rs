@@ -10,7 +10,7 @@ use std::time::Instant;
 use skytide_connect::late::Side;
 use skytide_connect::merge::Merge;
 use skytide_connect::recovery::Recovery;
-use skytide_connect::run::{Outcome, RunError, RunOptions};
+use skytide_connect::run::{End, Outcome, RunError, RunOptions};
 use skytide_connect::sink::{GrowingFile, Ndjson, Sink};
 use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Offer;
@@ -18,7 +18,7 @@ use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::{Plan, Results};
 
 use super::args::RunArgs;
-use super::failure::{DATA, Failure, USAGE};
+use super::failure::{DATA, Failure, USAGE, reached};
 use super::input;
 use super::interrupt::Interrupt;
 use super::query::Compiled;
@@ -141,7 +141,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let outcomes = if queries.len() > 1 {
         several(queries, &options, &status)?
     } else {
-        one(queries, &options, &status)?
+        one(queries, &options, &status).inspect_err(|_| lock(&status).broke_off())?
     };
     if let Some(side) = kept {
         side.finish().map_err(RunError::from)?;
@@ -155,7 +155,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
             say(&outcome.job.explain(plan));
         }
     }
-    interrupt.end()
+    interrupt.end()?;
+    let timed = outcomes.iter().filter(|outcome| outcome.end == End::Duration);
+    timed.map(|outcome| &outcome.source).try_for_each(reached)
 }
 
 /// The names of the queries: those that are given, else their numbers.

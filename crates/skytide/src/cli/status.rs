@@ -24,6 +24,8 @@ pub(crate) struct StatusLine {
     /// Events that were read by earlier runs.
     earlier: u64,
     rate: f64,
+    /// What it was told last.
+    last: (Status, usize),
 }
 
 impl StatusLine {
@@ -32,7 +34,16 @@ impl StatusLine {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
-        Self { bar, quiet, shows_lag, started: Instant::now(), drawn: None, earlier: 0, rate: 0.0 }
+        Self {
+            bar,
+            quiet,
+            shows_lag,
+            started: Instant::now(),
+            drawn: None,
+            earlier: 0,
+            rate: 0.0,
+            last: Default::default(),
+        }
     }
 
     /// Says that so many events were read by runs before.
@@ -42,6 +53,7 @@ impl StatusLine {
 
     /// Brings the line up to date, if it is time to.
     pub(crate) fn update(&mut self, status: &Status, rows: usize) {
+        self.last = (status.clone(), rows);
         if self.bar.is_hidden() || self.drawn.is_some_and(|(at, _)| at.elapsed() < EVERY) {
             return;
         }
@@ -71,6 +83,14 @@ impl StatusLine {
     /// Prints to the terminal with the line out of the way.
     pub(crate) fn aside(&self, print: impl FnOnce()) {
         self.bar.suspend(print);
+    }
+
+    /// The last line where the work failed, if anything was done before.
+    pub(crate) fn broke_off(&self) {
+        let (status, rows) = &self.last;
+        if status.read > 0 {
+            self.finish(status, *rows);
+        }
     }
 
     /// The last line.
@@ -108,12 +128,22 @@ fn lag(newest: i64) -> Option<f64> {
 fn drops(status: &Status) -> String {
     let mut text = String::new();
     for (reason, count) in status.dropped.iter().filter(|(_, count)| **count > 0) {
-        text.push_str(&format!(", {} {reason}", HumanCount(*count)));
+        text.push_str(&format!(", {} {}", HumanCount(*count), of_count(reason, *count)));
     }
     if status.spilled > 0 {
         text.push_str(&format!(", {} kept on disk while sorting", HumanBytes(status.spilled)));
     }
     text
+}
+
+/// What is counted, of which there are so many.
+fn of_count(reason: &str, count: u64) -> String {
+    let (what, rest) = reason.split_once(" of ").unwrap_or((reason, ""));
+    match what.strip_suffix('s').filter(|_| count == 1) {
+        Some(one) if rest.is_empty() => one.to_owned(),
+        Some(one) => format!("{one} of {rest}"),
+        None => reason.to_owned(),
+    }
 }
 
 /// The line, which the threads of several queries share.

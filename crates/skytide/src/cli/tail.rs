@@ -9,13 +9,14 @@ use std::time::Instant;
 use serde_json::json;
 use skytide_atproto::frame::{self, Frame, Kind};
 use skytide_atproto::jetstream::{self, Subject};
+use skytide_connect::frames::UNKNOWN;
 use skytide_connect::network::Wish;
 use skytide_connect::run::WAIT;
 use skytide_connect::source::Status;
 use skytide_firehose::{Batch, Cause, Gap, Ledger, Service};
 
 use super::args::{FromArgs, LabelsArgs, LinesArgs, TailArgs};
-use super::failure::{DATA, Failure, USAGE};
+use super::failure::{DATA, Failure, USAGE, reached};
 use super::input::Input;
 use super::interrupt::Interrupt;
 use super::status::StatusLine;
@@ -60,7 +61,7 @@ fn print(from: &FromArgs, wish: &Wish, wanted: &Wanted<'_>, args: &LinesArgs) ->
     interrupt.ends_after(args.duration);
     let until = args.duration.and_then(|duration| Instant::now().checked_add(duration));
     let mut stdout = BufWriter::new(Waits(io::stdout().lock()));
-    let mut lines = Lines { json: String::new(), count: 0, limit: args.limit, undecodable: 0 };
+    let mut lines = Lines { json: String::new(), count: 0, limit: args.limit, undecodable: 0, unknown: 0 };
     let ledger = input.frames.ledger();
     let mut gaps = Gaps { ledger: ledger.clone().filter(|_| wanted.gaps), next: 0 };
     while !lines.is_full() && !interrupt.seen() && until.is_none_or(|until| Instant::now() < until) {
@@ -78,21 +79,15 @@ fn print(from: &FromArgs, wish: &Wish, wanted: &Wanted<'_>, args: &LinesArgs) ->
         if closed(stdout.write_all(lines.json.as_bytes()).and_then(|()| stdout.flush()))? {
             return Ok(());
         }
-        if read? == Batch::Ended {
+        status.update(&lines.counted(&input), lines.count);
+        if read.inspect_err(|_| status.broke_off())? == Batch::Ended {
             break;
         }
-        status.update(&counted(&input, lines.undecodable), lines.count);
     }
-    status.finish(&counted(&input, lines.undecodable), lines.count);
-    interrupt.end()
-}
-
-fn counted(input: &Input, undecodable: u64) -> Status {
-    let mut status = input.frames.status();
-    if undecodable > 0 {
-        *status.dropped.entry("undecodable").or_default() += undecodable;
-    }
-    status
+    let met = lines.counted(&input);
+    status.finish(&met, lines.count);
+    interrupt.end()?;
+    if until.is_some_and(|until| until <= Instant::now()) { reached(&met) } else { Ok(()) }
 }
 
 /// Whether the reader went away.
@@ -110,11 +105,25 @@ struct Lines {
     count: usize,
     limit: Option<usize>,
     undecodable: u64,
+    unknown: u64,
 }
 
 impl Lines {
     fn is_full(&self) -> bool {
         self.limit.is_some_and(|limit| self.count >= limit)
+    }
+
+    /// What was read, with what has no line, whatever is wanted.
+    fn counted(&self, input: &Input) -> Status {
+        let mut status = input.frames.status();
+        // A connection counts unknown kinds itself.
+        let unknown = if input.frames.is_live() { 0 } else { self.unknown };
+        for (reason, count) in [("undecodable", self.undecodable), (UNKNOWN, unknown)] {
+            if count > 0 {
+                *status.dropped.entry(reason).or_default() += count;
+            }
+        }
+        status
     }
 
     /// Adds the wanted events of a frame, in order.
@@ -124,6 +133,7 @@ impl Lines {
         }
         let before = self.json.len();
         let peek = frame::peek(bytes);
+        self.unknown += u64::from(peek.as_ref().is_ok_and(|peek| peek.kind == Kind::Unknown));
         let time_us = peek.as_ref().ok().and_then(|peek| peek.time).unwrap_or_default() / 1000;
         let written = Frame::parse(bytes).and_then(|frame| {
             jetstream::write_events(&frame, time_us, |subject| wanted.takes(subject), &mut self.json)
