@@ -79,8 +79,8 @@ fn test(flag: Option<&str>) -> Result<(), String> {
     if vectors {
         tests.extend(["--", "--include-ignored"]);
     }
-    let hostile =
-        ["test", "--release", "--package", "skytide-atproto", "--all-features", "--test", "hostile"];
+    // Of the whole workspace with all features, as the tests before them: so they have been built.
+    let hostile = ["test", "--workspace", "--all-features", "--test", "hostile"];
     let mut steps = Steps::default();
     steps.run("format", cargo(&["fmt", "--all", "--check"]))?;
     steps.run(
@@ -95,7 +95,6 @@ fn test(flag: Option<&str>) -> Result<(), String> {
     }
     million.env("SKYTIDE_HOSTILE", "1000000").current_dir(root().join("crates/atproto"));
     let million = Beside::start("a million hostile frames", million)?;
-    // Of the whole workspace with all features, as the tests before it: so it has been built.
     steps.run("a short soak", cargo(&["run", "--all-features", "--bin", "soak", "--", SHORT_SOAK]))?;
     if let Some(python) = &python {
         python::check(&mut steps, python)?;
