@@ -89,11 +89,12 @@ fn test(flag: Option<&str>) -> Result<(), String> {
     )?;
     steps.run("tests and doc tests", cargo(&tests))?;
     // They keep one processor busy, and what follows mostly another one.
-    let mut million = Command::new(steps.build("hostile frames: their program", &hostile)?);
+    let frames = "crates/atproto";
+    let mut million = Command::new(steps.build("hostile frames: their program", &hostile, frames)?);
     if vectors {
         million.arg("--include-ignored");
     }
-    million.env("SKYTIDE_HOSTILE", "1000000").current_dir(root().join("crates/atproto"));
+    million.env("SKYTIDE_HOSTILE", "1000000").current_dir(root().join(frames));
     let million = Beside::start("a million hostile frames", million)?;
     steps.run("a short soak", cargo(&["run", "--all-features", "--bin", "soak", "--", SHORT_SOAK]))?;
     if let Some(python) = &python {
@@ -225,8 +226,8 @@ impl Steps {
         self.ended(name, start.elapsed(), status, &command)
     }
 
-    /// Builds a test and gives its program.
-    fn build(&mut self, name: &str, test: &[&str]) -> Result<PathBuf, String> {
+    /// Builds tests, and gives the program of the one that is `of` this folder.
+    fn build(&mut self, name: &str, test: &[&str], of: &str) -> Result<PathBuf, String> {
         say(&format!("== {name}\n"));
         let start = Instant::now();
         let mut command = cargo(test);
@@ -234,7 +235,11 @@ impl Steps {
         let output =
             command.output().map_err(|error| format!("{name}: {command:?} does not start: {error}"))?;
         self.ended(name, start.elapsed(), output.status, &command)?;
-        test_program(&messages(&output.stdout)).ok_or_else(|| format!("{name}: cargo names no program"))
+        let mut messages = messages(&output.stdout);
+        let of = root().join(of);
+        let is_of = |source: &str| Path::new(source).starts_with(&of);
+        messages.retain(|message| message["target"]["src_path"].as_str().is_some_and(is_of));
+        test_program(&messages).ok_or_else(|| format!("{name}: cargo names no program"))
     }
 
     /// Waits for a step; what it took is what it was waited for.
