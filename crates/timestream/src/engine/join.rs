@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, UInt32Array, new_empty_array, new_null_array};
+use arrow_buffer::ScalarBuffer;
 use arrow_schema::DataType;
 use arrow_select::take::take;
 
@@ -251,7 +252,7 @@ impl Shape {
         lengths.extend(
             [&rows.places.made_for, &rows.places.came_from].into_iter().flatten().map(|keys| keys.len()),
         );
-        lengths.extend(rows.places.turn.as_ref().map(|turns| turns.len()));
+        lengths.extend(rows.places.turn.as_ref().map(ScalarBuffer::len));
         match lengths.iter().find(|length| **length != len) {
             Some(length) => Err(EngineError::mismatch("rows", len, length)),
             None => Ok(()),
