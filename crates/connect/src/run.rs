@@ -67,7 +67,7 @@ pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Ends the run it belongs to, as soon as its source can be asked again, but about [`GRACE`] later even if what it computes takes
-    /// long; what is complete is delivered, rows that were [pushed](crate::tables) before among it. What waits for rows that may be late is not.
+    /// long, unless that is one call of a function of the program's own, which nothing can break off; what is complete is delivered, rows that were [pushed](crate::tables) before among it. What waits for rows that may be late is not.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Release);
     }

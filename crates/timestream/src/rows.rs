@@ -91,7 +91,7 @@ pub enum Lane {
     },
 }
 
-/// What a point is ordered by, but for the keys that ticks were made for and [turns](Places::turn). Two points of one key and turn at the
+/// What a point is ordered by, but for the keys that ticks were made for and [turns](field@Places::turn). Two points of one key and turn at the
 /// same place are one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {

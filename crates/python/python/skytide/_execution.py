@@ -28,7 +28,8 @@ class Execution:
         """End it. What is complete can still be read; nothing is waited for.
 
         Rows that were added before are part of that, but for those that wait for others, which may be late by ``lateness``. What is
-        being computed has a second to be done, and is left out else.
+        being computed has a second to be done, and is left out else; a call of a function of your own (:func:`udf`) cannot be broken off, and
+        is waited for where the rest of the answer is read.
         """
         self._native.stop()
 

@@ -203,7 +203,8 @@ trait Layout: Send {
     fn begin(&mut self) -> Self::Out {
         Self::Out::default()
     }
-    fn show(&self, key: usize, out: &mut Self::Out);
+    /// Shows a key's list; gives how many bytes that has.
+    fn show(&self, key: usize, out: &mut Self::Out) -> usize;
     fn finish(&self, out: Self::Out, item: &DataType) -> Result<ArrayRef, ArrowError>;
     /// Notes what goes out of a batch.
     fn lend(&mut self, _shown: &ArrayRef) {}
@@ -243,9 +244,8 @@ impl<L: Layout> Lists for L {
             let len = Layout::len(self, key);
             let is_shown = begun[key] && len >= rows.min;
             if is_shown {
-                self.show(key, &mut out);
+                answer.longest = answer.longest.max(self.show(key, &mut out));
                 total += len;
-                answer.longest = answer.longest.max(Layout::bytes(self, key));
             }
             answer.ends.push(i32::try_from(total).map_err(|_| ArrowError::OffsetOverflowError(total))?);
             answer.holds.push(is_shown);
@@ -353,8 +353,10 @@ impl<T: ArrowPrimitiveType> Layout for Numbers<T> {
     }
 
     #[inline]
-    fn show(&self, key: usize, out: &mut Vec<T::Native>) {
-        out.extend_from_slice(self.runs.get(key));
+    fn show(&self, key: usize, out: &mut Vec<T::Native>) -> usize {
+        let items = self.runs.get(key);
+        out.extend_from_slice(items);
+        size_of_val(items)
     }
 
     fn finish(&self, out: Vec<T::Native>, item: &DataType) -> Result<ArrayRef, ArrowError> {
@@ -487,14 +489,16 @@ impl Layout for Texts {
     }
 
     #[inline]
-    fn show(&self, key: usize, out: &mut Bytes) {
+    fn show(&self, key: usize, out: &mut Bytes) -> usize {
         // A sum beyond 32 bits is found at the end, by the bytes.
         let mut end = out.bytes.len() as i32;
-        out.bytes.extend_from_slice(self.bytes.get(key));
-        out.ends.extend(self.lengths.get(key).iter().map(|len| {
+        let (bytes, lengths) = (self.bytes.get(key), self.lengths.get(key));
+        out.bytes.extend_from_slice(bytes);
+        out.ends.extend(lengths.iter().map(|len| {
             end = end.wrapping_add(len.cast_signed());
             end
         }));
+        bytes.len() + size_of_val(lengths)
     }
 
     fn finish(&self, out: Bytes, item: &DataType) -> Result<ArrayRef, ArrowError> {

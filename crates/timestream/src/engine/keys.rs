@@ -289,11 +289,17 @@ impl KeyIndex {
     /// The places of numbers, in the order of their keys, null first; of one number in the order they have.
     pub(crate) fn order(&self, numbers: &[u32]) -> Result<Vec<u32>, EngineError> {
         if let Store::Bytes(arena, None) = &self.store {
-            // All keys together may be more than an array can have. Few differ no sooner than behind their first bytes.
+            // All keys together may be more than an array can have. Few differ no sooner than eight bytes behind what all begin with.
+            let mut texts = numbers.iter().filter(|number| self.null != Some(**number));
+            let first = texts.next().map_or(&[][..], |number| self.text(arena, *number));
+            let common = texts.fold(first.len(), |common, number| {
+                let both = first[..common].iter().zip(self.text(arena, *number));
+                both.take_while(|(a, b)| a == b).count()
+            });
             let begin = |key: &[u8]| {
-                let mut first = [0; 8];
-                key.iter().zip(&mut first).for_each(|(byte, first)| *first = *byte);
-                u64::from_be_bytes(first)
+                let mut begin = [0; 8];
+                key.iter().skip(common).zip(&mut begin).for_each(|(byte, begin)| *begin = *byte);
+                u64::from_be_bytes(begin)
             };
             let place = |(at, number): (u32, &u32)| {
                 (self.null != Some(*number), begin(self.text(arena, *number)), at)
