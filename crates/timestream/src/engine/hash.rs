@@ -7,23 +7,23 @@
 //! | bool | one, 0 or 1 |
 //! | ints, dates, times, timestamps, durations | 8, widened with its sign: equal numbers of different widths are equal |
 //! | floats | 8, as f64; -0.0 as 0.0, every NaN as `0x7ff8000000000000` |
-//! | decimals | 32, the number without its point, widened with its sign |
-//! | calendar intervals | 24: months, days, nanoseconds |
+//! | decimals | 34: the digits as a whole number of 32 bytes, without zeros at its end, then in 2 how many of them stand after the point: equal numbers of different widths and scales are equal |
+//! | calendar intervals | 24: months, days and nanoseconds, 8 each |
 //! | text, binary, fixed-size binary | its bytes |
 //! | struct | its fields in order, each as an *item* |
 //! | list, map | the number of items as 8 bytes, then the items |
+//! | union | the number of its field as one byte, then its value as an *item* |
 //!
 //! An *item* is 0 for null, else 1 followed by its canonical bytes; those of text and binary follow their length in 8 bytes.
-//! Other types, which the language does not have as keys, hash to 0.
+//! A value of a dictionary, of a run or of a view is what it stands for.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    ByteArrayType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, IntervalDayTimeType,
-    IntervalMonthDayNanoType, IntervalYearMonthType,
+use arrow_array::types::{self as t, ArrowDictionaryKeyType, ByteArrayType, RunEndIndexType};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, GenericByteArray, GenericListViewArray, OffsetSizeTrait, PrimitiveArray,
 };
-use arrow_array::{Array, ArrayRef, BooleanArray, GenericByteArray, PrimitiveArray};
 use arrow_buffer::{NullBuffer, ScalarBuffer, i256};
 use arrow_schema::{ArrowError, DataType, IntervalUnit};
 use twox_hash::XxHash3_64;
@@ -151,9 +151,30 @@ fn canonical(values: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
         DataType::Boolean => out.push(u8::from(values.as_boolean().value(row))),
         DataType::Utf8 => out.extend(values.as_string::<i32>().value(row).as_bytes()),
         DataType::LargeUtf8 => out.extend(values.as_string::<i64>().value(row).as_bytes()),
+        DataType::Utf8View => out.extend(values.as_string_view().value(row).as_bytes()),
         DataType::Binary => out.extend(values.as_binary::<i32>().value(row)),
         DataType::LargeBinary => out.extend(values.as_binary::<i64>().value(row)),
+        DataType::BinaryView => out.extend(values.as_binary_view().value(row)),
         DataType::FixedSizeBinary(_) => out.extend(values.as_fixed_size_binary().value(row)),
+        DataType::Float16 => {
+            let value = values.as_primitive::<t::Float16Type>().value(row);
+            out.extend(f64::from(value).bits().to_le_bytes());
+        }
+        DataType::Decimal32(_, scale) => {
+            small_decimal(values.as_primitive::<t::Decimal32Type>().value(row).into(), *scale, out);
+        }
+        DataType::Decimal64(_, scale) => {
+            small_decimal(values.as_primitive::<t::Decimal64Type>().value(row).into(), *scale, out);
+        }
+        DataType::Decimal128(_, scale) => {
+            small_decimal(values.as_primitive::<t::Decimal128Type>().value(row), *scale, out);
+        }
+        DataType::Decimal256(_, scale) => {
+            decimal(values.as_primitive::<t::Decimal256Type>().value(row), (*scale).into(), out);
+        }
+        DataType::Interval(unit) => {
+            out.extend(interval(values, *unit, row).map(i64::to_le_bytes).as_flattened());
+        }
         DataType::Struct(_) => return values.as_struct().columns().iter().all(|field| item(field, row, out)),
         DataType::List(_) => {
             let list = values.as_list::<i32>();
@@ -173,6 +194,8 @@ fn canonical(values: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
                 out,
             );
         }
+        DataType::ListView(_) => return viewed(values.as_list_view::<i32>(), row, out),
+        DataType::LargeListView(_) => return viewed(values.as_list_view::<i64>(), row, out),
         DataType::FixedSizeList(_, size) => {
             let size = usize::try_from(*size).unwrap_or(0);
             let list = values.as_fixed_size_list();
@@ -187,22 +210,14 @@ fn canonical(values: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
                 out,
             );
         }
-        DataType::Decimal32(..) => whole(values.as_primitive::<Decimal32Type>().value(row).into(), out),
-        DataType::Decimal64(..) => whole(values.as_primitive::<Decimal64Type>().value(row).into(), out),
-        DataType::Decimal128(..) => whole(values.as_primitive::<Decimal128Type>().value(row), out),
-        DataType::Decimal256(..) => {
-            out.extend(values.as_primitive::<Decimal256Type>().value(row).to_le_bytes());
+        DataType::Union(..) => {
+            let union = values.as_union();
+            let field = union.type_id(row);
+            out.extend(field.to_le_bytes());
+            return item(union.child(field), union.value_offset(row), out);
         }
-        DataType::Interval(IntervalUnit::YearMonth) => {
-            span(values.as_primitive::<IntervalYearMonthType>().value(row), 0, 0, out);
-        }
-        DataType::Interval(IntervalUnit::DayTime) => {
-            let length = values.as_primitive::<IntervalDayTimeType>().value(row);
-            span(0, length.days, i64::from(length.milliseconds) * 1_000_000, out);
-        }
-        DataType::Interval(IntervalUnit::MonthDayNano) => {
-            let length = values.as_primitive::<IntervalMonthDayNanoType>().value(row);
-            span(length.months, length.days, length.nanoseconds, out);
+        DataType::Dictionary(..) | DataType::RunEndEncoded(..) => {
+            return stands_for(values, row).is_some_and(|(values, row)| canonical(values, row, out));
         }
         _ => match widen(&values.slice(row, 1)) {
             Some(bits) => out.extend(bits[0].to_le_bytes()),
@@ -212,12 +227,77 @@ fn canonical(values: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
     true
 }
 
-fn whole(unscaled: i128, out: &mut Vec<u8>) {
-    out.extend(i256::from_i128(unscaled).to_le_bytes());
+/// A decimal of these digits, so many of them after the point: none of the zeros at their end counts.
+fn decimal(mut digits: i256, mut places: i16, out: &mut Vec<u8>) {
+    let ten = i256::from_i128(10);
+    while digits != i256::ZERO && digits % ten == i256::ZERO {
+        (digits, places) = (digits / ten, places - 1);
+    }
+    out.extend(digits.to_le_bytes());
+    out.extend(if digits == i256::ZERO { 0 } else { places }.to_le_bytes());
 }
 
-fn span(months: i32, days: i32, nanos: i64, out: &mut Vec<u8>) {
-    [months.into(), days.into(), nanos].iter().for_each(|part: &i64| out.extend(part.to_le_bytes()));
+/// The same of those that fit the division of the machine, which is much faster.
+fn small_decimal(mut digits: i128, scale: i8, out: &mut Vec<u8>) {
+    let mut places = i16::from(scale);
+    while digits != 0 && digits % 10 == 0 {
+        (digits, places) = (digits / 10, places - 1);
+    }
+    decimal(i256::from_i128(digits), places, out);
+}
+
+/// Months, days and nanoseconds.
+fn interval(values: &dyn Array, unit: IntervalUnit, row: usize) -> [i64; 3] {
+    match unit {
+        IntervalUnit::YearMonth => {
+            [values.as_primitive::<t::IntervalYearMonthType>().value(row).into(), 0, 0]
+        }
+        IntervalUnit::DayTime => {
+            let value = values.as_primitive::<t::IntervalDayTimeType>().value(row);
+            [0, value.days.into(), i64::from(value.milliseconds) * 1_000_000]
+        }
+        IntervalUnit::MonthDayNano => {
+            let value = values.as_primitive::<t::IntervalMonthDayNanoType>().value(row);
+            [value.months.into(), value.days.into(), value.nanoseconds]
+        }
+    }
+}
+
+fn viewed<O: OffsetSizeTrait>(list: &GenericListViewArray<O>, row: usize, out: &mut Vec<u8>) -> bool {
+    let start = list.value_offset(row).as_usize();
+    items(list.values(), start, start + list.value_size(row).as_usize(), out)
+}
+
+/// The value that a dictionary or a run has for a row; of other types, and where a dictionary has none, nothing.
+fn stands_for(values: &dyn Array, row: usize) -> Option<(&dyn Array, usize)> {
+    fn of_key<K: ArrowDictionaryKeyType>(values: &dyn Array, row: usize) -> Option<(&dyn Array, usize)> {
+        let values = values.as_dictionary::<K>();
+        Some((values.values().as_ref(), values.key(row)?))
+    }
+    fn of_run<R: RunEndIndexType>(values: &dyn Array, row: usize) -> Option<(&dyn Array, usize)> {
+        let values = values.as_run::<R>();
+        Some((values.values().as_ref(), values.get_physical_index(row)))
+    }
+    match values.data_type() {
+        DataType::Dictionary(key, _) => match **key {
+            DataType::Int8 => of_key::<t::Int8Type>(values, row),
+            DataType::Int16 => of_key::<t::Int16Type>(values, row),
+            DataType::Int32 => of_key::<t::Int32Type>(values, row),
+            DataType::Int64 => of_key::<t::Int64Type>(values, row),
+            DataType::UInt8 => of_key::<t::UInt8Type>(values, row),
+            DataType::UInt16 => of_key::<t::UInt16Type>(values, row),
+            DataType::UInt32 => of_key::<t::UInt32Type>(values, row),
+            DataType::UInt64 => of_key::<t::UInt64Type>(values, row),
+            _ => None,
+        },
+        DataType::RunEndEncoded(ends, _) => match ends.data_type() {
+            DataType::Int16 => of_run::<t::Int16Type>(values, row),
+            DataType::Int32 => of_run::<t::Int32Type>(values, row),
+            DataType::Int64 => of_run::<t::Int64Type>(values, row),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Bytes that are equal for equal values of a type and for no others, null among them; none for types that have none.
@@ -236,13 +316,18 @@ fn item(values: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
         out.push(0);
         return true;
     }
+    if let Some((values, row)) = stands_for(values, row) {
+        return item(values, row, out);
+    }
     out.push(1);
     let variable = matches!(
         values.data_type(),
         DataType::Utf8
             | DataType::LargeUtf8
+            | DataType::Utf8View
             | DataType::Binary
             | DataType::LargeBinary
+            | DataType::BinaryView
             | DataType::FixedSizeBinary(_)
     );
     let start = out.len();
@@ -255,4 +340,137 @@ fn item(values: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
         out[start..start + 8].copy_from_slice(&length.to_le_bytes());
     }
     known
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::builder::{FixedSizeListBuilder, Int8Builder, MapBuilder, StringBuilder};
+    use arrow_array::{
+        Date32Array, Date64Array, Decimal32Array, Decimal64Array, Decimal128Array, Decimal256Array,
+        DictionaryArray, DurationSecondArray, FixedSizeBinaryArray, Int8Array, Int32Array, Int64Array,
+        IntervalDayTimeArray, IntervalMonthDayNanoArray, IntervalYearMonthArray, LargeStringArray, NullArray,
+        RunArray, StringArray, StringViewArray, StructArray, Time32SecondArray, Time64MicrosecondArray,
+        UnionArray,
+    };
+    use arrow_buffer::{IntervalDayTime, IntervalMonthDayNano};
+    use arrow_cast::cast;
+    use arrow_schema::{Field, Fields};
+
+    use super::*;
+
+    fn hashes(values: &dyn Array) -> Vec<u64> {
+        hash(values).to_vec()
+    }
+
+    #[test]
+    fn hashes_stay_what_they_are() {
+        let int = 9_324_454_920_402_081_455;
+        assert_eq!(hashes(&Int8Array::from(vec![Some(7), None])), [int, 0]);
+        let sevens: [ArrayRef; 7] = [
+            Arc::new(Int64Array::from(vec![7])),
+            Arc::new(Date32Array::from(vec![7])),
+            Arc::new(Date64Array::from(vec![7])),
+            Arc::new(Time32SecondArray::from(vec![7])),
+            Arc::new(Time64MicrosecondArray::from(vec![7])),
+            Arc::new(DurationSecondArray::from(vec![7])),
+            Arc::new(Int32Array::from(vec![7])),
+        ];
+        for seven in sevens {
+            assert_eq!(hashes(&seven), [int], "{}", seven.data_type());
+        }
+        let bytes = FixedSizeBinaryArray::try_from_iter([b"ab"].into_iter()).unwrap();
+        let mut list = FixedSizeListBuilder::new(Int8Builder::new(), 2);
+        list.values().append_slice(&[7, 8]);
+        list.append(true);
+        let mut map = MapBuilder::new(None, StringBuilder::new(), Int8Builder::new());
+        map.keys().append_value("a");
+        map.values().append_value(7);
+        map.append(true).unwrap();
+        assert_eq!(
+            [hashes(&bytes)[0], hashes(&list.finish())[0], hashes(&map.finish())[0]],
+            [12_138_170_336_140_424_028, 1_663_729_556_406_296_130, 9_981_249_415_987_129_889]
+        );
+        let decimals = Decimal128Array::from(vec![Some(150), Some(-3), Some(0), None]);
+        assert_eq!(
+            hashes(&decimals.with_precision_and_scale(5, 2).unwrap()),
+            [13_156_768_823_185_219_987, 12_586_661_740_150_794_689, 16_007_346_102_072_927_439, 0]
+        );
+        let days = IntervalDayTimeArray::from(vec![IntervalDayTime::new(1, 2)]);
+        assert_eq!(hashes(&days), [1_863_989_010_890_736_720]);
+    }
+
+    #[test]
+    fn equal_decimals_have_one_hash_and_others_another() {
+        let digits = [Some(1500), Some(15), Some(-15), Some(0), None];
+        let small = digits.map(|digits| digits.map(|digits: i32| digits));
+        let expected = hashes(&Decimal32Array::from(small.to_vec()).with_precision_and_scale(9, 3).unwrap());
+        let set: std::collections::HashSet<_> = expected.iter().collect();
+        assert_eq!(set.len(), 5);
+        let wide = |by: i64| digits.map(|digits| digits.map(|digits| i64::from(digits) * by)).to_vec();
+        assert_eq!(
+            hashes(&Decimal64Array::from(wide(10)).with_precision_and_scale(18, 4).unwrap()),
+            expected
+        );
+        let wider = wide(1000).iter().map(|digits| digits.map(i128::from)).collect::<Vec<_>>();
+        assert_eq!(
+            hashes(&Decimal128Array::from(wider.clone()).with_precision_and_scale(38, 6).unwrap()),
+            expected
+        );
+        let widest = wider.iter().map(|digits| digits.map(i256::from_i128)).collect::<Vec<_>>();
+        assert_eq!(hashes(&Decimal256Array::from(widest).with_precision_and_scale(76, 6).unwrap()), expected);
+        let whole = Decimal128Array::from(vec![15, 2]).with_precision_and_scale(38, -2).unwrap();
+        let same = Decimal128Array::from(vec![1500, 200]).with_precision_and_scale(38, 0).unwrap();
+        assert_eq!(hashes(&whole), hashes(&same));
+    }
+
+    #[test]
+    fn what_is_encoded_hashes_as_what_it_stands_for() {
+        let texts = StringArray::from(vec![Some("a"), Some("a"), None, Some("a longer text than a view")]);
+        let encoded: [ArrayRef; 4] = [
+            Arc::new(texts.iter().collect::<DictionaryArray<t::Int8Type>>()),
+            Arc::new(texts.iter().collect::<RunArray<t::Int32Type>>()),
+            Arc::new(texts.iter().collect::<StringViewArray>()),
+            Arc::new(texts.iter().collect::<LargeStringArray>()),
+        ];
+        let inside = |values: ArrayRef| {
+            let fields = Fields::from(vec![Field::new("x", values.data_type().clone(), true)]);
+            StructArray::new(fields, vec![values], None)
+        };
+        for values in encoded {
+            assert_eq!(hashes(&values), hashes(&texts), "{}", values.data_type());
+            assert_eq!(hashes(&values.slice(1, 3)), hashes(&texts.slice(1, 3)), "{}", values.data_type());
+            assert_eq!(hashes(&inside(values)), hashes(&inside(Arc::new(texts.clone()))));
+        }
+        let ints = Int8Builder::new();
+        let mut lists = arrow_array::builder::ListBuilder::new(ints);
+        lists.append_value([Some(1), None]);
+        lists.append_null();
+        lists.append_value([Some(3)]);
+        let lists = lists.finish();
+        let views = cast(&lists, &DataType::ListView(Arc::new(Field::new_list_field(DataType::Int8, true))));
+        assert_eq!(hashes(&views.unwrap()), hashes(&lists));
+        let halves = cast(&Int8Array::from(vec![1, 2]), &DataType::Float16).unwrap();
+        let floats = cast(&Int8Array::from(vec![1, 2]), &DataType::Float64).unwrap();
+        assert_eq!(hashes(&halves), hashes(&floats));
+    }
+
+    #[test]
+    fn intervals_and_unions_have_hashes() {
+        let months = IntervalYearMonthArray::from(vec![14, 15]);
+        let same = [14, 15].map(|months| IntervalMonthDayNano::new(months, 0, 0));
+        assert_eq!(hashes(&months), hashes(&IntervalMonthDayNanoArray::from(same.to_vec())));
+        let fields = [
+            (0_i8, Arc::new(Field::new("a", DataType::Int8, true))),
+            (3, Arc::new(Field::new("b", DataType::Int32, true))),
+        ];
+        let children: Vec<ArrayRef> =
+            vec![Arc::new(Int8Array::from(vec![Some(1), None])), Arc::new(Int32Array::from(vec![1]))];
+        let types = ScalarBuffer::from(vec![0_i8, 3, 0]);
+        let offsets = ScalarBuffer::from(vec![0, 0, 1]);
+        let union =
+            UnionArray::try_new(fields.into_iter().collect(), types, Some(offsets), children).unwrap();
+        let found = hashes(&union);
+        assert!(found[0] != found[1] && found[0] != 0 && found[1] != 0 && found[2] == 0, "{found:?}");
+        assert_eq!(hashes(&NullArray::new(2)), [0, 0]);
+    }
 }
