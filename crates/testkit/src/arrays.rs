@@ -8,11 +8,13 @@ use arrow_array::types::{
     Int64Type, TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, ListArray, NullArray, PrimitiveArray, StringArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, NullArray, PrimitiveArray, StringArray,
     StructArray,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
+
+use skytide_timestream::types;
 
 use crate::value::{Val, record};
 
@@ -82,6 +84,23 @@ pub fn array(values: &[Val], data_type: &DataType) -> Result<ArrayRef, ArrowErro
             let offsets = OffsetBuffer::from_lengths(lengths);
             Arc::new(ListArray::try_new(Arc::clone(item), offsets, items, not_null())?)
         }
+        DataType::Map(entry, sorted) => {
+            let (key, value) = types::entry(data_type)
+                .ok_or_else(|| ArrowError::SchemaError(format!("{data_type} has no entries")))?;
+            let entries = values.iter().map(|value| match value {
+                Val::Map(entries) => entries.as_slice(),
+                _ => &[],
+            });
+            let lengths = entries.clone().map(<[_]>::len);
+            let (keys, held): (Vec<Val>, Vec<Val>) = entries.flatten().cloned().unzip();
+            let DataType::Struct(parts) = entry.data_type() else {
+                return Err(ArrowError::SchemaError(format!("{data_type} has no entries")));
+            };
+            let held =
+                StructArray::try_new(parts.clone(), vec![array(&keys, key)?, array(&held, value)?], None)?;
+            let offsets = OffsetBuffer::from_lengths(lengths);
+            Arc::new(MapArray::try_new(Arc::clone(entry), offsets, held, not_null(), *sorted)?)
+        }
         DataType::Struct(fields) => {
             let columns = fields.iter().map(|field| {
                 let column: Vec<Val> = values.iter().map(|value| value.field(field.name())).collect();
@@ -142,6 +161,15 @@ pub fn values(array: &dyn Array) -> Result<Vec<Val>, ArrowError> {
                 .map(|at| Ok(Val::List(values(&lists.value(at))?)))
                 .collect::<Result<_, ArrowError>>()?
         }
+        DataType::Map(..) => {
+            let maps = array.as_map();
+            let (keys, held) = (values(maps.keys())?, values(maps.values())?);
+            let ends = maps.value_offsets();
+            let row = |at: usize| {
+                (ends[at] as usize..ends[at + 1] as usize).map(|at| (keys[at].clone(), held[at].clone()))
+            };
+            (0..maps.len()).map(|at| Val::Map(row(at).collect())).collect()
+        }
         DataType::Struct(fields) => {
             let columns: Vec<Vec<Val>> =
                 array.as_struct().columns().iter().map(|column| values(column)).collect::<Result<_, _>>()?;
@@ -180,6 +208,7 @@ mod tests {
             ("timestamp", ["00:00:01", "null", "1969-12-31T00:00:00Z"]),
             ("duration", ["1h", "null", "-1s"]),
             ("list<list<i64>>", ["[[1], null, []]", "null", "[]"]),
+            ("map<utf8,i64>", ["{a: 1, b: null}", "null", "{}"]),
             ("struct<a:i64,b:list<utf8>>", ["{a: 1, b: [x]}", "null", "{a: null, b: null}"]),
         ] {
             let data_type = parse_type(data_type).unwrap();

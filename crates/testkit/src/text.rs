@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, TimeUnit};
 use jiff::{SignedDuration, Timestamp};
+use skytide_timestream::types::{self, entry};
 
 use crate::value::{Val, int_range, timestamp};
 
@@ -50,6 +51,11 @@ pub fn parse_type(text: &str) -> Result<DataType, TextError> {
         _ => {
             if let Some(item) = inside(text, "list<", ">") {
                 DataType::List(Arc::new(Field::new("item", parse_type(item)?, true)))
+            } else if let Some(entry) = inside(text, "map<", ">") {
+                match pieces(entry)?[..] {
+                    [key, value] => types::map(parse_type(key)?, parse_type(value)?),
+                    _ => return wrong(format!("a map has a key and a value, not `{text}`")),
+                }
             } else if let Some(fields) = inside(text, "struct<", ">") {
                 DataType::Struct(pieces(fields)?.into_iter().map(parse_field).collect::<Result<_, _>>()?)
             } else {
@@ -139,6 +145,15 @@ pub fn parse(text: &str, data_type: &DataType) -> Result<Val, TextError> {
                     .collect::<Result<_, _>>()?,
             )
         }
+        DataType::Map(..) => {
+            let (key, value) = entry(data_type).ok_or_else(no)?;
+            let read = |piece: &str| {
+                let (name, held) = piece.split_once(':').ok_or_else(no)?;
+                Ok((parse(name, key)?, parse(held, value)?))
+            };
+            let given = pieces(inside(text, "{", "}").ok_or_else(no)?)?;
+            Val::Map(given.into_iter().map(read).collect::<Result<_, _>>()?)
+        }
         DataType::Struct(fields) => {
             let given = pieces(inside(text, "{", "}").ok_or_else(no)?)?;
             let mut values = Vec::new();
@@ -210,6 +225,11 @@ pub fn render(value: &Val) -> String {
         Val::Time(nanos) => render_time(*nanos),
         Val::Duration(nanos) => format!("{:#}", SignedDuration::from_nanos(*nanos)),
         Val::List(items) => format!("[{}]", items.iter().map(render).collect::<Vec<_>>().join(", ")),
+        Val::Map(entries) => {
+            let entries: Vec<_> =
+                entries.iter().map(|(key, value)| format!("{}: {}", render(key), render(value))).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
         Val::Struct(fields) => {
             let fields: Vec<_> =
                 fields.iter().map(|(name, value)| format!("{name}: {}", render(value))).collect();

@@ -31,6 +31,8 @@ pub enum Val {
     List(Vec<Val>),
     /// Fields in order, with their names.
     Struct(Vec<(String, Val)>),
+    /// Keys with their values, in order.
+    Map(Vec<(Val, Val)>),
 }
 
 impl Val {
@@ -60,6 +62,19 @@ impl Val {
         }
     }
 
+    /// The value of a map's key, the last one of several; null of null, and where there is no such key.
+    #[must_use]
+    pub fn under(&self, key: &Self) -> Self {
+        match self {
+            Self::Map(entries) => entries
+                .iter()
+                .rev()
+                .find(|(known, _)| known == key)
+                .map_or(Self::Null, |(_, value)| value.clone()),
+            _ => Self::Null,
+        }
+    }
+
     /// The number of characters of a text; null of anything else.
     pub fn length(&self) -> Self {
         match self {
@@ -77,6 +92,9 @@ impl Val {
             (Self::Struct(x), Self::Struct(y)) => {
                 x.len() == y.len() && x.iter().zip(y).all(|((n, x), (m, y))| n == m && x.same(y))
             }
+            (Self::Map(x), Self::Map(y)) => {
+                x.len() == y.len() && x.iter().zip(y).all(|((k, x), (l, y))| k.same(l) && x.same(y))
+            }
             _ => self == other,
         }
     }
@@ -93,6 +111,7 @@ impl Val {
             Self::Duration(_) => 7,
             Self::List(_) => 8,
             Self::Struct(_) => 9,
+            Self::Map(_) => 10,
         }
     }
 }
@@ -125,6 +144,7 @@ impl Ord for Val {
             (Self::Bytes(x), Self::Bytes(y)) => x.cmp(y),
             (Self::Time(x), Self::Time(y)) | (Self::Duration(x), Self::Duration(y)) => x.cmp(y),
             (Self::List(x), Self::List(y)) => x.cmp(y),
+            (Self::Map(x), Self::Map(y)) => x.cmp(y),
             (Self::Struct(x), Self::Struct(y)) => x.iter().map(|(_, v)| v).cmp(y.iter().map(|(_, v)| v)),
             _ => self.rank().cmp(&other.rank()),
         }

@@ -213,6 +213,13 @@ pub fn list(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("item", item, true)))
 }
 
+/// A map from such keys, which are never null, to such values.
+#[must_use]
+pub fn map(key: DataType, value: DataType) -> DataType {
+    let entry = vec![Field::new("keys", key, false), Field::new("values", value, true)];
+    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry.into()), false)), false)
+}
+
 /// Item type of a list.
 #[must_use]
 pub fn item(data_type: &DataType) -> Option<&DataType> {

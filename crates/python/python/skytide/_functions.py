@@ -509,10 +509,11 @@ class Functions:
         return self._call("substring", self, input=self, start=start, end=end)
 
     def index(self, key: Arg) -> Timestream:
-        """An item of a list, counted from 0.
+        """An item of a list, counted from 0, or the value of a map's key.
 
-        Written `list[0]`. Null where there is no such item: beyond the end, before the start, in
-        no list.
+        Written `list[0]`, `map["key"]`. Null where there is no such item: beyond the end, before
+        the start, in no list; and where a map has no such key. Of equal keys in a map the last
+        counts.
 
         ``index<T: any>(list: list<T>, index: i64) -> T``
         """

@@ -293,8 +293,10 @@ class Timestream(Functions):
         return self.not_()
 
     def __getitem__(self, key: Arg) -> Timestream:
-        """Return ``self[key]``: the field of a name, an item of a list by its place."""
-        return self.col(key) if isinstance(key, str) else self.index(key)
+        """Return ``self[key]``: the field of a name, an item of a list by its place, the value of a map's key."""
+        if isinstance(key, str) and not self._stream.data_type.is_map:
+            return self.col(key)
+        return self.index(key)
 
     def _ipython_key_completions_(self) -> list[str]:
         """Return the names of fields, which a notebook offers after ``self["``."""

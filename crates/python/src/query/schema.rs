@@ -39,6 +39,12 @@ impl DataType {
         types::fields(&self.0).into_iter().flatten().map(|field| field.name().clone()).collect()
     }
 
+    /// Whether its values are found by keys.
+    #[getter]
+    fn is_map(&self) -> bool {
+        matches!(self.0, ArrowType::Map(..))
+    }
+
     fn __str__(&self) -> String {
         types::name(&self.0)
     }

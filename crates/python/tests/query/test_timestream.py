@@ -57,6 +57,16 @@ def test_operators_are_those_of_the_engine(m: kd.Timestream) -> None:
     assert results(x.cast("utf8")) == ["1", "20", None, "5"]
 
 
+def test_values_of_maps_are_found_by_their_keys() -> None:
+    seen = pa.array([[("en", 1), ("de", 2)], [], None], pa.map_(pa.string(), pa.int64()))
+    rows = pa.table({"t": [1, 2, 3], "k": ["A", "A", "A"], "seen": seen, "at": ["de", "en", "en"]})
+    m = kd.sources.Arrow(rows, time_column="t", key_column="k")
+    assert results(m["seen"]["en"]) == results(m.col("seen").index("en")) == [1, None, None]
+    assert results(m["seen"][m["at"]]) == [2, None, None]
+    with pytest.raises(TypeError, match="map<utf8, i64>"):
+        m["seen"][0]
+
+
 def test_fields_are_items_and_are_offered_as_such(m: kd.Timestream) -> None:
     assert m._ipython_key_completions_() == ["t", "k", "x", "text", "langs", "ok"]
     assert results(m["x"] + 1) == results(m.col("x") + 1)

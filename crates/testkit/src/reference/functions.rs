@@ -154,8 +154,10 @@ pub(super) fn call(
             Val::List(all)
         }
         ("len" | "lower" | "upper", [Val::Null]) => Val::Null,
-        ("index", [list, Val::Int(index)]) => list.item(*index),
         ("index", [_, Val::Null]) => Val::Null,
+        ("index", [map @ Val::Map(_), key]) => map.under(key),
+        ("index", [list, Val::Int(index)]) => list.item(*index),
+        ("index", [Val::Null, _]) => Val::Null,
         ("hash", [value]) => Val::Int(i128::from(hash(value))),
         _ => return Err(ReferenceError::Unknown(format!("function `{name}` of {} arguments", args.len()))),
     })
@@ -288,6 +290,11 @@ fn canonical(value: &Val) -> Vec<u8> {
             std::iter::once(head).chain(items.iter().map(item)).flatten().collect()
         }
         Val::Struct(fields) => fields.iter().flat_map(|(_, value)| item(value)).collect(),
+        Val::Map(entries) => {
+            let head = (entries.len() as u64).to_le_bytes().to_vec();
+            let entry = |(key, value): &(Val, Val)| [vec![1], item(key), item(value)].concat();
+            std::iter::once(head).chain(entries.iter().map(entry)).flatten().collect()
+        }
     }
 }
 

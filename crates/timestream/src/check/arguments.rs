@@ -175,12 +175,13 @@ impl<'a> Checker<'a> {
         signature.pairs(given).all(|(param, argument)| match &argument.value {
             Value::Node(node) => {
                 let actual = &self.graph.node(*node).data_type;
-                match inside(&param.takes, actual) {
-                    Some((Type::Variable(at), of)) => signature.variables[*at].1.admits(of).is_some(),
-                    Some((Type::Exactly(takes), of)) => types::common(of, takes).as_ref() == Some(takes),
-                    Some(_) => true,
-                    None => false,
-                }
+                param.takes.beside(actual).is_some_and(|parts| {
+                    parts.into_iter().all(|(takes, of)| match takes {
+                        Type::Variable(at) => signature.variables[*at].1.admits(of).is_some(),
+                        Type::Exactly(takes) => types::common(of, takes).as_ref() == Some(takes),
+                        _ => true,
+                    })
+                })
             }
             Value::Literal(Scalar::Null) => true,
             Value::Literal(literal) => match &param.takes {
@@ -192,7 +193,7 @@ impl<'a> Checker<'a> {
                     Fit::Unreadable => unreadable,
                     Fit::Not => false,
                 },
-                Type::List(_) | Type::Depends => false,
+                Type::List(_) | Type::Map(_) | Type::Depends => false,
             },
         })
     }
@@ -209,23 +210,24 @@ impl<'a> Checker<'a> {
         for (param, argument) in signature.pairs(given) {
             let Value::Node(node) = argument.value else { continue };
             let actual = &self.graph.node(node).data_type;
-            let Some(takes) = inside(&param.takes, actual) else {
-                let lists = if inside(&param.takes, &types::list(DataType::Null)).is_none() {
-                    " of lists"
-                } else {
-                    ""
+            let Some(parts) = param.takes.beside(actual) else {
+                let needs = match &param.takes {
+                    Type::List(item) if matches!(**item, Type::List(_)) => "a list of lists",
+                    Type::Map(_) => "a map",
+                    _ => "a list",
                 };
-                return Err(self.mismatch(function, argument, &format!("a list{lists}")));
+                return Err(self.mismatch(function, argument, needs));
             };
-            let (Type::Variable(variable), actual) = takes else { continue };
-            let variable = *variable;
-            let class = signature.variables[variable].1;
-            let admitted = class.admits(actual).ok_or_else(|| self.misfit(function, argument, class))?;
-            let shared = match &bound[variable] {
-                None => Some(admitted),
-                Some(others) => types::common(others, &admitted).and_then(|both| class.admits(&both)),
-            };
-            bound[variable] = Some(shared.ok_or_else(|| self.incompatible(function, given, argument))?);
+            for (takes, actual) in parts {
+                let Type::Variable(variable) = *takes else { continue };
+                let class = signature.variables[variable].1;
+                let admitted = class.admits(actual).ok_or_else(|| self.misfit(function, argument, class))?;
+                let shared = match &bound[variable] {
+                    None => Some(admitted),
+                    Some(others) => types::common(others, &admitted).and_then(|both| class.admits(&both)),
+                };
+                bound[variable] = Some(shared.ok_or_else(|| self.incompatible(function, given, argument))?);
+            }
         }
         for (param, argument) in signature.pairs(given) {
             let (Value::Literal(literal), Type::Variable(variable)) = (&argument.value, &param.takes) else {
@@ -258,6 +260,10 @@ impl<'a> Checker<'a> {
                 return Some(actual.clone());
             }
         }
+        if let (Type::Map(_), Value::Node(node)) = (param, &argument.value) {
+            // Whoever looks a key up brings the keys to its type.
+            return Some(self.graph.node(*node).data_type.clone());
+        }
         Some(takes)
     }
 
@@ -282,7 +288,7 @@ impl<'a> Checker<'a> {
                 let actual = &self.graph.node(*node).data_type;
                 let fits = match &param.takes {
                     // Checked when the variables were bound.
-                    Type::Variable(_) | Type::List(_) | Type::Depends => true,
+                    Type::Variable(_) | Type::List(_) | Type::Map(_) | Type::Depends => true,
                     Type::Exactly(_) => types::common(actual, takes).as_ref() == Some(takes),
                 };
                 if !fits {
@@ -348,15 +354,6 @@ impl Signature {
     ) -> impl Iterator<Item = (&'s Param, &'g Given<'a>)> + use<'s, 'g, 'a> {
         given.iter().enumerate().filter_map(|(at, argument)| Some((self.param(at)?, argument)))
     }
-}
-
-/// What a parameter takes within its lists, and what an argument's lists hold there; none where it has fewer.
-fn inside<'t>(mut takes: &'t Type, mut actual: &'t DataType) -> Option<(&'t Type, &'t DataType)> {
-    while let Type::List(item) = takes {
-        takes = item;
-        actual = types::item(actual)?;
-    }
-    Some((takes, actual))
 }
 
 /// A function as it is written.

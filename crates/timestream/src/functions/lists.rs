@@ -8,14 +8,22 @@ pub(crate) static INDEX: Function = Function {
     aliases: &[],
     operator: Some("[]"),
     signature: "index<T: any>(list: list<T>, index: i64) -> T",
-    also: &[],
-    summary: "An item of a list, counted from 0.",
-    details: "Written `list[0]`. Null where there is no such item: beyond the end, before the start, in no list.",
-    examples: &[Example {
-        query: "events.langs[0]",
-        events: "time, key: utf8, langs: list<utf8>\n00:00:01, A, [en, de]\n00:00:02, A, []\n00:00:03, A,",
-        rows: "_time, _key, result\n00:00:01, A, en\n00:00:02, A, null\n00:00:03, A, null",
-    }],
+    also: &["index<K: ordered, T: any>(list: map<K, T>, index: K) -> T"],
+    summary: "An item of a list, counted from 0, or the value of a map's key.",
+    details: "Written `list[0]`, `map[\"key\"]`. Null where there is no such item: beyond the end, before the start, in no list; and \
+              where a map has no such key. Of equal keys in a map the last counts.",
+    examples: &[
+        Example {
+            query: "events.langs[0]",
+            events: "time, key: utf8, langs: list<utf8>\n00:00:01, A, [en, de]\n00:00:02, A, []\n00:00:03, A,",
+            rows: "_time, _key, result\n00:00:01, A, en\n00:00:02, A, null\n00:00:03, A, null",
+        },
+        Example {
+            query: "events.seen[\"en\"]",
+            events: "time, key: utf8, seen: map<utf8, i64>\n00:00:01, A, {de: 1, en: 2}\n00:00:02, A, {de: 3}\n00:00:03, A,",
+            rows: "_time, _key, result\n00:00:01, A, 2\n00:00:02, A, null\n00:00:03, A, null",
+        },
+    ],
     strict: true,
     overflows: false,
     family: Family::Lists,

@@ -3,7 +3,7 @@
 //! ```text
 //! signature = name [ "<" variable ":" class, … ">" ] "(" parameter ":" type [ "?" | "..." ], … ")" "->" type
 //! type      = any | variable | bool | i8 … i64 | u8 … u64 | f32 | f64 | utf8 | string | binary | timestamp | duration
-//!           | list<type>
+//!           | list<type> | map<type, type>
 //! class     = number | signed | wide | ordered | any
 //! ```
 //!
@@ -50,6 +50,8 @@ pub enum Type {
     Variable(usize),
     /// A list of such items.
     List(Box<Self>),
+    /// A map from such keys to such values.
+    Map(Box<[Self; 2]>),
     /// As an argument says: of a result only.
     Depends,
 }
@@ -131,7 +133,7 @@ impl Signature {
             }
             None => (head, Vec::new()),
         };
-        let params = params.split(',').filter(|param| !param.trim().is_empty()).map(|param| {
+        let params = parts(params).filter(|param| !param.trim().is_empty()).map(|param| {
             let (name, takes) = param.split_once(':').ok_or("a parameter lacks its type: `x: f64`")?;
             let optional = takes.ends_with('?');
             let repeated = takes.ends_with("...");
@@ -167,10 +169,28 @@ impl Signature {
     }
 }
 
+/// What stands between the commas that are in no brackets.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    text.split(move |c| {
+        match c {
+            '<' => depth += 1,
+            '>' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+}
+
 fn parse_type(text: &str, variables: &[(String, Class)]) -> Option<Type> {
     let text = text.trim();
     if let Some(item) = text.strip_prefix("list<") {
         return Some(Type::List(Box::new(parse_type(item.strip_suffix('>')?, variables)?)));
+    }
+    if let Some(entry) = text.strip_prefix("map<") {
+        let parts: Vec<&str> = parts(entry.strip_suffix('>')?).collect();
+        let [key, value] = parts[..] else { return None };
+        return Some(Type::Map(Box::new([parse_type(key, variables)?, parse_type(value, variables)?])));
     }
     if let Some(at) = variables.iter().position(|(name, _)| name == text) {
         return Some(Type::Variable(at));
@@ -190,6 +210,22 @@ impl Type {
             Self::Exactly(_) | Self::Depends => false,
             Self::Variable(at) => *at == variable,
             Self::List(item) => item.uses(variable),
+            Self::Map(entry) => entry.iter().any(|part| part.uses(variable)),
+        }
+    }
+
+    /// What it takes within its lists and maps, beside what a type holds there; none where that has fewer.
+    #[must_use]
+    pub fn beside<'t>(&'t self, actual: &'t DataType) -> Option<Vec<(&'t Self, &'t DataType)>> {
+        match self {
+            Self::List(item) => item.beside(types::item(actual)?),
+            Self::Map(entry) => {
+                let (key, value) = types::entry(actual)?;
+                let mut parts = entry[0].beside(key)?;
+                parts.extend(entry[1].beside(value)?);
+                Some(parts)
+            }
+            simple => Some(vec![(simple, actual)]),
         }
     }
 
@@ -200,6 +236,7 @@ impl Type {
             Self::Exactly(data_type) => Some(data_type.clone()),
             Self::Variable(at) => variables.get(*at).cloned(),
             Self::List(item) => item.with(variables).map(types::list),
+            Self::Map(entry) => Some(types::map(entry[0].with(variables)?, entry[1].with(variables)?)),
             Self::Depends => None,
         }
     }
@@ -230,6 +267,12 @@ mod tests {
         assert!(first.params[1].repeated && !first.params[0].repeated);
         assert_eq!(first.param(7), first.params.last());
 
+        let map =
+            Signature::parse("index<K: ordered, T: any>(list: map<K, list<T>>, index: K) -> T").unwrap();
+        let list = Type::List(Box::new(Type::Variable(1)));
+        assert_eq!(map.params[0].takes, Type::Map(Box::new([Type::Variable(0), list])));
+        assert_eq!(map.params.len(), 2);
+
         let other = Signature::parse("f(x: string, y: i8) -> list<binary>").unwrap();
         assert_eq!(other.params[0].takes, Type::Exactly(DataType::Utf8));
         assert_eq!(other.result.with(&[]), Some(types::list(DataType::Binary)));
@@ -250,6 +293,7 @@ mod tests {
             ("f<N: any(x: N) -> N", "closing `>`"),
             ("f<N: any>(x: i64) -> N", "stands in no parameter"),
             ("f(x: i64..., y: i64) -> i64", "only its last"),
+            ("f(x: map<i64>) -> i64", "a parameter is of a type"),
         ] {
             let told = Signature::parse(text).unwrap_err();
             assert!(told.contains(rule), "{text}: {told}");

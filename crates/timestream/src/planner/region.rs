@@ -529,7 +529,9 @@ impl Planner<'_> {
     pub(super) fn step_of(&self, node: NodeId) -> Option<PathStep> {
         let Op::Call(function) = self.query.nodes[node].op else { return None };
         match *self.query.nodes[node].args.as_slice() {
-            [_, index] if function == &functions::lists::INDEX => {
+            [list, index] if function == &functions::lists::INDEX => {
+                // A map's key is no place.
+                types::item(&self.query.nodes[list].data_type)?;
                 let Op::Literal(Scalar::Int(index)) = self.query.nodes[index].op else { return None };
                 usize::try_from(index).ok().map(PathStep::Index)
             }

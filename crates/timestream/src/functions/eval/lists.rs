@@ -7,6 +7,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray, UInt64Array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_cast::cast;
+use arrow_ord::cmp::eq;
 use arrow_schema::{ArrowError, DataType};
 use arrow_select::concat::concat;
 use arrow_select::nullif::nullif;
@@ -110,6 +112,29 @@ pub fn union(call: &Call<'_>) -> Result<Column, EvalError> {
         made.finish(&items, None, call.data_type)
     };
     named("union", run())
+}
+
+/// `index` of a map: the value of the last entry with this key; null where there is none (SEMANTICS 2.2).
+///
+/// # Errors
+/// The arguments are not a map and a key that its keys can be compared with.
+pub(super) fn looked_up(call: &Call<'_>) -> Result<ArrayRef, ArrowError> {
+    let (maps, wanted) = (call.array(0)?, call.array(1)?);
+    let maps = maps.as_map_opt().ok_or_else(|| refused(maps.data_type()))?;
+    let ends = maps.value_offsets();
+    let entries = |row: usize| ends[row] as usize..ends[row + 1] as usize;
+    let (first, end) = (ends[0] as usize, ends[maps.len()] as usize);
+    let rows = (0..maps.len()).flat_map(|row| entries(row).map(move |_| row as u64));
+    // Each entry's key beside the one that its row asks for, in the type of what is asked for, which holds both.
+    let wanted = take(&wanted, &UInt64Array::from_iter_values(rows), None)?;
+    let keys = cast(&maps.keys().slice(first, end - first), wanted.data_type())?;
+    let found = eq(&keys, &wanted)?;
+    let is_found = |entry: &usize| found.is_valid(entry - first) && found.value(entry - first);
+    let last = |row: usize| {
+        let mut entries = if maps.is_null(row) { 0..0 } else { entries(row) };
+        entries.rfind(is_found).map(|entry| entry as u64)
+    };
+    take(maps.values(), &(0..maps.len()).map(last).collect::<UInt64Array>(), None)
 }
 
 fn list(values: &ArrayRef) -> Result<&ListArray, ArrowError> {

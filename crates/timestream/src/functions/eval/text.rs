@@ -11,7 +11,7 @@ use arrow_schema::{ArrowError, DataType};
 use arrow_select::take::take;
 
 use super::super::{Call, Column, EvalError};
-use super::{named, refused};
+use super::{lists, named, refused};
 use crate::engine::array::carried;
 
 /// `len`: characters of text (Unicode scalar values), as i64.
@@ -106,9 +106,10 @@ fn part(text: &str, start: Option<i64>, end: Option<i64>) -> &str {
 /// `index(list, at)`, `list[at]`: the item, counted from 0; null where there is none (SEMANTICS 2.2).
 ///
 /// # Errors
-/// The arguments are not a list and a whole number.
+/// The arguments are not a list and a whole number, nor a map and a key.
 pub fn index(call: &Call<'_>) -> Result<Column, EvalError> {
-    named("index", indexed(call))
+    let is_map = call.args.first().is_some_and(|of| matches!(of.data_type(), DataType::Map(..)));
+    named("index", if is_map { lists::looked_up(call) } else { indexed(call) })
 }
 
 fn indexed(call: &Call<'_>) -> Result<ArrayRef, ArrowError> {
