@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use skytide_connect::late::Late;
+use skytide_firehose::Cursor;
 
 use super::location::Location;
 use super::sources::SourcesArgs;
@@ -200,7 +201,7 @@ pub(crate) struct FromArgs {
 pub(crate) struct SocketArgs {
     /// Where a socket starts: a sequence number (of a Jetstream microseconds), `oldest`, or `live`
     #[arg(long, value_name = "CURSOR", default_value = "live")]
-    pub(crate) cursor: CursorArg,
+    pub(crate) cursor: Cursor,
     /// Check that each repository's commits follow each other; a broken chain counts as a possible gap
     #[arg(long)]
     pub(crate) chains: bool,
@@ -568,30 +569,6 @@ impl std::str::FromStr for LateArg {
             ("error", _) => Ok(Self::Error),
             (_, Some(path)) if !path.is_empty() => Ok(Self::Side(path.into())),
             _ => Err(format!("{text:?} is nothing that becomes of points: drop, side=FILE or error")),
-        }
-    }
-}
-
-/// Where a socket starts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum CursorArg {
-    #[default]
-    Live,
-    Oldest,
-    Seq(u64),
-}
-
-impl std::str::FromStr for CursorArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "live" => Ok(Self::Live),
-            "oldest" => Ok(Self::Oldest),
-            number => number
-                .parse()
-                .map(Self::Seq)
-                .map_err(|_| format!("{number:?} is no cursor: a sequence number, `oldest` or `live`")),
         }
     }
 }

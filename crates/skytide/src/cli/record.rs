@@ -12,9 +12,9 @@ use skytide_connect::run::WAIT;
 use skytide_firehose::recording::{Compression, Last, Recorder, Recording};
 use skytide_firehose::{Batch, Cursor};
 
-use super::args::{CursorArg, RecordArgs};
+use super::args::RecordArgs;
 use super::failure::{DATA, Failure, USAGE};
-use super::input::{Input, cursor};
+use super::input::Input;
 use super::interrupt::Interrupt;
 use super::location::Location;
 use super::same::is_one;
@@ -71,9 +71,9 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
 /// Where a socket begins: after what is recorded already, unless it is said.
 fn begins(args: &RecordArgs, last: Last) -> Cursor {
     match (args.from.socket.cursor, last.seq, last.time) {
-        (CursorArg::Live, Some(seq), Some(time)) => Cursor::After { seq, time },
-        (CursorArg::Live, Some(seq), None) => Cursor::Seq(seq),
-        (said, _, _) => cursor(said),
+        (Cursor::Live, Some(seq), Some(time)) => Cursor::After { seq, time },
+        (Cursor::Live, Some(seq), None) => Cursor::Seq(seq),
+        (said, _, _) => said,
     }
 }
 
