@@ -14,6 +14,8 @@
 //! # Ok::<(), frame::FrameError>(())
 //! ```
 
+use std::fmt;
+
 use crate::car;
 use crate::cbor::{self, Cursor, Encoder, MapKeys, Rule};
 use crate::message::envelope::Envelope;
@@ -78,6 +80,13 @@ impl Kind {
             "#labels" => Kind::Labels,
             _ => Kind::Unknown,
         }
+    }
+}
+
+/// As the header names it; `error` and `unknown` for what it does not.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.t().unwrap_or(if *self == Self::Error { "error" } else { "unknown" }))
     }
 }
 

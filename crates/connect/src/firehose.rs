@@ -36,6 +36,8 @@ pub struct FirehoseSource {
     earlier: Status,
 }
 
+shown!(FirehoseSource { clock, points });
+
 impl FirehoseSource {
     /// Reads what `plan` wants from `frames`, placing points by `clock`.
     ///

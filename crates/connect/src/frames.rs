@@ -35,6 +35,8 @@ pub struct Frames {
     skip: u64,
 }
 
+shown!(Frames { read, bytes, limit });
+
 /// What a subscription counts.
 pub(crate) const MET: [&str; 9] = [
     "repeated",

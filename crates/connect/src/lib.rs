@@ -4,6 +4,19 @@
 //! record batches. [`run::run`] moves one through a job to the other until the source ends or someone says stop. Nothing
 //! here touches a terminal, the environment or a home folder: that is the program's.
 
+#![warn(missing_debug_implementations)]
+
+/// Shows a type by some of its fields, where others cannot be shown, or are rows.
+macro_rules! shown {
+    ($name:ident $(<$param:ident: $bound:path>)? { $($field:ident),* }) => {
+        impl$(<$param: $bound>)? std::fmt::Debug for $name$(<$param>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name))$(.field(stringify!($field), &self.$field))*.finish_non_exhaustive()
+            }
+        }
+    };
+}
+
 pub mod catalog;
 mod columns;
 pub mod files;

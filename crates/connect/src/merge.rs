@@ -40,6 +40,8 @@ pub struct Feed {
     is_left: bool,
 }
 
+shown!(Feed { scans, rows, told, has_ended });
+
 impl Feed {
     /// A source that gives the points of these scans of the plan. After `idle` of silence it is not waited for. `rings` says that
     /// the bell of the [`Merge`] tells when it has something to read.
@@ -149,6 +151,8 @@ pub struct Merge {
     has_ended: bool,
     is_closed: bool,
 }
+
+shown!(Merge { feeds, mode, has_ended });
 
 impl Merge {
     /// The points of all `feeds` for a plan of so many scans. With `is_strict` points wait until their time has passed, as they must where

@@ -28,6 +28,8 @@ pub struct Reorder<S> {
     ended: bool,
 }
 
+shown!(Reorder<S: Sized> { mode, admitted, ended });
+
 impl<S: Source> Reorder<S> {
     /// Orders the points of `inner`, which reads [the scans of the judge](Judge::scans); in live mode a point waits for the lateness of the
     /// judge.

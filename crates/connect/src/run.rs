@@ -6,6 +6,7 @@ mod stream;
 mod tests;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -111,6 +112,18 @@ pub enum End {
     Stopped,
     /// The reader of the answer went away.
     Closed,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "everything was read",
+            Self::Limit => "all rows that were asked for are there",
+            Self::Duration => "its time was up",
+            Self::Stopped => "it was stopped",
+            Self::Closed => "the reader of the answer went away",
+        })
+    }
 }
 
 /// Why a run failed. What was complete before has been delivered.
@@ -243,6 +256,8 @@ pub struct Answers<S: Source> {
     failed: Option<RunError>,
     outcome: Option<Outcome>,
 }
+
+shown!(Answers<S: Source> { outcome });
 
 impl<S: Source> Answers<S> {
     /// Starts a plan over a source.

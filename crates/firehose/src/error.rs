@@ -9,6 +9,8 @@ use crate::EndpointError;
 
 /// Why a subscription ended, or never began.
 ///
+/// Its text has those of its causes, as all errors here have: whoever prints it prints it alone. `source` gives a cause to whoever asks for its type.
+///
 /// What passes by itself is not here: it is a [`ConnectionError`], counted and reported as an
 /// [`Event`](crate::Event), and the subscription connects again.
 #[derive(Debug, thiserror::Error)]
@@ -250,6 +252,30 @@ mod tests {
         }
         for status in [200, 301, 302, 400, 401, 403, 404, 405, 410, 426, 501] {
             assert!(!transient(status), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_text_has_those_of_its_causes() {
+        let io = || io::Error::other("the system's word");
+        let dial = || ConnectionError::Dial { host: "host".into(), port: 443, source: io() };
+        let broken = MessageError { seq: Some(7), bytes: Bytes::new(), source: FrameError::Missing("seq") };
+        let errors: [Error; 6] = [
+            Error::GaveUp { attempts: 2, last: dial() },
+            Error::Connection(ConnectionError::Tls { source: io(), refused: true }),
+            Error::Connection(ConnectionError::Name { host: "host".into(), source: io() }),
+            Error::Dictionary(io()),
+            Error::Runtime(io()),
+            broken.into(),
+        ];
+        for error in errors {
+            let whole = error.to_string();
+            let mut cause = std::error::Error::source(&error);
+            assert!(cause.is_some(), "{whole}");
+            while let Some(one) = cause {
+                assert!(whole.contains(&one.to_string()), "{whole}: {one}");
+                cause = one.source();
+            }
         }
     }
 

@@ -55,6 +55,8 @@
 //! | `seq` not above the last | dropped and counted, unless its time shows that the numbering began anew |
 //! | event of a Jetstream that was seen before the reconnect | dropped and counted |
 
+#![warn(missing_debug_implementations)]
+
 mod backoff;
 mod chains;
 mod endpoint;
@@ -82,8 +84,8 @@ pub use skytide_atproto::{
     message::{Action, Message},
 };
 pub use subscription::{
-    Batch, Blocking, Buffered, BufferedStream, Builder, Cursor, Finish, Frame, Handle, JetstreamPlace,
-    OnClose, Operation, Operations, Overflow, Subscription,
+    Batch, Blocking, Buffered, BufferedStream, Builder, Cursor, CursorError, Finish, Frame, Handle,
+    JetstreamPlace, OnClose, Operation, Operations, Overflow, Subscription,
 };
 
 /// The largest frame that the protocol allows, in bytes: the default limit of subscriptions.

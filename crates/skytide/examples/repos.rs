@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let operation = match operation {
             // A commit that cannot be read; the next ones follow.
             Err(error) if !error.is_end() => {
-                eprintln!("{error}");
+                writeln!(io::stderr(), "{error}")?;
                 continue;
             }
             operation => operation?,
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let record = record.unwrap_or_default();
                 writeln!(out, "{} {} {record}", operation.action, operation.uri())?;
             }
-            Err(error) => eprintln!("{}: {error}", operation.uri()),
+            Err(error) => writeln!(io::stderr(), "{}: {error}", operation.uri())?,
         }
     }
     Ok(())

@@ -53,7 +53,7 @@ async fn operations_tell_what_they_are_of_and_go_on_behind_a_commit_that_is_none
     let (good, bad): (Vec<_>, Vec<_>) = all.into_iter().partition(Result::is_ok);
     let [Err(Error::Message(error))] = &bad[..] else { panic!("{bad:?}") };
     assert_eq!(error.seq, Some(broken));
-    assert!(bad.iter().flat_map(|item| item.as_ref().err()).all(|error| !error.is_end()));
+    assert!(bad.iter().filter_map(|item| item.as_ref().err()).all(|error| !error.is_end()));
 
     let good: Vec<Operation> = good.into_iter().map(Result::unwrap).collect();
     assert!(good.last().unwrap().seq > broken);

@@ -42,6 +42,8 @@ pub struct FileSource {
     status: Status,
 }
 
+shown!(FileSource { status });
+
 /// Who reads a segment.
 enum Reader {
     Here(Box<SegmentReader>),

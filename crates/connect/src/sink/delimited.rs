@@ -16,6 +16,8 @@ pub struct Csv<W: Write> {
     headed: bool,
 }
 
+shown!(Csv<W: Write> { schema });
+
 impl<W: Write> Csv<W> {
     /// Writes batches of `schema` to `target`; the header goes before the first row, or alone if there is none.
     pub fn new(target: W, schema: SchemaRef) -> Self {

@@ -71,6 +71,8 @@ pub struct FileSink {
     keeping: Option<Keeping>,
 }
 
+shown!(FileSink { format });
+
 enum To {
     File(PathBuf),
     Folder {

@@ -23,6 +23,8 @@ pub struct GrowingFile {
     state: State,
 }
 
+shown!(GrowingFile { path });
+
 enum State {
     Waits(File, Make),
     Grows(Rows),

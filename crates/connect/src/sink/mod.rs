@@ -140,6 +140,8 @@ impl SinkError {
 /// Hands each batch to a function of the program; what it fails with ends the run.
 pub struct Callback<F>(pub F);
 
+shown!(Callback<F: Sized> {});
+
 impl<F: FnMut(&RecordBatch) -> Result<(), SinkError>> Sink for Callback<F> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
         (self.0)(batch)
@@ -155,6 +157,8 @@ pub struct Ndjson<W: Write> {
     target: W,
     buffer: Vec<u8>,
 }
+
+shown!(Ndjson<W: Write> {});
 
 impl<W: Write> Ndjson<W> {
     /// Writes to `target`.
@@ -185,6 +189,8 @@ impl<W: Write> Sink for Ndjson<W> {
 pub struct Arrow<W: Write> {
     writer: StreamWriter<W>,
 }
+
+shown!(Arrow<W: Write> {});
 
 impl<W: Write> Arrow<W> {
     /// Writes batches of a schema to `target`; the schema is written at once.

@@ -26,6 +26,8 @@ pub struct TextFile {
     is_old: bool,
 }
 
+shown!(TextFile { path });
+
 enum Lines {
     Ndjson(Ndjson<File>),
     Csv(Csv<File>),

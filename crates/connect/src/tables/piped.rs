@@ -60,6 +60,8 @@ pub struct Piped {
     rows: Rows,
 }
 
+shown!(Piped { fields });
+
 enum Rows {
     Text { text: Text, pieces: Box<dyn Iterator<Item = Result<Piece, PipeError>> + Send> },
     Arrow(Box<Messages<Input>>),

@@ -46,6 +46,8 @@ pub struct TableSource {
     closed_at: Option<u64>,
 }
 
+shown!(TableSource { mode, read, points });
+
 impl TableSource {
     /// Reads `scans`, which are of this table, from what is there now on. `bell` rings when something is pushed; `stalled` says
     /// that the query cannot go on since nobody takes its answer; `passed` says how far it has gone; `side` takes late rows, if they are

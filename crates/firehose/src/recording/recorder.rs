@@ -1,6 +1,7 @@
 //! Writing recordings.
 
 use std::{
+    fmt,
     fs::{File, TryLockError},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -121,6 +122,15 @@ pub struct Recorder {
     waiting: Option<Instant>,
     /// Nothing more is to be written: it is finished, or a write failed.
     closed: bool,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("path", &self.path)
+            .field("frames", &self.frames)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Recorder {

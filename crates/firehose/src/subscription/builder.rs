@@ -1,6 +1,6 @@
 //! The description of a subscription.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -34,6 +34,18 @@ pub struct Builder {
     endpoint: Result<Endpoint, EndpointError>,
     settings: Settings,
     parameters: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, settings: Settings { service, cursor, .. }, .. } = self;
+        let mut shown = f.debug_struct("Builder");
+        shown
+            .field("endpoint", endpoint)
+            .field("service", service)
+            .field("cursor", cursor)
+            .finish_non_exhaustive()
+    }
 }
 
 /// All of a description but the address.

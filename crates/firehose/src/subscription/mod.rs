@@ -21,6 +21,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    str::FromStr,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, SystemTime},
@@ -70,6 +71,39 @@ pub enum Cursor {
     },
     /// With the oldest frame that the server still has.
     Oldest,
+}
+
+/// As [`FromStr`] reads it: `live`, `oldest`, the number, or the number and the time as `7@1783123200000000000`.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Live => f.write_str("live"),
+            Self::Oldest => f.write_str("oldest"),
+            Self::Seq(seq) => write!(f, "{seq}"),
+            Self::After { seq, time } => write!(f, "{seq}@{time}"),
+        }
+    }
+}
+
+/// A text that is no [`Cursor`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no cursor: a sequence number, `oldest` or `live`")]
+pub struct CursorError(pub String);
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let place = || match text.split_once('@') {
+            Some((seq, time)) => Some(Self::After { seq: seq.parse().ok()?, time: time.parse().ok()? }),
+            None => text.parse().ok().map(Self::Seq),
+        };
+        match text {
+            "live" => Ok(Self::Live),
+            "oldest" => Ok(Self::Oldest),
+            _ => place().ok_or_else(|| CursorError(text.to_owned())),
+        }
+    }
 }
 
 impl Cursor {

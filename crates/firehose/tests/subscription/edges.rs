@@ -235,7 +235,7 @@ fn a_buffer_whose_thread_panics_says_so_and_has_ended() {
     let builder = server.subscribe().observe(|_| panic!("an observer of the caller's"));
     let mut frames = builder.buffered(NonZeroUsize::new(8).unwrap(), Overflow::Wait).unwrap();
     let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || tell.send((frames.next(), frames.next())));
+    std::thread::spawn(move || drop(tell.send((frames.next(), frames.next()))));
     let (last, after) = told.recv_timeout(20 * SECOND).unwrap();
     let error = last.unwrap().unwrap_err();
     assert!(
@@ -260,6 +260,18 @@ async fn a_blocking_read_within_async_code_is_refused() {
     let mut client = blocking();
     let read = tokio::task::spawn_blocking(move || client.next().unwrap().unwrap().seq);
     assert_eq!(read.await.unwrap(), Some(1));
+}
+
+#[test]
+fn cursors_are_read_as_they_are_shown() {
+    for cursor in
+        [Cursor::Live, Cursor::Oldest, Cursor::Seq(7), Cursor::After { seq: u64::MAX, time: MIDNIGHT }]
+    {
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+    }
+    for text in ["", "-1", "7@", "@7", "7@x", "Live", "18446744073709551616"] {
+        assert!(text.parse::<Cursor>().unwrap_err().to_string().contains("is no cursor"), "{text}");
+    }
 }
 
 #[test]

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use skytide_firehose::Cursor;
 
 use super::location::{Location, accounts, rate};
 use super::sources::SourcesArgs;
 use super::values::{
-    CandidatesArg, CursorArg, FormatArg, KindArg, LineShellArg, ModeArg, NamedQuery, ResultsArg, duration,
-    moment, size, workers,
+    CandidatesArg, FormatArg, KindArg, LineShellArg, ModeArg, NamedQuery, ResultsArg, duration, moment, size,
+    workers,
 };
 
 /// Live, time-aware queries over the AT Protocol firehose and its past.
@@ -178,7 +179,7 @@ pub(crate) struct FromArgs {
 pub(crate) struct SocketArgs {
     /// Where a socket starts: a sequence number (of a Jetstream microseconds), `oldest`, or `live`
     #[arg(long, value_name = "CURSOR", default_value = "live")]
-    pub(crate) cursor: CursorArg,
+    pub(crate) cursor: Cursor,
     /// Check that each repository's commits follow each other; a broken chain counts as a possible gap
     #[arg(long)]
     pub(crate) chains: bool,

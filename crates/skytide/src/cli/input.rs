@@ -26,7 +26,7 @@ use super::failure::{Failure, SOURCE, USAGE};
 use super::location::{Location, SimLocation};
 use super::pipe::Pipe;
 use super::sources::{Settings, SourceArgs, SourcesArgs, UnitArg};
-use super::values::{CursorArg, LateArg};
+use super::values::LateArg;
 
 /// What stands for the address of a simulated network until it is started.
 const NOT_STARTED: &str = "sim://";
@@ -42,7 +42,7 @@ pub(crate) struct Input {
 impl Input {
     /// Opens it: starts the simulated network, or makes ready to dial, or opens the file.
     pub(crate) fn open(from: &FromArgs, wish: &Wish) -> Result<Self, Failure> {
-        Self::open_at(from, wish, cursor(from.socket.cursor))
+        Self::open_at(from, wish, from.socket.cursor)
     }
 
     /// The same, of a socket from a place on.
@@ -269,19 +269,9 @@ impl Settings {
     }
 }
 
-/// Where a socket starts, as it is asked for.
-pub(crate) fn cursor(cursor: CursorArg) -> Cursor {
-    match cursor {
-        CursorArg::Live => Cursor::Live,
-        CursorArg::Oldest => Cursor::Oldest,
-        CursorArg::Seq(seq) => Cursor::Seq(seq),
-    }
-}
-
 /// Where frames come from.
 fn connection(location: &Location, socket: &SocketArgs) -> Result<Connection, Failure> {
-    let mut connection =
-        Connection { cursor: cursor(socket.cursor), chains: socket.chains, ..Connection::default() };
+    let mut connection = Connection { cursor: socket.cursor, chains: socket.chains, ..Connection::default() };
     match location {
         Location::Sim(sim) => {
             connection.location = NOT_STARTED.into();

@@ -14,12 +14,11 @@ use skytide_firehose::{Batch, Cursor};
 
 use super::args::RecordArgs;
 use super::failure::{DATA, Failure, USAGE, reached};
-use super::input::{Input, cursor};
+use super::input::Input;
 use super::interrupt::Interrupt;
 use super::location::Location;
 use super::same::is_one;
 use super::status::{StatusLine, say};
-use super::values::CursorArg;
 use super::waiting::waits;
 
 /// Frames taken at once.
@@ -95,9 +94,9 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
 /// Where a socket begins: after what is recorded already, unless it is said.
 fn begins(args: &RecordArgs, last: Last) -> Cursor {
     match (args.from.socket.cursor, last.seq, last.time) {
-        (CursorArg::Live, Some(seq), Some(time)) => Cursor::After { seq, time },
-        (CursorArg::Live, Some(seq), None) => Cursor::Seq(seq),
-        (said, _, _) => cursor(said),
+        (Cursor::Live, Some(seq), Some(time)) => Cursor::After { seq, time },
+        (Cursor::Live, Some(seq), None) => Cursor::Seq(seq),
+        (said, _, _) => said,
     }
 }
 

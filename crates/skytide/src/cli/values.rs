@@ -121,30 +121,6 @@ impl std::str::FromStr for LateArg {
     }
 }
 
-/// Where a socket starts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum CursorArg {
-    #[default]
-    Live,
-    Oldest,
-    Seq(u64),
-}
-
-impl std::str::FromStr for CursorArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "live" => Ok(Self::Live),
-            "oldest" => Ok(Self::Oldest),
-            number => number
-                .parse()
-                .map(Self::Seq)
-                .map_err(|_| format!("{number:?} is no cursor: a sequence number, `oldest` or `live`")),
-        }
-    }
-}
-
 /// A length of time as `30s`, `5m`, `1h30m`, `250ms`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
