@@ -156,6 +156,9 @@ fn an_answer_stays_where_the_source_gives_none() {
             run(&["--from", &dead, "--resume", &folder.at("state")], 3, "answered 404");
             std::fs::remove_dir_all(folder.at("state")).unwrap();
         }
+        if name == "a.ndjson" || name == "a.parquet" {
+            run(&["--from", "ws://127.0.0.1:1", "--for", "1s"], 3, "no connection");
+        }
         assert!(bytes(&path) == before, "{name}");
         // A good end without rows is an answer.
         run(&["--from", "sim:accounts=20,rate=0,events=0"], 0, "");
