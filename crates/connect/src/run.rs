@@ -18,6 +18,7 @@ use skytide_timestream::plan::Plan;
 
 pub use stream::AnswerStream;
 
+use crate::frames::UNREACHED;
 use crate::recovery::{Recovery, RecoveryError, SaveError, Standing, State};
 use crate::sink::{Sink, SinkError};
 use crate::source::{Next, Saved, Source, SourceError, Status};
@@ -233,7 +234,8 @@ pub(crate) fn drive(
         is_open = put(sink, rest)?;
     }
     // Where nothing came there is no answer, and nothing to put in the place of an earlier one.
-    if is_open && (failed.is_none() || outcome.rows > 0) {
+    let is_reached = outcome.source.read > 0 || !outcome.source.dropped.contains_key(UNREACHED);
+    if is_open && ((failed.is_none() && is_reached) || outcome.rows > 0) {
         match sink.finish() {
             Err(error) if error.is_closed_pipe() => is_open = false,
             finished => finished?,

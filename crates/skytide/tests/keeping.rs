@@ -6,10 +6,12 @@ mod common;
 
 use std::path::Path;
 
-use common::{err, output, serve};
+use common::{answering, err, output, serve};
 
-/// Nobody listens there.
-const DEAD: &str = "ws://127.0.0.1:1";
+/// A server that gives no stream, and does not let anybody try again.
+fn dead() -> String {
+    answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+}
 
 /// A folder, and the paths in it.
 struct Folder(tempfile::TempDir);
@@ -51,14 +53,14 @@ fn numbers(path: &str) -> Vec<u64> {
 
 #[test]
 fn a_recording_that_is_there_is_not_recorded_over_unasked() {
-    let folder = Folder::new();
+    let (folder, dead) = (Folder::new(), dead());
     for name in ["day.frames", "day.frames.zst"] {
         let path = folder.recording(name, 50);
         let before = bytes(&path);
         says(&["record", "-o", &path, "--limit", "5"], 2, "--append");
         // The server is dead: nothing came that could take its place.
-        says(&["record", "--from", DEAD, "-o", &path, "--overwrite"], 3, "127.0.0.1:1");
-        says(&["record", "--from", DEAD, "-o", &path, "--append"], 3, "goes on after its 50 frames");
+        says(&["record", "--from", &dead, "-o", &path, "--overwrite"], 3, "answered 404");
+        says(&["record", "--from", &dead, "-o", &path, "--append"], 3, "goes on after its 50 frames");
         // Nor did anything of a network that ends at once.
         says(&["record", "--from", "sim:events=0", "-o", &path, "--overwrite"], 0, "0 events");
         assert!(bytes(&path) == before, "{name}");
@@ -70,11 +72,11 @@ fn a_recording_that_is_there_is_not_recorded_over_unasked() {
     let text = folder.at("notes.txt");
     std::fs::write(&text, "what is no recording").unwrap();
     says(&["record", "-o", &text, "--limit", "5"], 2, "--overwrite");
-    says(&["record", "--from", DEAD, "-o", &text, "--append"], 1, "is no recording");
+    says(&["record", "--from", &dead, "-o", &text, "--append"], 1, "is no recording");
     assert_eq!(bytes(&text), b"what is no recording");
     // A file without a frame has nothing to lose: whoever starts again after a dead server is not kept out.
     let new = folder.at("new.frames.zst");
-    says(&["record", "--from", DEAD, "-o", &new], 3, "");
+    says(&["record", "--from", &dead, "-o", &new], 3, "");
     says(&["record", "--from", "sim:events=0", "-o", &new], 0, "");
     says(&["record", "--from", "sim:rate=0,events=3", "-o", &new], 0, "");
     assert_eq!(numbers(&new).len(), 3);
@@ -138,7 +140,7 @@ fn two_answers_are_not_written_into_one_file_through_a_link() {
 
 #[test]
 fn an_answer_stays_where_the_source_gives_none() {
-    let folder = Folder::new();
+    let (folder, dead) = (Folder::new(), dead());
     for name in ["a.ndjson", "a.csv", "a.parquet", "a.arrow", "a.arrows", "a.txt"] {
         let path = folder.at(name);
         let to = ["-o", &path, "-q"];
@@ -149,10 +151,13 @@ fn an_answer_stays_where_the_source_gives_none() {
         run(&["--from", "sim:accounts=20,rate=0,events=500"], 0, "");
         let before = bytes(&path);
         assert!(before.len() > 100, "{name}");
-        run(&["--from", DEAD], 3, "127.0.0.1:1");
+        run(&["--from", &dead], 3, "answered 404");
         if [".ndjson", ".csv"].iter().any(|ending| name.ends_with(ending)) {
-            run(&["--from", DEAD, "--resume", &folder.at("state")], 3, "127.0.0.1:1");
+            run(&["--from", &dead, "--resume", &folder.at("state")], 3, "answered 404");
             std::fs::remove_dir_all(folder.at("state")).unwrap();
+        }
+        if name == "a.ndjson" || name == "a.parquet" {
+            run(&["--from", "ws://127.0.0.1:1", "--for", "1s"], 3, "no connection");
         }
         assert!(bytes(&path) == before, "{name}");
         // A good end without rows is an answer.
@@ -163,14 +168,14 @@ fn an_answer_stays_where_the_source_gives_none() {
 
 #[test]
 fn late_points_of_an_earlier_run_stay_where_the_source_gives_none() {
-    let folder = Folder::new();
+    let (folder, dead) = (Folder::new(), dead());
     let path = folder.at("late.ndjson");
     let late = format!("side={path}");
     let run = |from: &str, code| {
         says(&["run", "posts.count()", "--from", from, "--late", &late, "-q"], code, "");
     };
     std::fs::write(&path, "an earlier point").unwrap();
-    run(DEAD, 3);
+    run(&dead, 3);
     assert_eq!(bytes(&path), b"an earlier point");
     // Of a run that ends well it has what that has.
     run("sim:accounts=20,rate=0,events=20", 0);

@@ -4,11 +4,11 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Running, err, out, output, serve, skytide};
+use common::{Running, answering, err, out, output, serve, skytide};
 
 const MAIN: &str = "posts.with_key(record.langs[0]).count()";
 
@@ -132,18 +132,31 @@ fn errors_name_the_thing_the_place_and_what_to_do() {
     }
 }
 
-/// A server that answers every request so.
-fn answering(answer: &'static str) -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("ws://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for mut connection in listener.incoming().map(Result::unwrap) {
-            let request = BufReader::new(connection.try_clone().unwrap());
-            request.lines().map(Result::unwrap).find(String::is_empty);
-            connection.write_all(answer.as_bytes()).unwrap();
-        }
-    });
-    url
+#[test]
+fn what_can_give_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &str); 8] = [
+        (&["tail", "--collections", ""], "app.bsky.feed.*"),
+        (&["tail", "--collections", "not an nsid"], "not an nsid"),
+        (&["tail", "--collections", "app.bsky.feed.post,a b*"], "no collection begins so"),
+        (&["record", "-o", "-"], "goes to a file"),
+        (&["run", "posts", "--since", "2026-02-01", "--until", "2026-01-01"], "--since is after --until"),
+        (&["run", "posts", "-o", "f.parquet", "--roll-every", "1h"], "f.parquet/"),
+        (&["run", "posts", "-o", "f.arrow", "--format", "arrow", "--roll-size", "1MiB"], "f.arrow/"),
+        (&["record", "--append", "-o", "-"], "./-"),
+    ];
+    for (args, says) in cases {
+        let ran = skytide(args).current_dir(folder.path()).output().unwrap();
+        assert_eq!(ran.status.code(), Some(2), "{args:?}: {}", err(&ran));
+        assert!(err(&ran).contains(says), "{args:?} does not say {says:?}: {}", err(&ran));
+    }
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    let sim = ["--from", "sim:accounts=20,rate=0,events=20", "-q"];
+    for (collections, some) in [("app.bsky.*,com.example.none", true), ("*", true), ("com.example.*", false)]
+    {
+        let ran = output(&[&["tail", "--collections", collections], &sim[..]].concat());
+        assert!(ran.status.success() && ran.stdout.is_empty() != some, "{collections}: {}", err(&ran));
+    }
 }
 
 #[test]

@@ -104,6 +104,9 @@ fn begins(args: &RecordArgs, last: Last) -> Cursor {
 fn refuse(args: &RecordArgs) -> Result<(), Failure> {
     let output = args.output.as_path();
     let usage = |message: String, hint: &str| Err(Failure::new(USAGE, message).hint(hint));
+    if output == Path::new("-") {
+        return usage("-o -: a recording goes to a file".to_owned(), "one that is called so is ./-");
+    }
     let is_source = match &args.from.location {
         Location::File(path) => is_one(path, output),
         Location::Sim(_) | Location::Socket(_) | Location::Repos(_) | Location::Rows(_) | Location::Piped => {

@@ -62,6 +62,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         return Err(Failure::new(USAGE, message)
             .hint("a history has --since and --until, a snapshot --changed-since and --at"));
     }
+    if let (Some(since), Some(until)) = (args.shown.since, args.shown.until)
+        && since > until
+    {
+        return Err(Failure::new(USAGE, "--since is after --until: no row is of such a time"));
+    }
     let results = args.results.or(args.shown.meant()).unwrap_or(if is_terminal && is_table {
         ResultsArg::Snapshot
     } else {

@@ -29,7 +29,7 @@ const BATCH: usize = 1024;
 pub(crate) fn tail(args: &TailArgs) -> Result<(), Failure> {
     let wanted = Wanted {
         kinds: &args.kinds,
-        collections: &args.collections,
+        collections: collections(&args.collections)?,
         dids: dids(&args.lines.dids)?,
         values: &[],
         gaps: args.lines.gaps || args.kinds.contains(&KindArg::Gap),
@@ -228,6 +228,27 @@ fn dids(dids: &[String]) -> Result<&[String], Failure> {
             .map_err(|error| Failure::new(USAGE, format!("--dids {did:?}: {error}")))?;
     }
     Ok(dids)
+}
+
+/// The collections, if each is one, or what some begin with.
+fn collections(collections: &[String]) -> Result<&[String], Failure> {
+    for collection in collections {
+        let refused = |reason: String| {
+            let message = format!("--collections {collection:?}: {reason}");
+            Err(Failure::new(USAGE, message).hint("as in app.bsky.feed.post or app.bsky.feed.*"))
+        };
+        match collection.strip_suffix('*') {
+            Some(begins)
+                if begins.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)) => {}
+            Some(_) => return refused("no collection begins so".to_owned()),
+            None => {
+                if let Err(error) = collection.parse::<skytide_atproto::syntax::Nsid>() {
+                    return refused(error.to_string());
+                }
+            }
+        }
+    }
+    Ok(collections)
 }
 
 impl Wanted<'_> {

@@ -91,6 +91,12 @@ impl<'a> Target<'a> {
             return Ok(Self::Stream(None, form));
         };
         let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if !is_folder && roll != Roll::default() && Format::of_name(path).is_some() {
+            let path = path.display();
+            let message =
+                format!("{path} is the name of a file, and what is rolled are the files of a folder");
+            return usage(&message, &format!("a folder that is called so is {path}/"));
+        }
         if is_folder || roll != Roll::default() {
             return match args.format {
                 None | Some(FormatArg::Parquet) => Ok(Self::Folder(path, FileFormat::Parquet, roll)),

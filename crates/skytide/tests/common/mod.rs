@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test needs a part of it")]
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
 
 pub(crate) fn skytide(args: &[&str]) -> Command {
@@ -44,4 +44,19 @@ pub(crate) fn serve(more: &[&str]) -> (Running, String) {
     BufReader::new(server.0.stderr.take().expect("it is a pipe")).read_line(&mut said).expect("it speaks");
     let url = said.split_whitespace().find(|word| word.starts_with("ws://")).expect(&said).to_owned();
     (server, url)
+}
+
+/// A server that answers every request so.
+pub(crate) fn answering(answer: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("ws://{}", listener.local_addr().expect("it has one"));
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let request = BufReader::new(connection.try_clone().expect("it is open"));
+            request.lines().map_while(Result::ok).find(String::is_empty);
+            // Who asked may be gone.
+            let _ = connection.write_all(answer.as_bytes());
+        }
+    });
+    url
 }
