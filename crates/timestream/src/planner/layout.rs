@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::doubles::doubles;
 use crate::catalog::StreamDef;
 use crate::plan::Input;
 use crate::query::{Grouping, NodeId, Op, Query};
@@ -36,9 +37,10 @@ pub(super) struct RegionOf {
     pub(super) ticks: Vec<NodeId>,
     /// Whether ticks may be among its rows: made there, or fed to it.
     pub(super) holds_ticks: bool,
-    /// Whether an event may be there more than once: under several keys, or moved in several ways. What comes to one place and key then
-    /// is told apart by turns.
-    pub(super) doubles: bool,
+    /// Whether an event may be there more than once at one place and key.
+    pub(super) has_doubles: bool,
+    /// Whether it may where one of its feeds comes to.
+    pub(super) makes_doubles: bool,
 }
 
 /// An input of a region.
@@ -71,7 +73,8 @@ impl Layout {
                 feeds: Vec::new(),
                 ticks: Vec::new(),
                 holds_ticks: false,
-                doubles: false,
+                has_doubles: false,
+                makes_doubles: false,
             });
         }
         let mut scans = Vec::new();
@@ -107,9 +110,12 @@ impl Layout {
 impl Layout {
     /// Tells of each region what may be among its rows. Regions come after those that feed them.
     fn tell(&mut self, query: &Query) {
+        let doubles = doubles(query);
         for at in 0..self.regions.len() {
             self.regions[at].holds_ticks = self.may_hold_ticks(at);
-            self.regions[at].doubles = self.may_double(query, at);
+            let region = &mut self.regions[at];
+            region.has_doubles = region.nodes.iter().any(|node| doubles[*node]);
+            region.makes_doubles = region.feeds.iter().any(|node| doubles[*node]);
         }
     }
 
@@ -117,28 +123,6 @@ impl Layout {
     fn may_hold_ticks(&self, region: usize) -> bool {
         let of = &self.regions[region];
         !of.ticks.is_empty() || self.feeders(region).any(|feeder| self.regions[feeder].holds_ticks)
-    }
-
-    /// Whether a region is fed what may be there more than once, or a stream meets itself there under another key or at another time.
-    fn may_double(&self, query: &Query, region: usize) -> bool {
-        let (mut streams, mut made) = (0, false);
-        for input in &self.regions[region].inputs {
-            match query.nodes[input.node].op {
-                // A question is no point of the stream that is asked.
-                Op::Ask { .. } | Op::Ticks { .. } => {}
-                Op::WithKey | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil => {
-                    (streams, made) = (streams + 1, true);
-                }
-                // Its points are those that asked, which may have come under another key themselves.
-                Op::Reply => {
-                    let ask = query.nodes[input.node].args[1];
-                    let is_fed = |(asking, _): (usize, usize)| self.feeders(asking).next().is_some();
-                    (streams, made) = (streams + 1, made || self.asking(ask).any(is_fed));
-                }
-                _ => streams += 1,
-            }
-        }
-        (streams > 1 && made) || self.feeders(region).any(|feeder| self.regions[feeder].doubles)
     }
 
     /// The regions that feed one.
@@ -159,9 +143,9 @@ impl Layout {
         })
     }
 
-    /// Whether an event may be more than once at one of the regions that a lookup is between.
+    /// Whether an event may be more than once at one place and key of one of the regions that a lookup is between.
     pub(super) fn asks_among_doubles(&self, ask: NodeId) -> bool {
-        let doubles = |region: usize| self.regions[region].doubles;
+        let doubles = |region: usize| self.regions[region].has_doubles;
         self.asking(ask).any(|(asking, asked)| doubles(asking) || doubles(asked))
     }
 }

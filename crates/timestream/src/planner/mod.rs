@@ -1,11 +1,12 @@
 //! A checked query to a plan: which regions there are, what each computes, what is read for them.
 //!
 //! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has its value, as a set of streams and filters. [`layout`]: which
-//! expressions share a region. [`region`]: the steps of each region, from the answer back to the sources, so that what is
+//! expressions share a region. [`doubles`]: which may have an event more than once at one place and key. [`region`]: the steps of each region, from the answer back to the sources, so that what is
 //! computed, handed on and read is what something later asked for, and nothing else. [`pairs`]: whose events pair. Then [`pushdown`] finds the tests that
 //! all uses of a scan make, for its source to make them first.
 
 mod domain;
+mod doubles;
 mod layout;
 mod lookup;
 mod pairs;
@@ -23,7 +24,7 @@ use crate::plan::{
 use crate::query::{NodeId, Op, Own, Query};
 use crate::types;
 use domain::Domains;
-use layout::{InputOf, Layout};
+use layout::{InputOf, Layout, RegionOf};
 use pairs::Pairs;
 use region::Steps;
 
@@ -143,7 +144,8 @@ impl Planner<'_> {
             steps.iter().any(|step| matches!(step.op, StepOp::Aggregate { .. } | StepOp::Own(Own::Key)));
         let grouping = &layout.grouping;
         // Under another key a tick is still known by its own, and so is what may be there more than once.
-        let doubles = self.layout.regions[at].doubles;
+        let RegionOf { has_doubles, makes_doubles, .. } = *layout;
+        let doubles = has_doubles || makes_doubles;
         let named = !feeds.is_empty() && (doubles || self.layout.regions[at].holds_ticks);
         let keyed = answers || stateful || named || self.merges_by_key(&layout.inputs);
         Region {
