@@ -255,7 +255,8 @@ fn an_interrupt_flushes_what_was_done() {
     let mut rest = String::new();
     stdout.read_to_string(&mut rest).unwrap();
     assert_eq!(child.0.wait().unwrap().code(), Some(130));
-    assert!(asked.elapsed() < Duration::from_secs(2), "it ends at once, not after {:?}", asked.elapsed());
+    // What is being computed has a second; the rest is for a machine that is busy with other tests. By itself it never ends.
+    assert!(asked.elapsed() < Duration::from_secs(5), "it ends soon, not after {:?}", asked.elapsed());
     assert!(rest.is_empty() || rest.ends_with('\n'), "rows are whole");
 }
 

@@ -11,7 +11,7 @@ use skytide_timestream::types;
 
 use super::times;
 
-/// A field as the engine has it: text and bytes in one form each, all of it nullable.
+/// A field as the engine has it: text, bytes and lists in one form each, all of it nullable.
 pub(crate) fn plain(field: &Field) -> Field {
     let data_type = match field.data_type() {
         DataType::Dictionary(_, values) => {

@@ -10,9 +10,7 @@ use arrow_array::builder::{
 use arrow_array::types::{
     Decimal128Type, Decimal256Type, DecimalType, IntervalMonthDayNano, Time64NanosecondType,
 };
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, FixedSizeListArray, ListArray, MapArray, StructArray, new_null_array,
-};
+use arrow_array::{Array, ArrayRef, BooleanArray, ListArray, MapArray, StructArray, new_null_array};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer};
 use arrow_cast::cast;
 use arrow_cast::parse::{Parser as _, parse_decimal};
@@ -45,13 +43,6 @@ enum Cells {
         items: Box<Builder>,
         lengths: Vec<usize>,
         valid: NullBufferBuilder,
-    },
-    /// Lists of so many items each.
-    Fixed {
-        items: Box<Builder>,
-        size: usize,
-        valid: NullBufferBuilder,
-        len: usize,
     },
     Map {
         keys: Box<Builder>,
@@ -109,12 +100,6 @@ impl Builder {
             DataType::List(item) => {
                 Cells::List { items: inside(item), lengths: Vec::new(), valid: NullBufferBuilder::new(0) }
             }
-            DataType::FixedSizeList(item, size) => Cells::Fixed {
-                items: inside(item),
-                size: usize::try_from(*size).unwrap_or(0),
-                valid: NullBufferBuilder::new(0),
-                len: 0,
-            },
             DataType::Map(entries, _) => match types::fields(entries.data_type()).map(|fields| &**fields) {
                 Some([key, value]) => Cells::Map {
                     keys: inside(key),
@@ -225,19 +210,6 @@ impl Builder {
                 let misfits: u64 = given.into_iter().flatten().map(|item| items.push(item)).sum();
                 misfits + lost(some, given.is_some())
             }
-            Cells::Fixed { items, size, valid, len } => {
-                let given = match value {
-                    Value::List(given) if given.len() == *size => Some(given),
-                    _ => None,
-                };
-                valid.append(given.is_some());
-                *len += 1;
-                let misfits: u64 = match given {
-                    Some(given) => given.iter().map(|item| items.push(item)).sum(),
-                    None => (0..*size).map(|_| items.push(&Value::Null)).sum(),
-                };
-                misfits + lost(some, given.is_some())
-            }
             Cells::Map { keys, values, lengths, valid } => {
                 let (mut misfits, mut length) = (0, 0);
                 let is_map = entries(value, |entry| match entry {
@@ -285,15 +257,6 @@ impl Builder {
                     return Err(ArrowError::SchemaError("a list column of no list type".to_owned()));
                 };
                 Arc::new(ListArray::try_new(Arc::clone(item), offsets, items.finish()?, valid.finish())?)
-            }
-            Cells::Fixed { items, size, valid, len } => {
-                let DataType::FixedSizeList(item, length) = &self.data_type else {
-                    return Err(ArrowError::SchemaError("a list column of no list type".to_owned()));
-                };
-                let (items, len) = (items.finish()?, std::mem::take(len));
-                debug_assert_eq!(items.len(), len * *size);
-                let item = Arc::clone(item);
-                Arc::new(FixedSizeListArray::try_new_with_length(item, *length, items, valid.finish(), len)?)
             }
             Cells::Map { keys, values, lengths, valid } => {
                 let DataType::Map(entries, is_sorted) = &self.data_type else {
@@ -548,17 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_one_length_and_maps_hold_what_fits_of_them() {
-        let of = DataType::FixedSizeList(Arc::new(Field::new_list_field(DataType::Float32, true)), 2);
-        let list = |items: &[i64]| Value::List(items.iter().map(|item| Value::Int(*item)).collect());
-        let (lists, misfits) = column(&of, &[list(&[1, 2]), list(&[1]), Value::Null, list(&[3, 4])]);
-        assert_eq!(misfits, 1);
-        let lists = lists.as_fixed_size_list();
-        let valid: Vec<_> = (0..4).map(|row| lists.is_valid(row)).collect();
-        assert_eq!(valid, [true, false, false, true]);
-        let last = lists.value(3);
-        assert_eq!(last.as_primitive::<Float32Type>().values().to_vec(), [3.0, 4.0]);
-
+    fn maps_hold_what_fits_of_them() {
         let fields =
             vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Int64, true)];
         let entries = Field::new("entries", DataType::Struct(fields.into()), false);

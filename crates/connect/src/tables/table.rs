@@ -514,9 +514,7 @@ fn unknown(row: &Value<'_>, columns: &Fields) -> u64 {
 fn unknown_inside(value: &Value<'_>, of: &DataType) -> u64 {
     match (value, of) {
         (Value::Record(_), DataType::Struct(fields)) => unknown(value, fields),
-        (Value::List(items), DataType::List(item) | DataType::FixedSizeList(item, _))
-            if item.data_type().is_nested() =>
-        {
+        (Value::List(items), DataType::List(item)) if item.data_type().is_nested() => {
             items.iter().map(|value| unknown_inside(value, item.data_type())).sum()
         }
         _ => 0,

@@ -97,6 +97,9 @@ def type_of(text: str) -> pa.DataType:
     inside = text[text.index("<") + 1 : -1]
     if text.startswith("list<"):
         return pa.list_(type_of(inside))
+    if text.startswith("map<"):
+        key, item = pieces(inside)
+        return pa.map_(type_of(key), type_of(item))
     assert text.startswith("struct<"), text
     return pa.struct([field_of(piece) for piece in pieces(inside)])
 
@@ -162,6 +165,11 @@ def value_of(text: str, of: pa.DataType) -> Any:
         return length_of(text)
     if pa.types.is_list(of):
         return [value_of(piece, of.value_type) for piece in pieces(text[1:-1])]
+    if pa.types.is_map(of):
+        entries = [piece.partition(":") for piece in pieces(text[1:-1]) if piece]
+        return [
+            (value_of(key, of.key_type), value_of(item, of.item_type)) for key, _, item in entries
+        ]
     given = {}
     for piece in pieces(text[1:-1]):
         name, _, value = piece.partition(":")
@@ -186,6 +194,8 @@ def plain(of: pa.DataType) -> pa.DataType:
         return pa.int64()
     if pa.types.is_list(of):
         return pa.list_(plain(of.value_type))
+    if pa.types.is_map(of):
+        return pa.map_(plain(of.key_type), plain(of.item_type))
     if pa.types.is_struct(of):
         return pa.struct([(one.name, plain(one.type)) for one in of])
     return of
