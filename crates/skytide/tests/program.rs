@@ -240,7 +240,8 @@ fn a_closed_pipe_is_no_error() {
 #[test]
 fn an_interrupt_flushes_what_was_done() {
     let mut child = Running(
-        skytide(&["run", "likes.count()", "--from", "sim:accounts=20,rate=500", "--results", "history"])
+        // So few that a program that is not optimised has nothing in hand.
+        skytide(&["run", "likes.count()", "--from", "sim:accounts=20,rate=50", "--results", "history"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -255,8 +256,7 @@ fn an_interrupt_flushes_what_was_done() {
     let mut rest = String::new();
     stdout.read_to_string(&mut rest).unwrap();
     assert_eq!(child.0.wait().unwrap().code(), Some(130));
-    // What is being computed has a second; the rest is for a machine that is busy with other tests. By itself it never ends.
-    assert!(asked.elapsed() < Duration::from_secs(5), "it ends soon, not after {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(2), "it ends at once, not after {:?}", asked.elapsed());
     assert!(rest.is_empty() || rest.ends_with('\n'), "rows are whole");
 }
 

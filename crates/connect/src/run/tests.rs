@@ -6,7 +6,7 @@ use std::error::Error;
 use std::thread::sleep;
 
 use arrow_array::{ArrayRef, Int64Array};
-use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use arrow_schema::{DataType, Field};
 use skytide_runtime::Epoch;
 use skytide_timestream::engine::hash;
 use skytide_timestream::functions::user::{UserFunction, UserFunctions};
@@ -14,7 +14,6 @@ use skytide_timestream::plan::Results;
 use skytide_timestream::rows::{Keys, Lane, Places, Rows};
 
 use super::*;
-use crate::late::Late;
 use crate::sources::{Offer, Sources};
 use crate::tables::{Definition, Table};
 
@@ -55,19 +54,7 @@ impl Source for Rising {
 #[test]
 fn a_stop_while_an_end_reads_on_is_no_error() {
     let fields = ["time", "key", "x"].map(|name| Field::new(name, DataType::Int64, true));
-    let definition = Definition {
-        name: "m".into(),
-        fields: Fields::from(fields.to_vec()),
-        time: "time".into(),
-        hides_time: false,
-        key: "key".into(),
-        subsort: None,
-        grouping: None,
-        unit: TimeUnit::Nanosecond,
-        keeps: true,
-        lateness: Duration::ZERO,
-        late: Late::Drop,
-    };
+    let definition = Definition::new("m", fields.to_vec(), "time", "key");
     let table = Table::new(definition).unwrap();
     let sources = Sources::new(vec![Offer::Table { table, idle: None }]);
     let mut functions = UserFunctions::default();

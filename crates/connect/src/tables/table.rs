@@ -600,20 +600,8 @@ mod tests {
 
     fn table() -> Table {
         let fields = [("t", DataType::Int64), ("k", DataType::Utf8), ("text", DataType::Utf8)];
-        Table::new(Definition {
-            name: "m".to_owned(),
-            fields: fields.map(|(name, of)| Field::new(name, of, true)).into_iter().collect(),
-            time: "t".to_owned(),
-            hides_time: false,
-            key: "k".to_owned(),
-            subsort: None,
-            grouping: None,
-            unit: TimeUnit::Nanosecond,
-            keeps: true,
-            lateness: Duration::ZERO,
-            late: Late::Drop,
-        })
-        .unwrap()
+        let fields = fields.map(|(name, of)| Field::new(name, of, true)).to_vec();
+        Table::new(Definition::new("m", fields, "t", "k")).unwrap()
     }
 
     fn row<'a>(time: i64, text: Value<'a>) -> Value<'a> {
