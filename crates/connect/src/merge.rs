@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use skytide_runtime::{BytesError, Epoch, Reader, Writer};
-use skytide_timestream::engine::{Backlog, Mode, merge};
+use skytide_timestream::engine::{Backlog, Mode};
 use skytide_timestream::plan::Scan;
 use skytide_timestream::rows::Rows;
 
@@ -33,6 +33,9 @@ pub struct Feed {
     /// By scan: points not yet let go.
     held: Vec<Backlog>,
     rows: usize,
+    /// The ordinal of the next row to go out, where a program orders rows by numbers of its own: of those several may be equal, and what is no
+    /// other point by its place is the same one.
+    counted: Option<u64>,
     told: Option<i64>,
     heard: Instant,
     has_ended: bool,
@@ -52,7 +55,7 @@ impl Feed {
         idle: Option<Duration>,
         rings: bool,
     ) -> Self {
-        let held = scans.iter().map(|_| Backlog::default()).collect();
+        let held = scans.iter().map(|_| Backlog::of_source()).collect();
         Self {
             source,
             scans,
@@ -60,11 +63,17 @@ impl Feed {
             rings,
             held,
             rows: 0,
+            counted: None,
             told: None,
             heard: Instant::now(),
             has_ended: false,
             is_left: false,
         }
+    }
+
+    /// Its rows are ordered by a subsort column, of which several values may be equal: each of its scans has all rows.
+    pub(crate) fn counting(self) -> Self {
+        Self { counted: Some(0), ..self }
     }
 
     /// Its scans' places among those of the plan.
@@ -96,9 +105,12 @@ impl Feed {
 
     /// Goes on from where it stood; its source does already.
     pub(crate) fn going_on(mut self, left: Left) -> Self {
-        if let Left::State { told, has_ended, held, .. } = left {
-            self.rows = held.iter().map(Backlog::len).sum();
-            (self.told, self.has_ended, self.held) = (told, has_ended, held);
+        match left {
+            Left::State { told, has_ended, held, .. } => {
+                self.rows = held.iter().map(Backlog::len).sum();
+                (self.told, self.has_ended, self.held) = (told, has_ended, held);
+            }
+            Left::Again { given, .. } => self.counted = self.counted.map(|_| given),
         }
         self
     }
@@ -257,20 +269,21 @@ impl Merge {
     fn release(&mut self, until: Option<i64>) -> Result<Epoch, SourceError> {
         let mut scans: Vec<Option<Rows>> = (0..self.scans).map(|_| None).collect();
         let is_strict = self.is_strict;
+        let goes = |time| until.is_none_or(|until| if is_strict { time < until } else { time <= until });
         for feed in &mut self.feeds {
+            let mut count = 0;
             for (held, place) in feed.held.iter_mut().zip(&feed.scans) {
-                let taken = held.take(|time| {
-                    until.is_none_or(|until| if is_strict { time < until } else { time <= until })
-                });
-                if taken.is_empty() {
-                    continue;
-                }
-                let rows = merge(taken)?;
+                let Some(mut rows) = held.take_merged(goes)? else { continue };
                 feed.rows -= rows.len();
+                if let Some(first) = feed.counted {
+                    rows.places.ordinal = (first..).take(rows.len()).collect();
+                    count = count.max(rows.len() as u64);
+                }
                 if let Some(scan) = scans.get_mut(*place) {
                     *scan = Some(rows);
                 }
             }
+            feed.counted = feed.counted.map(|first| first + count);
         }
         if let Some(until) = until {
             self.passed.reach(until);

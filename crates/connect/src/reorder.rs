@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow_array::UInt32Array;
 use skytide_runtime::{Epoch, Reader, Writer};
-use skytide_timestream::engine::{Backlog, Mode, merge};
+use skytide_timestream::engine::{Backlog, Mode};
 use skytide_timestream::plan::Scan;
 use skytide_timestream::rows::Rows;
 
@@ -61,7 +61,7 @@ impl<S: Source> Reorder<S> {
     }
 
     fn admit(&mut self, epoch: Epoch) -> Result<(), SourceError> {
-        self.held.resize_with(epoch.scans.len().max(self.held.len()), Backlog::default);
+        self.held.resize_with(epoch.scans.len().max(self.held.len()), Backlog::of_source);
         let scans = epoch.scans;
         let mut kept: Vec<Vec<u32>> = scans.iter().map(|_| Vec::new()).collect();
         let mut late: Vec<Vec<(u32, i64)>> = scans.iter().map(|_| Vec::new()).collect();
@@ -104,8 +104,7 @@ impl<S: Source> Reorder<S> {
     fn release(&mut self, until: Option<i64>) -> Result<Epoch, SourceError> {
         let mut scans = Vec::with_capacity(self.held.len());
         for held in &mut self.held {
-            let taken = held.take(|time| until.is_none_or(|until| time <= until));
-            scans.push(if taken.is_empty() { None } else { Some(merge(taken)?) });
+            scans.push(held.take_merged(|time| until.is_none_or(|until| time <= until))?);
         }
         Ok(Epoch { scans, watermark: until.or(self.judge.newest()).unwrap_or(i64::MIN) })
     }

@@ -203,7 +203,8 @@ impl Sources {
                     let source = TableSource::new(table, part, mode, &bell, stalled, &passed, side)?;
                     // Over what is there everything is waited for: nothing is late.
                     let idle = idle.filter(|_| mode == Mode::Live);
-                    Feed::new(Box::new(source), scans, idle, true)
+                    let feed = Feed::new(Box::new(source), scans, idle, true);
+                    if table.definition().subsort.is_some() { feed.counting() } else { feed }
                 }
                 Offer::Files(files) => {
                     let mut source = files.source(part);
@@ -211,7 +212,8 @@ impl Sources {
                         let Left::Again { of, given } = left else { return Err(StateError::Kind.into()) };
                         source = source.after(of, *given)?;
                     }
-                    Feed::new(Box::new(source), scans, None, false)
+                    let feed = Feed::new(Box::new(source), scans, None, false);
+                    if files.definition().subsort.is_some() { feed.counting() } else { feed }
                 }
                 Offer::Network(network) => {
                     let part = Plan { scans: part, ..plan.clone() };

@@ -68,13 +68,21 @@ fn answer(query: &str, definition: Definition) -> Result<(Vec<Row>, Status), Run
 }
 
 fn answer_by(query: &str, definition: Definition) -> Result<(Vec<Row>, Status), RunError> {
+    answer_with(query, definition, &RunOptions::once())
+}
+
+fn answer_with(
+    query: &str,
+    definition: Definition,
+    options: &RunOptions,
+) -> Result<(Vec<Row>, Status), RunError> {
     let files = Files::open(definition).map_err(SourceError::from)?;
     let sources = Sources::new(vec![Offer::Files(Arc::new(files))]);
     let query = skytide_timestream::compile(query, &sources).unwrap_or_else(|error| panic!("{error}"));
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
     let mut source = sources.open(&plan, Mode::Once, &Arc::new(AtomicBool::new(false)))?;
     let mut rows = Rows::default();
-    let outcome = run(plan, &mut source, &mut rows, &RunOptions::once(), |_, _| {})?;
+    let outcome = run(plan, &mut source, &mut rows, options, |_, _| {})?;
     assert_eq!(outcome.end, End::Source);
     Ok((rows.0, outcome.source))
 }
@@ -306,6 +314,28 @@ fn rows_of_one_place_stand_as_in_the_file() {
             assert_eq!(answer, plainly(&rows), "{format}");
             assert_eq!(status.spilled > 0, memory == 20 << 10, "{format}");
         }
+    }
+}
+
+#[test]
+fn rows_of_one_place_are_points_apart_whatever_the_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    // Keys that stand in no order, and go to several workers: what is asked of all of them says in which order they came.
+    let keys: Vec<String> = (0..40).map(|row| format!("{}", row * 7 % 40)).collect();
+    let rows: Vec<(i64, &str, i64)> = (0..40).map(|row| (1, keys[row as usize].as_str(), row)).collect();
+    let all = batch(&rows);
+    let places: ArrayRef = Arc::new(Int64Array::from(vec![7; 40]));
+    let names: Vec<String> = all.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let columns = names.into_iter().zip(all.columns().to_vec()).chain([("s".to_owned(), places)]);
+    write(&path, &RecordBatch::try_from_iter(columns).unwrap());
+    let expected: Vec<(i64, &str, i64)> = rows.iter().map(|row| (1, row.1, 3 * row.2)).collect();
+    for workers in [1, 2, 4] {
+        let definition = Definition { subsort: Some("s".into()), ..define(&path) };
+        let options = RunOptions { workers, ..RunOptions::once() };
+        let query = "m.x + m.x.max() + m.with_key(0 * x).x.last().lookup(0 * m.x)";
+        let (answer, _) = answer_with(query, definition, &options).unwrap();
+        assert_eq!(answer, plainly(&expected), "{workers}");
     }
 }
 

@@ -282,6 +282,30 @@ fn live_answers_history_then_what_is_pushed_and_late_rows_are_counted() {
 }
 
 #[test]
+fn live_rows_of_one_place_stand_as_they_were_pushed() {
+    let m = Table::new(Definition { subsort: Some("x".into()), ..definition("m") }).unwrap();
+    let (_, mut source) = open("m.x", vec![offer(&m)], Mode::Live);
+    let mut given = Vec::new();
+    for (time, key, x) in
+        [(5, "C", 7), (5, "A", 7), (5, "D", 1), (5, "B", 7), (6, "A", 0), (6, "B", 0), (7, "A", 0)]
+    {
+        m.push_rows(&[row(time, key, x)]).unwrap();
+        while let Next::Epoch(epoch) = source.next(Duration::ZERO).unwrap() {
+            for rows in epoch.scans.into_iter().flatten() {
+                let keys = rows.key.unwrap().values;
+                let keys = keys.as_string::<i32>().iter().flatten().map(str::to_owned);
+                given.extend(
+                    rows.places.time.iter().copied().zip(rows.places.ordinal.iter().copied()).zip(keys),
+                );
+            }
+        }
+    }
+    let expected = [(5, 0, "D"), (5, 1, "C"), (5, 2, "A"), (5, 3, "B"), (6, 4, "A"), (6, 5, "B")];
+    let expected: Vec<_> = expected.map(|(time, at, key)| ((time, at), key.to_owned())).into();
+    assert_eq!(given, expected);
+}
+
+#[test]
 fn live_waits_for_every_table_but_the_silent() {
     let (m, n) = (table("m"), table("n"));
     let silent = Offer::Table { table: n.clone(), idle: Some(Duration::from_millis(30)) };

@@ -23,7 +23,7 @@ pub enum Error {
     #[error("{0}")]
     Connection(#[source] ConnectionError),
     /// As many attempts to connect failed in a row as the back-off allows.
-    #[error("gave up after {attempts} attempts to connect: {last}")]
+    #[error("gave up after {attempts} attempt{} to connect: {last}", if *attempts == 1 { "" } else { "s" })]
     GaveUp {
         /// How many there were.
         attempts: u32,

@@ -462,6 +462,11 @@ fn an_answer_is_cut_by_time() {
         fails(&[&["run", "day.n", "--from", &day, "--time", "ts", "--key", "did"][..], more].concat(), 2)
     };
     assert!(fails(&["--since", "soon"]).contains("\"soon\" is no time, as 2026-07-04T12:00:00Z"));
+    let beyond = fails(&["--until", "9999-12-31"]);
+    assert!(
+        beyond.contains("is beyond the times that 64 bits of nanoseconds hold, 1677 to 2262"),
+        "{beyond}"
+    );
     assert!(fails(&["--since", "2026-07-04", "--at", "2026-07-04"]).contains("cannot be used with"));
     let snapshot = fails(&["--results", "snapshot", "--until", "2026-07-04"]);
     assert!(snapshot.contains("--since and --until are of --results history"), "{snapshot}");

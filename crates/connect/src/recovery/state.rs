@@ -167,7 +167,7 @@ pub(crate) fn read_held(bytes: &mut Reader<'_>, scans: &[Scan]) -> Result<Vec<Ba
     }
     let mut held = Vec::with_capacity(scans.len());
     for scan in &scans[..count] {
-        let mut batches = Backlog::default();
+        let mut batches = Backlog::of_source();
         for _ in 0..bytes.number()? {
             let rows = bytes.rows()?;
             let wanted = scan.columns.iter().map(|column| &column.data_type);
@@ -180,7 +180,7 @@ pub(crate) fn read_held(bytes: &mut Reader<'_>, scans: &[Scan]) -> Result<Vec<Ba
         }
         held.push(batches);
     }
-    held.resize_with(scans.len(), Backlog::default);
+    held.resize_with(scans.len(), Backlog::of_source);
     Ok(held)
 }
 

@@ -43,7 +43,7 @@ async fn silence_after_the_last_reconnect_is_the_error(way: Way) {
     let builder = server.subscribe().reconnects(1).receive_timeout(Duration::from_millis(50));
     let error = way.open(builder).next().await.unwrap().unwrap_err();
     let silent = ConnectionError::Timeout(Timeout::Silent { silent: Duration::from_millis(50) });
-    assert_eq!(error.to_string(), format!("gave up after 1 attempts to connect: {silent}"));
+    assert_eq!(error.to_string(), format!("gave up after 1 attempt to connect: {silent}"));
 }
 
 async fn a_subscription_may_begin_with_the_wait_after_failures(way: Way) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use skytide_connect::late::Late;
+use skytide_timestream::times;
 
 /// A query, and the name that its rows go by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,8 +131,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A moment as in queries, in UTC nanoseconds.
 pub(crate) fn moment(text: &str) -> Result<i64, String> {
-    skytide_timestream::times::parse_timestamp(text)
-        .ok_or_else(|| format!("{text:?} is no time, as 2026-07-04T12:00:00Z or 2026-07-04"))
+    times::parse_timestamp(text).ok_or_else(|| match times::is_timestamp(text) {
+        true => format!("{text:?} is beyond the times that 64 bits of nanoseconds hold, 1677 to 2262"),
+        false => format!("{text:?} is no time, as 2026-07-04T12:00:00Z or 2026-07-04"),
+    })
 }
 
 /// A number of bytes as `100000`, `64KiB`, `128MiB`, `1.5GiB`; `MB` is a million.

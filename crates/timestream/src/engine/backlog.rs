@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::error::EngineError;
-use super::merge::merge;
+use super::merge::{Ties, merge_with};
 use super::parts::go_together;
 use crate::held::Held;
 use crate::rows::Rows;
@@ -16,9 +16,17 @@ use crate::rows::Rows;
 #[derive(Debug, Default)]
 pub struct Backlog {
     batches: Vec<Rows>,
+    ties: Ties,
 }
 
 impl Backlog {
+    /// Of a source's rows, of which those at one place stand as they were given: a program may order rows by numbers of its own, of which some
+    /// are equal.
+    #[must_use]
+    pub fn of_source() -> Self {
+        Self { batches: Vec::new(), ties: Ties::AsTheyCame }
+    }
+
     /// Holds rows, which are in order.
     ///
     /// # Errors
@@ -30,7 +38,7 @@ impl Backlog {
         let mut rows = rows;
         let joins = |last: &Rows, rows: &Rows| last.len() / 2 <= rows.len() && go_together(last, rows);
         while let Some(last) = self.batches.pop_if(|last| joins(last, &rows)) {
-            rows = merge(vec![last, rows])?;
+            rows = merge_with(vec![last, rows], self.ties)?;
         }
         self.batches.push(rows);
         Ok(())
@@ -56,6 +64,15 @@ impl Backlog {
         }
         self.batches.retain(|batch| !batch.is_empty());
         taken
+    }
+
+    /// Lets go of the rows whose time has come, in order; none where it has for none.
+    ///
+    /// # Errors
+    /// They hold more than 2 GiB of one text column.
+    pub fn take_merged(&mut self, has_come: impl Fn(i64) -> bool) -> Result<Option<Rows>, EngineError> {
+        let taken = self.take(has_come);
+        if taken.is_empty() { Ok(None) } else { merge_with(taken, self.ties).map(Some) }
     }
 
     /// All that is held, each batch in order.

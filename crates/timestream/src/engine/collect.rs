@@ -16,7 +16,7 @@ use super::aggregates::part;
 use super::array::{carried, ends, fill, retyped, with_carrier};
 use super::error::EngineError;
 use super::queues::{list, saved_lists};
-use super::runs::Runs;
+use super::runs::{ABREAST, Runs};
 use super::slots::{View, bytes_array, view};
 use crate::types;
 
@@ -179,9 +179,6 @@ trait Lists: Send {
     fn memory(&self) -> usize;
 }
 
-/// The lists of so many rows are asked for before the first is shown, so that memory is waited for once and not row by row.
-const ABREAST: usize = 16;
-
 /// What a layout is made of.
 trait Layout: Send {
     /// The values of a batch.
@@ -192,8 +189,8 @@ trait Layout: Send {
     fn read<'a>(&self, values: &'a ArrayRef) -> Result<Self::Values<'a>, ArrowError>;
     fn grow(&mut self, keys: usize);
     fn len(&self, key: usize) -> usize;
-    /// Has memory bring a key's values.
-    fn touch(&self, key: usize);
+    /// Has memory bring the values of up to [`ABREAST`] keys.
+    fn touch(&self, keys: &[u32]);
     fn bytes(&self, key: usize) -> usize;
     fn widest(&self, fresh: usize) -> usize;
     fn push(&mut self, key: usize, values: &Self::Values<'_>, row: usize) -> Result<(), ArrowError>;
@@ -231,7 +228,7 @@ impl<L: Layout> Lists for L {
         let mut total = 0;
         for (row, key) in rows.keys.iter().enumerate() {
             if row % ABREAST == 0 {
-                rows.keys[row..].iter().take(ABREAST).for_each(|key| self.touch(*key as usize));
+                self.touch(&rows.keys[row..rows.keys.len().min(row + ABREAST)]);
             }
             let key = *key as usize;
             begun[key] |= rows.present.is_none_or(|present| present.value(row));
@@ -327,9 +324,8 @@ impl<T: ArrowPrimitiveType> Layout for Numbers<T> {
         self.runs.get(key).len()
     }
 
-    #[inline]
-    fn touch(&self, key: usize) {
-        self.runs.touch(key);
+    fn touch(&self, keys: &[u32]) {
+        self.runs.touch(keys);
     }
 
     #[inline]
@@ -426,10 +422,9 @@ impl Layout for Texts {
         self.lengths.get(key).len()
     }
 
-    #[inline]
-    fn touch(&self, key: usize) {
-        self.lengths.touch(key);
-        self.bytes.touch(key);
+    fn touch(&self, keys: &[u32]) {
+        self.lengths.touch(keys);
+        self.bytes.touch(keys);
     }
 
     #[inline]

@@ -20,11 +20,25 @@ const BY_KEY: SortOptions = SortOptions { descending: false, nulls_first: true }
 /// Most batches that are merged at once.
 const FAN: usize = 8;
 
+/// Which of several rows at one place comes first.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Ties {
+    /// The one whose key does, then whose turn does.
+    #[default]
+    ByKey,
+    /// The one of the first batch: batches came one after the other.
+    AsTheyCame,
+}
+
 /// Batches that are each in order, as one batch in order. A single one is handed on as it is; none give no rows and no columns.
 ///
 /// # Errors
 /// The batches differ in their columns, or hold more than 2 GiB of one text column.
 pub fn merge(batches: Vec<Rows>) -> Result<Rows, EngineError> {
+    merge_with(batches, Ties::ByKey)
+}
+
+pub(super) fn merge_with(batches: Vec<Rows>, ties: Ties) -> Result<Rows, EngineError> {
     let mut batches = batches;
     if batches.iter().any(|batch| !batch.is_empty()) {
         batches.retain(|batch| !batch.is_empty());
@@ -49,12 +63,15 @@ pub fn merge(batches: Vec<Rows>) -> Result<Rows, EngineError> {
         loop {
             let some: Vec<Rows> = batches.by_ref().take(FAN).collect();
             if some.is_empty() {
-                return merge(merged);
+                return merge_with(merged, ties);
             }
-            merged.push(merge(some)?);
+            merged.push(merge_with(some, ties)?);
         }
     }
-    let mut heads = Heads::new(&batches)?;
+    let mut heads = match ties {
+        Ties::ByKey => Heads::new(&batches)?,
+        Ties::AsTheyCame => Heads::by_place(&batches),
+    };
     let mut picks = Vec::with_capacity(batches.iter().map(Rows::len).sum());
     while let Some(batch) = heads.least() {
         picks.push((batch, heads.advance(batch)));
@@ -66,11 +83,17 @@ pub fn merge(batches: Vec<Rows>) -> Result<Rows, EngineError> {
 pub(super) struct Heads<'a> {
     batches: &'a [Rows],
     at: Vec<usize>,
-    /// Of the keys of each two batches; none where they have no keys.
+    /// Of the keys of each two batches; none where they have no keys, or those do not count.
     keys: Vec<Option<DynComparator>>,
 }
 
 impl<'a> Heads<'a> {
+    /// Whatever their keys are; of rows that a source gives, which have no turns.
+    fn by_place(batches: &'a [Rows]) -> Self {
+        let pairs = batches.len() * batches.len();
+        Self { batches, at: vec![0; batches.len()], keys: (0..pairs).map(|_| None).collect() }
+    }
+
     pub(super) fn new(batches: &'a [Rows]) -> Result<Self, EngineError> {
         let mut keys = Vec::with_capacity(batches.len() * batches.len());
         for a in batches {
