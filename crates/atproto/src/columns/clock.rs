@@ -1,8 +1,8 @@
 //! Event time of a firehose: the running maximum of its frames' `time`, guarded against one that is far ahead.
 //!
 //! The rules are those of a source's watermark: real relays' `time` falls back by up to a second at every other
-//! frame, and one absurd `time` must not put the clock ahead for good. The state is plain data, to be kept with
-//! the cursor.
+//! frame, and one absurd `time` must not put the clock ahead for good. Where a server has little to say, frames lie further apart than a `time`
+//! is believed ahead: what has passed by their arrival, too, is no leap. The state is plain data, to be kept with the cursor.
 
 /// How far above the maximum a `time` is believed, above arrival the first one, and above the event clock a time by
 /// another clock: five minutes.
@@ -16,6 +16,8 @@ pub struct EventClock {
     pub ahead: u8,
     /// The lowest `time` of those.
     pub lowest_ahead: i64,
+    /// How many nanoseconds have passed by the frames' arrival that the clock has not gone forward.
+    pub behind: i64,
 }
 
 impl EventClock {
@@ -29,13 +31,26 @@ impl EventClock {
             self.newest = Some(time);
             return (time, false);
         };
-        if time > newest.saturating_add(BELIEVED) {
+        if time > newest.saturating_add(BELIEVED).saturating_add(self.behind) {
             return self.tell_ahead(time, newest);
         }
         self.ahead = 0;
-        let newest = newest.max(time);
-        self.newest = Some(newest);
-        (newest, false)
+        if time > newest {
+            self.go_to(time, newest);
+        }
+        (newest.max(time), false)
+    }
+
+    /// Takes how many nanoseconds after the one before the next frame arrived: so much further its `time` may be.
+    #[inline]
+    pub fn pass(&mut self, nanos: i64) {
+        self.behind = self.behind.saturating_add(nanos.max(0));
+    }
+
+    #[inline]
+    fn go_to(&mut self, time: i64, newest: i64) {
+        self.newest = Some(time);
+        self.behind = self.behind.saturating_sub(time.saturating_sub(newest)).max(0);
     }
 
     #[cold]
@@ -46,7 +61,7 @@ impl EventClock {
             return (newest, true);
         }
         self.ahead = 0;
-        self.newest = Some(self.lowest_ahead);
+        self.go_to(self.lowest_ahead, newest);
         (self.lowest_ahead, false)
     }
 
@@ -78,6 +93,29 @@ mod tests {
         assert_eq!(clock.tell(BELIEVED + 1), (0, true));
         assert_eq!(clock.tell(BELIEVED), (BELIEVED, false));
         assert_eq!(clock.ahead, 0);
+    }
+
+    #[test]
+    fn what_has_passed_by_arrival_is_no_leap() {
+        let mut clock = EventClock::default();
+        clock.tell(0);
+        let hour = 12 * BELIEVED;
+        for frame in 1..40 {
+            clock.pass(hour);
+            assert_eq!(clock.tell(frame * hour), (frame * hour, false));
+        }
+        // After a time without a connection, frames of that time come at once.
+        clock.pass(3 * hour);
+        for frame in 40..43 {
+            assert_eq!(clock.tell(frame * hour), (frame * hour, false));
+        }
+        assert_eq!(clock.behind, 0);
+        assert_eq!(clock.tell(44 * hour), (42 * hour, true));
+        // What the clock has gone has passed no second time.
+        clock.pass(hour);
+        assert_eq!(clock.tell(42 * hour + BELIEVED), (42 * hour + BELIEVED, false));
+        assert_eq!(clock.tell(43 * hour + BELIEVED + 1), (42 * hour + BELIEVED, true));
+        assert_eq!(clock.tell(43 * hour + BELIEVED), (43 * hour + BELIEVED, false));
     }
 
     #[test]

@@ -339,9 +339,9 @@ impl Decoder {
     fn release(&mut self, seq: u64, time: &[u8], arrival: i64) -> Result<Release, FrameError> {
         let seq = i64::try_from(seq).map_err(|_| FrameError::Seq)?;
         let source_time = self.times.parse(time).ok_or(FrameError::Time)?;
+        let newest_arrival = self.arrive(arrival);
         let event_time = self.tell(source_time, arrival);
-        let arrival = self.arrive(arrival);
-        let time = if self.clock == Clock::Arrival { arrival } else { event_time };
+        let time = if self.clock == Clock::Arrival { newest_arrival } else { event_time };
         Ok(Release { seq, source_time, time, ordinal: self.take_ordinals(1) })
     }
 
@@ -358,10 +358,12 @@ impl Decoder {
         event_time
     }
 
-    /// The newest arrival as of a frame that arrived at `arrival`.
+    /// The newest arrival as of a frame that arrived at `arrival`, of which the event clock is told.
     #[inline]
     fn arrive(&mut self, arrival: i64) -> i64 {
-        let arrival = self.position.arrival.map_or(arrival, |newest| newest.max(arrival));
+        let before = self.position.arrival.unwrap_or(arrival);
+        self.position.clock.pass(arrival.saturating_sub(before));
+        let arrival = before.max(arrival);
         self.position.arrival = Some(arrival);
         arrival
     }

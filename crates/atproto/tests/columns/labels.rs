@@ -192,6 +192,18 @@ fn the_first_of_a_connection_is_believed_up_to_five_minutes_after_its_arrival() 
 }
 
 #[test]
+fn labels_that_come_rarely_have_the_times_that_they_tell() {
+    let mut decoder = decoder(&["uri"], Clock::FrameTime);
+    let told =
+        ["2026-07-04T14:38:00Z", "2026-07-04T15:38:00Z", "2026-07-04T19:38:00Z", "2026-07-05T14:38:00Z"];
+    let expected = [0, 1, 5, 24].map(|hour| START + 60 * MINUTE * hour);
+    for (seq, (cts, arrival)) in (0..).zip(told.into_iter().zip(expected)) {
+        decoder.push(&frame(seq, vec![label("did:plc:a", cts)]), arrival).unwrap();
+    }
+    assert_eq!((times(&mut decoder), decoder.counters().ahead), (expected.to_vec(), 0));
+}
+
+#[test]
 fn however_many_labels_there_are_each_has_an_ordinal_of_its_own() {
     let many = |count| vec![label("did:plc:a", "2026-07-04T14:38:00Z"); count];
     for (count, frames) in [(0, 1), (1, 1), (255, 1), (256, 1), (257, 2), (512, 2), (1000, 4)] {

@@ -30,6 +30,7 @@ impl Mark {
         state::write_time(bytes, clock.newest);
         bytes.number(clock.ahead.into());
         bytes.number(clock.lowest_ahead.cast_unsigned());
+        bytes.number(clock.behind.cast_unsigned());
         bytes.number(frames);
         state::write_time(bytes, arrival);
         bytes.number(self.read);
@@ -44,10 +45,10 @@ impl Mark {
         let newest = state::read_time(bytes)?;
         let ahead = u8::try_from(bytes.number()?).ok().filter(|ahead| *ahead < EventClock::CONVINCING);
         let ahead = ahead.ok_or(BytesError::Number)?;
-        let lowest_ahead = bytes.number()?.cast_signed();
+        let (lowest_ahead, behind) = (bytes.number()?.cast_signed(), bytes.number()?.cast_signed());
         let frames = state::read_count(bytes)?;
         let arrival = state::read_time(bytes)?;
-        let clock = EventClock { newest, ahead, lowest_ahead };
+        let clock = EventClock { newest, ahead, lowest_ahead, behind };
         let position = Position { clock, frames, arrival };
         let (read, size) = (state::read_count(bytes)?, state::read_count(bytes)?);
         let (is_live, has_begun) = (state::read_flag(bytes)?, state::read_flag(bytes)?);
