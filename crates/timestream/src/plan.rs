@@ -339,7 +339,7 @@ pub enum Results {
     },
     /// One row a key.
     Snapshot {
-        /// Only keys whose answer changed at or after this time.
+        /// Only keys whose answer had a point at or after this time.
         changed_since: Option<i64>,
         /// As of this time; else of the newest event.
         at: Option<i64>,

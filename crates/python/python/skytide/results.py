@@ -41,7 +41,7 @@ class Snapshot:
     Times are as of :class:`History`.
 
     Args:
-        changed_since: Only keys whose answer changed at or after this time.
+        changed_since: Only keys whose answer had a point at or after this time.
         at: As of this time; of the newest event unless given.
     """
 

@@ -441,7 +441,7 @@ pub(crate) struct ShownArgs {
     /// Of a history, points up to and including this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) until: Option<i64>,
-    /// Of a snapshot, keys whose answer changed at or after this time
+    /// Of a snapshot, keys whose answer had a point at or after this time
     #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with_all = ["since", "until"])]
     pub(crate) changed_since: Option<i64>,
     /// Of a snapshot, the answer as of this time [default: of the newest event]
