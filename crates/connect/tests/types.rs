@@ -281,6 +281,10 @@ fn types_of_one_name_are_told_apart() {
         (keyed, "different groupings: `g` (timestamp[s]) and `g` (timestamp[ns]) cannot"),
         (keyed, "`cast`"),
         ("m.tenths == m.k", "`==` is given decimal and utf8"),
+        (
+            "m.with_key(seconds, \"g\").count().lookup(m.nanos)",
+            "`lookup` needs timestamp[s], a key of `g`, found timestamp[ns]",
+        ),
     ] {
         let error = skytide_timestream::compile(query, &sources).unwrap_err().render(query);
         assert!(error.contains(says), "{error}");

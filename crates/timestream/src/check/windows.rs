@@ -242,10 +242,10 @@ impl<'a> Checker<'a> {
         let found = &self.graph.node(by).data_type;
         if *found != looked_up.key_type {
             if types::common(found, &looked_up.key_type).as_ref() != Some(&looked_up.key_type) {
-                let (needs, found) = (types::name(&looked_up.key_type), types::name(found));
+                let names = types::names(&[&looked_up.key_type, found]);
                 let message = format!(
-                    "Incompatible argument types: `lookup` needs {needs}, a key of `{}`, found {found}",
-                    looked_up.name
+                    "Incompatible argument types: `lookup` needs {}, a key of `{}`, found {}",
+                    names[0], looked_up.name, names[1]
                 );
                 return Err(QueryError::new(key.expr.span.clone(), message));
             }
