@@ -36,7 +36,8 @@ impl EventClock {
         }
         self.ahead = 0;
         if time > newest {
-            self.go_to(time, newest);
+            self.newest = Some(time);
+            self.behind = self.behind.saturating_sub(time.saturating_sub(newest)).max(0);
         }
         (newest.max(time), false)
     }
@@ -47,12 +48,6 @@ impl EventClock {
         self.behind = self.behind.saturating_add(nanos.max(0));
     }
 
-    #[inline]
-    fn go_to(&mut self, time: i64, newest: i64) {
-        self.newest = Some(time);
-        self.behind = self.behind.saturating_sub(time.saturating_sub(newest)).max(0);
-    }
-
     #[cold]
     fn tell_ahead(&mut self, time: i64, newest: i64) -> (i64, bool) {
         self.lowest_ahead = if self.ahead == 0 { time } else { self.lowest_ahead.min(time) };
@@ -61,7 +56,8 @@ impl EventClock {
             return (newest, true);
         }
         self.ahead = 0;
-        self.go_to(self.lowest_ahead, newest);
+        // What has passed meanwhile is still to come: a leap is none of it.
+        self.newest = Some(self.lowest_ahead);
         (self.lowest_ahead, false)
     }
 
@@ -116,6 +112,21 @@ mod tests {
         assert_eq!(clock.tell(42 * hour + BELIEVED), (42 * hour + BELIEVED, false));
         assert_eq!(clock.tell(43 * hour + BELIEVED + 1), (42 * hour + BELIEVED, true));
         assert_eq!(clock.tell(43 * hour + BELIEVED), (43 * hour + BELIEVED, false));
+    }
+
+    #[test]
+    fn after_a_leap_it_goes_on_with_what_passes() {
+        let mut clock = EventClock::default();
+        clock.tell(0);
+        let (hour, day) = (12 * BELIEVED, 288 * BELIEVED);
+        let told = [0, day].into_iter().chain([day + 16 * hour, day + 17 * hour]);
+        let mut newest: Vec<i64> = vec![0];
+        for frame in 0..18 {
+            clock.pass(hour);
+            newest.push(clock.tell(day + frame * hour).0);
+        }
+        newest.dedup();
+        assert!(newest.iter().copied().eq(told), "{newest:?}");
     }
 
     #[test]
