@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -69,7 +70,7 @@ pub(super) struct RunArgs {
 /// A query being run.
 #[pyclass(frozen, module = "skytide._skytide")]
 pub(super) struct Execution {
-    line: Arc<Line>,
+    line: Reader,
     schema: SchemaRef,
 }
 
@@ -110,6 +111,8 @@ struct State {
     batches: VecDeque<RecordBatch>,
     has_ended: bool,
     error: Option<Failed>,
+    /// How many may read: the execution, and streams that were handed out.
+    readers: usize,
     /// Nobody will read any more.
     is_left: bool,
     /// Called once when there is something to read.
@@ -165,25 +168,32 @@ impl Line {
         drop(state);
     }
 
-    /// The next batch, waiting for it until then.
-    fn next(&self, until: Instant) -> Waited {
+    /// Waits until there is something to read, or it has ended; no longer than until then.
+    fn wait(&self, until: Instant) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        loop {
-            if let Some(batch) = state.batches.pop_front() {
-                self.emptied.notify_all();
-                return Waited::Batch(batch);
-            }
-            if state.has_ended {
-                return match state.error.take() {
-                    Some(error) => Waited::Failed(error),
-                    None => Waited::End,
-                };
-            }
+        while state.batches.is_empty() && !state.has_ended {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Waited::Nothing;
+                break;
             }
             state = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state
+    }
+
+    /// The next batch, waiting for it until then.
+    fn next(&self, until: Instant) -> Waited {
+        let mut state = self.wait(until);
+        if let Some(batch) = state.batches.pop_front() {
+            self.emptied.notify_all();
+            return Waited::Batch(batch);
+        }
+        if !state.has_ended {
+            return Waited::Nothing;
+        }
+        match state.error.take() {
+            Some(error) => Waited::Failed(error),
+            None => Waited::End,
         }
     }
 }
@@ -283,15 +293,19 @@ impl Execution {
                 ended.tell(state);
             })
             .map_err(errors::runtime)?;
-        Ok(Self { line, schema })
+        Ok(Self { line: Reader::of(&line), schema })
     }
 
-    /// Waits for the next batch, looking for Ctrl-C; none at the end.
-    fn wait(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
+    /// Looks for Ctrl-C, which ends it; also while batches are always there: those who read on and on give Python no turn of their own.
+    fn glance(&self, py: Python<'_>) -> PyResult<()> {
+        py.check_signals().inspect_err(|_| self.line.stop())
+    }
+
+    /// Waits for the next batch; none at the end.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
         loop {
             let waited = py.detach(|| self.line.next(Instant::now() + GLANCE));
-            // Also while batches are always there: those who read on and on give Python no turn of their own.
-            py.check_signals().inspect_err(|_| self.line.stop())?;
+            self.glance(py)?;
             match waited {
                 Waited::Batch(batch) => return Ok(Some(batch)),
                 Waited::End => return Ok(None),
@@ -304,9 +318,10 @@ impl Execution {
 
 #[pymethods]
 impl Execution {
-    /// The next batch; None at the end. Ctrl-C ends the query and is raised.
-    fn next(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
-        Ok(self.wait(py)?.map(Batch))
+    /// Waits until there is something to read, or the end; no longer than a moment. Ctrl-C ends the query and is raised.
+    fn wait(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| drop(self.line.wait(Instant::now() + GLANCE)));
+        self.glance(py)
     }
 
     /// The next batch if one is there: (True, batch), (True, None) at the end, (False, None) if there is none yet.
@@ -337,7 +352,7 @@ impl Execution {
             let mut sink = to_file(&path, &self.schema)?;
             let failed = |error| errors::sink(error, &path);
             let mut rows = 0;
-            while let Some(batch) = self.wait(py)? {
+            while let Some(batch) = self.next(py)? {
                 rows += batch.num_rows();
                 py.detach(|| sink.write(&batch)).map_err(failed)?;
             }
@@ -362,7 +377,7 @@ impl Execution {
     /// Reads it to its end.
     fn collect(&self, py: Python<'_>) -> PyResult<Answer> {
         let mut batches = Vec::new();
-        while let Some(batch) = self.wait(py)? {
+        while let Some(batch) = self.next(py)? {
             batches.push(batch);
         }
         Ok(Answer { schema: Arc::clone(&self.schema), batches })
@@ -408,7 +423,7 @@ impl Execution {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        let arrays = Rest { line: Arc::clone(&self.line), asked_by: std::thread::current().id() };
+        let arrays = Rest { line: Reader::of(&self.line.0), asked_by: std::thread::current().id() };
         answer::stream(py, &self.schema, arrays, requested_schema)
     }
 
@@ -417,26 +432,34 @@ impl Execution {
     }
 }
 
-impl Drop for Execution {
-    /// Nobody reads it any more: it ends.
-    fn drop(&mut self) {
-        // A stream that was handed out still reads.
-        if Arc::strong_count(&self.line) <= READERS_OF_NONE {
-            self.line.leave();
-        }
+/// Someone who may read: the query ends when the last of them goes.
+struct Reader(Arc<Line>);
+
+impl Reader {
+    fn of(line: &Arc<Line>) -> Self {
+        line.lock().readers += 1;
+        Self(Arc::clone(line))
     }
 }
 
-/// Holders of a line besides streams: the execution and the thread's two.
-const READERS_OF_NONE: usize = 3;
+impl Deref for Reader {
+    type Target = Line;
 
-impl Line {
-    fn leave(&self) {
-        self.stop.stop();
+    fn deref(&self) -> &Line {
+        &self.0
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
         let mut state = self.lock();
-        state.is_left = true;
-        state.wakes.clear();
-        self.emptied.notify_all();
+        state.readers -= 1;
+        if state.readers == 0 {
+            self.stop.stop();
+            state.is_left = true;
+            state.wakes.clear();
+            self.emptied.notify_all();
+        }
     }
 }
 
@@ -446,7 +469,7 @@ impl Line {
 /// library holds it or not, and looks for Ctrl-C. On any other thread it does neither: the interpreter may be held by someone
 /// who waits for that thread.
 struct Rest {
-    line: Arc<Line>,
+    line: Reader,
     asked_by: ThreadId,
 }
 
@@ -492,11 +515,5 @@ impl Iterator for Rest {
                 },
             }
         }
-    }
-}
-
-impl Drop for Rest {
-    fn drop(&mut self) {
-        self.line.leave();
     }
 }

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from queue import Queue
 from typing import Any
 
 import polars as pl
@@ -170,6 +171,34 @@ def test_several_tasks_wait_for_one_answer_and_all_end_with_it() -> None:
     assert asyncio.run(asyncio.wait_for(main(), LIMIT)) == list(range(1, 101))
 
 
+def test_threads_share_an_answer_and_each_row_goes_to_one_of_them() -> None:
+    m = table()
+    running = m.col("x").run_iter("row", mode="live")
+    got: Queue[int] = Queue()
+    go_on = threading.Semaphore(0)
+
+    def read() -> None:
+        for item in running:
+            got.put(item["result"])
+            go_on.acquire()
+
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    answer = []
+    for at in range(0, 60, 3):
+        # Who has the first row of these stands still, with more of them at hand, while the other waits for the next.
+        m.add_rows([row(at + more, at + more) for more in range(3)])
+        answer += [got.get(timeout=LIMIT), got.get(timeout=LIMIT)]
+        go_on.release(2)
+    running.stop()
+    go_on.release(60)
+    for reader in readers:
+        reader.join(LIMIT)
+    answer += [got.get() for _ in range(got.qsize())]
+    assert sorted(answer) == list(range(60))
+
+
 def test_cancelling_a_task_ends_the_query_at_once() -> None:
     async def main() -> None:
         m = table()
@@ -243,6 +272,23 @@ except KeyboardInterrupt:
     time.sleep(0.05)
     assert [item["result"] for item in m.count().run_iter("row")] == [1]
 """
+
+
+CTRL_C_WHILE_A_TABLE_IS_FILLED = """
+import itertools, time
+import skytide as kd
+m = kd.sources.PyDict(schema={"t": "i64", "k": "utf8"}, time_column="t", key_column="k")
+print("running", flush=True)
+try:
+    m.add_rows(itertools.repeat({"t": 1, "k": "A"}, 10_000_000))
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic(), flush=True)
+    assert m.counts["rows"] == 0
+"""
+
+
+def test_ctrl_c_ends_the_filling_of_a_table() -> None:
+    assert_interrupted(CTRL_C_WHILE_A_TABLE_IS_FILLED)
 
 
 @pytest.mark.parametrize("drain", ["pyarrow.table", "polars.DataFrame"])
@@ -348,6 +394,27 @@ def test_a_live_answer_streams_as_arrow() -> None:
     running = m.col("x").sum().run_iter("pyarrow", mode="live", row_limit=10)
     reader = pa.RecordBatchReader.from_stream(running)
     assert reader.read_all()["result"].to_pylist() == list(range(1, 11))
+
+
+def test_an_arrow_stream_that_is_closed_ends_nothing_that_is_still_read() -> None:
+    m = table()
+    running = m.col("x").run_iter("row", mode="live")
+    first, second = (pa.RecordBatchReader.from_stream(running) for _ in range(2))
+    for at, reader in enumerate((first, second)):
+        m.add_rows(row(at, at))
+        assert reader.read_next_batch()["result"].to_pylist() == [at]
+        reader.close()
+    m.add_rows(row(2, 2))
+    assert next(running)["result"] == 2
+    third = pa.RecordBatchReader.from_stream(running)
+    del running
+    m.add_rows(row(3, 3))
+    assert third.read_next_batch()["result"].to_pylist() == [3]
+    third.close()
+    deadline = time.monotonic() + LIMIT
+    while _query_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _query_threads()
 
 
 def test_two_tables_wait_for_each_other() -> None:
