@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -34,6 +35,8 @@ use super::schema::Schema;
 const WAITING: usize = 64;
 /// Late points that wait to be taken before the query fails: it must neither wait for someone who never comes nor lose them.
 const LATE_WAITING: usize = 100_000;
+/// What is told in a process that was forked.
+const ELSEWHERE: &str = "the query runs in the process that this one was forked from: it is read there";
 /// So often a waiting reader looks for Ctrl-C.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -76,6 +79,8 @@ pub(super) struct Execution {
 
 /// What stands between the one who computes and the one who reads.
 struct Line {
+    /// The process whose thread computes.
+    process: u32,
     state: Mutex<State>,
     /// Something is there to read, or it has ended.
     filled: Condvar,
@@ -147,6 +152,15 @@ impl LeftOut {
 impl Line {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this is the process that computes. In one that was forked from it nothing comes, and the lock may never be free.
+    fn is_here(&self) -> bool {
+        self.process == process::id()
+    }
+
+    fn enter(&self) -> PyResult<()> {
+        if self.is_here() { Ok(()) } else { Err(errors::runtime(ELSEWHERE)) }
     }
 
     /// Tells the reader; the lock is let go before Python is called.
@@ -244,6 +258,7 @@ impl Execution {
         let schema = answer_schema(&plan).map_err(|error| errors::columns(&error))?;
         let mode = if args.live { Mode::Live } else { Mode::Once };
         let line = Arc::new(Line {
+            process: process::id(),
             state: Mutex::default(),
             filled: Condvar::new(),
             emptied: Condvar::new(),
@@ -303,6 +318,7 @@ impl Execution {
 
     /// Waits for the next batch; none at the end.
     fn next(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
+        self.line.enter()?;
         loop {
             let waited = py.detach(|| self.line.next(Instant::now() + GLANCE));
             self.glance(py)?;
@@ -320,12 +336,14 @@ impl Execution {
 impl Execution {
     /// Waits until there is something to read, or the end; no longer than a moment. Ctrl-C ends the query and is raised.
     fn wait(&self, py: Python<'_>) -> PyResult<()> {
+        self.line.enter()?;
         py.detach(|| drop(self.line.wait(Instant::now() + GLANCE)));
         self.glance(py)
     }
 
     /// The next batch if one is there: (True, batch), (True, None) at the end, (False, None) if there is none yet.
     fn poll(&self) -> PyResult<(bool, Option<Batch>)> {
+        self.line.enter()?;
         match self.line.next(Instant::now()) {
             Waited::Batch(batch) => Ok((true, Some(Batch(batch)))),
             Waited::End => Ok((true, None)),
@@ -335,13 +353,14 @@ impl Execution {
     }
 
     /// Has `wake` called, from another thread, once there is something to read; False if there is already.
-    fn notify(&self, wake: Py<PyAny>) -> bool {
+    fn notify(&self, wake: Py<PyAny>) -> PyResult<bool> {
+        self.line.enter()?;
         let mut state = self.line.lock();
         if state.has_ended || !state.batches.is_empty() {
-            return false;
+            return Ok(false);
         }
         state.wakes.push(wake);
-        true
+        Ok(true)
     }
 
     /// Writes it to a file, to its end; gives the number of rows. What the file is is told by its name. A Parquet or Arrow file has its name
@@ -364,14 +383,17 @@ impl Execution {
     }
 
     /// The late points of sources that keep them that came since the last call; the batches of each source in the order of arrival.
-    fn late(&self) -> Vec<Batch> {
+    fn late(&self) -> PyResult<Vec<Batch>> {
+        self.line.enter()?;
         let kept = std::mem::take(&mut *self.line.late.lock().unwrap_or_else(PoisonError::into_inner));
-        kept.batches.into_iter().map(Batch).collect()
+        Ok(kept.batches.into_iter().map(Batch).collect())
     }
 
     /// Ends it. What is complete can still be read. It does not wait for anything.
     fn stop(&self) {
-        self.line.stop();
+        if self.line.is_here() {
+            self.line.stop();
+        }
     }
 
     /// Reads it to its end.
@@ -394,6 +416,7 @@ impl Execution {
     /// held for a condition, or were not due.
     #[getter]
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.line.enter()?;
         let (status, left_out) = {
             let state = self.line.lock();
             (state.status.clone(), state.left_out)
@@ -423,6 +446,7 @@ impl Execution {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
+        self.line.enter()?;
         let arrays = Rest { line: Reader::of(&self.line.0), asked_by: std::thread::current().id() };
         answer::stream(py, &self.schema, arrays, requested_schema)
     }
@@ -452,6 +476,9 @@ impl Deref for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        if !self.is_here() {
+            return;
+        }
         let mut state = self.lock();
         state.readers -= 1;
         if state.readers == 0 {
@@ -502,6 +529,9 @@ impl Iterator for Rest {
     type Item = Result<ArrayRef, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if !self.line.is_here() {
+            return Some(Err(ArrowError::ExternalError(ELSEWHERE.into())));
+        }
         // What is there is taken without asking for the interpreter.
         let mut waited = self.line.next(Instant::now());
         loop {

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -272,6 +273,62 @@ except KeyboardInterrupt:
     time.sleep(0.05)
     assert [item["result"] for item in m.count().run_iter("row")] == [1]
 """
+
+
+FORKS = """
+import os, signal, sys, threading, warnings
+import skytide as kd
+
+warnings.simplefilter("ignore", DeprecationWarning)
+busy = kd.sources.PyDict({"t": 0, "k": "A", "x": 1}, time_column="t", key_column="k")
+quiet = kd.sources.PyDict({"t": 0, "k": "A", "x": 1}, time_column="t", key_column="k")
+live = busy.col("x").sum().run_iter("row", mode="live")
+over_quiet = quiet.col("x").sum().run_iter("row", mode="live")
+assert next(over_quiet)["result"] == 1
+
+def push():
+    while True:
+        busy.add_rows([{"t": 0, "k": "A", "x": 1}] * 200)
+
+def read():
+    for _ in live:
+        pass
+
+def refused(call):
+    try:
+        call()
+    except RuntimeError as error:
+        return "fork" in str(error)
+    return False
+
+for work in (push, read):
+    threading.Thread(target=work, daemon=True).start()
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        # Of this one no thread is there that computes.
+        is_refused = all(map(refused, (lambda: list(live), lambda: live.status, lambda: list(over_quiet))))
+        live.stop()
+        # This one is whole, and is the child's own from here on.
+        quiet.add_rows([{"t": 1, "k": "A", "x": 2}] * 100)
+        is_whole = quiet.col("x").sum().to_rows()[-1]["result"] == 201
+        # This one may be held by a thread that is not there.
+        try:
+            is_whole &= busy.counts["rows"] > 0 and len(busy.col("x").to_rows(row_limit=1)) == 1
+        except RuntimeError as error:
+            is_whole &= "fork" in str(error)
+            is_whole &= refused(lambda: busy.add_rows({"t": 1})) and refused(busy.to_rows)
+        os._exit(0 if is_refused and is_whole else 1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, status
+os._exit(0)
+"""
+
+
+def test_a_forked_process_never_waits_for_threads_that_it_does_not_have() -> None:
+    run = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True)
+    assert run.returncode == 0, run
 
 
 CTRL_C_WHILE_A_TABLE_IS_FILLED = """
