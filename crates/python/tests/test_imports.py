@@ -34,6 +34,35 @@ except AttributeError as error:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+IN_A_SUB_INTERPRETER = """
+import sys
+if sys.version_info >= (3, 13):
+    import _interpreters as interpreters
+else:
+    import _xxsubinterpreters as interpreters
+%s
+interpreters.run_string(interpreters.create(), sys.argv[1])
+"""
+REFUSED = """
+try:
+    import skytide
+except ImportError as error:
+    print(error, flush=True)
+"""
+
+
+@pytest.mark.parametrize("before", ["", "import skytide"])
+def test_a_sub_interpreter_is_refused(before: str) -> None:
+    # As servers have them that keep programs apart in one process.
+    run = subprocess.run(
+        [sys.executable, "-c", IN_A_SUB_INTERPRETER % before, REFUSED],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "not in a sub-interpreter" in run.stdout, run
+
+
 def test_a_module_shows_what_it_has_and_nothing_else() -> None:
     code = """
 import skytide, skytide.firehose, skytide.atproto

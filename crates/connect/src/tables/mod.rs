@@ -8,6 +8,7 @@
 mod bell;
 mod builder;
 mod json;
+mod lock;
 mod piped;
 mod place;
 mod source;

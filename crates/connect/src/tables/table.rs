@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
@@ -12,6 +12,7 @@ use skytide_timestream::catalog::StreamDef;
 
 use super::bell::Bell;
 use super::builder::{Builder, Fraction};
+use super::lock::Lock;
 use super::piped::PipeError;
 use super::value::{self, Value, unknown};
 use crate::columns::{Chunk, ColumnError, Roles, fitted, ordinals, plain, times};
@@ -111,6 +112,11 @@ pub enum TableError {
         /// The rows before.
         rows: u64,
     },
+    /// The process was forked from the one that made it.
+    #[error(
+        "the table was in use by another thread when this process was forked: make it here, or start processes by `spawn`"
+    )]
+    Forked,
     /// Columns could not be made.
     #[error(transparent)]
     Arrow(#[from] ArrowError),
@@ -139,7 +145,7 @@ struct Arrivals {
     count: AtomicU64,
     /// The newest time of all that are columns by now.
     newest: AtomicI64,
-    tables: Mutex<Vec<Weak<Shared>>>,
+    tables: Lock<Vec<Weak<Shared>>>,
 }
 
 impl fmt::Debug for Arrivals {
@@ -153,7 +159,7 @@ impl fmt::Debug for Arrivals {
 
 impl Default for Arrivals {
     fn default() -> Self {
-        Self { count: AtomicU64::new(0), newest: AtomicI64::new(i64::MIN), tables: Mutex::default() }
+        Self { count: AtomicU64::new(0), newest: AtomicI64::new(i64::MIN), tables: Lock::new(Vec::new()) }
     }
 }
 
@@ -166,12 +172,9 @@ impl Origin {
 
     /// The newest time of its rows; `i64::MIN` while there are none.
     pub(super) fn newest(&self) -> Result<i64, ArrowError> {
-        let tables: Vec<_> = {
-            let tables = self.0.tables.lock().unwrap_or_else(PoisonError::into_inner);
-            tables.iter().filter_map(Weak::upgrade).collect()
-        };
+        let tables: Vec<_> = self.0.tables.lock().iter().filter_map(Weak::upgrade).collect();
         for table in tables {
-            table.close(&mut table.lock())?;
+            table.close(&mut table.state.lock())?;
         }
         Ok(self.0.newest.load(Ordering::Relaxed))
     }
@@ -188,7 +191,7 @@ pub(super) struct Shared {
     pub(super) origin: Origin,
     time: usize,
     subsort: Option<usize>,
-    state: Mutex<State>,
+    state: Lock<State>,
 }
 
 /// Where a reader is.
@@ -247,9 +250,9 @@ impl Table {
         definition.fields = definition.fields.iter().map(|field| value::known(&plain(field))).collect();
         let Definition { fields, time, key, subsort, .. } = &definition;
         let Roles { time, subsort, .. } = Roles::of(fields, time, key, subsort.as_deref())?;
-        let state = Mutex::new(State::default());
+        let state = Lock::new(State::default());
         let shared = Arc::new(Shared { definition, origin, time, subsort, state });
-        let mut tables = shared.origin.0.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = shared.origin.0.tables.lock();
         tables.retain(|table| table.strong_count() > 0);
         tables.push(Arc::downgrade(&shared));
         drop(tables);
@@ -272,6 +275,26 @@ impl Table {
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// To be called in a process that may have been forked, by one thread, before the table is used there. Nothing is done in the
+    /// one that made it.
+    ///
+    /// # Errors
+    /// [`TableError::Forked`]: a thread of the other process was at it, or at one beside it, and holds it here for ever.
+    pub fn enter(&self) -> Result<(), TableError> {
+        let enter = |table: &Arc<Shared>| {
+            table.state.enter(|state| {
+                // Nobody reads here what is read there.
+                state.readers.clear();
+                true
+            })
+        };
+        let tables = &self.shared.origin.0.tables;
+        match tables.enter(|tables| tables.iter().filter_map(Weak::upgrade).all(|table| enter(&table))) {
+            true => Ok(()),
+            false => Err(TableError::Forked),
+        }
     }
 
     /// Its stream, of the source of this number.
@@ -371,7 +394,7 @@ impl Table {
 
     /// As [`end`](Self::end); where there is an error they come to that.
     pub(super) fn end_with(&self, failed: Option<Arc<PipeError>>) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         state.ended.get_or_insert(failed);
         let readers: Vec<Arc<Mark>> = state.readers.iter().filter_map(Weak::upgrade).collect();
         drop(state);
@@ -380,13 +403,13 @@ impl Table {
 
     /// Whether anyone reads it.
     pub(super) fn has_readers(&self) -> bool {
-        self.shared.lock().readers.iter().any(|reader| reader.strong_count() > 0)
+        self.shared.state.lock().readers.iter().any(|reader| reader.strong_count() > 0)
     }
 
     /// Whether no reader is far behind, but for those that nobody reads from.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let state = self.shared.lock();
+        let state = self.shared.state.lock();
         let readers = state.readers.iter().filter_map(Weak::upgrade);
         let pending = state.end + state.open.as_ref().map_or(0, |open| open.ordinal.len() as u64);
         readers.into_iter().all(|reader| {
@@ -400,7 +423,7 @@ impl Table {
     /// # Errors
     /// What was pushed last could not be made columns.
     pub fn counts(&self) -> Result<TableCounts, TableError> {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         // Whether a row has a time is known once it is.
         self.shared.close(&mut state)?;
         Ok(state.counts)
@@ -408,14 +431,15 @@ impl Table {
 
     /// The counts of a table that a reader has.
     pub(super) fn counts_of(shared: &Shared) -> TableCounts {
-        shared.lock().counts
+        shared.state.lock().counts
     }
 
     /// Someone who takes its rows: from the first on where they are kept, else from now on, though rows may be there for others.
     /// `stalled` says that it cannot go on.
     pub(super) fn reader(&self, bell: &Bell, stalled: &Arc<AtomicBool>) -> Result<Reader, TableError> {
+        self.enter()?;
         let shared = &self.shared;
-        let mut state = shared.lock();
+        let mut state = shared.state.lock();
         shared.close(&mut state)?;
         let first = if shared.definition.keeps { state.start } else { state.end };
         let mark =
@@ -429,12 +453,8 @@ impl Table {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn lock_to_push(&self) -> Result<MutexGuard<'_, State>, TableError> {
-        let state = self.lock();
+        let state = self.state.lock();
         match state.ended {
             Some(_) => Err(TableError::Ended { rows: state.counts.rows }),
             None => Ok(state),
@@ -524,19 +544,19 @@ impl Reader {
 
     /// Whether no more is pushed, and why.
     pub(super) fn ended(&self) -> Option<Option<Arc<PipeError>>> {
-        self.shared.lock().ended.clone()
+        self.shared.state.lock().ended.clone()
     }
 
     /// Number of the row after the last that is there now.
     pub(super) fn last(&self) -> u64 {
-        let state = self.shared.lock();
+        let state = self.shared.state.lock();
         state.end + state.open.as_ref().map_or(0, |open| open.ordinal.len() as u64)
     }
 
     /// The next rows below the number `until`, chunk by chunk: `most` at most, and no more than about so many bytes, but for a row that has
     /// more.
     pub(super) fn take(&self, most: usize, bytes: usize, until: u64) -> Result<Vec<Chunk>, ArrowError> {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         self.shared.close(&mut state)?;
         let mut at = self.mark.at.load(Ordering::Relaxed).max(state.start);
         let (mut taken, mut rows, mut held) = (Vec::new(), 0, 0);
@@ -594,7 +614,7 @@ mod tests {
     }
 
     fn chunks(table: &Table) -> Vec<usize> {
-        table.shared.lock().chunks.iter().map(Chunk::memory).collect()
+        table.shared.state.lock().chunks.iter().map(Chunk::memory).collect()
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -59,7 +61,7 @@ class Execution:
 
 
 class ResultIterator(Execution, Iterator[T], AsyncIterator[T], Generic[T]):
-    """The answer as it comes, by ``for`` or by ``async for``."""
+    """The answer as it comes, by ``for`` or by ``async for``. Threads and tasks may share it: each item goes to one of them."""
 
     def __init__(
         self,
@@ -76,7 +78,9 @@ class ResultIterator(Execution, Iterator[T], AsyncIterator[T], Generic[T]):
         """
         super().__init__(native)
         self._convert = convert
-        self._items: Iterator[T] = iter(())
+        # Items of the batch that was taken last. The next one is taken when they are gone, by one reader at a time.
+        self._items: deque[T] = deque()
+        self._taking = allocate_lock()
         self._again = again
 
     def __iter__(self) -> ResultIterator[T]:
@@ -95,12 +99,23 @@ class ResultIterator(Execution, Iterator[T], AsyncIterator[T], Generic[T]):
             StopIteration: There is no more.
         """
         while True:
-            for item in self._items:
-                return item
-            batch = self._native.next()
-            if batch is None:
+            try:
+                return self._items.popleft()
+            except IndexError:
+                # For no longer than a moment: another reader may have taken the batch, and there are items.
+                self._native.wait()
+            if not self._take():
                 raise StopIteration
-            self._items = iter(self._convert(batch))
+
+    def _take(self) -> bool:
+        """Take the next batch if there is one, and nothing is left of the one before. Return whether more may come."""
+        with self._taking:
+            if self._items:
+                return True
+            ready, batch = self._native.poll()
+            if batch is not None:
+                self._items.extend(self._convert(batch))
+            return not ready or batch is not None
 
     async def __anext__(self) -> T:
         """Wait for the next item, while other tasks go on. Cancelling the task ends the query.
@@ -110,13 +125,12 @@ class ResultIterator(Execution, Iterator[T], AsyncIterator[T], Generic[T]):
             StopAsyncIteration: There is no more.
         """
         while True:
-            for item in self._items:
-                return item
-            ready, batch = self._native.poll()
-            if ready and batch is None:
-                raise StopAsyncIteration
-            if batch is not None:
-                self._items = iter(self._convert(batch))
+            try:
+                return self._items.popleft()
+            except IndexError:
+                if not self._take():
+                    raise StopAsyncIteration from None
+            if self._items:
                 # An answer that is always there must not keep other tasks from their turn.
                 await self._turn()
             else:

@@ -79,6 +79,9 @@ class Timestream(Functions):
 
     _stream: _skytide.Stream
 
+    # numpy's scalars on the left leave operators to this class as what they are; it would make numbers of moments and lengths of time.
+    __array_ufunc__ = None
+
     def __init__(self, native: _skytide.Stream) -> None:
         """Take over a native stream."""
         self._stream = native

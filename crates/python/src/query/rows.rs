@@ -1,6 +1,7 @@
 //! Values between Python and columns, in both directions.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types as arrow;
@@ -369,12 +370,8 @@ pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bou
         DataType::Interval(unit) => intervals(py, array, *unit),
         DataType::List(_) => {
             let lists = array.as_list::<i32>();
-            let items = values(py, lists.values())?;
-            let offsets = lists.offsets();
-            each(py, array, |row| {
-                let (start, end) = (offsets[row] as usize, offsets[row + 1] as usize);
-                Ok(PyList::new(py, &items[start..end])?.into_any())
-            })
+            let items = values(py, &within(lists.values(), lists.offsets()))?;
+            each(py, array, |row| Ok(PyList::new(py, &items[entries(lists.offsets(), row)])?.into_any()))
         }
         DataType::FixedSizeList(_, size) => {
             let size = usize::try_from(*size).unwrap_or(0);
@@ -383,10 +380,10 @@ pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bou
         }
         DataType::Map(..) => {
             let maps = array.as_map();
-            let (keys, items) = (values(py, maps.keys())?, values(py, maps.values())?);
-            let offsets = maps.offsets();
+            let keys = values(py, &within(maps.keys(), maps.offsets()))?;
+            let items = values(py, &within(maps.values(), maps.offsets()))?;
             each(py, array, |row| {
-                let entries = offsets[row] as usize..offsets[row + 1] as usize;
+                let entries = entries(maps.offsets(), row);
                 map(py, &keys[entries.clone()], &items[entries])
             })
         }
@@ -425,6 +422,18 @@ pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bou
         // What the engine has no values of: as text.
         _ => texts(py, array),
     }
+}
+
+/// Those of a column's items that its rows have: a piece of a column has the items of all of it.
+fn within(items: &ArrayRef, offsets: &[i32]) -> ArrayRef {
+    let (first, last) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
+    items.slice(first, last - first)
+}
+
+/// Where the items of a row stand among [those](within).
+fn entries(offsets: &[i32], row: usize) -> Range<usize> {
+    let place = |row: usize| (offsets[row] - offsets[0]) as usize;
+    place(row)..place(row + 1)
 }
 
 /// A dict; a list of pairs where keys cannot be those of a dict, or one is there twice.

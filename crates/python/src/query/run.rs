@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -33,6 +35,8 @@ use super::schema::Schema;
 const WAITING: usize = 64;
 /// Late points that wait to be taken before the query fails: it must neither wait for someone who never comes nor lose them.
 const LATE_WAITING: usize = 100_000;
+/// What is told in a process that was forked.
+const ELSEWHERE: &str = "the query runs in the process that this one was forked from: it is read there";
 /// So often a waiting reader looks for Ctrl-C.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -69,12 +73,14 @@ pub(super) struct RunArgs {
 /// A query being run.
 #[pyclass(frozen, module = "skytide._skytide")]
 pub(super) struct Execution {
-    line: Arc<Line>,
+    line: Reader,
     schema: SchemaRef,
 }
 
 /// What stands between the one who computes and the one who reads.
 struct Line {
+    /// The process whose thread computes.
+    process: u32,
     state: Mutex<State>,
     /// Something is there to read, or it has ended.
     filled: Condvar,
@@ -110,6 +116,8 @@ struct State {
     batches: VecDeque<RecordBatch>,
     has_ended: bool,
     error: Option<Failed>,
+    /// How many may read: the execution, and streams that were handed out.
+    readers: usize,
     /// Nobody will read any more.
     is_left: bool,
     /// Called once when there is something to read.
@@ -146,6 +154,15 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether this is the process that computes. In one that was forked from it nothing comes, and the lock may never be free.
+    fn is_here(&self) -> bool {
+        self.process == process::id()
+    }
+
+    fn enter(&self) -> PyResult<()> {
+        if self.is_here() { Ok(()) } else { Err(errors::runtime(ELSEWHERE)) }
+    }
+
     /// Tells the reader; the lock is let go before Python is called.
     fn tell(&self, mut state: MutexGuard<'_, State>) {
         let wakes = std::mem::take(&mut state.wakes);
@@ -165,25 +182,32 @@ impl Line {
         drop(state);
     }
 
-    /// The next batch, waiting for it until then.
-    fn next(&self, until: Instant) -> Waited {
+    /// Waits until there is something to read, or it has ended; no longer than until then.
+    fn wait(&self, until: Instant) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        loop {
-            if let Some(batch) = state.batches.pop_front() {
-                self.emptied.notify_all();
-                return Waited::Batch(batch);
-            }
-            if state.has_ended {
-                return match state.error.take() {
-                    Some(error) => Waited::Failed(error),
-                    None => Waited::End,
-                };
-            }
+        while state.batches.is_empty() && !state.has_ended {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Waited::Nothing;
+                break;
             }
             state = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state
+    }
+
+    /// The next batch, waiting for it until then.
+    fn next(&self, until: Instant) -> Waited {
+        let mut state = self.wait(until);
+        if let Some(batch) = state.batches.pop_front() {
+            self.emptied.notify_all();
+            return Waited::Batch(batch);
+        }
+        if !state.has_ended {
+            return Waited::Nothing;
+        }
+        match state.error.take() {
+            Some(error) => Waited::Failed(error),
+            None => Waited::End,
         }
     }
 }
@@ -234,6 +258,7 @@ impl Execution {
         let schema = answer_schema(&plan).map_err(|error| errors::columns(&error))?;
         let mode = if args.live { Mode::Live } else { Mode::Once };
         let line = Arc::new(Line {
+            process: process::id(),
             state: Mutex::default(),
             filled: Condvar::new(),
             emptied: Condvar::new(),
@@ -283,15 +308,20 @@ impl Execution {
                 ended.tell(state);
             })
             .map_err(errors::runtime)?;
-        Ok(Self { line, schema })
+        Ok(Self { line: Reader::of(&line), schema })
     }
 
-    /// Waits for the next batch, looking for Ctrl-C; none at the end.
-    fn wait(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
+    /// Looks for Ctrl-C, which ends it; also while batches are always there: those who read on and on give Python no turn of their own.
+    fn glance(&self, py: Python<'_>) -> PyResult<()> {
+        py.check_signals().inspect_err(|_| self.line.stop())
+    }
+
+    /// Waits for the next batch; none at the end.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
+        self.line.enter()?;
         loop {
             let waited = py.detach(|| self.line.next(Instant::now() + GLANCE));
-            // Also while batches are always there: those who read on and on give Python no turn of their own.
-            py.check_signals().inspect_err(|_| self.line.stop())?;
+            self.glance(py)?;
             match waited {
                 Waited::Batch(batch) => return Ok(Some(batch)),
                 Waited::End => return Ok(None),
@@ -304,13 +334,16 @@ impl Execution {
 
 #[pymethods]
 impl Execution {
-    /// The next batch; None at the end. Ctrl-C ends the query and is raised.
-    fn next(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
-        Ok(self.wait(py)?.map(Batch))
+    /// Waits until there is something to read, or the end; no longer than a moment. Ctrl-C ends the query and is raised.
+    fn wait(&self, py: Python<'_>) -> PyResult<()> {
+        self.line.enter()?;
+        py.detach(|| drop(self.line.wait(Instant::now() + GLANCE)));
+        self.glance(py)
     }
 
     /// The next batch if one is there: (True, batch), (True, None) at the end, (False, None) if there is none yet.
     fn poll(&self) -> PyResult<(bool, Option<Batch>)> {
+        self.line.enter()?;
         match self.line.next(Instant::now()) {
             Waited::Batch(batch) => Ok((true, Some(Batch(batch)))),
             Waited::End => Ok((true, None)),
@@ -320,13 +353,14 @@ impl Execution {
     }
 
     /// Has `wake` called, from another thread, once there is something to read; False if there is already.
-    fn notify(&self, wake: Py<PyAny>) -> bool {
+    fn notify(&self, wake: Py<PyAny>) -> PyResult<bool> {
+        self.line.enter()?;
         let mut state = self.line.lock();
         if state.has_ended || !state.batches.is_empty() {
-            return false;
+            return Ok(false);
         }
         state.wakes.push(wake);
-        true
+        Ok(true)
     }
 
     /// Writes it to a file, to its end; gives the number of rows. What the file is is told by its name. A Parquet or Arrow file has its name
@@ -337,7 +371,7 @@ impl Execution {
             let mut sink = to_file(&path, &self.schema)?;
             let failed = |error| errors::sink(error, &path);
             let mut rows = 0;
-            while let Some(batch) = self.wait(py)? {
+            while let Some(batch) = self.next(py)? {
                 rows += batch.num_rows();
                 py.detach(|| sink.write(&batch)).map_err(failed)?;
             }
@@ -349,20 +383,23 @@ impl Execution {
     }
 
     /// The late points of sources that keep them that came since the last call; the batches of each source in the order of arrival.
-    fn late(&self) -> Vec<Batch> {
+    fn late(&self) -> PyResult<Vec<Batch>> {
+        self.line.enter()?;
         let kept = std::mem::take(&mut *self.line.late.lock().unwrap_or_else(PoisonError::into_inner));
-        kept.batches.into_iter().map(Batch).collect()
+        Ok(kept.batches.into_iter().map(Batch).collect())
     }
 
     /// Ends it. What is complete can still be read. It does not wait for anything.
     fn stop(&self) {
-        self.line.stop();
+        if self.line.is_here() {
+            self.line.stop();
+        }
     }
 
     /// Reads it to its end.
     fn collect(&self, py: Python<'_>) -> PyResult<Answer> {
         let mut batches = Vec::new();
-        while let Some(batch) = self.wait(py)? {
+        while let Some(batch) = self.next(py)? {
             batches.push(batch);
         }
         Ok(Answer { schema: Arc::clone(&self.schema), batches })
@@ -379,6 +416,7 @@ impl Execution {
     /// held for a condition, or were not due.
     #[getter]
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.line.enter()?;
         let (status, left_out) = {
             let state = self.line.lock();
             (state.status.clone(), state.left_out)
@@ -408,7 +446,8 @@ impl Execution {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        let arrays = Rest { line: Arc::clone(&self.line), asked_by: std::thread::current().id() };
+        self.line.enter()?;
+        let arrays = Rest { line: Reader::of(&self.line.0), asked_by: std::thread::current().id() };
         answer::stream(py, &self.schema, arrays, requested_schema)
     }
 
@@ -417,26 +456,37 @@ impl Execution {
     }
 }
 
-impl Drop for Execution {
-    /// Nobody reads it any more: it ends.
-    fn drop(&mut self) {
-        // A stream that was handed out still reads.
-        if Arc::strong_count(&self.line) <= READERS_OF_NONE {
-            self.line.leave();
-        }
+/// Someone who may read: the query ends when the last of them goes.
+struct Reader(Arc<Line>);
+
+impl Reader {
+    fn of(line: &Arc<Line>) -> Self {
+        line.lock().readers += 1;
+        Self(Arc::clone(line))
     }
 }
 
-/// Holders of a line besides streams: the execution and the thread's two.
-const READERS_OF_NONE: usize = 3;
+impl Deref for Reader {
+    type Target = Line;
 
-impl Line {
-    fn leave(&self) {
-        self.stop.stop();
+    fn deref(&self) -> &Line {
+        &self.0
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if !self.is_here() {
+            return;
+        }
         let mut state = self.lock();
-        state.is_left = true;
-        state.wakes.clear();
-        self.emptied.notify_all();
+        state.readers -= 1;
+        if state.readers == 0 {
+            self.stop.stop();
+            state.is_left = true;
+            state.wakes.clear();
+            self.emptied.notify_all();
+        }
     }
 }
 
@@ -446,7 +496,7 @@ impl Line {
 /// library holds it or not, and looks for Ctrl-C. On any other thread it does neither: the interpreter may be held by someone
 /// who waits for that thread.
 struct Rest {
-    line: Arc<Line>,
+    line: Reader,
     asked_by: ThreadId,
 }
 
@@ -479,6 +529,9 @@ impl Iterator for Rest {
     type Item = Result<ArrayRef, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if !self.line.is_here() {
+            return Some(Err(ArrowError::ExternalError(ELSEWHERE.into())));
+        }
         // What is there is taken without asking for the interpreter.
         let mut waited = self.line.next(Instant::now());
         loop {
@@ -492,11 +545,5 @@ impl Iterator for Rest {
                 },
             }
         }
-    }
-}
-
-impl Drop for Rest {
-    fn drop(&mut self) {
-        self.line.leave();
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow_schema::{Fields, TimeUnit};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyMapping};
 use pyo3_arrow::{PyRecordBatch, PyRecordBatchReader};
 use skytide_connect::late::Late;
 use skytide_connect::sources::Offer;
@@ -18,6 +18,8 @@ use super::rows;
 use super::schema::{self, Schema};
 use super::stream::Stream;
 
+/// So many rows are read before others have their turn.
+const TOGETHER: usize = 1024;
 /// Number of the next table without a name.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -87,31 +89,27 @@ impl Table {
 
     /// Adds a row, or rows: dicts, or other mappings.
     fn add_rows(&self, py: Python<'_>, given: &Bound<'_, PyAny>) -> PyResult<()> {
-        let fields = &self.table.definition().fields;
-        let list = given.cast::<PyList>();
-        let rows: Vec<Value<'_>> = match &list {
-            Ok(list) => list.iter().map(|given| owned(&given, Some(fields))).collect::<PyResult<_>>()?,
-            Err(_) if given.is_instance_of::<PyDict>() => vec![owned(given, Some(fields))?],
-            Err(_) => given.try_iter()?.map(|given| owned(&given?, Some(fields))).collect::<PyResult<_>>()?,
-        };
+        let table = self.entered()?;
+        let rows = rows_of(given, Some(&table.definition().fields))?;
         if rows.len() < 64 {
-            return self.table.push_rows(&rows).map_err(value);
+            return table.push_rows(&rows).map_err(value);
         }
-        py.detach(|| self.table.push_rows(&rows)).map_err(value)
+        py.detach(|| table.push_rows(&rows)).map_err(value)
     }
 
     /// Adds the rows of anything that offers `__arrow_c_stream__` or `__arrow_c_array__`.
     fn add_arrow(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let table = self.entered()?;
         if !data.hasattr("__arrow_c_stream__")? {
             let batch: PyRecordBatch = data.extract()?;
             let batch = batch.into_inner();
-            return py.detach(|| self.table.push_batch(&batch)).map_err(value);
+            return py.detach(|| table.push_batch(&batch)).map_err(value);
         }
         let reader = data.extract::<PyRecordBatchReader>()?.into_reader()?;
         // Reading may call Python: it takes the lock itself where it needs it.
         py.detach(|| {
             for batch in reader {
-                self.table.push_batch(&batch.map_err(value)?).map_err(value)?;
+                table.push_batch(&batch.map_err(value)?).map_err(value)?;
             }
             Ok(())
         })
@@ -119,23 +117,25 @@ impl Table {
 
     /// Adds the rows of CSV with a header.
     fn add_csv(&self, py: Python<'_>, text: &str) -> PyResult<()> {
-        py.detach(|| self.table.push_csv(text)).map_err(value)
+        let table = self.entered()?;
+        py.detach(|| table.push_csv(text)).map_err(value)
     }
 
     /// Adds the rows of JSON, one a line.
     fn add_json(&self, py: Python<'_>, text: &str) -> PyResult<()> {
-        py.detach(|| self.table.push_json(text)).map_err(value)
+        let table = self.entered()?;
+        py.detach(|| table.push_json(text)).map_err(value)
     }
 
     /// Whether no reader is far behind.
-    fn has_room(&self) -> bool {
-        self.table.has_room()
+    fn has_room(&self) -> PyResult<bool> {
+        Ok(self.entered()?.has_room())
     }
 
     /// What happened to what was pushed: rows taken, values that did not fit, rows without a time, values of unknown columns.
     #[getter]
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let counts = self.table.counts().map_err(value)?;
+        let counts = self.entered()?.counts().map_err(value)?;
         let all = PyDict::new(py);
         all.set_item("rows", counts.rows)?;
         all.set_item("misfits", counts.misfits)?;
@@ -146,13 +146,9 @@ impl Table {
 
     /// The schema that rows seem to have.
     #[staticmethod]
-    fn schema_of_rows(rows: &Bound<'_, PyAny>) -> PyResult<Schema> {
-        let rows: Vec<Value<'_>> = if rows.is_instance_of::<PyDict>() {
-            vec![owned(rows, None)?]
-        } else {
-            rows.try_iter()?.map(|row| owned(&row?, None)).collect::<PyResult<_>>()?
-        };
-        Ok(schema::schema(infer(&rows)))
+    fn schema_of_rows(py: Python<'_>, rows: &Bound<'_, PyAny>) -> PyResult<Schema> {
+        let rows = rows_of(rows, None)?;
+        Ok(schema::schema(py.detach(|| infer(&rows))))
     }
 
     /// The schema that CSV with a header seems to have.
@@ -178,11 +174,43 @@ impl Table {
     }
 }
 
-/// A row, which must be a mapping.
-fn owned(given: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Value<'static>> {
-    match rows::row(given, fields)? {
+impl Table {
+    /// It, where this process can use it: one that was forked may not.
+    fn entered(&self) -> PyResult<&tables::Table> {
+        self.table.enter().map_err(errors::runtime)?;
+        Ok(&self.table)
+    }
+}
+
+/// The rows of what is given: a mapping is one, else each item of it is. Other threads have their turns, and Ctrl-C is looked for.
+fn rows_of(given: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Vec<Value<'static>>> {
+    if !given.is_instance_of::<PyList>() && given.is_instance_of::<PyMapping>() {
+        return Ok(vec![row_of(given, given, fields)?]);
+    }
+    let row = |(at, row): (usize, PyResult<Bound<'_, PyAny>>)| {
+        if at % TOGETHER == TOGETHER - 1 {
+            given.py().detach(|| ());
+            given.py().check_signals()?;
+        }
+        row_of(&row?, given, fields)
+    };
+    given.try_iter()?.enumerate().map(row).collect()
+}
+
+/// A row of what is given, which must be a mapping.
+fn row_of(
+    row: &Bound<'_, PyAny>,
+    given: &Bound<'_, PyAny>,
+    fields: Option<&Fields>,
+) -> PyResult<Value<'static>> {
+    match rows::row(row, fields)? {
         Value::Record(fields) => Ok(Value::Record(fields)),
-        _ => Err(PyTypeError::new_err(format!("a row is a dict, not {}", given.get_type().name()?))),
+        _ if given.hasattr("__arrow_c_stream__")? => {
+            let message =
+                format!("rows are dicts: a {} is taken by Arrow or Pandas", given.get_type().name()?);
+            Err(PyTypeError::new_err(message))
+        }
+        _ => Err(PyTypeError::new_err(format!("a row is a dict, not {}", row.get_type().name()?))),
     }
 }
 

@@ -83,6 +83,18 @@ def test_what_is_in_a_record_is_a_model_too() -> None:
     assert as_json.to_bytes_representation() == image.image
 
 
+def test_a_link_has_its_cid() -> None:
+    image = models.get_or_create(RICH).embed.images[0].image
+    for blob in (image.to_json_representation(), models.BlobRef(ref={"$link": str(IMAGE)})):
+        assert blob.is_json_representation and not blob.is_bytes_representation
+        assert blob.ref.link == str(IMAGE) == str(blob.cid)
+        again = pickle.loads(pickle.dumps(blob))
+        assert again.ref.link == copy.copy(blob.ref).link == str(IMAGE)
+    made = models.BlobRef(ref=blob.ref)
+    assert made.is_json_representation and made.cid == str(IMAGE)
+    assert made.model_dump_json() == f'{{"$type":"blob","ref":{{"$link":"{IMAGE}"}}}}'
+
+
 def test_a_dict_of_a_record_has_every_field() -> None:
     found = dict(models.get_or_create(post(via="x")))
     assert found == {
@@ -229,6 +241,15 @@ def test_a_blob_in_a_commit_is_bytes() -> None:
     found = message(wire.commit(3, [("app.bsky.actor.profile/self", data)]))
     record = models.get_or_create(CAR.from_bytes(found.blocks).blocks[found.ops[0].cid])
     assert record.avatar.ref == IMAGE.cid and record.avatar.cid == str(IMAGE)
+    # As JSON the record has the link that it has in the repository, wherever it stands.
+    linked = f'"ref":{{"$link":"{IMAGE}"}}'
+    loose = models.DotDict({"a": [record.avatar]})
+    for model in (record, record.avatar, loose):
+        assert linked in models.get_model_as_json(model)
+        assert linked in model.model_dump_json()
+    # What only looks like a blob keeps its bytes.
+    odd = models.BlobRef(ref=b"x")
+    assert models.get_model_as_json(odd) == '{"$type":"blob","ref":{"$bytes":"eA"}}'
 
 
 def test_a_frame_has_its_body_as_a_dict() -> None:

@@ -6,9 +6,11 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from queue import Queue
 from typing import Any
 
 import polars as pl
@@ -170,6 +172,34 @@ def test_several_tasks_wait_for_one_answer_and_all_end_with_it() -> None:
     assert asyncio.run(asyncio.wait_for(main(), LIMIT)) == list(range(1, 101))
 
 
+def test_threads_share_an_answer_and_each_row_goes_to_one_of_them() -> None:
+    m = table()
+    running = m.col("x").run_iter("row", mode="live")
+    got: Queue[int] = Queue()
+    go_on = threading.Semaphore(0)
+
+    def read() -> None:
+        for item in running:
+            got.put(item["result"])
+            go_on.acquire()
+
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    answer = []
+    for at in range(0, 60, 3):
+        # Who has the first row of these stands still, with more of them at hand, while the other waits for the next.
+        m.add_rows([row(at + more, at + more) for more in range(3)])
+        answer += [got.get(timeout=LIMIT), got.get(timeout=LIMIT)]
+        go_on.release(2)
+    running.stop()
+    go_on.release(60)
+    for reader in readers:
+        reader.join(LIMIT)
+    answer += [got.get() for _ in range(got.qsize())]
+    assert sorted(answer) == list(range(60))
+
+
 def test_cancelling_a_task_ends_the_query_at_once() -> None:
     async def main() -> None:
         m = table()
@@ -243,6 +273,79 @@ except KeyboardInterrupt:
     time.sleep(0.05)
     assert [item["result"] for item in m.count().run_iter("row")] == [1]
 """
+
+
+FORKS = """
+import os, signal, sys, threading, warnings
+import skytide as kd
+
+warnings.simplefilter("ignore", DeprecationWarning)
+busy = kd.sources.PyDict({"t": 0, "k": "A", "x": 1}, time_column="t", key_column="k")
+quiet = kd.sources.PyDict({"t": 0, "k": "A", "x": 1}, time_column="t", key_column="k")
+live = busy.col("x").sum().run_iter("row", mode="live")
+over_quiet = quiet.col("x").sum().run_iter("row", mode="live")
+assert next(over_quiet)["result"] == 1
+
+def push():
+    while True:
+        busy.add_rows([{"t": 0, "k": "A", "x": 1}] * 200)
+
+def read():
+    for _ in live:
+        pass
+
+def refused(call):
+    try:
+        call()
+    except RuntimeError as error:
+        return "fork" in str(error)
+    return False
+
+for work in (push, read):
+    threading.Thread(target=work, daemon=True).start()
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        # Of this one no thread is there that computes.
+        is_refused = all(map(refused, (lambda: list(live), lambda: live.status, lambda: list(over_quiet))))
+        live.stop()
+        # This one is whole, and is the child's own from here on.
+        quiet.add_rows([{"t": 1, "k": "A", "x": 2}] * 100)
+        is_whole = quiet.col("x").sum().to_rows()[-1]["result"] == 201
+        # This one may be held by a thread that is not there.
+        try:
+            is_whole &= busy.counts["rows"] > 0 and len(busy.col("x").to_rows(row_limit=1)) == 1
+        except RuntimeError as error:
+            is_whole &= "fork" in str(error)
+            is_whole &= refused(lambda: busy.add_rows({"t": 1})) and refused(busy.to_rows)
+        os._exit(0 if is_refused and is_whole else 1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, status
+os._exit(0)
+"""
+
+
+def test_a_forked_process_never_waits_for_threads_that_it_does_not_have() -> None:
+    run = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True)
+    assert run.returncode == 0, run
+
+
+CTRL_C_WHILE_A_TABLE_IS_FILLED = """
+import itertools, time
+import skytide as kd
+m = kd.sources.PyDict(schema={"t": "i64", "k": "utf8"}, time_column="t", key_column="k")
+print("running", flush=True)
+try:
+    m.add_rows(itertools.repeat({"t": 1, "k": "A"}, 10_000_000))
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic(), flush=True)
+    assert m.counts["rows"] == 0
+"""
+
+
+def test_ctrl_c_ends_the_filling_of_a_table() -> None:
+    assert_interrupted(CTRL_C_WHILE_A_TABLE_IS_FILLED)
 
 
 @pytest.mark.parametrize("drain", ["pyarrow.table", "polars.DataFrame"])
@@ -348,6 +451,27 @@ def test_a_live_answer_streams_as_arrow() -> None:
     running = m.col("x").sum().run_iter("pyarrow", mode="live", row_limit=10)
     reader = pa.RecordBatchReader.from_stream(running)
     assert reader.read_all()["result"].to_pylist() == list(range(1, 11))
+
+
+def test_an_arrow_stream_that_is_closed_ends_nothing_that_is_still_read() -> None:
+    m = table()
+    running = m.col("x").run_iter("row", mode="live")
+    first, second = (pa.RecordBatchReader.from_stream(running) for _ in range(2))
+    for at, reader in enumerate((first, second)):
+        m.add_rows(row(at, at))
+        assert reader.read_next_batch()["result"].to_pylist() == [at]
+        reader.close()
+    m.add_rows(row(2, 2))
+    assert next(running)["result"] == 2
+    third = pa.RecordBatchReader.from_stream(running)
+    del running
+    m.add_rows(row(3, 3))
+    assert third.read_next_batch()["result"].to_pylist() == [3]
+    third.close()
+    deadline = time.monotonic() + LIMIT
+    while _query_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _query_threads()
 
 
 def test_two_tables_wait_for_each_other() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+from collections import UserDict, deque
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -53,6 +56,37 @@ def test_every_source_is_made_with_its_data_and_takes_more(tmp_path: Path) -> No
         assert isinstance(created, source) and sums(created) == [1, None, 6]
         with pytest.raises(ValueError, match="schema or"):
             source(**KEYS)
+
+
+class Row(UserDict[str, Any]):
+    """A mapping that is no dict."""
+
+
+def test_rows_are_read_from_what_gives_them_once() -> None:
+    given: list[Any] = [
+        (row for row in ROWS),
+        map(dict, ROWS),
+        deque(ROWS),
+        dict(enumerate(ROWS)).values(),
+        csv.DictReader(StringIO("t,k,x\n1,A,1\n2,B,\n3,A,5\n")),
+    ]
+    for rows in given:
+        assert kd.sources.PyDict(rows, **KEYS).counts["rows"] == 3, rows
+    assert sums(kd.sources.PyDict((row for row in ROWS), **KEYS)) == [1, None, 6]
+
+
+def test_any_mapping_is_a_row() -> None:
+    for one in (Row(ROWS[0]), MappingProxyType(ROWS[0])):
+        made = kd.sources.PyDict(one, **KEYS)
+        made.add_rows([one, ROWS[1]])
+        made.add_rows(one)
+        assert sums(made) == [1, 2, 3, None]
+    wrong: Any = [1]
+    with pytest.raises(TypeError, match="a row is a dict, not int"):
+        kd.sources.PyDict(wrong, **KEYS)
+    frame: Any = pd.DataFrame(ROWS)
+    with pytest.raises(TypeError, match="rows are dicts: a DataFrame is taken by Arrow or Pandas"):
+        kd.sources.PyDict(frame, **KEYS)
 
 
 async def push(source: Any, add: str, data: object) -> None:

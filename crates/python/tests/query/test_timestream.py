@@ -182,6 +182,31 @@ def test_literals(m: kd.Timestream) -> None:
         m.col("x") + 2**70
 
 
+def test_scalars_of_numpy_on_the_left_are_what_they_are(m: kd.Timestream) -> None:
+    hour: Any = np.timedelta64(3600 * 10**9, "ns")
+    moment: Any = np.datetime64("2026-07-04T12:00:00", "ns")
+    day: Any = np.datetime64("2026-07-04")
+    two: Any = np.int64(2)
+    half: Any = np.float64(0.5)
+    true: Any = np.bool(True)
+    gap, at, x = m.col("x").seconds_since_previous(), m.time(), m.col("x")
+    for left, right in [
+        (hour > gap, gap < hour),
+        (hour + at, at + timedelta(hours=1)),
+        (moment <= at, at >= datetime(2026, 7, 4, 12)),
+        (day < at, at > datetime(2026, 7, 4)),
+        (two + x, 2 + x),
+        (half * x, 0.5 * x),
+        (true & m.col("ok"), True & m.col("ok")),
+    ]:
+        assert isinstance(left, kd.Timestream)
+        assert results(left) == results(right)
+    # Each of its items would be a query.
+    array: Any = np.array([1, 2])
+    with pytest.raises(TypeError, match="no ndarray is a constant"):
+        array + x
+
+
 def test_errors_show_the_place_and_the_arguments(m: kd.Timestream) -> None:
     with pytest.raises(ValueError, match="Illegal field reference") as raised:
         m.col("txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import deque
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -158,6 +159,30 @@ def test_rows_give_what_columns_of_arrow_hold() -> None:
         "r": "a",
         "h": 1.5,
     }
+
+
+@pytest.mark.parametrize(
+    ("of", "value"),
+    [
+        (pa.list_(pa.int64()), list(range(1000, 2000))),
+        (pa.list_(pa.int64(), 1000), list(range(1000, 2000))),
+        (pa.map_(pa.int64(), pa.int64()), [(key, 1) for key in range(1000, 2000)]),
+    ],
+)
+def test_a_row_of_many_costs_itself_alone(of: pa.DataType, value: Any) -> None:
+    columns = {"t": range(200), "k": ["A"] * 200, "x": pa.array([value] * 200, of)}
+    running = kd.sources.Arrow(pa.table(columns), **KEYS).run_iter("row", max_batch_size=1)
+    expected = dict(value) if isinstance(of, pa.MapType) else value
+    assert next(running)["x"] == expected
+    tracemalloc.start()
+    try:
+        rows = [next(running) for _ in range(2)]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [one["x"] for one in rows] == [expected] * 2
+    # A thousand numbers of 32 bytes, in a list or a dict; not those of 200 rows.
+    assert peak < 500_000
 
 
 def test_decimals_have_hashes_and_are_keys() -> None:

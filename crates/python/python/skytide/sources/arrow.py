@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -96,6 +96,14 @@ def _found(schema: object | None, data: object | None, of: Any, what: str) -> ob
     return of(data)
 
 
+def _held(rows: Any) -> Any:
+    """Return rows that can be read twice, to find their columns and to be added: what an iterator gives is there but once."""
+    # Frames and tables are no rows, which is told of them as they are.
+    held = (type(None), Mapping, Sequence)
+    is_held = isinstance(rows, held) or hasattr(rows, "__arrow_c_stream__")
+    return rows if is_held else list(rows)
+
+
 class PyDict(Source):
     """Rows as dicts.
 
@@ -121,6 +129,8 @@ class PyDict(Source):
             schema: The columns; found from the data unless given.
             **options: See :class:`Source`.
         """
+        if schema is None:
+            rows = _held(rows)
         super().__init__(_found(schema, rows, _skytide.Table.schema_of_rows, "rows"), **options)
         if rows is not None:
             self.add_rows(rows)

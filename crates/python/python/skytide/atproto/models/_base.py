@@ -33,6 +33,21 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _linked(value: Any) -> Any:
+    """Plain data in which blobs refer as JSON has it: the bytes of a blob's CID are a link there."""
+    match value:
+        case {"$type": "blob", "ref": bytes(ref)}:
+            try:
+                return value | {"ref": CID.decode(ref)}
+            except ValueError:
+                return value
+        case dict():
+            return {name: _linked(item) for name, item in value.items()}
+        case list():
+            return [_linked(item) for item in value]
+    return value
+
+
 # What stands in an object, where the lexicons say it and the data does not: the objects themselves, or lists of them.
 _FACET = "app.bsky.richtext.facet"
 _REF = "com.atproto.repo.strongRef"
@@ -85,7 +100,7 @@ class DotDict:
         object.__setattr__(self, "_data", dict(data))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return DotDict, (self._data,)
+        return type(self), (self._data,)
 
     def _name(self, name: str) -> str:
         return name if name in self._data else camel(name)
@@ -152,7 +167,7 @@ class DotDict:
     def model_dump_json(self, *, exclude_none: bool = False, by_alias: bool = False) -> str:
         """The same as JSON."""
         dumped = self.model_dump(exclude_none=exclude_none, by_alias=by_alias)
-        return text(dumped)
+        return text(_linked(dumped))
 
 
 class Definition(DotDict):
@@ -181,16 +196,25 @@ class Definition(DotDict):
         return str(self._data.get("$type", self._type))
 
 
+class Link(DotDict):
+    """A link as JSON has it."""
+
+    @property
+    def link(self) -> str:
+        """The text of its CID."""
+        return str(self._data["$link"])
+
+
 class BlobRef(Definition):
-    """A reference to a blob: `mime_type`, `size` and `ref`, its CID as bytes or as JSON has it."""
+    """A reference to a blob: `mime_type`, `size` and `ref`, its CID as bytes or as JSON has it (`ref.link`)."""
 
     _type = "blob"
 
     @property
     def cid(self) -> CID:
         """The blob's CID."""
-        ref = self._data["ref"]
-        return CID.decode(ref["$link"] if isinstance(ref, Mapping) else ref)
+        ref = self.ref
+        return CID.decode(ref.link if isinstance(ref, Link) else ref)
 
     @property
     def is_bytes_representation(self) -> bool:
@@ -200,7 +224,7 @@ class BlobRef(Definition):
     @property
     def is_json_representation(self) -> bool:
         """Whether `ref` is as JSON has it."""
-        return isinstance(self._data["ref"], Mapping)
+        return isinstance(self.ref, Link)
 
     def to_json_representation(self) -> BlobRef:
         """The reference as JSON has it."""
@@ -242,6 +266,8 @@ def view(value: Any, of: str | None = None) -> Any:
     """A value as models show it: dicts by their types, in lists too; `of` is the type of those that do not name theirs."""
     match value:
         case dict():
+            if "$link" in value:
+                return Link(value)
             name = value.get("$type", of)
             return _again(name, value) if isinstance(name, str) else DotDict(value)
         case list():
@@ -375,7 +401,7 @@ class Model:
     def model_dump_json(self, *, exclude_none: bool = False, by_alias: bool = False) -> str:
         """The same as JSON."""
         dumped = self.model_dump(exclude_none=exclude_none, by_alias=by_alias)
-        return text(dumped)
+        return text(_linked(dumped))
 
 
 # The classes of records by NSID.
