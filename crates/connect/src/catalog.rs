@@ -34,6 +34,9 @@ const METHODS: [(&str, Action); 2] = [("updates", Action::Update), ("deletes", A
 /// The function that names the records of any collection.
 const RECORDS: &str = "records";
 
+/// Why one query cannot read the streams of both feeds.
+const APART: &str = "labels and repositories in one query: a connection carries either, not both";
+
 /// The kind of connection that carries a plan's streams. Each is a source of its own: their events come in two orders, by two
 /// kinds of cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,9 +124,7 @@ impl FirehoseCatalog {
         for scan in &plan.scans {
             let of = Feed::of(&self.scanned(&scan.stream)?);
             if feed.is_some_and(|feed| feed != of) {
-                return Err(SourceError::Unfit(
-                    "labels and repositories in one query: a connection carries either, not both".to_owned(),
-                ));
+                return Err(SourceError::Unfit(APART.to_owned()));
             }
             feed = Some(of);
         }
@@ -188,7 +189,7 @@ impl Catalog for FirehoseCatalog {
 
     fn stream_function(&self, function: &str, argument: &str) -> Result<Arc<StreamDef>, String> {
         if function != RECORDS {
-            return Err(format!("no source {function:?} takes a text; records(\"any.nsid\") does"));
+            return Err(format!("no function is called `{function}`"));
         }
         let nsid: Nsid = argument
             .parse()
@@ -209,6 +210,11 @@ impl Catalog for FirehoseCatalog {
             }
             _ => None,
         }
+    }
+
+    fn apart(&self, one: &StreamDef, other: &StreamDef) -> Option<String> {
+        let feeds = [one, other].map(|stream| self.kind(stream).as_ref().map(Feed::of));
+        (feeds[0].is_some() && feeds[1].is_some() && feeds[0] != feeds[1]).then(|| APART.to_owned())
     }
 
     fn stream_methods(&self, stream: &StreamDef) -> Vec<String> {

@@ -261,6 +261,9 @@ impl Catalog for Sources {
             return Ok(stream);
         }
         let name = format!("{function}({argument:?})");
+        if function == SOURCE {
+            return Err(format!("no source is called `{argument}`"));
+        }
         let mut wrong = format!("there is no `{name}`");
         for (at, offer) in self.offers.iter().enumerate() {
             match offer {
@@ -287,6 +290,16 @@ impl Catalog for Sources {
             Offer::Files(_) => None,
             Offer::Network(network) => Some(self.numbered(at, &*network.catalog.stream_method(of, method)?)),
         })
+    }
+
+    fn apart(&self, one: &StreamDef, other: &StreamDef) -> Option<String> {
+        match (self.offer_of(one), self.offer_of(other)) {
+            (Some(at), Some(of)) if at == of => match &self.offers[at] {
+                Offer::Network(network) => network.catalog.apart(one, other),
+                Offer::Table { .. } | Offer::Files(_) => None,
+            },
+            _ => None,
+        }
     }
 
     fn grouping(&self, stream: &StreamDef) -> String {

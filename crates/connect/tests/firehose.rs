@@ -440,10 +440,18 @@ fn a_plan_says_which_feed_and_collections_it_needs() {
     assert_eq!(of("identities.count()"), (Feed::Repos, None));
     assert_eq!(of("labels.with_key(val).count()"), (Feed::Labels, None));
 
-    let (catalog, plan) = planned("{ labels: labels.count(), posts: posts.count() }", Results::history());
+    let both = "{ labels: labels.count(), posts: posts.count() }";
+    let error = skytide_timestream::compile(both, &FirehoseCatalog::new()).unwrap_err();
+    let message = "labels and repositories in one query: a connection carries either, not both";
+    assert_eq!((error.message.as_str(), &both[error.span.clone()]), (message, "posts"));
+    // A plan over another catalog is held against its streams where it is opened.
+    let of = |query: &str| planned(query, Results::history());
+    let ((catalog, labels_only), (_, posts)) = (of("labels.count()"), of("posts.count()"));
+    let scans = labels_only.scans.iter().chain(&posts.scans).cloned().collect();
+    let plan = Arc::new(Plan { scans, ..Plan::clone(&labels_only) });
     let refused = FirehoseSource::new(&plan, &catalog, Frames::repeating(labels()), Clock::FrameTime);
-    let Err(SourceError::Unfit(message)) = refused else { panic!("both are taken") };
-    assert_eq!(message, "labels and repositories in one query: a connection carries either, not both");
+    let Err(SourceError::Unfit(found)) = refused else { panic!("both are taken") };
+    assert_eq!(found, message);
     assert!(catalog.feed(&plan).is_err());
 }
 

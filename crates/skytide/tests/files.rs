@@ -222,6 +222,10 @@ fn what_is_wrong_is_said_with_what_to_do() {
     assert_eq!(rows(&[&beside[..], &["--time", "ts", "--key", "did"]].concat()).len(), 3);
     let own = fails(&["run", "{ _time: posts.seq }", "--from", "sim:events=9"], 1);
     assert!(own.contains("a field of the answer is called `_time`"), "{own}");
+    for held in [".last()", ".lag(0)", ".if_(true)"] {
+        let held = fails(&["run", &format!("{{ _time: posts.seq }}{held}"), "--from", "sim:events=9"], 1);
+        assert!(held.contains("a field of the answer is called `_time`"), "{held}");
+    }
     let tags = ["run", "a=posts.seq", "b={ _query: posts.seq }", "--from", "sim:events=9"];
     assert!(fails(&tags, 1).contains("`_query`"));
     let both = says(&["--from", &path, "--time", "ts", "--key", "did"], 2);
@@ -467,6 +471,10 @@ fn an_answer_is_cut_by_time() {
         beyond.contains("is beyond the times that 64 bits of nanoseconds hold, 1677 to 2262"),
         "{beyond}"
     );
+    let zone = fails(&["--until", "2026-07-04T05:00:00[Europe/Berlin]"]);
+    assert!(zone.contains("a zone in brackets, which is not read: write its offset, as +02:00"), "{zone}");
+    let never = fails(&["--changed-since", "2026-07-05", "--at", "2026-07-04"]);
+    assert!(never.contains("--changed-since is after --at"), "{never}");
     assert!(fails(&["--since", "2026-07-04", "--at", "2026-07-04"]).contains("cannot be used with"));
     let snapshot = fails(&["--results", "snapshot", "--until", "2026-07-04"]);
     assert!(snapshot.contains("--since and --until are of --results history"), "{snapshot}");
@@ -474,7 +482,45 @@ fn an_answer_is_cut_by_time() {
 }
 
 #[test]
+fn a_moment_with_a_zone_in_brackets_is_none() {
+    let folder = Folder::new();
+    let zoned = "2026-07-04T01:00:00[Europe/Berlin]";
+    let text = format!("t,k,d\n2026-07-04,A,{zoned}\n{zoned},A,2026-07-04\n2026-07-05,A,2026-07-04\n");
+    let csv = folder.put("m.csv", &text);
+    let at = |column: &str| ["--from", &csv, "--time", column, "--key", "k"].map(str::to_owned);
+    let times: Vec<_> = at("t").into_iter().collect();
+    let times: Vec<&str> = times.iter().map(String::as_str).collect();
+    let ran = output(&[&["run", "m.d.cast(\"timestamp\")", "--format", "ndjson"][..], &times].concat());
+    let (rows, said) = (String::from_utf8_lossy(&ran.stdout).into_owned(), err(&ran));
+    assert_eq!(rows.lines().count(), 2, "{rows}");
+    assert!(rows.contains("\"result\":null") && !rows.contains("2026-07-04T01:00"), "{rows}");
+    assert!(said.contains("1 without a time"), "{said}");
+    let query = format!("m.shift_to(\"{zoned}\")");
+    let refused = fails(&[&["check", &query][..], &times].concat(), 1);
+    assert!(refused.contains("write its offset, as +02:00"), "{refused}");
+}
+
+#[test]
+fn columns_of_an_answer_that_is_read_again_are_left_out_of_its_points_alone() {
+    let folder = Folder::new();
+    let line =
+        "{\"_time\":\"2026-07-04T00:00:00Z\",\"_key\":\"A\",\"n\":1,\"r\":{\"_key\":\"inner\",\"v\":1}}\n";
+    let late = folder.put("late.ndjson", line);
+    let from = ["--from", &late, "--time", "_time", "--key", "_key", "--format", "ndjson"];
+    for query in ["late", "late.last()", "late.if_(n == 1)", "late.filter(n == 1).lag(0)"] {
+        let row = rows(&[&["run", query][..], &from].concat()).remove(0);
+        assert_eq!(row.as_object().unwrap().len(), 4, "{query}: {row}");
+    }
+    for query in ["late.r", "late.r.last()", "{ _key: late.n }.last()"] {
+        let own = fails(&[&["run", query][..], &from].concat(), 1);
+        assert!(own.contains("a field of the answer is called `_key`"), "{query}: {own}");
+    }
+}
+
+#[test]
 fn a_stream_by_a_name_in_quotes_is_told_what_it_takes() {
+    let unknown = fails(&["check", "source(\"post\")"], 1);
+    assert!(unknown.contains("no source is called `post`") && unknown.contains("`posts`"), "{unknown}");
     for query in ["records(5)", "records()", "records(\"a.b.c\", 1)"] {
         let said = fails(&["check", query], 1);
         assert!(said.contains("`records` takes one text in quotes, as `records(\"…\")`"), "{said}");

@@ -100,7 +100,7 @@ fn snapshots_and_formats() {
 
 #[test]
 fn errors_name_the_thing_the_place_and_what_to_do() {
-    let cases: [(&[&str], i32, &[&str]); 16] = [
+    let cases: [(&[&str], i32, &[&str]); 19] = [
         (&["run", "pots.count()"], 1, &["pots", "posts", "^"]),
         (&["run", "posts.record.txt"], 1, &["txt", "text", "^"]),
         (&["check", "posts.count("], 1, &["^"]),
@@ -116,6 +116,9 @@ fn errors_name_the_thing_the_place_and_what_to_do() {
         (&["check", "-x", "-posts.count()"], 2, &["-- '-posts.count()'"]),
         (&["run", "posts.count()", "--fro", "sim"], 2, &["'--fro'", "'--from'"]),
         (&["functions", "cuont"], 2, &["cuont", "count"]),
+        (&["functions", "since"], 2, &["`since(predicate)` is a window", "count(window=since(predicate))"]),
+        (&["functions", "updates"], 2, &["`posts.updates(…)` is a stream"]),
+        (&["functions", "records"], 2, &["`records(…)` is a stream"]),
         (&["run", "posts.count()", "--for", "soon"], 2, &["soon", "30s"]),
         (&["sim", "--accounts", "18446744073709551615"], 2, &["18446744073709551615", "1 to 1000000"]),
         (&["sim", "--accounts", "0"], 2, &["--accounts", "1 to 1000000"]),
@@ -379,8 +382,15 @@ fn labels_identities_and_accounts_are_asked_about() {
     let query = "accounts.filter(not(active)).count()";
     assert_eq!(lines(&output(&["run", query, "--from", from, "-q"])).len(), gone);
     assert!(!identities.is_empty() && gone > 0);
-    let both = output(&["run", "{ a: labels.count(), b: posts.count() }", "--from", from]);
-    assert!(!both.status.success() && err(&both).contains("a connection carries either"), "{}", err(&both));
+    for command in ["run", "check", "explain"] {
+        let both = output(&[command, "{ a: labels.count(), b: posts.count() }", "--from", from]);
+        assert_eq!(both.status.code(), Some(1), "{command}");
+        let error = err(&both);
+        assert!(
+            error.contains("a connection carries either") && error.contains("^^^^^"),
+            "{command}: {error}"
+        );
+    }
 }
 
 #[test]
@@ -481,6 +491,7 @@ fn help_for_every_command() {
     assert!(out(&output(&["functions", "count"])).contains("count"));
     let explained = out(&output(&["explain", MAIN]));
     assert!(explained.contains("record.langs[0]"), "{explained}");
+    assert!(out(&output(&["check", MAIN])).contains("record.langs[0] (utf8)"));
 }
 
 #[test]
@@ -495,6 +506,7 @@ fn pushed_rows_are_measured_until_their_rows_are_out() {
 fn a_plan_is_drawn_on_stdout_or_into_a_file() {
     let drawn = out(&output(&["explain", MAIN, "--svg"]));
     assert!(drawn.starts_with("<svg ") && drawn.contains("new key: record.langs[0]"), "{drawn}");
+    assert_eq!(out(&output(&["explain", MAIN, "--svg", "-"])), drawn);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plan.svg");
     let ran = output(&["explain", MAIN, "--svg", file.to_str().unwrap()]);

@@ -53,6 +53,11 @@ pub trait Catalog {
         Vec::new()
     }
 
+    /// Why one query cannot read both of two streams; none if it can.
+    fn apart(&self, _one: &StreamDef, _other: &StreamDef) -> Option<String> {
+        None
+    }
+
     /// What the keys of a stream are; the name of its key column unless the catalog knows better.
     fn grouping(&self, stream: &StreamDef) -> String {
         stream.key.clone()

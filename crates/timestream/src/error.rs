@@ -116,14 +116,23 @@ fn cut(text: &str) -> usize {
 }
 
 /// Text that cannot move a terminal's cursor and has the columns that its letters have, so that carets stay where they belong.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\t' => ' ',
-            c if c.is_control() => '\u{fffd}',
+            c if is_unseen(c) => '\u{fffd}',
             c => c,
         })
         .collect()
+}
+
+/// Whether a character shows nothing of itself: one that steers a terminal, turns the text around it, has no width (but for what is set
+/// onto a letter), or is none.
+pub(crate) fn is_unseen(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let has_no_width = matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    c.is_control() || turns || has_no_width || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
 }
 
 #[cfg(test)]

@@ -7,9 +7,13 @@ use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use crate::query::Calendar;
 
 /// UTC nanoseconds of `2026-07-04T14:38:08.5Z`, with any offset; without one it is UTC; a date alone is its midnight.
-/// None if it is no moment, or one beyond 64 bits of nanoseconds (1677 to 2262).
+/// None if it is no moment, or one beyond 64 bits of nanoseconds (1677 to 2262), or has a zone in brackets.
 #[must_use]
 pub fn parse_timestamp(text: &str) -> Option<i64> {
+    // What is read here would take a zone and pass it over: the moment would be another one.
+    if has_zone(text) {
+        return None;
+    }
     let moment = text.parse::<Timestamp>().ok().or_else(|| {
         let civil: DateTime = text.parse().ok()?;
         Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
@@ -17,11 +21,23 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     i64::try_from(moment.as_nanosecond()).ok()
 }
 
-/// Whether a text is a moment, also one beyond the 64 bits that [`parse_timestamp`] gives.
+/// What keeps [`parse_timestamp`] from reading a text that is a moment otherwise, in words after "it is"; none if it is no moment at all.
 #[must_use]
-pub fn is_timestamp(text: &str) -> bool {
+pub fn why_unread(text: &str) -> Option<&'static str> {
+    if has_zone(text) {
+        return Some(
+            "written with a zone in brackets, which is not read: write its offset, as +02:00, or the time in UTC",
+        );
+    }
     // The last day that a date can be is beyond what a moment can.
-    text.parse::<Timestamp>().is_ok() || text.trim_end_matches('Z').parse::<DateTime>().is_ok()
+    let is_moment =
+        text.parse::<Timestamp>().is_ok() || text.trim_end_matches('Z').parse::<DateTime>().is_ok();
+    is_moment.then_some("beyond the times that 64 bits of nanoseconds hold, 1677 to 2262")
+}
+
+/// Whether a text has a zone as in `2026-07-04T14:38:08[Europe/Berlin]`.
+fn has_zone(text: &str) -> bool {
+    text.contains('[')
 }
 
 /// Nanoseconds of `1h30m`, `1h 30m`, `2 days`, `1.5s`, `PT1H`; a day is 24 hours, a week 7 days. None if it is no length of
@@ -123,6 +139,9 @@ mod tests {
             ("1970-01-02", Some(86_400_000_000_000)),
             ("1969-12-31T23:59:59.999999999Z", Some(-1)),
             ("9999-01-01", None),
+            ("2026-07-04T14:38:08[Europe/Berlin]", None),
+            ("2026-07-04T14:38:08+02:00[Europe/Berlin]", None),
+            ("2026-07-04[UTC]", None),
             ("yesterday", None),
             ("", None),
         ] {
@@ -130,6 +149,14 @@ mod tests {
         }
         for nanos in [0, -1, second, i64::MIN, i64::MAX] {
             assert_eq!(parse_timestamp(&timestamp_text(nanos)), Some(nanos));
+        }
+        for (text, why) in [
+            ("9999-12-31", Some("beyond")),
+            ("2026-07-04T14:38:08[Europe/Berlin]", Some("zone")),
+            ("yesterday", None),
+        ] {
+            assert_eq!(why_unread(text).is_some(), why.is_some(), "{text}");
+            assert!(why_unread(text).unwrap_or_default().contains(why.unwrap_or_default()), "{text}");
         }
     }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
+use crate::error::is_unseen;
+
 /// Longest text that [`name`] gives before it ends in `…`.
 const NAME_LENGTH: usize = 60;
 /// Bytes after which [`full_name`] ends.
@@ -104,7 +106,7 @@ fn write_name(data_type: &DataType, out: &mut String, most: usize, simple: Simpl
 /// A field's name; who made a file chose it, so what would steer a terminal or end a line is escaped.
 fn write_field(name: &str, out: &mut String) {
     for c in name.chars() {
-        if c.is_control() {
+        if is_unseen(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);

@@ -58,6 +58,16 @@ fn the_same_meaning_is_the_same_query() {
         ("posts.seq == -1", "let minus = -1; posts.seq.eq(minus)"),
         ("posts.with_key(did, \"k\")", "posts.with_key(grouping=\"k\", key=did)"),
         ("let unused = likes.count(); posts.count()", "posts.count()"),
+        ("posts.count(window=since(predicate=seq > 1))", "posts.count(window=since(seq > 1))"),
+        (
+            "posts.count(window=sliding(predicate=seq > 1, duration=2))",
+            "let n = 2; posts.count(window=sliding(n, seq > 1))",
+        ),
+        (
+            "posts.count(window=sliding.hourly(duration=2))",
+            "let a = sliding.hourly(2); let b = a; posts.count(window=b)",
+        ),
+        ("posts.count(window=trailing(duration=\"1h\"))", "let d = \"60m\"; posts.count(window=trailing(d))"),
     ] {
         let plain = |text: &str| {
             let nodes = checked(text).nodes;

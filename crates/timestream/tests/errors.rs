@@ -65,6 +65,11 @@ fn types() {
         "posts.seq.else_(\"x\")",
         "\"a\" + 1 + posts.seq",
         "posts.record.max()",
+        "posts.time + 1",
+        "posts.record.text.length() + posts.record.langs.length(1)",
+        "accounts.active + 1",
+        "posts.time > \"2026-07-04T12:00:00[Europe/Berlin]\"",
+        "posts.time > \"9999-12-31\"",
     ]));
 }
 
@@ -79,6 +84,21 @@ fn arguments() {
         "posts.with_key(did, \"x\", grouping=\"y\")",
         "count()",
         "{}",
+        "count(posts, 1)",
+        "greatest(meters.small, meters.level, 3)",
+        "posts.update()",
+    ]));
+}
+
+#[test]
+fn windows() {
+    assert_snapshot!(rendered(&[
+        "posts.count(window=since(seq = 1))",
+        "posts.count(window=sliding(2, condition=seq == 1))",
+        "posts.count(window=sliding.hourly(intervals=2))",
+        "posts.count(window=trailing(nonsense=\"1h\"))",
+        "posts.count(window=since(seq == 1, predicate=seq == 2))",
+        "posts.count(window=sliding(duration=2))",
     ]));
 }
 
@@ -110,6 +130,10 @@ fn text() {
         "posts.filter(record.text == \"abc)",
         "posts\n  .filter(seq > 1)\n\t.filtr(seq < 5)\n  .count()",
         "posts.\u{1b}[31mred",
+        "posts\u{200b}.count()",
+        "\u{feff}posts \u{202e}== \"\u{202e}\"",
+        "let.x",
+        "posts.filter(and)",
     ]));
 }
 

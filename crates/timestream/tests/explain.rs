@@ -245,6 +245,17 @@ fn names_are_escaped_cut_and_bounded() {
 }
 
 #[test]
+fn names_steer_nothing_in_a_plan_as_text() {
+    let unseen = |text: &str| {
+        text.contains(|c: char| c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{ffff}'))
+    };
+    for query in ["m", "m.with_key(id, grouping=\"\u{1b}[31m\u{202e}\").count()"] {
+        let text = planned(query, &Hostile).explain();
+        assert!(!unseen(&text) && text.contains('\u{fffd}'), "{text:?}");
+    }
+}
+
+#[test]
 fn an_expression_that_shares_its_parts_has_an_end() {
     // Written out it would have 2^40 leaves.
     let doubled: String = (0..40).map(|at| format!("let x{} = x{at} + x{at};\n", at + 1)).collect();

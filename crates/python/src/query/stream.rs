@@ -328,18 +328,17 @@ impl Stream {
 
 /// Nanoseconds of what bounds an answer: a datetime, a text as in queries, or nanoseconds.
 fn time_of(bound: &str, at: &Bound<'_, PyAny>) -> PyResult<i64> {
-    let beyond = |at: &dyn std::fmt::Display| {
+    let beyond = |at: &Bound<'_, PyAny>| {
         let message =
             format!("{bound}={at}: beyond the times that 64 bits of nanoseconds hold, 1677 to 2262");
         PyValueError::new_err(message)
     };
     match at.extract::<PyBackedStr>() {
         Ok(text) => parse_timestamp(&text).ok_or_else(|| {
-            if times::is_timestamp(&text) {
-                return beyond(&format!("{:?}", &*text));
-            }
-            let message = format!("{bound}: {:?} is no time, as \"2026-07-04T12:00:00Z\" is", &*text);
-            PyValueError::new_err(message)
+            PyValueError::new_err(match times::why_unread(&text) {
+                Some(why) => format!("{bound}={:?}: {why}", &*text),
+                None => format!("{bound}: {:?} is no time, as \"2026-07-04T12:00:00Z\" is", &*text),
+            })
         }),
         Err(_) => at.extract::<i64>().or_else(|_| {
             super::rows::nanos_of_moment(at).map_err(|error| {

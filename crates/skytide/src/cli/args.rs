@@ -38,6 +38,8 @@ A SOURCE is
   FILE                                            a recording, as `skytide record` writes it
   FILE before a socket (of `run`)                 the recording, then the socket from where it ends
   FILE, 'FOLDER/*.parquet' (of `run`)             Parquet, CSV, JSON lines or Arrow, with --time and --key
+  - (of `run`)                                    rows of standard input: CSV, JSON lines or an Arrow stream
+  did.car, FOLDER/, 'FOLDER/*.car' (of `run`)     exported repositories
 
 Exit codes: 0 done, 1 the query or the data, 2 usage, 3 the source cannot be reached, 130 interrupted.";
 
@@ -177,7 +179,7 @@ pub(crate) struct FromArgs {
 /// How frames are asked for.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SocketArgs {
-    /// Where a socket starts: a sequence number (of a Jetstream microseconds), `oldest`, or `live`
+    /// Where a socket or a recording starts: a sequence number (of a Jetstream microseconds), `oldest`, or `live`, which of a recording is all
     #[arg(long, value_name = "CURSOR", default_value = "live")]
     pub(crate) cursor: Cursor,
     /// Check that each repository's commits follow each other; a broken chain counts as a possible gap

@@ -148,7 +148,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let grouping = root
         .grouping
         .as_ref()
-        .map_or_else(|| "none".to_owned(), |grouping| format!("{} ({})", grouping.name, grouping.key_type));
+        .map_or_else(|| "none".to_owned(), |of| format!("{} ({})", of.name, types::full_name(&of.key_type)));
     super::print(&format!(
         "type      {}\ngrouping  {grouping}\n          {continuity}\n",
         types::full_name(&root.data_type)
@@ -161,6 +161,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     match &args.svg {
         None => super::print(&plan.explain()),
         Some(None) => super::print(&plan.explain_svg()),
+        Some(Some(path)) if path.as_os_str() == "-" => super::print(&plan.explain_svg()),
         Some(Some(path)) => std::fs::write(path, plan.explain_svg())
             .map_err(|error| Failure::new(DATA, format!("--svg {}: {error}", path.display()))),
     }

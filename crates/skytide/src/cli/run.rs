@@ -67,6 +67,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     {
         return Err(Failure::new(USAGE, "--since is after --until: no row is of such a time"));
     }
+    if let (Some(since), Some(at)) = (args.shown.changed_since, args.shown.at)
+        && since > at
+    {
+        return Err(Failure::new(USAGE, "--changed-since is after --at: no key has changed by then"));
+    }
     let results = args.results.or(args.shown.meant()).unwrap_or(if is_terminal && is_table {
         ResultsArg::Snapshot
     } else {

@@ -131,9 +131,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A moment as in queries, in UTC nanoseconds.
 pub(crate) fn moment(text: &str) -> Result<i64, String> {
-    times::parse_timestamp(text).ok_or_else(|| match times::is_timestamp(text) {
-        true => format!("{text:?} is beyond the times that 64 bits of nanoseconds hold, 1677 to 2262"),
-        false => format!("{text:?} is no time, as 2026-07-04T12:00:00Z or 2026-07-04"),
+    times::parse_timestamp(text).ok_or_else(|| {
+        let why = times::why_unread(text).unwrap_or("no time, as 2026-07-04T12:00:00Z or 2026-07-04");
+        format!("{text:?} is {why}")
     })
 }
 

@@ -13,7 +13,7 @@ use crate::functions::{self, Function};
 use crate::query::Span;
 use crate::scalar::Scalar;
 use crate::syntax::{Expr, ExprKind, Ident};
-use crate::types;
+use crate::{times, types};
 
 /// What checking asks of a function, be it of the registry or the program's own.
 pub(super) trait Callee {
@@ -21,8 +21,8 @@ pub(super) trait Callee {
     fn name(&self) -> &str;
     /// The operator that means it.
     fn operator(&self) -> Option<&str>;
-    /// Its signature as it is written.
-    fn text(&self) -> &str;
+    /// Its signatures as they are written.
+    fn texts(&self) -> Vec<&str>;
     /// What it takes and gives, and what it takes instead.
     fn signatures(&self) -> &[Signature];
 }
@@ -36,8 +36,8 @@ impl Callee for Function {
         self.operator
     }
 
-    fn text(&self) -> &str {
-        self.signature
+    fn texts(&self) -> Vec<&str> {
+        std::iter::once(self.signature).chain(self.also.iter().copied()).collect()
     }
 
     fn signatures(&self) -> &[Signature] {
@@ -54,8 +54,8 @@ impl Callee for UserDefined {
         None
     }
 
-    fn text(&self) -> &str {
-        self.text()
+    fn texts(&self) -> Vec<&str> {
+        vec![self.text()]
     }
 
     fn signatures(&self) -> &[Signature] {
@@ -88,6 +88,8 @@ pub(super) fn arrange<'a>(
     let params = &signature.params;
     let mut placed: Vec<Option<Given<'a>>> = params.iter().map(|_| None).collect();
     let mut further = Vec::new();
+    // What stands before a dot, or an operator, begins where the call does: nobody counts it among the arguments.
+    let before = given.first().is_some_and(|first| first.expr.span.start == span.start);
     for (at, argument) in given.into_iter().enumerate() {
         if argument.name.is_none() && at >= params.len() && signature.param(at).is_some() {
             further.push(argument);
@@ -99,30 +101,36 @@ pub(super) fn arrange<'a>(
                 let place = params.iter().position(|param| param.name == *wanted);
                 Some(place.ok_or_else(|| {
                     let known = params.iter().skip(1).map(|param| param.name.clone()).collect();
-                    let message = format!("`{name}` has no parameter `{wanted}`");
-                    QueryError::unknown(span.clone(), message, wanted, known)
-                        .note("two values are compared with `==`; `=` names a parameter")
+                    no_parameter(name, wanted, span, known)
                 })?)
             }
         };
         let place = place.and_then(|place| params.get(place).zip(placed.get_mut(place)));
         let (param, place) = place.ok_or_else(|| {
-            let message = format!("too many arguments: `{name}` takes {}", params.len() - 1);
-            QueryError::new(argument.expr.span.clone(), message).note(function.text())
+            let most = params.len() - usize::from(before);
+            let message = format!("too many arguments: `{name}` takes {most}");
+            about(function, QueryError::new(argument.expr.span.clone(), message))
         })?;
         if place.is_some() {
             let message = format!("`{}` of `{name}` is given twice", param.name);
-            return Err(QueryError::new(argument.expr.span.clone(), message).note(function.text()));
+            return Err(about(function, QueryError::new(argument.expr.span.clone(), message)));
         }
         *place = Some(argument);
     }
     let missing = params.iter().zip(&placed).find(|(param, given)| given.is_none() && !param.optional);
     if let Some((param, _)) = missing {
         let message = format!("`{name}` needs an argument: `{}`", param.name);
-        return Err(QueryError::new(span.clone(), message).note(function.text()));
+        return Err(about(function, QueryError::new(span.clone(), message)));
     }
     let left_out = || Given { name: None, value: Value::Literal(Scalar::Null), expr: &LEFT_OUT };
     Ok(placed.into_iter().map(|given| given.unwrap_or_else(left_out)).chain(further).collect())
+}
+
+/// An error about an argument by a name that no parameter has.
+pub(super) fn no_parameter(function: &str, wanted: &str, span: &Span, known: Vec<String>) -> QueryError {
+    let message = format!("`{function}` has no parameter `{wanted}`");
+    QueryError::unknown(span.clone(), message, wanted, known)
+        .note("two values are compared with `==`; `=` names a parameter")
 }
 
 /// An argument that must be a text in quotes.
@@ -160,14 +168,17 @@ impl<'a> Checker<'a> {
     }
 
     /// The signature that the arguments fit: the first of those that take them, or one that takes them but for a text that cannot
-    /// be read; else the first, whose errors say what is wrong.
+    /// be read; else one that takes the first argument, or the first, whose errors say what is wrong.
     fn chosen<'f>(&self, function: &'f dyn Callee, given: &[Given<'a>]) -> Option<&'f Signature> {
         let all = function.signatures();
         let fits = |signature: &Signature, unreadable: bool| self.fits(signature, given, unreadable);
         let found = all.iter().find(|signature| fits(signature, false));
         // Two texts are no badly written moments.
         let typed = given.iter().any(|argument| matches!(argument.value, Value::Node(_)));
-        found.or_else(|| all.iter().find(|signature| typed && fits(signature, true))).or_else(|| all.first())
+        let unreadable = || all.iter().find(|signature| typed && fits(signature, true));
+        let begun =
+            || all.iter().find(|signature| self.fits(signature, given.get(..1).unwrap_or(given), false));
+        found.or_else(unreadable).or_else(begun).or_else(|| all.first())
     }
 
     /// Whether a signature takes such arguments, which may be the first of them; `unreadable` where texts that cannot be read are as good.
@@ -211,17 +222,14 @@ impl<'a> Checker<'a> {
             let Value::Node(node) = argument.value else { continue };
             let actual = &self.graph.node(node).data_type;
             let Some(parts) = param.takes.beside(actual) else {
-                let needs = match &param.takes {
-                    Type::List(item) if matches!(**item, Type::List(_)) => "a list of lists",
-                    Type::Map(_) => "a map",
-                    _ => "a list",
-                };
-                return Err(self.mismatch(function, argument, needs));
+                return Err(self.mismatch(function, argument, &needs(function, signature, param)));
             };
             for (takes, actual) in parts {
                 let Type::Variable(variable) = *takes else { continue };
                 let class = signature.variables[variable].1;
-                let admitted = class.admits(actual).ok_or_else(|| self.misfit(function, argument, class))?;
+                let needs = || needs(function, signature, param);
+                let admitted =
+                    class.admits(actual).ok_or_else(|| self.misfit(function, argument, class, &needs()))?;
                 let shared = match &bound[variable] {
                     None => Some(admitted),
                     Some(others) => types::common(others, &admitted).and_then(|both| class.admits(&both)),
@@ -238,7 +246,9 @@ impl<'a> Checker<'a> {
             let shared = match &bound[*variable] {
                 // A null says nothing about its type.
                 _ if *literal == Scalar::Null => continue,
-                None => Some(class.admits(&natural).ok_or_else(|| self.misfit(function, argument, class))?),
+                None => Some(class.admits(&natural).ok_or_else(|| {
+                    self.misfit(function, argument, class, &needs(function, signature, param))
+                })?),
                 Some(others) => match literal::fit(literal, others) {
                     Fit::As(both) => class.admits(&both),
                     Fit::Unreadable => return Err(unreadable(argument, literal, others)),
@@ -310,12 +320,13 @@ impl<'a> Checker<'a> {
     fn mismatch(&self, function: &dyn Callee, argument: &Given<'a>, needs: &str) -> QueryError {
         let (name, found) = (spoken(function), self.found(argument));
         let message = format!("Incompatible argument types: {name} needs {needs}, found {found}");
-        QueryError::new(argument.expr.span.clone(), message).note(function.text())
+        let error = about(function, QueryError::new(argument.expr.span.clone(), message));
+        self.cast_first(error, std::iter::once(argument))
     }
 
     /// An error about an argument of a type that the class of its variable does not hold.
-    fn misfit(&self, function: &dyn Callee, argument: &Given<'a>, class: Class) -> QueryError {
-        let error = self.mismatch(function, argument, class.words());
+    fn misfit(&self, function: &dyn Callee, argument: &Given<'a>, class: Class, needs: &str) -> QueryError {
+        let error = self.mismatch(function, argument, needs);
         let Value::Node(node) = argument.value else { return error };
         let DataType::Struct(fields) = &self.graph.node(node).data_type else { return error };
         let fit = fields.iter().filter(|field| class.admits(field.data_type()).is_some());
@@ -335,6 +346,7 @@ impl<'a> Checker<'a> {
         });
         let mut names = types::names(&types.collect::<Vec<_>>()).into_iter();
         let found: Vec<_> = given
+            .clone()
             .filter_map(|argument| match &argument.value {
                 Value::Node(_) => names.next(),
                 Value::Literal(literal) => Some(literal::describe(literal)),
@@ -342,7 +354,30 @@ impl<'a> Checker<'a> {
             .collect();
         let message =
             format!("Incompatible argument types: {} is given {}", spoken(function), found.join(" and "));
-        QueryError::new(argument.expr.span.clone(), message).note(function.text())
+        let error = about(function, QueryError::new(argument.expr.span.clone(), message));
+        self.cast_first(error, given)
+    }
+
+    /// An error with what to do about arguments of a type that most functions take only when it is cast.
+    fn cast_first<'g>(&self, error: QueryError, mut given: impl Iterator<Item = &'g Given<'a>>) -> QueryError
+    where
+        'a: 'g,
+    {
+        let cast = given.find_map(|argument| match argument.value {
+            Value::Node(node) => match self.graph.node(node).data_type {
+                DataType::Date32 | DataType::Date64 => Some("a date is cast: `.cast(\"timestamp\")`"),
+                DataType::Decimal32(..)
+                | DataType::Decimal64(..)
+                | DataType::Decimal128(..)
+                | DataType::Decimal256(..) => Some("a decimal is cast: `.cast(\"f64\")`"),
+                _ => None,
+            },
+            Value::Literal(_) => None,
+        });
+        match cast {
+            Some(note) => error.note(note),
+            None => error,
+        }
     }
 }
 
@@ -356,6 +391,36 @@ impl Signature {
     }
 }
 
+/// What a parameter takes, in words: of the first one all that the function's signatures take, since none took what was given.
+fn needs(function: &dyn Callee, signature: &Signature, param: &Param) -> String {
+    let is_first = signature.params.first() == Some(param);
+    let all = function.signatures().iter().filter(|_| is_first);
+    let all = all.filter_map(|signature| Some((signature, signature.params.first()?)));
+    let mut words: Vec<String> = Vec::new();
+    for (signature, param) in all.chain((!is_first).then_some((signature, param))) {
+        let word = match &param.takes {
+            Type::Exactly(data_type) => types::name(data_type),
+            Type::Variable(variable) => signature.variables[*variable].1.words().to_owned(),
+            Type::List(item) if matches!(**item, Type::List(_)) => "a list of lists".to_owned(),
+            Type::List(_) => "a list".to_owned(),
+            Type::Map(_) => "a map".to_owned(),
+            Type::Depends => "anything".to_owned(),
+        };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// An error about a call of a function, with what it takes.
+fn about(function: &dyn Callee, error: QueryError) -> QueryError {
+    function.texts().into_iter().fold(error, |error, text| error.note(text))
+}
+
 /// A function as it is written.
 fn spoken(function: &dyn Callee) -> String {
     format!("`{}`", function.operator().unwrap_or(function.name()))
@@ -366,5 +431,9 @@ fn unreadable(argument: &Given<'_>, literal: &Scalar, data_type: &DataType) -> Q
     let example =
         if matches!(data_type, DataType::Duration(_)) { "\"1h30m\"" } else { "\"2026-07-04T14:38:08Z\"" };
     let message = format!("the text `{text}` is no {}", types::name(data_type));
-    QueryError::new(argument.expr.span.clone(), message).expecting(&[example])
+    let error = QueryError::new(argument.expr.span.clone(), message).expecting(&[example]);
+    match times::why_unread(text).filter(|_| matches!(data_type, DataType::Timestamp(..))) {
+        Some(why) => error.note(format!("it is {why}")),
+        None => error,
+    }
 }

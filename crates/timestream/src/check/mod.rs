@@ -16,7 +16,7 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 
 use crate::catalog::{Catalog, StreamDef};
-use crate::error::QueryError;
+use crate::error::{QueryError, nearest};
 use crate::functions::user::{UserDefined, UserFunctions};
 use crate::functions::{self, Family, Form, Function, FunctionKind, eval};
 use crate::query::{Grouping, Op, Query, Span};
@@ -41,7 +41,22 @@ pub fn compile(text: &str, catalog: &dyn Catalog) -> Result<Query, QueryError> {
 pub fn check(program: &Program, text: &str, catalog: &dyn Catalog) -> Result<Query, QueryError> {
     let mut checker = Checker::new(catalog);
     let root = checker.program(program)?;
-    Ok(checker.graph.finish(text.to_owned(), root))
+    let query = checker.graph.finish(text.to_owned(), root);
+    apart(&query, catalog)?;
+    Ok(query)
+}
+
+/// Refuses streams that one query cannot read, at the second. What the answer does not depend on is not read.
+fn apart(query: &Query, catalog: &dyn Catalog) -> Result<(), QueryError> {
+    let mut streams: Vec<&StreamDef> = Vec::new();
+    for node in &query.nodes {
+        let Op::Stream(stream) = &node.op else { continue };
+        if let Some(why) = streams.iter().find_map(|other| catalog.apart(other, stream)) {
+            return Err(QueryError::new(node.span.clone(), why));
+        }
+        streams.push(stream);
+    }
+    Ok(())
 }
 
 /// What an expression was found to be.
@@ -85,8 +100,8 @@ impl<'a> Checker<'a> {
     fn program(&mut self, program: &'a Program) -> Result<usize, QueryError> {
         for binding in &program.lets {
             let Ident { name, span } = &binding.name;
-            let twice = if windows::window_name(&binding.value).is_some() {
-                self.lets.contains_key(name.as_str()) || self.windows.insert(name, &binding.value).is_some()
+            let twice = if let Some(window) = self.window_of(&binding.value) {
+                self.lets.contains_key(name.as_str()) || self.windows.insert(name, window).is_some()
             } else {
                 let value = self.expr(&binding.value)?;
                 self.windows.contains_key(name.as_str()) || self.lets.insert(name, value).is_some()
@@ -100,6 +115,14 @@ impl<'a> Checker<'a> {
         match root {
             Value::Node(root) if self.graph.node(root).grouping.is_some() => Ok(root),
             _ => Err(no_points(body.span.clone(), "an answer").expecting(&["an expression of a stream"])),
+        }
+    }
+
+    /// The window that an expression is, if it is written as one or is the name of one.
+    fn window_of(&self, expr: &'a Expr) -> Option<&'a Expr> {
+        match &expr.kind {
+            ExprKind::Name(name) => self.windows.get(name.as_str()).copied(),
+            _ => windows::window_name(expr).map(|_| expr),
         }
     }
 
@@ -293,7 +316,11 @@ impl<'a> Checker<'a> {
                 Ok(stream) => self.stream(stream, span),
                 Err(message) => {
                     let mut error = QueryError::new(span.clone(), message);
-                    error.nearest = crate::error::nearest(name, self.functions().iter().map(String::as_str));
+                    let texts = self.catalog.stream_functions().into_iter().find(|(known, _)| known == name);
+                    error.nearest = match texts {
+                        Some((_, texts)) => nearest(text, texts.iter().map(String::as_str)),
+                        None => nearest(name, self.functions().iter().map(String::as_str)),
+                    };
                     Err(error)
                 }
             };
@@ -401,14 +428,28 @@ impl<'a> Checker<'a> {
             let message = format!("`{name}` takes one text in quotes, as `{name}(\"…\")`");
             return Err(QueryError::new(span.clone(), message));
         }
+        if let Some(of) = self.has_method(name) {
+            let message = format!("this has no `{name}()`: streams such as `{of}` have it");
+            return Err(QueryError::new(at.clone(), message));
+        }
         let message = format!("no function is called `{name}`");
-        let mut error = QueryError::unknown(at.clone(), message, name, self.functions());
+        let methods = stream.map(|stream| self.catalog.stream_methods(stream)).unwrap_or_default();
+        let known = self.functions().into_iter().chain(methods).collect();
+        let mut error = QueryError::unknown(at.clone(), message, name, known);
         // All names of the registry are too many to list: the nearest helps.
         error.expected.clear();
         if receiver.is_some_and(|node| self.graph.field_of(node, name).is_some()) {
             return Err(error.note(format!("`{name}` is a field: it is written without brackets")));
         }
         Err(error)
+    }
+
+    /// A stream that has a method, by its name.
+    fn has_method(&self, method: &str) -> Option<String> {
+        self.catalog.names().into_iter().find(|name| {
+            let stream = self.catalog.stream(name);
+            stream.is_some_and(|stream| self.catalog.stream_method(&stream, method).is_some())
+        })
     }
 
     /// A function of arguments, and an aggregation's window.

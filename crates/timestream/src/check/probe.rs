@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Fields};
 
 use super::arguments::{self, Callee, Given};
-use super::{Checker, Value, literal, windows};
+use super::{Checker, Value, literal};
 use crate::catalog::{Catalog, StreamDef};
 use crate::functions::user::{UserDefined, UserFunctions};
 use crate::functions::{self, Form, Function, FunctionKind};
@@ -36,8 +36,8 @@ impl<'a> Probe<'a> {
     /// Takes in a `let`.
     pub(crate) fn define(&mut self, binding: &'a Let) {
         let name = binding.name.name.as_str();
-        if windows::window_name(&binding.value).is_some() {
-            self.checker.windows.insert(name, &binding.value);
+        if let Some(window) = self.checker.window_of(&binding.value) {
+            self.checker.windows.insert(name, window);
         } else if let Ok(value) = self.checker.expr(&binding.value) {
             self.checker.lets.insert(name, value);
         }

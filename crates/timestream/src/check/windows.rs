@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, TimeUnit};
 
-use super::arguments::Given;
+use super::arguments::{Given, no_parameter};
 use super::{Checker, Value, defect, literal, no_points};
 use crate::error::{QueryError, nearest};
 use crate::functions::{self, Function};
@@ -17,11 +17,21 @@ use crate::{times, types};
 
 /// The windows of the language: name, how it is written, what it is.
 pub(crate) const WINDOWS: [(&str, &str, &str); 4] = [
-    ("since", "since(condition)", "The points since the window last ended."),
-    ("sliding", "sliding(intervals, condition)", "The points of the last so many intervals."),
-    ("trailing", "trailing(length)", "The points of the last so long."),
-    ("tumbling", "tumbling(condition)", "The points between two ends."),
+    ("since", "since(predicate)", "The points since the window last ended."),
+    ("sliding", "sliding(duration, predicate)", "The points of the last so many intervals."),
+    ("trailing", "trailing(duration)", "The points of the last so long."),
+    ("tumbling", "tumbling(predicate)", "The points between two ends."),
 ];
+/// What a window takes, in order: how many intervals or how long, and what ends it, which a calendar stands for.
+pub(crate) fn params(name: &str, is_calendar: bool) -> &'static [&'static str] {
+    match (name, is_calendar) {
+        ("trailing", _) | ("sliding", true) => &["duration"],
+        ("sliding", false) => &["duration", "predicate"],
+        (_, true) => &[],
+        (_, false) => &["predicate"],
+    }
+}
+
 /// Most intervals of a sliding window: each point is folded once for each.
 const MAX_INTERVALS: i64 = 1000;
 
@@ -110,35 +120,20 @@ impl<'a> Checker<'a> {
             return Err(no_window(expr));
         };
         let by_calendar = receiver.as_ref().and_then(|_| calendar(&function.name));
-        let intervals = |checker: &Self, args: &'a [Arg]| match args {
-            [Arg { name: None, value }, rest @ ..] => Ok((checker.intervals(value)?, rest)),
-            _ => Err(takes(name, by_calendar, &function.span)),
-        };
+        let mut given = arranged(name, by_calendar, args, &function.span)?.into_iter();
+        let missing = || takes(name, by_calendar, &function.span);
+        let mut next = || given.next().flatten().ok_or_else(missing);
         match (name, by_calendar) {
-            ("trailing", None) => {
-                let [Arg { name: None | Some(_), value: length }] = args.as_slice() else {
-                    return Err(takes(name, None, &function.span));
+            ("trailing", None) => self.trailing(next()?, value),
+            ("trailing", Some(_)) => Err(missing()),
+            (_, by_calendar) => {
+                let intervals = if name == "sliding" { self.intervals(next()?)? } else { 1 };
+                let Some(calendar) = by_calendar else {
+                    let predicate = self.predicate(name, next()?)?;
+                    return Ok((shape(name, intervals, Ends::Predicate), predicate));
                 };
-                self.trailing(length, value)
-            }
-            ("trailing", Some(_)) => Err(takes(name, None, &function.span)),
-            (_, Some(calendar)) => {
-                let (intervals, rest) =
-                    if name == "sliding" { intervals(self, args)? } else { (1, args.as_slice()) };
-                if !rest.is_empty() {
-                    return Err(takes(name, by_calendar, &rest[0].value.span));
-                }
                 let ticks = self.graph.add_ticks(calendar, intervals, value, &expr.span)?;
                 Ok((shape(name, intervals, Ends::Ticks), ticks))
-            }
-            (_, None) => {
-                let (intervals, rest) =
-                    if name == "sliding" { intervals(self, args)? } else { (1, args.as_slice()) };
-                let [Arg { value: predicate, .. }] = rest else {
-                    return Err(takes(name, None, &function.span));
-                };
-                let predicate = self.predicate(name, predicate)?;
-                Ok((shape(name, intervals, Ends::Predicate), predicate))
             }
         }
     }
@@ -162,10 +157,10 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn intervals(&self, expr: &Expr) -> Result<u32, QueryError> {
-        let number = match &expr.kind {
-            ExprKind::Literal(Scalar::Int(number)) if (1..=MAX_INTERVALS).contains(number) => {
-                u32::try_from(*number).ok()
+    fn intervals(&mut self, expr: &'a Expr) -> Result<u32, QueryError> {
+        let number = match self.expr(expr)? {
+            Value::Literal(Scalar::Int(number)) if (1..=MAX_INTERVALS).contains(&number) => {
+                u32::try_from(number).ok()
             }
             _ => None,
         };
@@ -175,9 +170,9 @@ impl<'a> Checker<'a> {
 
     /// The last so long: its points are the value's, and those again when they leave.
     fn trailing(&mut self, length: &'a Expr, value: usize) -> Result<(Window, usize), QueryError> {
-        let nanos = match &length.kind {
-            ExprKind::Literal(Scalar::Text(text)) => times::parse_duration(text),
-            ExprKind::Literal(Scalar::Duration(nanos)) => Some(*nanos),
+        let nanos = match self.expr(length)? {
+            Value::Literal(Scalar::Text(text)) => times::parse_duration(&text),
+            Value::Literal(Scalar::Duration(nanos)) => Some(nanos),
             _ => None,
         };
         let nanos = nanos.filter(|nanos| *nanos > 0).ok_or_else(|| {
@@ -280,6 +275,33 @@ impl<'a> Checker<'a> {
         };
         self.graph.add_joined(Op::Call(seconds), vec![time, before], data_type, span, Some(function.name))
     }
+}
+
+/// The arguments of a window in the order of its parameters, as far as they are given.
+fn arranged<'a>(
+    name: &str,
+    calendar: Option<Calendar>,
+    args: &'a [Arg],
+    at: &Span,
+) -> Result<Vec<Option<&'a Expr>>, QueryError> {
+    let params = params(name, calendar.is_some());
+    let mut placed = vec![None; params.len()];
+    for (place, Arg { name: given, value }) in args.iter().enumerate() {
+        let place = match given {
+            None => place,
+            Some(Ident { name: wanted, span }) => {
+                let known = || params.iter().map(|&param| param.to_owned()).collect();
+                let place = params.iter().position(|param| param == wanted);
+                place.ok_or_else(|| no_parameter(name, wanted, span, known()))?
+            }
+        };
+        let too_many = || takes(name, calendar, if calendar.is_some() { &value.span } else { at });
+        if placed.get_mut(place).ok_or_else(too_many)?.replace(value).is_some() {
+            let message = format!("`{}` of `{name}` is given twice", params[place]);
+            return Err(QueryError::new(value.span.clone(), message));
+        }
+    }
+    Ok(placed)
 }
 
 fn shape(name: &str, intervals: u32, ends: Ends) -> Window {

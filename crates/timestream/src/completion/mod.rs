@@ -13,7 +13,7 @@ use arrow_schema::Fields;
 
 use crate::catalog::Catalog;
 use crate::check::probe::{Part, Probe};
-use crate::check::windows::{WINDOWS, is_window};
+use crate::check::windows::{WINDOWS, is_window, params};
 use crate::functions::signature::Signature;
 use crate::functions::user::{UserDefined, UserFunctions};
 use crate::functions::{self, Form, Function, FunctionKind};
@@ -326,7 +326,7 @@ impl<'a> Candidates<'a> {
     }
 
     fn calendar(&mut self, window: &str, calendar: &str, text: &str) {
-        let takes = if window == "sliding" { "intervals" } else { "" };
+        let takes = params(window, true).join(", ");
         let summary = WINDOWS.iter().find(|(name, ..)| *name == window).map_or("", |(.., summary)| *summary);
         self.add(text.to_owned(), Kind::Window, format!("{window}.{calendar}({takes})"), summary);
     }

@@ -1,12 +1,14 @@
 //! Values as keys: what is one key has one form, of all that are equal.
 //!
-//! Only floats have several forms of one value: `-0.0` is `0.0`, and every NaN is one; in records and lists, too.
+//! Only floats have several forms of one value: `-0.0` is `0.0`, and every NaN is one; in records, lists and maps, too.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, FixedSizeListArray, GenericListArray, OffsetSizeTrait, StructArray};
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, StructArray,
+};
 use arrow_schema::{ArrowError, DataType};
 
 /// The keys that values are; values without floats are not copied.
@@ -37,6 +39,13 @@ pub fn canonical(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
             let items = canonical(lists.values())?;
             Arc::new(FixedSizeListArray::try_new(Arc::clone(item), *size, items, lists.nulls().cloned())?)
         }
+        DataType::Map(entry, is_sorted) => {
+            let maps = values.as_map();
+            let entries = canonical(&(Arc::new(maps.entries().clone()) as ArrayRef))?;
+            let (offsets, nulls) = (maps.offsets().clone(), maps.nulls().cloned());
+            let entries = entries.as_struct().clone();
+            Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, nulls, *is_sorted)?)
+        }
         _ => Arc::clone(values),
     })
 }
@@ -58,6 +67,7 @@ fn has_floats(data_type: &DataType) -> bool {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             has_floats(item.data_type())
         }
+        DataType::Map(entry, _) => has_floats(entry.data_type()),
         _ => false,
     }
 }

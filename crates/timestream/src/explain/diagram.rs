@@ -5,6 +5,7 @@
 //! alone: the same plan gives the same picture.
 
 use super::{read, region_keys, results, scan_keys, test, ticks, words};
+use crate::error::is_unseen;
 use crate::plan::{Input, Moves, Plan};
 
 /// Width of a character of the fixed-width type that is drawn, and height of a line.
@@ -94,7 +95,7 @@ impl Line {
     fn new(style: Style, text: impl Into<String>) -> Self {
         let text = text.into();
         let shown: String =
-            text.chars().map(|character| if is_drawn(character) { character } else { '\u{fffd}' }).collect();
+            text.chars().map(|character| if is_unseen(character) { '\u{fffd}' } else { character }).collect();
         if width(&shown) <= LONGEST {
             return Self { style, text: shown, whole: None };
         }
@@ -108,13 +109,6 @@ impl Line {
         cut.push('…');
         Self { style, text: cut, whole: Some(shown) }
     }
-}
-
-/// Whether a character may stand in the picture: not what XML has no place for, nor what turns the text around it.
-fn is_drawn(character: char) -> bool {
-    let turns =
-        matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-    !character.is_control() && !turns && !matches!(character, '\u{fffe}' | '\u{ffff}')
 }
 
 /// How many columns of a fixed-width type a text takes, at most.

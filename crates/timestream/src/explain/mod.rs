@@ -12,6 +12,7 @@ pub(crate) use words::part as part_words;
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
+use crate::error::printable;
 use crate::plan::{Comparison, PathStep, Plan, Region, Results, Scan, ScanColumn, Test, Ticks};
 use crate::query::Window;
 use crate::scalar::Scalar;
@@ -23,8 +24,8 @@ fn path(column: &ScanColumn) -> String {
     let mut out = String::new();
     for step in &column.path {
         let _ = match step {
-            PathStep::Field(name) if out.is_empty() => write!(out, "{name}"),
-            PathStep::Field(name) => write!(out, ".{name}"),
+            PathStep::Field(name) if out.is_empty() => write!(out, "{}", printable(name)),
+            PathStep::Field(name) => write!(out, ".{}", printable(name)),
             PathStep::Index(index) => write!(out, "[{index}]"),
             PathStep::Length => write!(out, ".len()"),
         };
@@ -44,7 +45,11 @@ fn literal(scalar: &Scalar) -> String {
 
 /// What of the keys a scan reads.
 fn scan_keys(scan: &Scan) -> String {
-    if scan.keyed { format!("with its key `{}`", scan.stream.key) } else { "without keys".to_owned() }
+    if scan.keyed {
+        format!("with its key `{}`", printable(&scan.stream.key))
+    } else {
+        "without keys".to_owned()
+    }
 }
 
 /// The keys of a region.

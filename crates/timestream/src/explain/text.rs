@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use arrow_schema::DataType;
 
 use super::{constants, literal, path, read, region_keys, results, scan_keys, test, ticks, window};
+use crate::error::printable;
 use crate::held::Part;
 use crate::plan::{Input, Moves, Plan, Region, Scan, Step, StepOp};
 use crate::query::{Aggregation, Own};
@@ -58,7 +59,8 @@ impl Plan {
         let waits = if region.waits { ", rows wait until their time has passed" } else { "" };
         let part = |part| say(Line::Part(at, part));
         let said = say(Line::Region(at));
-        let mut out = format!("region {at} by `{}`: {keys}, {state}{waits}{said}\n", region.grouping);
+        let grouping = printable(&region.grouping);
+        let mut out = format!("region {at} by `{grouping}`: {keys}, {state}{waits}{said}\n");
         for (number, input) in region.inputs.iter().enumerate() {
             let from = match input {
                 Input::Scan(scan) => format!("scan {scan}"),
@@ -134,7 +136,7 @@ impl Plan {
             StepOp::Cast(value) => format!("cast r{value}"),
             StepOp::Field { value, index } => match region.steps.get(*value).map(|step| &step.data_type) {
                 Some(DataType::Struct(fields)) if *index < fields.len() => {
-                    format!("r{value}.{}", fields[*index].name())
+                    format!("r{value}.{}", printable(fields[*index].name()))
                 }
                 _ => format!("r{value}.{index}"),
             },
@@ -159,15 +161,15 @@ impl Plan {
     fn explain_output(&self, said: &str) -> String {
         let mut out = format!("answer: {}{}{said}\n", results(self), rows(self.output.present));
         for (name, reg) in &self.output.columns {
-            let _ = writeln!(out, "  {name} = r{reg}");
+            let _ = writeln!(out, "  {} = r{reg}", printable(name));
         }
         out
     }
 }
 
 fn explain_scan(at: usize, scan: &Scan) -> String {
-    let mut out =
-        format!("scan {at} of {} (source {}), {}\n", scan.stream.name, scan.stream.source, scan_keys(scan));
+    let name = printable(&scan.stream.name);
+    let mut out = format!("scan {at} of {name} (source {}), {}\n", scan.stream.source, scan_keys(scan));
     for column in &scan.columns {
         let _ = writeln!(out, "  {}", read(column));
     }

@@ -356,6 +356,10 @@ impl Catalog for Over<'_> {
         self.catalog.stream_functions()
     }
 
+    fn apart(&self, one: &StreamDef, other: &StreamDef) -> Option<String> {
+        self.catalog.apart(one, other)
+    }
+
     fn grouping(&self, stream: &StreamDef) -> String {
         self.catalog.grouping(stream)
     }

@@ -4,7 +4,7 @@
 //! uses it, it is made null there: a discrete value outside its points, a continuous one before its first (SEMANTICS 1.4).
 //! Most values are null there anyway ([`Value::quiet`]), as columns of an input and what strict functions make of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow_schema::DataType;
@@ -180,17 +180,26 @@ impl<'a> Steps<'a> {
         Ticks { calendar, intervals, present: self.mask(domain) }
     }
 
-    /// Whether a struct is a record of the query's own, and not of a source.
-    fn is_made(&self, mut node: NodeId) -> bool {
-        loop {
-            let Node { op, args, .. } = &self.planner.query.nodes[node];
+    /// Whether a struct is that of a source's points, at whichever of them, and neither a record of the query's own nor a field.
+    fn is_of_source(&self, root: NodeId) -> bool {
+        let (mut left, mut seen) = (vec![root], BTreeSet::new());
+        while let Some(node) = left.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            let Node { op, args, data_type, .. } = &self.planner.query.nodes[node];
+            let alike = args.iter().filter(|arg| self.planner.query.nodes[**arg].data_type == *data_type);
             match op {
+                Op::Stream(_) | Op::Literal(_) => {}
                 Op::Filter | Op::WithKey | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Reply => {
-                    node = args[0];
+                    left.push(args[0]);
                 }
-                op => return matches!(op, Op::Record(_)),
+                // One of several values, as the last, or that of a condition.
+                Op::Aggregate(_) | Op::Call(_) if alike.clone().count() > 0 => left.extend(alike),
+                _ => return false,
             }
         }
+        true
     }
 
     /// Names and registers of the answer's fields: the record's, or one named `result`.
@@ -198,7 +207,7 @@ impl<'a> Steps<'a> {
         match &self.planner.query.nodes[root].data_type {
             DataType::Struct(fields) => {
                 // An answer that was written and is read again has its time and its key twice.
-                let has_own = !self.is_made(root);
+                let has_own = self.is_of_source(root);
                 let fields =
                     fields.iter().filter(|field| !has_own || !ANSWERS_OWN.contains(&field.name().as_str()));
                 let fields = fields.map(|field| {

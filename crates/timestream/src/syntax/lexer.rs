@@ -1,6 +1,6 @@
 //! Text to tokens.
 
-use crate::error::QueryError;
+use crate::error::{QueryError, is_unseen};
 use crate::query::Span;
 
 /// A token and where it stands.
@@ -140,7 +140,9 @@ impl<'a> Lexer<'a> {
             self.at += symbol.len();
             return Ok(TokenKind::Symbol(symbol));
         }
-        let error = QueryError::new(self.at..self.at + c.len_utf8(), format!("`{c}` means nothing here"));
+        let shown =
+            if is_unseen(c) { format!("the character U+{:04X}", u32::from(c)) } else { format!("`{c}`") };
+        let error = QueryError::new(self.at..self.at + c.len_utf8(), format!("{shown} means nothing here"));
         Err(match c {
             '!' => error.expecting(&["`not`", "`!=`"]),
             '&' => error.expecting(&["`and`"]),

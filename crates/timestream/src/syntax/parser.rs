@@ -95,6 +95,9 @@ impl<'a> Parser<'a> {
         let mut lets = Vec::new();
         while self.is_word("let") {
             self.advance();
+            if self.is_symbol(".") {
+                return Err(Self::in_backticks(self.unexpected(&["a name"]), "let"));
+            }
             let name = self.name(false)?;
             self.expect("=", &[])?;
             let value = self.expr(0)?;
@@ -113,15 +116,15 @@ impl<'a> Parser<'a> {
         let name = match &self.peek().kind {
             TokenKind::Word(word) if any_word || !KEYWORDS.contains(word) => (*word).to_owned(),
             TokenKind::Quoted(name) => name.clone(),
-            TokenKind::Word(word) => {
-                let error = self.unexpected(&["a name"]);
-                return Err(
-                    error.note(format!("`{word}` is a word of the language; as a name, put it in backticks"))
-                );
-            }
+            TokenKind::Word(word) => return Err(Self::in_backticks(self.unexpected(&["a name"]), word)),
             _ => return Err(self.unexpected(&["a name"])),
         };
         Ok(Ident { name, span: self.advance() })
+    }
+
+    /// An error where a word of the language may have been meant as a name.
+    fn in_backticks(error: QueryError, word: &str) -> QueryError {
+        error.note(format!("`{word}` is a word of the language; as a name, put it in backticks"))
     }
 
     fn too_deep(span: Span, most: u32) -> QueryError {
@@ -213,7 +216,9 @@ impl<'a> Parser<'a> {
             TokenKind::Word("true") => Scalar::Bool(true),
             TokenKind::Word("false") => Scalar::Bool(false),
             TokenKind::Word("null") => Scalar::Null,
-            TokenKind::Word(word) if KEYWORDS.contains(word) => return Err(self.unexpected(&EXPECTED)),
+            TokenKind::Word(word) if KEYWORDS.contains(word) => {
+                return Err(Self::in_backticks(self.unexpected(&EXPECTED), word));
+            }
             TokenKind::Word(_) | TokenKind::Quoted(_) => return self.name_or_call(),
             TokenKind::Symbol("(") => {
                 let start = self.advance().start;

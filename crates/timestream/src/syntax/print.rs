@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use super::ast::{COMPARISON, POSTFIX};
 use super::lexer::is_word;
 use super::{Arg, Expr, ExprKind, Ident, KEYWORDS, Program};
+use crate::error::is_unseen;
 use crate::scalar::Scalar;
 
 impl Display for Program {
@@ -149,7 +150,7 @@ fn text(value: &str, f: &mut Formatter<'_>) -> fmt::Result {
             '\n' => f.write_str("\\n")?,
             '\r' => f.write_str("\\r")?,
             '\t' => f.write_str("\\t")?,
-            c if c.is_control() => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+            c if is_unseen(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
             c => f.write_char(c)?,
         }
     }

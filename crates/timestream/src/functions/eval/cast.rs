@@ -73,7 +73,7 @@ pub fn literal(scalar: &Scalar, data_type: &DataType) -> Result<ArrayRef, EvalEr
 }
 
 /// The values in another type; null where one does not fit.
-fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+pub(super) fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     let kernel = |values: &ArrayRef, to: &DataType| {
         cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() })
     };

@@ -4,15 +4,16 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Datum};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_ord::cmp;
 use arrow_schema::{ArrowError, DataType};
 
-use super::super::{Call, Column, EvalError};
-use super::named;
+use super::super::{Call, Column, EvalError, Warnings};
 use super::order::order;
+use super::{named, refused};
 use crate::engine::array::carried;
 
 type Kernel = fn(&dyn Datum, &dyn Datum) -> Result<BooleanArray, ArrowError>;
@@ -66,6 +67,18 @@ pub fn ge(call: &Call<'_>) -> Result<Column, EvalError> {
         "ge",
         compared(call, cmp::gt_eq, |order| matches!(order, Some(Ordering::Greater | Ordering::Equal))),
     )
+}
+
+/// Which of two columns' values are equal, row by row.
+///
+/// # Errors
+/// They are not of one type, or of different lengths.
+pub(super) fn equal(a: &ArrayRef, b: &ArrayRef) -> Result<BooleanArray, ArrowError> {
+    let args = [a, b].map(|values| Column::Array(Arc::clone(values)));
+    let warnings = Warnings::default();
+    let call = Call { args: &args, data_type: &DataType::Boolean, len: a.len(), warnings: &warnings };
+    let equal = compared(&call, cmp::eq, |order| order == Some(Ordering::Equal))?;
+    equal.as_boolean_opt().cloned().ok_or_else(|| refused(equal.data_type()))
 }
 
 /// By the kernel where its order is the language's, else by `holds` of the order of each two values.

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, ListArray, UInt64Array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
-use arrow_cast::cast;
-use arrow_ord::cmp::eq;
 use arrow_schema::{ArrowError, DataType};
 use arrow_select::concat::concat;
 use arrow_select::nullif::nullif;
 use arrow_select::take::take;
 
 use super::super::{Call, Column, EvalError};
+use super::cast::converted;
+use super::compare::equal;
 use super::{len, named, refused};
 
 /// `length`: items of a list, or characters of a text.
@@ -127,8 +127,8 @@ pub(super) fn looked_up(call: &Call<'_>) -> Result<ArrayRef, ArrowError> {
     let rows = (0..maps.len()).flat_map(|row| entries(row).map(move |_| row as u64));
     // Each entry's key beside the one that its row asks for, in the type of what is asked for, which holds both.
     let wanted = take(&wanted, &UInt64Array::from_iter_values(rows), None)?;
-    let keys = cast(&maps.keys().slice(first, end - first), wanted.data_type())?;
-    let found = eq(&keys, &wanted)?;
+    let keys = converted(&maps.keys().slice(first, end - first), wanted.data_type())?;
+    let found = equal(&keys, &wanted)?;
     let is_found = |entry: &usize| found.is_valid(entry - first) && found.value(entry - first);
     let last = |row: usize| {
         let mut entries = if maps.is_null(row) { 0..0 } else { entries(row) };

@@ -1,4 +1,4 @@
-//! How records and lists stand to each other: field by field, item by item, the first that differ decide.
+//! How records, lists and maps stand to each other: field by field, item by item, the first that differ decide.
 //!
 //! Floats in them compare as they do alone: `-0.0` is `0.0`, and where NaN meets anything there is no order. Nulls in them come first,
 //! and are equal.
@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, GenericListArray, OffsetSizeTrait};
+use arrow_array::{Array, ArrayRef, OffsetSizeTrait};
 use arrow_ord::ord::make_comparator;
 use arrow_schema::{ArrowError, DataType, SortOptions};
 
@@ -48,8 +48,20 @@ fn of_values<'a>(a: &'a ArrayRef, b: &'a ArrayRef) -> Result<Order<'a>, ArrowErr
             let fields: Vec<Order<'a>> = fields.map(|(a, b)| order(a, b)).collect::<Result<_, _>>()?;
             Box::new(move |row_a, row_b| first(fields.iter().map(|order| order(row_a, row_b))))
         }
-        (DataType::List(_), DataType::List(_)) => lists(a.as_list::<i32>(), b.as_list::<i32>())?,
-        (DataType::LargeList(_), DataType::LargeList(_)) => lists(a.as_list::<i64>(), b.as_list::<i64>())?,
+        (DataType::List(_), DataType::List(_)) => {
+            let (a, b) = (a.as_list::<i32>(), b.as_list::<i32>());
+            items(a.value_offsets(), b.value_offsets(), order(a.values(), b.values())?)
+        }
+        (DataType::LargeList(_), DataType::LargeList(_)) => {
+            let (a, b) = (a.as_list::<i64>(), b.as_list::<i64>());
+            items(a.value_offsets(), b.value_offsets(), order(a.values(), b.values())?)
+        }
+        (DataType::Map(..), DataType::Map(..)) => {
+            let (a, b) = (a.as_map(), b.as_map());
+            let (keys, values) = (order(a.keys(), b.keys())?, order(a.values(), b.values())?);
+            let entries = move |row_a, row_b| first([&keys, &values].into_iter().map(|of| of(row_a, row_b)));
+            items(a.value_offsets(), b.value_offsets(), Box::new(entries))
+        }
         _ => {
             let total = make_comparator(a, b, SortOptions::default())?;
             Box::new(move |row_a, row_b| Some(total(row_a, row_b)))
@@ -57,19 +69,14 @@ fn of_values<'a>(a: &'a ArrayRef, b: &'a ArrayRef) -> Result<Order<'a>, ArrowErr
     })
 }
 
-fn lists<'a, O: OffsetSizeTrait>(
-    a: &'a GenericListArray<O>,
-    b: &'a GenericListArray<O>,
-) -> Result<Order<'a>, ArrowError> {
-    let items = order(a.values(), b.values())?;
-    let ends = |lists: &GenericListArray<O>, row: usize| {
-        lists.value_offsets()[row].as_usize()..lists.value_offsets()[row + 1].as_usize()
-    };
-    Ok(Box::new(move |row_a, row_b| {
+/// The order of rows of items that end at these places, by that of the items.
+fn items<'a, O: OffsetSizeTrait>(a: &'a [O], b: &'a [O], items: Order<'a>) -> Order<'a> {
+    let ends = |offsets: &[O], row: usize| offsets[row].as_usize()..offsets[row + 1].as_usize();
+    Box::new(move |row_a, row_b| {
         let (of_a, of_b) = (ends(a, row_a), ends(b, row_b));
         let by_length = Some(of_a.len().cmp(&of_b.len()));
         first(of_a.zip(of_b).map(|(item_a, item_b)| items(item_a, item_b)).chain([by_length]))
-    }))
+    })
 }
 
 /// The first that is not equal.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Int64Builder, ListBuilder};
+use arrow_array::builder::{
+    Float64Builder, Int64Builder, ListBuilder, MapBuilder, TimestampMicrosecondBuilder,
+};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow_array::{
@@ -311,6 +313,53 @@ fn numbers_of_times_are_nanoseconds_in_any_unit() {
             assert_eq!(lost, 0);
         }
     }
+}
+
+/// Maps of one entry each.
+fn maps(keys: &[f64]) -> ArrayRef {
+    let mut maps = MapBuilder::new(None, Int64Builder::new(), Float64Builder::new());
+    for key in keys {
+        maps.keys().append_value(1);
+        maps.values().append_value(*key);
+        maps.append(true).unwrap();
+    }
+    Arc::new(maps.finish())
+}
+
+#[test]
+fn keys_of_maps_are_found_as_they_are_compared() {
+    let mut of_floats = MapBuilder::new(None, Float64Builder::new(), Int64Builder::new());
+    let mut of_moments = MapBuilder::new(None, TimestampMicrosecondBuilder::new(), Int64Builder::new());
+    for _ in 0..3 {
+        of_floats.keys().append_slice(&[-0.0, f64::NAN, 0.5]);
+        of_floats.values().append_slice(&[1, 2, 3]);
+        of_floats.append(true).unwrap();
+        of_moments.keys().append_slice(&[0, 1_500]);
+        of_moments.values().append_slice(&[1, 2]);
+        of_moments.append(true).unwrap();
+    }
+    let of_floats = Column::Array(Arc::new(of_floats.finish()));
+    let wanted = floats(&[Some(0.0), Some(f64::NAN), Some(0.5)]);
+    assert_eq!(as_ints(&run(index, &[of_floats, wanted], &DataType::Int64).0), [Some(1), None, Some(3)]);
+    // A moment without a zone is one of UTC.
+    let wanted = texts(&[Some("1970-01-01T00:00:00.0015Z"), Some("1970-01-01"), Some("1970-01-02")]);
+    let wanted = Column::Array(run(cast, &[wanted], &crate::types::timestamp()).0);
+    let of_moments = Column::Array(Arc::new(of_moments.finish()));
+    assert_eq!(as_ints(&run(index, &[of_moments, wanted], &DataType::Int64).0), [Some(2), Some(1), None]);
+}
+
+#[test]
+fn floats_in_maps_are_equal_and_one_key_as_they_are_alone() {
+    let (one, other) = (maps(&[0.0, f64::NAN, 1.0, 1.0]), maps(&[-0.0, f64::NAN, 1.0, 2.0]));
+    let equal =
+        run(eq, &[Column::Array(Arc::clone(&one)), Column::Array(Arc::clone(&other))], &DataType::Boolean);
+    assert_eq!(as_bools(&equal.0), [true, false, true, false].map(Some));
+    let bits = |maps: &ArrayRef| {
+        let keys = crate::engine::canonical(maps).unwrap();
+        let values = Arc::clone(keys.as_map().values());
+        values.as_primitive::<Float64Type>().values().iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+    };
+    assert_eq!(bits(&maps(&[0.0, f64::NAN])), bits(&maps(&[-0.0, -f64::NAN])));
 }
 
 #[test]
