@@ -92,6 +92,15 @@ impl Side {
         }
     }
 
+    /// How many values of them [have no form](Sink::misfits) in what its sink writes.
+    #[must_use]
+    pub fn misfits(&self) -> u64 {
+        match &*self.lock() {
+            To::Function(_) => 0,
+            To::Sink(sink) => sink.misfits(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, To> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

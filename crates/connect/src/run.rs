@@ -98,6 +98,8 @@ pub struct Outcome {
     pub job: Report,
     /// Rows given to the sink.
     pub rows: usize,
+    /// Values of them that [have no form](Sink::misfits) in what it writes.
+    pub misfits: u64,
 }
 
 /// Why a run ended.
@@ -244,6 +246,7 @@ pub(crate) fn drive(
     if !is_open {
         outcome.end = End::Closed;
     }
+    outcome.misfits = sink.misfits();
     watch(&outcome.source, outcome.rows);
     failed.map_or(Ok(outcome), |error| Err(error.into()))
 }
@@ -507,7 +510,7 @@ impl<S: Source> Running<S> {
             Ok(end) => (end, None),
             Err(error) => (End::Stopped, Some(error)),
         };
-        Ok((rest, Outcome { end, source: source.status(), job, rows: given.rows }, failed))
+        Ok((rest, Outcome { end, source: source.status(), job, rows: given.rows, misfits: 0 }, failed))
     }
 }
 

@@ -289,6 +289,31 @@ fn folders_are_rolled_by_time_and_by_size() {
 }
 
 #[test]
+fn files_that_are_rolled_by_size_have_it() {
+    // Much smaller when they are compressed, and a bit less so.
+    for unlike in [0, 0x9e37_79b9_7f4a_7c15_u64] {
+        let folder = tempfile::tempdir().unwrap();
+        let size = 100_000;
+        let roll = Roll { every: None, bytes: Some(size) };
+        let mut sink =
+            FileSink::folder(folder.path(), FileFormat::Parquet, &rows(0, 0).schema(), roll).unwrap();
+        let mut row = 0u64;
+        while names(folder.path()).len() < 4 {
+            let results = (row..row + 10_000).map(|row| row.wrapping_mul(unlike).cast_signed() >> 20);
+            let mut columns = rows(row as i64, row as i64 + 10_000).columns().to_vec();
+            columns[2] = Arc::new(Int64Array::from_iter_values(results));
+            sink.write(&RecordBatch::try_new(rows(0, 0).schema(), columns).unwrap()).unwrap();
+            row += 10_000;
+        }
+        sink.finish().unwrap();
+        for name in &names(folder.path())[..3] {
+            let bytes = folder.path().join(name).metadata().unwrap().len();
+            assert!((size * 17 / 20..size * 23 / 20).contains(&bytes), "{name}: {bytes}");
+        }
+    }
+}
+
+#[test]
 fn two_runs_into_one_folder_leave_each_other_their_files() {
     let folder = tempfile::tempdir().unwrap();
     let open = || {
@@ -331,6 +356,45 @@ fn a_link_stays_one_and_a_pipe_is_written_to() {
     write(&pipe);
     assert_eq!(reader.join().unwrap(), std::fs::read(&file).unwrap());
     assert_eq!(names(folder.path()).len(), 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_what_is_not_there_yet_stays_one() {
+    use std::os::unix::fs::symlink;
+
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (file, link) = (other.path().join("rows.parquet"), folder.path().join("link.parquet"));
+    symlink(&file, folder.path().join("next.parquet")).unwrap();
+    symlink("next.parquet", &link).unwrap();
+    let open = |path: &std::path::Path| FileSink::file(path, FileFormat::Parquet, &rows(0, 0).schema());
+    let mut sink = open(&link).unwrap();
+    sink.write(&rows(0, 3)).unwrap();
+    sink.finish().unwrap();
+    assert!(link.is_symlink());
+    assert_eq!(read(&file)[0].num_rows(), 3);
+    assert_eq!((names(folder.path()).len(), names(other.path()).len()), (2, 1));
+
+    let circle = folder.path().join("circle");
+    symlink("circle", &circle).unwrap();
+    assert!(open(&circle).is_err() && circle.is_symlink());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_may_not_be_read_is_written_to() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let may = |mode| std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+    let path = folder.path().join("rows.parquet");
+    may(0o300);
+    let mut sink = FileSink::file(&path, FileFormat::Parquet, &rows(0, 0).schema()).unwrap();
+    sink.write(&rows(0, 3)).unwrap();
+    let finished = sink.finish();
+    may(0o700);
+    finished.unwrap();
+    assert_eq!(names(folder.path()), ["rows.parquet"]);
 }
 
 #[test]

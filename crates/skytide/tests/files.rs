@@ -7,9 +7,12 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow_array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StructArray, TimestampMillisecondArray};
 use serde_json::{Value, json};
+use skytide_connect::sink::{FileFormat, FileSink, Sink};
 
 use common::{err, output, skytide};
 
@@ -266,6 +269,77 @@ fn what_is_wrong_is_said_with_what_to_do() {
     assert!(roll.contains("-o FOLDER/"), "{roll}");
     let target = says(&["--time", "ts", "--key", "did", "-o", &folder.at("no/such.parquet")], 1);
     assert!(target.contains("such.parquet"), "{target}");
+    for name in ["x.tsv", "x.csv.gz", "x.parquet.tmp"] {
+        let said = says(&["--time", "ts", "--key", "did", "-o", &folder.at(name)], 2);
+        assert!(said.contains("nothing is written as the name tells") && said.contains("--format"), "{said}");
+    }
+    assert!(!folder.names().iter().any(|name| name.starts_with("x.")), "{:?}", folder.names());
+    let told = folder.at("x.csv.tmp");
+    let told = with(&["--time", "ts", "--key", "did", "--format", "csv", "-o", &told]);
+    assert!(output(&told.iter().map(String::as_str).collect::<Vec<_>>()).status.success());
+}
+
+#[test]
+fn what_a_form_does_not_have_is_null_and_counted() {
+    let folder = Folder::new();
+    let path = folder.at("e.arrow");
+    let times: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![i32::MAX, i32::MIN, 0]));
+    let at: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![0, i64::MAX, 0]));
+    let none: ArrayRef = Arc::new(StructArray::new_empty_fields(3, None));
+    let columns = [("t", times), ("day", days), ("at", at), ("none", none)];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut file = FileSink::file(Path::new(&path), FileFormat::Arrow, &batch.schema()).unwrap();
+    file.write(&batch).unwrap();
+    file.finish().unwrap();
+    let from = ["--from", &path, "--time", "t", "--key", "day"];
+    let run = |query: &str, more: &[&str]| output(&[&["run", query], &from[..], more].concat());
+    let ran = run("e.at", &[]);
+    assert!(ran.status.success() && err(&ran).contains("3 rows, 3 misfitting values"), "{}", err(&ran));
+    let text = String::from_utf8(ran.stdout).unwrap();
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let shown = |name: &str| -> Vec<Value> { rows.iter().map(|row| row[name].clone()).collect() };
+    assert_eq!(shown("_key"), [json!(null), json!(null), json!("1970-01-01")]);
+    assert_eq!(shown("result"), [json!("1970-01-01T00:00:00"), json!(null), json!("1970-01-01T00:00:00")]);
+    for more in
+        [&["--format", "csv"][..], &["--format", "table"], &["--format", "table", "--results", "snapshot"]]
+    {
+        let ran = run("e.at", more);
+        let lines = String::from_utf8(ran.stdout.clone()).unwrap();
+        assert!(ran.status.success() && err(&ran).contains("3 misfitting values"), "{more:?}: {}", err(&ran));
+        // Keys that cannot be shown are still two.
+        assert_eq!(
+            lines.lines().filter(|line| line.contains("1970-01-01T00:00:00.000")).count(),
+            3,
+            "{lines}"
+        );
+    }
+    let refused = run("{ odd: e.none }", &["-o", &folder.at("none.parquet")]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("cannot write the column \"odd\" as Parquet"), "{}", err(&refused));
+    assert_eq!(folder.names(), ["e.arrow"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_grow_on_is_an_error_and_nothing_is_left_of_it() {
+    let folder = Folder::new();
+    let lines: String = (0..20_000).map(|at| format!("{at},A,{}\n", at * 7919 % 10_007)).collect();
+    let path = folder.put("e.csv", &format!("ts,did,n\n{lines}"));
+    for name in ["o.parquet", "o.csv"] {
+        let out = folder.at(name);
+        let args = ["run", "e.n", "--from", &path, "--time", "ts", "--key", "did", "-o", &out];
+        // A block is 512 bytes, or 1024.
+        let limited = Command::new("sh")
+            .args(["-c", "ulimit -f 40; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_skytide")])
+            .args(args)
+            .output()
+            .unwrap();
+        let said = err(&limited);
+        assert_eq!(limited.status.code(), Some(1), "{name}: {said}");
+        assert!(said.contains(&format!("cannot write {out}")) && said.contains("File too large"), "{said}");
+    }
+    assert_eq!(folder.names(), ["e.csv", "o.csv"]);
 }
 
 #[test]

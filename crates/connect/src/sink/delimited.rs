@@ -3,17 +3,19 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_csv::WriterBuilder;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::{Sink, SinkError, json_texts, printable};
+use super::printable::{json_texts, printable};
+use super::{Sink, SinkError};
 
 /// Comma-separated values, a header first.
 pub struct Csv<W: Write> {
     target: W,
     schema: SchemaRef,
     headed: bool,
+    misfits: u64,
 }
 
 shown!(Csv<W: Write> { schema });
@@ -21,7 +23,7 @@ shown!(Csv<W: Write> { schema });
 impl<W: Write> Csv<W> {
     /// Writes batches of `schema` to `target`; the header goes before the first row, or alone if there is none.
     pub fn new(target: W, schema: SchemaRef) -> Self {
-        Self { target, schema, headed: false }
+        Self { target, schema, headed: false, misfits: 0 }
     }
 
     /// Writes on after rows that have a header.
@@ -36,7 +38,9 @@ impl<W: Write> Csv<W> {
     }
 
     fn put(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        let flat = flatten(&printable(batch)?)?;
+        let (batch, lost) = printable(batch)?;
+        self.misfits += lost;
+        let flat = flatten(&batch)?;
         let mut bytes = Vec::new();
         let mut writer = WriterBuilder::new().with_header(!self.headed).build(&mut bytes);
         writer.write(&flat)?;
@@ -58,26 +62,25 @@ impl<W: Write> Sink for Csv<W> {
         }
         Ok(self.target.flush()?)
     }
+
+    fn misfits(&self) -> u64 {
+        self.misfits
+    }
 }
 
-/// The batch with each nested or binary column as text.
+/// The batch with each nested column as text.
 fn flatten(batch: &RecordBatch) -> Result<RecordBatch, SinkError> {
     let mut fields = Vec::with_capacity(batch.num_columns());
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
-    for (place, field) in batch.schema().fields().iter().enumerate() {
-        if !field.data_type().is_nested() && !matches!(field.data_type(), DataType::Binary) {
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        if field.data_type().is_nested() {
+            let texts = json_texts(field, column).map_err(|error| SinkError::json(batch, error))?;
+            fields.push(Field::new(field.name(), DataType::Utf8, true));
+            columns.push(texts);
+        } else {
             fields.push(Field::clone(field));
-            columns.push(Arc::clone(batch.column(place)));
-            continue;
+            columns.push(Arc::clone(column));
         }
-        let texts = json_texts(&batch.project(&[place])?)?;
-        let texts = texts.into_iter().map(|row| match row.get(field.name()) {
-            None | Some(serde_json::Value::Null) => None,
-            Some(serde_json::Value::String(text)) => Some(text.clone()),
-            Some(value) => Some(value.to_string()),
-        });
-        fields.push(Field::new(field.name(), DataType::Utf8, true));
-        columns.push(Arc::new(texts.collect::<StringArray>()));
     }
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }

@@ -25,13 +25,16 @@ use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::WriterProperties;
 
 use super::kept::{End, Kept};
-use super::whole::{SUFFIX, Whole, folder, sweep};
-use super::{Parts, Place, Sink, SinkError};
+use super::whole::{SUFFIX, Whole, folder, followed, sweep};
+use super::{Parts, Place, Sink, SinkError, for_parquet};
 
 /// Rows of a row group: what a reader decodes, and a writer holds, at once.
 const GROUP_ROWS: usize = 131_072;
 /// Bytes of a row group at which it is written whatever its rows.
 const GROUP_BYTES: usize = 64 << 20;
+
+/// A file that lacks such a part of its size, or less, has it: another row group would be a small one.
+const NEARLY: u64 = 10;
 
 /// What files are written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,14 @@ impl FileFormat {
             Self::Arrow => "arrow",
         }
     }
+
+    /// The columns of rows as they are written.
+    fn formed_schema(self, schema: &SchemaRef) -> Result<SchemaRef, SinkError> {
+        match self {
+            Self::Parquet => for_parquet::formed_schema(schema),
+            Self::Arrow => Ok(Arc::clone(schema)),
+        }
+    }
 }
 
 /// When a folder's next file is begun. With neither there is one file a run.
@@ -58,7 +69,7 @@ impl FileFormat {
 pub struct Roll {
     /// Where `_time` passes a multiple of so many nanoseconds since 1970.
     pub every: Option<i64>,
-    /// Where the file has so many bytes, or a few more.
+    /// Where the file has so many bytes, give or take a tenth.
     pub bytes: Option<u64>,
 }
 
@@ -69,6 +80,7 @@ pub struct FileSink {
     to: To,
     open: Option<Open>,
     keeping: Option<Keeping>,
+    misfits: u64,
 }
 
 shown!(FileSink { format });
@@ -104,6 +116,8 @@ struct Open {
     number: u64,
     /// Which stretch of time its rows are of.
     stretch: Option<i64>,
+    /// Bytes that were held of a row group when it was written to look at the size, and those that it came to.
+    looked: (f64, f64),
 }
 
 enum Writer {
@@ -115,24 +129,25 @@ impl FileSink {
     /// Writes one file. Without rows it has a schema alone.
     ///
     /// # Errors
-    /// No file can be made beside it.
+    /// No file can be made beside it, or the format has no form for a column.
     pub fn file(path: &Path, format: FileFormat, schema: &SchemaRef) -> Result<Self, SinkError> {
         let open = Open::new(path, 0, format, schema)?;
         let to = To::File(path.to_owned());
-        Ok(Self { format, schema: Arc::clone(schema), to, open: Some(open), keeping: None })
+        Ok(Self { format, schema: Arc::clone(schema), to, open: Some(open), keeping: None, misfits: 0 })
     }
 
     /// Writes `part-00000000.parquet`, … to a folder, which is made if it is not there; numbers go on after those that are there.
     /// Without rows there is no file.
     ///
     /// # Errors
-    /// The folder cannot be made or read.
+    /// The folder cannot be made or read, or the format has no form for a column.
     pub fn folder(
         folder: &Path,
         format: FileFormat,
         schema: &SchemaRef,
         roll: Roll,
     ) -> Result<Self, SinkError> {
+        format.formed_schema(schema)?;
         let failed = |error| SinkError::file(folder, &error);
         std::fs::create_dir_all(folder).map_err(failed)?;
         let mut next = 0;
@@ -142,7 +157,7 @@ impl FileSink {
                 next.max(number(&name.to_string_lossy(), None).map_or(0, |number| number.saturating_add(1)));
         }
         let to = To::Folder { folder: folder.to_owned(), roll, next };
-        Ok(Self { format, schema: Arc::clone(schema), to, open: None, keeping: None })
+        Ok(Self { format, schema: Arc::clone(schema), to, open: None, keeping: None, misfits: 0 })
     }
 
     /// Makes it a sink whose run can be [saved](crate::recovery) and gone on with: rows of the file that is not whole yet are kept in files
@@ -174,21 +189,33 @@ impl FileSink {
         Ok(self)
     }
 
-    /// Writes rows of one stretch of time.
+    /// Writes rows of one stretch of time; where a file ends by its size, a few at a time, so that it does so near there.
     fn put(&mut self, batch: &RecordBatch, stretch: Option<i64>) -> Result<(), SinkError> {
+        let rows = batch.num_rows();
+        let few = match self.to {
+            To::Folder { roll: Roll { bytes: Some(most), .. }, .. } => few(batch, most),
+            _ => rows.max(1),
+        };
+        let mut pieces = (0..rows).step_by(few).map(|at| batch.slice(at, few.min(rows - at)));
+        pieces.try_for_each(|piece| self.put_piece(&piece, stretch))
+    }
+
+    fn put_piece(&mut self, batch: &RecordBatch, stretch: Option<i64>) -> Result<(), SinkError> {
         if matches!(self.to, To::Folder { .. })
             && self.open.as_ref().is_some_and(|open| open.stretch != stretch)
         {
             self.close()?;
         }
         let Some(open) = self.begun(stretch)? else { return Ok(()) };
-        open.write(batch)?;
-        let (number, bytes) = (open.number, open.bytes());
+        let lost = open.write(batch)?;
+        let number = open.number;
+        self.misfits += lost;
         if let Some(keeping) = &mut self.keeping {
             keeping.keep(number, batch)?;
         }
-        if let To::Folder { roll: Roll { bytes: Some(most), .. }, .. } = self.to
-            && bytes >= most
+        if let (To::Folder { roll: Roll { bytes: Some(most), .. }, .. }, Some(open)) =
+            (&self.to, &mut self.open)
+            && open.has(*most)?
         {
             self.close()?;
         }
@@ -229,17 +256,11 @@ impl FileSink {
     }
 
     /// How it is known where its rows are.
-    fn known_as(&self) -> Result<PathBuf, SinkError> {
-        let path = match &self.to {
-            To::File(path) => path,
-            To::Folder { folder, .. } => folder,
-        };
-        let known = path.canonicalize().or_else(|_| {
-            // One that is not there yet is in a folder that is.
-            let name = path.file_name().ok_or(io::ErrorKind::NotFound)?;
-            Ok(folder(path).canonicalize()?.join(name))
-        });
-        known.map_err(|error: io::Error| SinkError::file(path, &error))
+    fn known_as(&self) -> PathBuf {
+        match &self.to {
+            To::File(path) => followed(path),
+            To::Folder { folder, .. } => followed(folder),
+        }
     }
 }
 
@@ -342,8 +363,12 @@ impl Sink for FileSink {
         self.close()
     }
 
+    fn misfits(&self) -> u64 {
+        self.misfits
+    }
+
     fn place(&mut self) -> Result<Option<Place>, SinkError> {
-        let (next, known) = (self.first_open(), self.known_as()?);
+        let (next, known) = (self.first_open(), self.known_as());
         let Some(keeping) = &mut self.keeping else { return Ok(None) };
         let end = keeping.rows.as_mut().map_or(Ok(End::default()), Kept::end)?;
         // Until this is saved, what was saved before may be needed.
@@ -354,7 +379,7 @@ impl Sink for FileSink {
     }
 
     fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
-        let known = self.known_as()?;
+        let known = self.known_as();
         let Some(keeping) = &mut self.keeping else { return Ok(()) };
         let Some(place) = place else { return keeping.let_go(|_| true) };
         let parts = place.parts.as_ref().filter(|_| place.file == known);
@@ -364,26 +389,29 @@ impl Sink for FileSink {
         keeping.run = parts.run;
         keeping.last.clone_from(&parts.last);
         keeping.saved = parts.next;
-        let every = match &mut self.to {
-            To::File(_) => None,
+        let roll = match &mut self.to {
+            To::File(_) => Roll::default(),
             To::Folder { folder, roll, next } => {
                 keeping.check_last(folder)?;
                 // They were never to be seen.
                 keeping.take_back(folder, parts.next, false)?;
                 *next = parts.next;
-                roll.every
+                *roll
             }
         };
         if place.bytes > 0 {
             let (path, schema) = (keeping.rows_of(parts.next), Arc::clone(&self.schema));
             let end = End { bytes: place.bytes, sum: parts.sum };
             let Some(open) = self.begun(None)? else { return Ok(()) };
+            let mut lost = 0;
             // However it is rolled now: it was one file.
             let kept = Kept::reopen(path, &schema, end, |batch| {
                 let last = times(batch).last().copied();
-                open.stretch = last.zip(every).map(|(time, every)| stretch(time, every));
-                open.write(batch)
+                open.stretch = last.zip(roll.every).map(|(time, every)| stretch(time, every));
+                lost += open.write(batch)?;
+                roll.bytes.map_or(Ok(()), |most| open.has(most).map(drop))
             })?;
+            self.misfits += lost;
             if let Some(keeping) = &mut self.keeping {
                 keeping.rows = Some(kept);
             }
@@ -402,6 +430,13 @@ fn times(batch: &RecordBatch) -> ScalarBuffer<i64> {
     batch.column(0).as_primitive::<TimestampNanosecondType>().values().clone()
 }
 
+/// So many rows of a batch that they are a small part of a size; one at least.
+fn few(batch: &RecordBatch, size: u64) -> usize {
+    let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size().max(1));
+    let part = usize::try_from(size / NEARLY).unwrap_or(usize::MAX);
+    (part.saturating_mul(rows) / bytes).min(rows).max(1)
+}
+
 /// The stretch of time that a row is of.
 fn stretch(time: i64, every: i64) -> i64 {
     time.div_euclid(every.max(1))
@@ -409,44 +444,64 @@ fn stretch(time: i64, every: i64) -> i64 {
 
 impl Open {
     fn new(path: &Path, number: u64, format: FileFormat, schema: &SchemaRef) -> Result<Self, SinkError> {
+        let schema = format.formed_schema(schema)?;
         let file = Whole::create(path).map_err(|error| SinkError::file(path, &error))?;
         let failed = |error: &(dyn std::error::Error + 'static)| SinkError::file(path, error);
         let writer = match format {
             FileFormat::Parquet => {
                 let rising = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
                 let properties = WriterProperties::builder()
-                    // Dates are dates to every reader, also those that Arrow counts in milliseconds.
+                    // Parts of lists and maps are called as every reader knows them.
                     .set_coerce_types(true)
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
                     .set_max_row_group_row_count(Some(GROUP_ROWS))
                     .set_max_row_group_bytes(Some(GROUP_BYTES))
                     .set_sorting_columns(Some(vec![rising]))
                     .build();
-                let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties));
+                let writer = ArrowWriter::try_new(file, schema, Some(properties));
                 Writer::Parquet(Box::new(writer.map_err(|error| failed(&error))?))
             }
             FileFormat::Arrow => {
-                Writer::Arrow(Box::new(FileWriter::try_new(file, schema).map_err(|error| failed(&error))?))
+                Writer::Arrow(Box::new(FileWriter::try_new(file, &schema).map_err(|error| failed(&error))?))
             }
         };
-        Ok(Self { writer, path: path.to_owned(), number, stretch: None })
+        Ok(Self { writer, path: path.to_owned(), number, stretch: None, looked: (0.0, 0.0) })
     }
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+    /// Writes rows; gives how many of their values had no form.
+    fn write(&mut self, batch: &RecordBatch) -> Result<u64, SinkError> {
         match &mut self.writer {
             Writer::Parquet(writer) => {
-                writer.write(batch).map_err(|error| SinkError::file(&self.path, &error))
+                let (batch, lost) = for_parquet::formed(batch)?;
+                writer.write(&batch).map_err(|error| SinkError::file(&self.path, &error))?;
+                Ok(lost)
             }
-            Writer::Arrow(writer) => writer.write(batch).map_err(|error| SinkError::file(&self.path, &error)),
+            Writer::Arrow(writer) => {
+                writer.write(batch).map_err(|error| SinkError::file(&self.path, &error))?;
+                Ok(0)
+            }
         }
     }
 
-    /// Bytes so far, those of a row group that is not written yet as they are guessed.
-    fn bytes(&self) -> u64 {
-        match &self.writer {
-            Writer::Parquet(writer) => (writer.bytes_written() + writer.in_progress_size()) as u64,
-            Writer::Arrow(writer) => writer.get_ref().bytes(),
+    /// Whether it has so many bytes, or nearly. What is held of a row group is written where it may be enough: only then it is known what it comes
+    /// to, as pages are compressed one by one, and most of a small row group is in pages that are not done.
+    fn has(&mut self, most: u64) -> Result<bool, SinkError> {
+        let writer = match &mut self.writer {
+            Writer::Parquet(writer) => writer,
+            Writer::Arrow(writer) => return Ok(writer.get_ref().bytes() >= most),
+        };
+        let (before, held) = (writer.bytes_written() as u64, writer.in_progress_size() as f64);
+        // As much as the last one comes to what that came to; of what is more, at most all of it is written.
+        let (looked, came) = self.looked;
+        let guess = if held < looked { held * came / looked } else { came + held - looked };
+        let enough = most - most / NEARLY;
+        if before as f64 + guess < enough as f64 {
+            return Ok(false);
         }
+        writer.flush().map_err(|error| SinkError::file(&self.path, &error))?;
+        let bytes = writer.bytes_written() as u64;
+        self.looked = (held, bytes.saturating_sub(before) as f64);
+        Ok(bytes >= enough)
     }
 
     fn finish(self) -> Result<(), SinkError> {

@@ -87,4 +87,8 @@ impl Sink for GrowingFile {
     fn finish(&mut self) -> Result<(), SinkError> {
         self.with(Sink::finish)
     }
+
+    fn misfits(&self) -> u64 {
+        if let State::Grows(rows) = &self.state { rows.misfits() } else { 0 }
+    }
 }

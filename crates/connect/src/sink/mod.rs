@@ -2,25 +2,30 @@
 
 mod delimited;
 mod file;
+mod for_parquet;
 mod growing;
 mod kept;
 mod printable;
+mod rewrite;
 mod text;
 mod whole;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
-use arrow_json::writer::{JsonArray, LineDelimited, WriterBuilder};
+use arrow_json::writer::{EncoderOptions, LineDelimited, WriterBuilder, make_encoder};
 use arrow_schema::{ArrowError, SchemaRef};
+use skytide_timestream::types;
 
 pub use delimited::Csv;
 pub use file::{FileFormat, FileSink, Roll};
 pub use growing::GrowingFile;
 pub use printable::printable;
 pub use text::TextFile;
+pub use whole::followed;
 pub(crate) use whole::{Whole, sweep};
 
 /// Takes the rows of an answer, in order.
@@ -37,6 +42,12 @@ pub trait Sink {
     /// # Errors
     /// As [`Sink::write`].
     fn finish(&mut self) -> Result<(), SinkError>;
+
+    /// How many values had no form in this format so far, as a date that is in no calendar has none in text. They are null there; keys of maps
+    /// are left out with what they stand for.
+    fn misfits(&self) -> u64 {
+        0
+    }
 
     /// Brings what was written to the disk, and tells where it ends; none where nothing can be taken back, as of a pipe. Then rows that
     /// are written after the place that a run was saved with come twice when it goes on.
@@ -101,6 +112,16 @@ pub enum SinkError {
     /// A value has no form in this format.
     #[error("cannot write the answer in this format: {0}")]
     Format(ArrowError),
+    /// A column is of a type that has no form in this format.
+    #[error("cannot write the column {column:?} as {format}: {reason}")]
+    Column {
+        /// Its name.
+        column: String,
+        /// What was to be written.
+        format: &'static str,
+        /// What there is no form for.
+        reason: String,
+    },
 }
 
 impl From<ArrowError> for SinkError {
@@ -118,6 +139,11 @@ impl SinkError {
         let causes = || std::iter::successors(Some(error), |&error| error.source());
         let code = causes().find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error());
         Self::File { path: path.to_owned(), reason: error.to_string(), code }
+    }
+
+    /// Why rows could not be written as JSON: a column that it has no form for, by its name, if there is one.
+    fn json(batch: &RecordBatch, error: ArrowError) -> Self {
+        text_form(&batch.schema()).err().unwrap_or_else(|| error.into())
     }
 
     /// A place that is of another file, or of another form of rows.
@@ -152,10 +178,29 @@ impl<F: FnMut(&RecordBatch) -> Result<(), SinkError>> Sink for Callback<F> {
     }
 }
 
+/// Whether JSON lines and CSV, where lists and records are JSON, have a form for the columns of rows. What is asked before there are any tells
+/// what the first of them would be refused with.
+///
+/// # Errors
+/// The first column that they have none for, by its name.
+pub fn text_form(schema: &SchemaRef) -> Result<(), SinkError> {
+    let (batch, _) = printable(&RecordBatch::new_empty(Arc::clone(schema)))?;
+    let options = EncoderOptions::default();
+    for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
+        make_encoder(field, values, &options).map_err(|_| SinkError::Column {
+            column: field.name().clone(),
+            format: "JSON",
+            reason: format!("it has no form for the type {}; Arrow has", types::name(field.data_type())),
+        })?;
+    }
+    Ok(())
+}
+
 /// Newline-delimited JSON: an object a row, nulls written out.
 pub struct Ndjson<W: Write> {
     target: W,
     buffer: Vec<u8>,
+    misfits: u64,
 }
 
 shown!(Ndjson<W: Write> {});
@@ -163,16 +208,18 @@ shown!(Ndjson<W: Write> {});
 impl<W: Write> Ndjson<W> {
     /// Writes to `target`.
     pub fn new(target: W) -> Self {
-        Self { target, buffer: Vec::new() }
+        Self { target, buffer: Vec::new(), misfits: 0 }
     }
 }
 
 impl<W: Write> Sink for Ndjson<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        let (batch, lost) = printable(batch)?;
+        self.misfits += lost;
         self.buffer.clear();
         let mut writer =
             WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut self.buffer);
-        writer.write(&printable(batch)?)?;
+        writer.write(&batch).map_err(|error| SinkError::json(&batch, error))?;
         writer.finish()?;
         drop(writer);
         self.target.write_all(&self.buffer)?;
@@ -182,6 +229,10 @@ impl<W: Write> Sink for Ndjson<W> {
 
     fn finish(&mut self) -> Result<(), SinkError> {
         Ok(self.target.flush()?)
+    }
+
+    fn misfits(&self) -> u64 {
+        self.misfits
     }
 }
 
@@ -223,6 +274,10 @@ impl Sink for Box<dyn Sink + Send> {
         (**self).finish()
     }
 
+    fn misfits(&self) -> u64 {
+        (**self).misfits()
+    }
+
     fn place(&mut self) -> Result<Option<Place>, SinkError> {
         (**self).place()
     }
@@ -230,18 +285,4 @@ impl Sink for Box<dyn Sink + Send> {
     fn go_back(&mut self, place: Option<&Place>) -> Result<(), SinkError> {
         (**self).go_back(place)
     }
-}
-
-/// A value as JSON text, for formats that have no lists or records of their own. Null where the value is null.
-///
-/// # Errors
-/// A type that JSON has no form for.
-pub(crate) fn json_texts(batch: &RecordBatch) -> Result<Vec<serde_json::Value>, SinkError> {
-    let mut bytes = Vec::new();
-    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(&mut bytes);
-    writer.write(batch)?;
-    writer.finish()?;
-    drop(writer);
-    serde_json::from_slice(&bytes)
-        .map_err(|error| SinkError::Format(ArrowError::JsonError(error.to_string())))
 }

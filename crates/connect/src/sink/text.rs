@@ -123,6 +123,13 @@ impl Sink for TextFile {
         }
     }
 
+    fn misfits(&self) -> u64 {
+        match &self.lines {
+            Lines::Ndjson(lines) => lines.misfits(),
+            Lines::Csv(lines) => lines.misfits(),
+        }
+    }
+
     fn place(&mut self) -> Result<Option<Place>, SinkError> {
         self.file.sync_all().map_err(|error| SinkError::file(&self.path, &error))?;
         let bytes = if self.is_old { 0 } else { self.at()? };

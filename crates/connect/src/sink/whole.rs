@@ -31,6 +31,10 @@ impl Whole {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let path = followed(path);
+        if path.is_symlink() {
+            // It leads round in a circle, which the system says.
+            path.metadata()?;
+        }
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             let file = File::options().write(true).open(&path)?;
             return Ok(Self { to: To::Itself(BufWriter::new(file)), bytes: 0 });
@@ -86,9 +90,29 @@ impl Whole {
     }
 }
 
-/// Where a file is. A link stays one: what it leads to is written.
-fn followed(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+/// As many links in a row are followed as the system follows.
+const LINKS: usize = 40;
+
+/// Where a file is, however its path is written, also one that is not there yet: then it is in a folder that is. A link stays one, and what
+/// it leads to is written.
+#[must_use]
+pub fn followed(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        if let Ok(whole) = path.canonicalize() {
+            return whole;
+        }
+        let folder = folder(&path);
+        match path.read_link() {
+            // It leads to what is not there yet, from the folder that it is in.
+            Ok(next) => path = folder.join(next),
+            Err(_) => {
+                let whole = folder.canonicalize().ok().zip(path.file_name());
+                return whole.map_or(path.clone(), |(folder, name)| folder.join(name));
+            }
+        }
+    }
+    path
 }
 
 /// So many characters of a name are in that of the unfinished file.
@@ -129,10 +153,14 @@ fn synced(file: BufWriter<NamedTempFile>) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Brings the name of a file to the disk: it, too, is to be there after a crash. Only some systems open folders.
+/// Brings the name of a file to the disk: it, too, is to be there after a crash. Only some systems open folders. Of one that may be written
+/// to and not read, the system does so in its own time.
 pub(super) fn settled(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
-    File::open(folder(path))?.sync_all()?;
+    match File::open(folder(path)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        folder => folder?.sync_all()?,
+    }
     Ok(())
 }
 

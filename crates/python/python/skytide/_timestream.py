@@ -492,13 +492,14 @@ class Timestream(Functions):
 
         Args:
             destination: Its path, which ends in ``.parquet``, ``.arrow``, ``.csv`` or ``.jsonl``. A Parquet or Arrow
-                file has its name once it is whole; what fails before leaves none.
+                file has its name once it is whole; what fails before leaves none. Values that the form does not have,
+                as a date beyond all calendars in text, are null.
             mode: ``"once"`` over what is there, ``"live"`` also over what comes, up to ``row_limit``.
             results: Which points; every one unless given.
             row_limit: How many rows at most.
 
         Raises:
-            ValueError: The name tells no form.
+            ValueError: The name tells no form, or that has none for a column, which is named.
             RuntimeError: The query failed.
             OSError: The file cannot be written; ``filename`` is its path.
         """

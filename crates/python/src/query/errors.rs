@@ -125,6 +125,7 @@ pub(super) fn sink(error: SinkError, path: &Path) -> PyErr {
         SinkError::Io(error) => system(&error, path),
         SinkError::File { path, code: Some(code), .. } => of_code(code, &path),
         SinkError::File { .. } => PyOSError::new_err(error.to_string()),
+        SinkError::Column { .. } => value(error),
         SinkError::Format(_) => runtime(error),
     }
 }

@@ -19,7 +19,7 @@ use pyo3_arrow::ffi::to_schema_pycapsule;
 use skytide_connect::files::Format;
 use skytide_connect::late::Side;
 use skytide_connect::run::{Outcome, RunOptions, Stop, run};
-use skytide_connect::sink::{Csv, FileFormat, FileSink, GrowingFile, Ndjson, Sink, SinkError};
+use skytide_connect::sink::{Csv, FileFormat, FileSink, GrowingFile, Ndjson, Sink, SinkError, text_form};
 use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Sources;
 use skytide_timestream::engine::{Mode, answer_schema};
@@ -43,6 +43,9 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// What writes a file of the form that its name tells.
 fn to_file(path: &Path, schema: &SchemaRef) -> PyResult<Box<dyn Sink + Send>> {
     let failed = |error| errors::sink(error, path);
+    if let Some(Format::Csv | Format::JsonLines) = Format::of_name(path) {
+        text_form(schema).map_err(failed)?;
+    }
     Ok(match Format::of_name(path) {
         Some(Format::Parquet) => Box::new(FileSink::file(path, FileFormat::Parquet, schema).map_err(failed)?),
         Some(Format::Arrow) => Box::new(FileSink::file(path, FileFormat::Arrow, schema).map_err(failed)?),

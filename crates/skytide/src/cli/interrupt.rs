@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use skytide_connect::run::Stop;
 
 use super::failure::{DATA, Failure, INTERRUPTED};
@@ -35,6 +35,8 @@ impl Interrupt {
             signal_hook::flag::register(signal, Arc::clone(&seen)).map_err(failed)?;
             signal_hook::flag::register(signal, stop.flag()).map_err(failed)?;
         }
+        // A file that grows beyond what the system allows (`ulimit -f`) is an error of who writes it, which is told; unheard, the signal ends the process.
+        signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(failed)?;
         let this = Self { seen, stop, ends };
         let watched = this.clone();
         let watcher = std::thread::Builder::new().name("end".to_owned());

@@ -153,10 +153,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     } else {
         one(queries, &options, &status).inspect_err(|_| lock(&status).broke_off())?
     };
+    let mut late_misfits = 0;
     if let Some(side) = kept {
         side.finish().map_err(RunError::from)?;
+        late_misfits = side.misfits();
     }
-    finish(&lock(&status), &outcomes);
+    finish(&lock(&status), &outcomes, late_misfits);
     if outcomes.iter().any(|outcome| outcome.job.is_cut) {
         say("the run was stopped at work: the last of what was read is not answered\n");
     }
@@ -246,7 +248,7 @@ fn several(
     if failed > 0 {
         let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
         let code = failures.first().map_or(DATA, |failure| failure.code);
-        finish(&lock(status), &outcomes);
+        finish(&lock(status), &outcomes, 0);
         return Err(Failure::new(code, format!("{failed} of {all} queries failed")));
     }
     Ok(outcomes)
@@ -300,8 +302,9 @@ fn refuse_own_files(args: &RunArgs, side: Option<&Path>, offers: &[Offer]) -> Re
     Ok(())
 }
 
-/// The last line, with what the operators could not compute or place. What queries share was read once.
-fn finish(status: &StatusLine, outcomes: &[Outcome]) {
+/// The last line, with what the operators could not compute or place, and what could not be written, of late points, too. What queries share
+/// was read once.
+fn finish(status: &StatusLine, outcomes: &[Outcome], late_misfits: u64) {
     let mut source = Status::default();
     for outcome in outcomes {
         source.read = source.read.max(outcome.source.read);
@@ -323,6 +326,10 @@ fn finish(status: &StatusLine, outcomes: &[Outcome]) {
         for (reason, count) in unfit.into_iter().filter(|(_, count)| *count > 0) {
             *source.dropped.entry(reason).or_default() += count;
         }
+    }
+    let unwritten = outcomes.iter().map(|outcome| outcome.misfits).sum::<u64>() + late_misfits;
+    if unwritten > 0 {
+        *source.dropped.entry("misfitting values").or_default() += unwritten;
     }
     status.finish(&source, outcomes.iter().map(|outcome| outcome.rows).sum());
 }

@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use skytide_connect::network::Location;
+use skytide_connect::sink::followed;
 use skytide_connect::sources::Offer;
-
-/// As many links in a row are followed as the system follows.
-const LINKS: usize = 40;
 
 /// Whether two paths lead to one file, also through links, and also where there is none yet.
 pub(crate) fn is_one(one: &Path, other: &Path) -> bool {
-    whole(one) == whole(other) || has_both_names(one, other)
+    followed(one) == followed(other) || has_both_names(one, other)
 }
 
 /// Whether the two are names of one file that is there.
@@ -42,30 +40,6 @@ pub(crate) fn is_read(offer: &Offer, file: &Path) -> bool {
         }
         Offer::Table { .. } => false,
     }
-}
-
-/// A path by which a file is known however it is written; a file that is not there yet by its folder.
-fn whole(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    for _ in 0..LINKS {
-        if let Ok(whole) = path.canonicalize() {
-            return whole;
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        match path.read_link() {
-            // It leads to what is not there yet, from the folder that it is in.
-            Ok(next) => path = folder.join(next),
-            Err(_) => {
-                let name = path.file_name();
-                return folder
-                    .canonicalize()
-                    .ok()
-                    .zip(name)
-                    .map_or(path.clone(), |(folder, name)| folder.join(name));
-            }
-        }
-    }
-    path
 }
 
 #[cfg(all(test, unix))]

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -28,6 +28,7 @@ pub(crate) struct SnapshotTable<W: Write> {
     header: Vec<String>,
     right: Vec<bool>,
     live: Option<Live>,
+    misfits: u64,
 }
 
 /// Where a growing table stands.
@@ -53,7 +54,7 @@ struct Row {
 impl<W: Write> SnapshotTable<W> {
     /// Prints to `target` at the end; to a terminal all along.
     pub(crate) fn new(target: W, live: Option<Live>) -> Self {
-        Self { target, rows: HashMap::new(), header: Vec::new(), right: Vec::new(), live }
+        Self { target, rows: HashMap::new(), header: Vec::new(), right: Vec::new(), live, misfits: 0 }
     }
 
     /// At most so many rows; in lines that are at most so wide, the time, which is that of all rows, is left out if it must be.
@@ -103,8 +104,10 @@ impl<W: Write> Sink for SnapshotTable<W> {
             (self.header, self.right) = header(batch);
         }
         let sizes = last_numbers(batch);
-        for (row, cells) in cells(batch)?.into_iter().enumerate() {
-            let key = cells.get(1).filter(|_| !batch.column(1).is_null(row)).cloned();
+        let (rows, lost) = cells(batch)?;
+        self.misfits += lost;
+        for (row, cells) in rows.into_iter().enumerate() {
+            let key = cells.get(1).and_then(|text| identity(batch.column(1), row, text));
             let size = sizes.as_ref().and_then(|sizes| sizes.get(row).copied()).unwrap_or(0.0);
             self.rows.insert(key, Row { cells, size });
         }
@@ -125,17 +128,22 @@ impl<W: Write> Sink for SnapshotTable<W> {
         writeln!(self.target, "{text}")?;
         Ok(self.target.flush()?)
     }
+
+    fn misfits(&self) -> u64 {
+        self.misfits
+    }
 }
 
 /// Every point as it comes: a table a batch would repeat its header, so columns are as wide as what has been seen.
 pub(crate) struct HistoryTable<W: Write> {
     target: W,
     widths: Vec<usize>,
+    misfits: u64,
 }
 
 impl<W: Write> HistoryTable<W> {
     pub(crate) fn new(target: W) -> Self {
-        Self { target, widths: Vec::new() }
+        Self { target, widths: Vec::new(), misfits: 0 }
     }
 
     fn line(&mut self, cells: &[String], right: &[bool]) -> std::io::Result<()> {
@@ -157,7 +165,8 @@ impl<W: Write> HistoryTable<W> {
 impl<W: Write> Sink for HistoryTable<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
         let (names, right) = header(batch);
-        let rows = cells(batch)?;
+        let (rows, lost) = cells(batch)?;
+        self.misfits += lost;
         if self.widths.is_empty() {
             // The first rows tell how wide the header must be.
             let wide = |place: usize| {
@@ -177,6 +186,10 @@ impl<W: Write> Sink for HistoryTable<W> {
 
     fn finish(&mut self) -> Result<(), SinkError> {
         Ok(self.target.flush()?)
+    }
+
+    fn misfits(&self) -> u64 {
+        self.misfits
     }
 }
 
@@ -199,9 +212,9 @@ fn header(batch: &RecordBatch) -> (Vec<String>, Vec<bool>) {
     fields.map(|field| (field.name().clone(), field.data_type().is_numeric())).unzip()
 }
 
-/// The rows as text a person reads; control characters of hostile text are shown, not obeyed.
-fn cells(batch: &RecordBatch) -> Result<Vec<Vec<String>>, SinkError> {
-    let batch = printable(batch)?;
+/// The rows as text a person reads, and how many of their values have none; control characters of hostile text are shown, not obeyed.
+fn cells(batch: &RecordBatch) -> Result<(Vec<Vec<String>>, u64), SinkError> {
+    let (batch, lost) = printable(batch)?;
     let options = FormatOptions::new().with_null("null");
     let columns = batch
         .columns()
@@ -209,7 +222,15 @@ fn cells(batch: &RecordBatch) -> Result<Vec<Vec<String>>, SinkError> {
         .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
         .collect::<Result<Vec<_>, _>>()?;
     let row = |row: usize| columns.iter().map(|column| visible(&column.value(row).to_string())).collect();
-    Ok((0..batch.num_rows()).map(row).collect())
+    Ok(((0..batch.num_rows()).map(row).collect(), lost))
+}
+
+/// What tells a key from others: its text, and of one that has none what it is made of. None is the null key's.
+fn identity(keys: &ArrayRef, row: usize, text: &str) -> Option<String> {
+    keys.is_valid(row).then(|| match text {
+        "null" => format!("{:?}", keys.slice(row, 1)),
+        text => text.to_owned(),
+    })
 }
 
 fn visible(text: &str) -> String {

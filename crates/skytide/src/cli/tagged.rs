@@ -46,4 +46,8 @@ impl Sink for Tagged {
     fn finish(&mut self) -> Result<(), SinkError> {
         self.lines.finish()
     }
+
+    fn misfits(&self) -> u64 {
+        self.lines.misfits()
+    }
 }

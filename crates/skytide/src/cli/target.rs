@@ -10,7 +10,7 @@ use skytide_connect::files::Format;
 use skytide_connect::recovery::Recovery;
 use skytide_connect::run::RunError;
 use skytide_connect::sink::{
-    Arrow, Csv, FileFormat, FileSink, GrowingFile, Ndjson, Roll, Sink, SinkError, TextFile,
+    Arrow, Csv, FileFormat, FileSink, GrowingFile, Ndjson, Roll, Sink, SinkError, TextFile, text_form,
 };
 use skytide_timestream::engine::{EngineError, answer_schema};
 use skytide_timestream::plan::Plan;
@@ -104,6 +104,11 @@ impl<'a> Target<'a> {
                 Some(_) => usage("a folder takes files of Parquet or Arrow", "as in --format parquet"),
             };
         }
+        if args.format.is_none() && tells_other(path) {
+            let message = format!("{}: nothing is written as the name tells", path.display());
+            let hint = "names in .parquet, .arrow, .arrows, .csv or .ndjson tell the form, for all others --format does";
+            return usage(&message, hint);
+        }
         let is_stream = path.extension().is_some_and(|ending| ending == "arrows");
         Ok(match (args.format, Format::of_name(path)) {
             (Some(FormatArg::Parquet), _) | (None, Some(Format::Parquet)) => {
@@ -142,6 +147,9 @@ impl<'a> Target<'a> {
     ) -> Result<Box<dyn Sink + Send>, Failure> {
         let refused = |error: EngineError| Failure::new(DATA, error.to_string());
         let schema = answer_schema(plan).map_err(refused)?;
+        if matches!(self, Self::Tagged(_) | Self::Stream(_, Form::Ndjson | Form::Csv)) {
+            text_form(&schema).map_err(RunError::from)?;
+        }
         let (path, form) = match self {
             Self::Tagged(name) => return Ok(Box::new(Tagged::new(name, &schema).map_err(refused)?)),
             Self::Whole(path, format) => {
@@ -178,6 +186,17 @@ impl<'a> Target<'a> {
                 Box::new(file.map_err(RunError::from)?)
             }
         })
+    }
+}
+
+/// Whether a name tells of a form that is only read, or of one that is packed or not done, as `x.csv.gz` and `x.parquet.tmp`.
+fn tells_other(path: &Path) -> bool {
+    match Format::of_name(path) {
+        Some(format) => format == Format::Tsv,
+        None => path
+            .extension()
+            .and(path.file_stem())
+            .is_some_and(|stem| Format::of_name(Path::new(stem)).is_some()),
     }
 }
 
