@@ -170,6 +170,16 @@ fn a_row_of_csv_that_is_none_ends_it_by_its_line() {
 }
 
 #[test]
+fn rows_before_a_quote_that_is_not_closed_are_answered() {
+    let far: String = (0..100_000).map(|at| format!("{at},A,{at}\n")).collect();
+    let (values, failed) =
+        answer("m.x", format!("t,k,x\n{far}1,\"two\nlines\",\"1\n{far}").as_bytes(), usize::MAX);
+    assert!(values.into_iter().eq(0..100_000));
+    let failed = failed.unwrap();
+    assert!(failed.starts_with("standard input, line 100003: a quote opens here"), "{failed}");
+}
+
+#[test]
 fn empty_lines_before_a_header_are_none_in_any_piece() {
     for before in ["\n", "\r\n\n\n\n\n\n\n\n\n"] {
         let far: String = (0..300_000).map(|at| format!("{at},A,{at}\n")).collect();

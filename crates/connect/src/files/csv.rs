@@ -1,22 +1,24 @@
 //! CSV with a header: cells are read as text and made what their column is; one that is no such value is null and counted.
 
 use std::fs::File;
-use std::io::{BufReader, Read as _, Seek, SeekFrom};
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_csv::ReaderBuilder;
+use arrow_csv::reader::Decoder;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 
+use super::letters::opened;
 use super::projection::Projection;
 use super::unit::{Batches, Read, guarded};
 use super::{FileError, INFERRED_ROWS};
 use crate::columns::fitted;
-use crate::tables::{csv_format, csv_types};
+use crate::tables::{Quotes, UNCLOSED, csv_format, csv_types};
 
-/// Some programs begin text with it.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Bytes that are read at once.
+const PIECE: usize = 64 << 10;
 
 /// A file of CSV, its header read.
 pub(super) struct CsvFile {
@@ -29,9 +31,9 @@ impl CsvFile {
     /// Reads its header, and finds the types of its columns by its first rows.
     pub(super) fn open(path: &Path, delimiter: u8) -> Result<Self, FileError> {
         let format = csv_format().with_delimiter(delimiter);
-        let (schema, _) = format
-            .infer_schema(text(path)?, Some(INFERRED_ROWS))
-            .map_err(|error| FileError::damaged(path, "", wrong(&error)))?;
+        let mut text = Text::open(path, delimiter)?;
+        let (schema, _) =
+            format.infer_schema(&mut text, Some(INFERRED_ROWS)).map_err(|error| text.wrong(&error))?;
         Ok(Self { path: path.to_owned(), delimiter, fields: csv_types(&schema.fields) })
     }
 
@@ -48,30 +50,79 @@ impl CsvFile {
         let columns: Vec<usize> = columns.map(|(at, _)| at).collect();
         let fields: Fields = columns.iter().map(|at| Arc::clone(&self.fields[*at])).collect();
         let schema = Arc::new(Schema::new(fields));
-        let reader = ReaderBuilder::new(Arc::new(Schema::new(texts)))
+        let mut decoder = ReaderBuilder::new(Arc::new(Schema::new(texts)))
             .with_format(csv_format().with_delimiter(self.delimiter))
             .with_projection(columns)
             .with_batch_size(rows)
-            .build(text(&self.path)?)
-            .map_err(|error| FileError::damaged(&self.path, "", wrong(&error)))?;
-        let (path, path_too) = (self.path.clone(), self.path.clone());
-        let batches = reader.map(move |batch| {
+            .build_decoder();
+        let mut text = BufReader::with_capacity(PIECE, Text::open(&self.path, self.delimiter)?);
+        let batches = std::iter::from_fn(move || {
+            let batch = decoded(&mut decoder, &mut text).transpose()?;
             let typed = batch.and_then(|batch| typed(&batch, &schema));
-            typed.map_err(|error| FileError::damaged(&path, "", wrong(&error)))
+            Some(typed.map_err(|error| text.get_ref().wrong(&error)))
         });
-        Ok(guarded(batches, move || FileError::damaged(&path_too, "", "it cannot be read as CSV")))
+        let path = self.path.clone();
+        Ok(guarded(batches, move || FileError::damaged(&path, "", "it cannot be read as CSV")))
     }
 }
 
-/// The file from its first letter on.
-fn text(path: &Path) -> Result<BufReader<File>, FileError> {
-    let mut file = BufReader::new(File::open(path).map_err(FileError::io(path))?);
-    let mut head = Vec::with_capacity(BYTE_ORDER_MARK.len());
-    (&mut file).take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut head).map_err(FileError::io(path))?;
-    if head != BYTE_ORDER_MARK {
-        file.seek(SeekFrom::Start(0)).map_err(FileError::io(path))?;
+/// The text of a file; that it ends within quotes is an error.
+struct Text {
+    path: PathBuf,
+    file: File,
+    quotes: Quotes,
+    /// The line of the quote within which it has ended.
+    unclosed: Option<u64>,
+}
+
+impl Text {
+    fn open(path: &Path, delimiter: u8) -> Result<Self, FileError> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: opened(path)?,
+            quotes: Quotes::new(delimiter),
+            unclosed: None,
+        })
     }
-    Ok(file)
+
+    /// What the library says, and what to do.
+    fn wrong(&self, error: &ArrowError) -> FileError {
+        if let Some(line) = self.unclosed {
+            return FileError::Line { path: self.path.clone(), line, reason: UNCLOSED.to_owned() };
+        }
+        let said = error.to_string();
+        if said.contains("incorrect number of fields") || said.contains("unequal lengths") {
+            let hint = "a cell with a comma, a quote or a line break stands in double quotes";
+            return FileError::damaged(&self.path, "", format!("{said}; {hint}"));
+        }
+        FileError::damaged(&self.path, "", said)
+    }
+}
+
+impl io::Read for Text {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.quotes.look(&buffer[..read]);
+        if read == 0
+            && let Some(line) = self.quotes.open()
+        {
+            self.unclosed = Some(line as u64);
+            return Err(io::Error::other(UNCLOSED));
+        }
+        Ok(read)
+    }
+}
+
+/// The next rows as texts.
+fn decoded(decoder: &mut Decoder, text: &mut BufReader<Text>) -> Result<Option<RecordBatch>, ArrowError> {
+    loop {
+        let piece = text.fill_buf()?;
+        let decoded = decoder.decode(piece)?;
+        text.consume(decoded);
+        if decoded == 0 || decoder.capacity() == 0 {
+            return decoder.flush();
+        }
+    }
 }
 
 /// Texts as values of their columns.
@@ -84,14 +135,6 @@ fn typed(batch: &RecordBatch, schema: &Arc<Schema>) -> Result<Read, ArrowError> 
         columns.push(column);
     }
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(Read { batch: RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?, misfits })
-}
-
-/// What the library says, and what to do.
-fn wrong(error: &ArrowError) -> String {
-    let said = error.to_string();
-    if said.contains("incorrect number of fields") || said.contains("unequal lengths") {
-        return format!("{said}; a cell with a comma, a quote or a line break stands in double quotes");
-    }
-    said
+    let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?;
+    Ok(Read { misfits, ..Read::whole(batch) })
 }

@@ -62,7 +62,7 @@ impl IpcFile {
         // The library takes columns whole.
         let of_wanted = move |batch: RecordBatch| wanted.of_whole(&batch);
         let batches = reader.enumerate().map(move |(at, batch)| match batch.and_then(&of_wanted) {
-            Ok(batch) => Ok(Read { batch, misfits: 0 }),
+            Ok(batch) => Ok(Read::whole(batch)),
             Err(error) => Err(FileError::damaged(&path, format!(", batch {at}"), error)),
         });
         Ok(guarded(batches, move || FileError::damaged(&path_too, "", "a batch cannot be decoded")))

@@ -1,4 +1,5 @@
-//! JSON lines: an object a line. A value that is not of its column's type is null and counted; a line that is no object is an error.
+//! JSON lines: an object a line. A value that is not of its column's type is null and counted, one that is in no column counted; a line that
+//! is no object is an error.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
@@ -8,10 +9,11 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Fields, Schema};
 
+use super::letters::opened;
 use super::projection::Projection;
 use super::unit::{Batches, Read};
 use super::{FileError, INFERRED_ROWS};
-use crate::tables::{Builder, For, Value, infer, read_line, wrong_at};
+use crate::tables::{Builder, For, Fraction, Value, infer, read_line, unknown, wrong_at};
 
 /// A line that is longer is no row: what one line may take of memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -42,11 +44,11 @@ impl JsonFile {
         let fields = wanted.fields.iter().filter(|field| self.fields.find(field.name()).is_some()).cloned();
         let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
         let mut lines = Lines::open(&self.path, For::Values)?;
-        let path = self.path.clone();
+        let (path, known) = (self.path.clone(), self.fields.clone());
         Ok(Box::new(std::iter::from_fn(move || {
             let mut columns: Vec<Builder> =
                 schema.fields().iter().map(|field| Builder::new(field.data_type())).collect();
-            let (mut misfits, mut count, mut bytes) = (0, 0, 0);
+            let (mut misfits, mut unknown, mut count, mut bytes) = (0, 0, 0, 0);
             while count < rows && bytes < BATCH_BYTES {
                 let row = match lines.next() {
                     None => break,
@@ -54,11 +56,10 @@ impl JsonFile {
                     Some(Ok(row)) => row,
                 };
                 for (column, field) in columns.iter_mut().zip(schema.fields()) {
-                    misfits += match row.get(field.name()) {
-                        None => column.push(&Value::Null),
-                        Some(value) => column.push(&Value::of_json(value)),
-                    };
+                    let value = row.get(field.name()).map_or(Value::Null, Value::of_json);
+                    misfits += column.push(&value, Fraction::IsNone);
                 }
+                unknown += self::unknown(&Value::of_json(&row), &known);
                 count += 1;
                 bytes += lines.bytes.len();
             }
@@ -72,7 +73,7 @@ impl JsonFile {
             });
             Some(batch.map_or_else(
                 |error| Err(FileError::damaged(&path, "", error)),
-                |batch| Ok(Read { batch, misfits }),
+                |batch| Ok(Read { batch, misfits, unknown }),
             ))
         })))
     }
@@ -89,7 +90,7 @@ struct Lines {
 
 impl Lines {
     fn open(path: &Path, of: For) -> Result<Self, FileError> {
-        let file = BufReader::new(File::open(path).map_err(FileError::io(path))?);
+        let file = BufReader::new(opened(path)?);
         Ok(Self { path: path.to_owned(), file, of, line: 0, bytes: Vec::new() })
     }
 

@@ -130,7 +130,7 @@ impl ParquetFile {
                 .map_err(|error| FileError::damaged(&path, &place, error))?;
         let (path_too, place_too) = (path.clone(), place.clone());
         let batches = reader.map(move |batch| match batch {
-            Ok(batch) => Ok(Read { batch, misfits: 0 }),
+            Ok(batch) => Ok(Read::whole(batch)),
             Err(error) => Err(FileError::damaged(&path, &place, error)),
         });
         Ok(guarded(batches, move || FileError::damaged(&path_too, &place_too, "it cannot be decoded")))

@@ -41,6 +41,8 @@ pub(super) struct Counts {
     pub(super) untimed: u64,
     /// Values that did not fit their column.
     pub(super) misfits: u64,
+    /// Values of columns that were not found by the first rows.
+    pub(super) unknown: u64,
     /// Bytes kept in files.
     pub(super) spilled: u64,
 }
@@ -305,6 +307,7 @@ impl SegmentReader {
         self.counts.rows += read.batch.num_rows() as u64;
         self.counts.untimed += untimed;
         self.counts.misfits += misfits + read.misfits;
+        self.counts.unknown += read.unknown;
         Ok(chunk)
     }
 

@@ -129,7 +129,12 @@ impl FileSource {
         if let Some(progress) = &mut self.status.progress {
             progress.done += counts.bytes;
         }
-        for (reason, count) in [("without a time", counts.untimed), ("misfitting values", counts.misfits)] {
+        let reasons = [
+            ("misfitting values", counts.misfits),
+            ("without a time", counts.untimed),
+            ("values of unknown columns", counts.unknown),
+        ];
+        for (reason, count) in reasons {
             if count > 0 {
                 *self.status.dropped.entry(reason).or_default() += count;
             }

@@ -33,6 +33,15 @@ pub(super) struct Read {
     pub(super) batch: RecordBatch,
     /// Values that did not fit their column, and are null.
     pub(super) misfits: u64,
+    /// Values that are in no column, wanted or not.
+    pub(super) unknown: u64,
+}
+
+impl Read {
+    /// All of it is there.
+    pub(super) fn whole(batch: RecordBatch) -> Self {
+        Self { batch, misfits: 0, unknown: 0 }
+    }
 }
 
 /// The batches of a unit, in order.

@@ -27,6 +27,22 @@ pub(crate) struct Builder {
     cells: Cells,
 }
 
+/// What becomes of a number with a fraction in a column of whole ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fraction {
+    /// It does not fit (SEMANTICS 2.6): so of what is written as text.
+    IsNone,
+    /// It is cut off, as a cast does: so of rows that a program pushes, as Kaskada has it.
+    IsCutOff,
+}
+
+impl Fraction {
+    /// Whether a number is taken into a column of whole ones.
+    fn fits(self, number: f64) -> bool {
+        self == Self::IsCutOff || number.fract() == 0.0
+    }
+}
+
 /// Cells by what carries them; a column of a narrower type is made when it is finished.
 enum Cells {
     Bool(BooleanBuilder),
@@ -121,7 +137,7 @@ impl Builder {
     }
 
     /// Adds a value, or a null where it does not fit; gives how many values did not.
-    pub(crate) fn push(&mut self, value: &Value<'_>) -> u64 {
+    pub(crate) fn push(&mut self, value: &Value<'_>, fraction: Fraction) -> u64 {
         let some = u64::from(*value != Value::Null);
         match &mut self.cells {
             Cells::Bool(cells) => {
@@ -130,14 +146,16 @@ impl Builder {
                 lost(some, fit.is_some())
             }
             Cells::Int(cells) => {
-                let fit = whole(value, &self.data_type);
+                let fit = whole(value, &self.data_type, fraction);
                 cells.append_option(fit);
                 lost(some, fit.is_some())
             }
             Cells::UInt(cells) => {
                 let fit = match value {
                     Value::UInt(value) => Some(*value),
-                    other => whole(other, &DataType::Int64).and_then(|value| u64::try_from(value).ok()),
+                    other => {
+                        whole(other, &DataType::Int64, fraction).and_then(|value| u64::try_from(value).ok())
+                    }
                 };
                 cells.append_option(fit);
                 lost(some, fit.is_some())
@@ -158,7 +176,7 @@ impl Builder {
                     DataType::Decimal32(precision, scale)
                     | DataType::Decimal64(precision, scale)
                     | DataType::Decimal128(precision, scale) => {
-                        unscaled::<Decimal128Type>(value, *precision, *scale)
+                        unscaled::<Decimal128Type>(value, *precision, *scale, fraction)
                     }
                     _ => None,
                 };
@@ -168,7 +186,7 @@ impl Builder {
             Cells::Wide(cells) => {
                 let fit = match &self.data_type {
                     DataType::Decimal256(precision, scale) => {
-                        unscaled::<Decimal256Type>(value, *precision, *scale)
+                        unscaled::<Decimal256Type>(value, *precision, *scale, fraction)
                     }
                     _ => None,
                 };
@@ -207,7 +225,7 @@ impl Builder {
                 let given = if let Value::List(given) = value { Some(given) } else { None };
                 valid.append(given.is_some());
                 lengths.push(given.map_or(0, Vec::len));
-                let misfits: u64 = given.into_iter().flatten().map(|item| items.push(item)).sum();
+                let misfits: u64 = given.into_iter().flatten().map(|item| items.push(item, fraction)).sum();
                 misfits + lost(some, given.is_some())
             }
             Cells::Map { keys, values, lengths, valid } => {
@@ -216,7 +234,7 @@ impl Builder {
                     // There are no entries without a key.
                     None | Some((Value::Null, _)) => misfits += 1,
                     Some((key, value)) => {
-                        misfits += keys.push(key) + values.push(value);
+                        misfits += keys.push(key, fraction) + values.push(value, fraction);
                         length += 1;
                     }
                 });
@@ -229,7 +247,8 @@ impl Builder {
                 valid.append(is_record);
                 *len += 1;
                 let pairs = fields.iter().zip(columns);
-                let misfits: u64 = pairs.map(|(field, column)| column.push(value.field(field.name()))).sum();
+                let misfits: u64 =
+                    pairs.map(|(field, column)| column.push(value.field(field.name()), fraction)).sum();
                 misfits + lost(some, is_record)
             }
             Cells::Nulls(len) => {
@@ -306,13 +325,19 @@ fn lost(some: u64, fits: bool) -> u64 {
     if fits { 0 } else { some }
 }
 
-/// A number as the unscaled one that a column of decimals holds; places that it has no room for are cut off.
-fn unscaled<T: DecimalType>(value: &Value<'_>, precision: u8, scale: i8) -> Option<T::Native> {
+/// A number as the unscaled one that a column of decimals holds; places that it has no room for are cut off, but for fractions where it
+/// is of whole numbers.
+fn unscaled<T: DecimalType>(
+    value: &Value<'_>,
+    precision: u8,
+    scale: i8,
+    fraction: Fraction,
+) -> Option<T::Native> {
     let digits = match value {
         Value::Decimal(digits) | Value::Text(digits) => Cow::Borrowed(digits.as_ref()),
         Value::Int(value) => Cow::Owned(value.to_string()),
         Value::UInt(value) => Cow::Owned(value.to_string()),
-        Value::Float(value) => Cow::Owned(value.to_string()),
+        Value::Float(value) if scale > 0 || fraction.fits(*value) => Cow::Owned(value.to_string()),
         _ => return None,
     };
     let number = parse_decimal::<T>(&digits, precision, scale).ok()?;
@@ -320,12 +345,14 @@ fn unscaled<T: DecimalType>(value: &Value<'_>, precision: u8, scale: i8) -> Opti
 }
 
 /// A value as the 64 bits that carry a whole number, a moment or a length of time of this type.
-fn whole(value: &Value<'_>, data_type: &DataType) -> Option<i64> {
+fn whole(value: &Value<'_>, data_type: &DataType, fraction: Fraction) -> Option<i64> {
     let number = match value {
         Value::Int(value) => Some(*value),
-        // Cut off, as a cast does; what is beyond 2^53 is not exact any more.
-        Value::Float(value) if value.abs() <= 9_007_199_254_740_992.0 => Some(value.trunc() as i64),
-        Value::Decimal(_) => unscaled::<Decimal128Type>(value, DECIMAL128_MAX_PRECISION, 0)
+        // What is beyond 2^53 is not exact any more.
+        Value::Float(value) if value.abs() <= 9_007_199_254_740_992.0 && fraction.fits(*value) => {
+            Some(value.trunc() as i64)
+        }
+        Value::Decimal(_) => unscaled::<Decimal128Type>(value, DECIMAL128_MAX_PRECISION, 0, fraction)
             .and_then(|number| i64::try_from(number).ok()),
         _ => None,
     };
@@ -405,7 +432,7 @@ const NANOS_A_DAY: i64 = 86_400_000_000_000;
 mod tests {
     use arrow_array::cast::AsArray;
     use arrow_array::types::{
-        Float32Type, Int8Type, Int64Type, IntervalMonthDayNanoType, TimestampSecondType,
+        Float32Type, Int8Type, Int64Type, IntervalMonthDayNanoType, TimestampSecondType, UInt64Type,
     };
     use arrow_schema::{Field, TimeUnit};
 
@@ -413,9 +440,34 @@ mod tests {
     use super::*;
 
     fn column(data_type: &DataType, values: &[Value<'_>]) -> (ArrayRef, u64) {
+        column_of(data_type, values, Fraction::IsCutOff)
+    }
+
+    fn column_of(data_type: &DataType, values: &[Value<'_>], fraction: Fraction) -> (ArrayRef, u64) {
         let mut builder = Builder::new(data_type);
-        let misfits = values.iter().map(|value| builder.push(value)).sum();
+        let misfits = values.iter().map(|value| builder.push(value, fraction)).sum();
         (builder.finish().unwrap(), misfits)
+    }
+
+    #[test]
+    fn a_fraction_is_cut_off_or_does_not_fit() {
+        let given = [1.5, -2.0, -0.5, -0.0, f64::INFINITY].map(Value::Float);
+        for of in [DataType::Int64, DataType::Int8, DataType::Decimal128(38, 0)] {
+            let shown = |fraction| {
+                let (column, misfits) = column_of(&of, &given, fraction);
+                let ints = cast(&column, &DataType::Int64).unwrap();
+                (ints.as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), misfits)
+            };
+            assert_eq!(shown(Fraction::IsCutOff), (vec![Some(1), Some(-2), Some(0), Some(0), None], 1));
+            assert_eq!(shown(Fraction::IsNone), (vec![None, Some(-2), None, Some(0), None], 3));
+        }
+        let (counts, misfits) =
+            column_of(&DataType::UInt64, &[Value::Float(1.5), Value::Float(3.0)], Fraction::IsNone);
+        assert_eq!((counts.as_primitive::<UInt64Type>().value(1), misfits), (3, 1));
+        // Of one with places as many are kept as it has.
+        let (cents, misfits) =
+            column_of(&DataType::Decimal128(5, 2), &[Value::Float(1.125)], Fraction::IsNone);
+        assert_eq!((cents.as_primitive::<Decimal128Type>().value(0), misfits), (112, 0));
     }
 
     #[test]

@@ -17,11 +17,13 @@ mod value;
 
 pub use crate::columns::ColumnError;
 pub use bell::Bell;
-pub(crate) use builder::Builder;
+pub(crate) use builder::{Builder, Fraction};
 pub(crate) use json::{For, read_line, wrong_at};
 pub use piped::{PipeError, Piped};
+pub(crate) use place::{Quotes, UNCLOSED};
 pub use source::TableSource;
 pub use table::{Definition, Origin, Table, TableCounts, TableError};
 pub use text::{csv_fields, json_fields, texts};
 pub(crate) use text::{csv_format, csv_types};
+pub(crate) use value::unknown;
 pub use value::{Value, infer};

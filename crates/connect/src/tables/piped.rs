@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use arrow_schema::{ArrowError, Fields};
 
-use super::place::Place;
+use super::place::{COMMA, Place, UNCLOSED, unclosed};
 use super::table::{Table, TableError};
-use super::text::{csv_fields, json_fields};
-use crate::files::Messages;
+use super::text::Rules;
+use crate::files::{BYTE_ORDER_MARK, Messages};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
@@ -44,7 +44,7 @@ pub enum PipeError {
     /// A row is no row.
     #[error("standard input, line {line}: {reason}")]
     Line {
-        /// From 1; of a row of some lines the first.
+        /// From 1; of a row of some lines the first, or that of a quote which is not closed.
         line: usize,
         /// What is wrong.
         reason: String,
@@ -228,8 +228,6 @@ impl Form {
     }
 }
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 const LINE_ENDS: [char; 2] = ['\r', '\n'];
 
 /// How rows of text are read.
@@ -241,11 +239,19 @@ struct Text {
 
 impl Text {
     fn fields(&self, rows: &str) -> Result<Fields, TableError> {
-        if self.is_csv { self.below_header(rows, csv_fields) } else { json_fields(rows) }
+        if self.is_csv {
+            self.below_header(rows, |text| Rules::Files.csv_fields(text))
+        } else {
+            Rules::Files.json_fields(rows)
+        }
     }
 
     fn push(&self, rows: &str, table: &Table) -> Result<(), TableError> {
-        if self.is_csv { self.below_header(rows, |text| table.push_csv(text)) } else { table.push_json(rows) }
+        if self.is_csv {
+            self.below_header(rows, |text| Rules::Files.push_csv(text, table))
+        } else {
+            table.push_json(rows)
+        }
     }
 
     /// Reads rows of CSV with their header; lines of errors are counted from the first of the rows.
@@ -311,7 +317,7 @@ impl Ends {
     fn find(&mut self, text: &[u8]) -> impl Iterator<Item = usize> {
         text.iter().enumerate().filter_map(|(at, byte)| {
             if self.is_csv {
-                self.place = self.place.after(*byte);
+                self.place = self.place.after(*byte, COMMA);
             }
             (*byte == b'\n' && self.place == Place::Row).then_some(at + 1)
         })
@@ -371,7 +377,14 @@ impl Pieces {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
                 Ok(0) if self.rows.is_empty() => return Ok(None),
-                Ok(0) => return self.cut(self.rows.len()).map(Some),
+                // What is left begins a row.
+                Ok(0) => match unclosed(&self.rows).filter(|_| self.ends.is_csv) {
+                    Some(line) => {
+                        let line = self.line + line - 1;
+                        return Err(PipeError::Line { line, reason: UNCLOSED.to_owned() });
+                    }
+                    None => return self.cut(self.rows.len()).map(Some),
+                },
                 Ok(_) => self.look(),
             }
         }

@@ -1,6 +1,5 @@
 //! A table: its columns, its rows, and who reads them.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -8,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
-use arrow_schema::{ArrowError, DataType, Fields, TimeUnit};
+use arrow_schema::{ArrowError, Fields, TimeUnit};
 use skytide_timestream::catalog::StreamDef;
 
 use super::bell::Bell;
-use super::builder::Builder;
+use super::builder::{Builder, Fraction};
 use super::piped::PipeError;
-use super::value::{self, Value};
+use super::value::{self, Value, unknown};
 use crate::columns::{Chunk, ColumnError, Roles, fitted, ordinals, plain, times};
 use crate::late::Late;
 
@@ -283,11 +282,17 @@ impl Table {
         StreamDef { name: name.clone(), source, fields: shown.cloned().collect(), key: key.clone() }
     }
 
-    /// Adds rows. They are there when this returns. What a row has in no column of the table is left out and counted.
+    /// Adds rows. They are there when this returns. What a row has in no column of the table is left out and counted; the fraction of a
+    /// number in a column of whole ones is cut off.
     ///
     /// # Errors
     /// The table has [ended](Self::end). A row takes more than 1 GiB: none of them is taken then.
     pub fn push_rows(&self, rows: &[Value<'_>]) -> Result<(), TableError> {
+        self.push(rows, Fraction::IsCutOff)
+    }
+
+    /// The same, with fractions as they are to be.
+    pub(super) fn push(&self, rows: &[Value<'_>], fraction: Fraction) -> Result<(), TableError> {
         let shared = &*self.shared;
         let sizes: Vec<usize> = rows.iter().map(Value::size).collect();
         if let Some(at) = sizes.iter().position(|bytes| *bytes > LARGEST_ROW) {
@@ -311,7 +316,7 @@ impl Table {
                 .columns
                 .iter_mut()
                 .zip(fields)
-                .map(|(column, field)| column.push(row.field(field.name())))
+                .map(|(column, field)| column.push(row.field(field.name()), fraction))
                 .sum();
             open.ordinal.push(ordinal);
             open.bytes += bytes;
@@ -498,26 +503,6 @@ impl Shared {
         drop(state);
         readers.iter().for_each(|reader| reader.bell.ring());
         Ok(())
-    }
-}
-
-/// How many values a row has in no column, and its records in no field.
-fn unknown(row: &Value<'_>, columns: &Fields) -> u64 {
-    let Value::Record(fields) = row else { return 0 };
-    let inside = |(name, value): &(Cow<'_, str>, Value<'_>)| match columns.find(name) {
-        Some((_, column)) => unknown_inside(value, column.data_type()),
-        None => u64::from(*value != Value::Null),
-    };
-    fields.iter().map(inside).sum()
-}
-
-fn unknown_inside(value: &Value<'_>, of: &DataType) -> u64 {
-    match (value, of) {
-        (Value::Record(_), DataType::Struct(fields)) => unknown(value, fields),
-        (Value::List(items), DataType::List(item)) if item.data_type().is_nested() => {
-            items.iter().map(|value| unknown_inside(value, item.data_type())).sum()
-        }
-        _ => 0,
     }
 }
 

@@ -10,15 +10,26 @@ use arrow_csv::reader::Format;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use skytide_timestream::types;
 
+use super::builder::Fraction;
 use super::json::{For, read_line, wrong_at};
-use super::place::line_of;
+use super::place::{UNCLOSED, line_of, unclosed};
 use super::table::{Table, TableError};
-use super::value::{Value, infer_json};
+use super::value::{Value, infer, infer_json};
 
 /// Rows that are read of CSV at a time.
 const CSV_ROWS: usize = 8192;
 
-/// Words that are no value in CSV, as an empty cell is none.
+/// By which rules text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// Those of files, which pipes have, too: what is written as text is text.
+    Files,
+    /// Those of rows that a program pushes, as Kaskada and pandas take them: [`NULLS`] are no values, and texts of JSON that are all moments
+    /// are moments.
+    Pushed,
+}
+
+/// Words that are no value in pushed CSV, as an empty cell is none.
 const NULLS: [&str; 2] = ["null", "NULL"];
 
 /// The format of CSV (RFC 4180): a header, then a row a line; a quote within quotes is doubled, a backslash is a letter as any
@@ -37,25 +48,66 @@ pub(crate) fn csv_types(fields: &Fields) -> Fields {
     fields.iter().map(|field| Field::new(field.name(), data_type(field), true)).collect()
 }
 
-/// The cells of CSV as text, null where there is no value.
-fn csv_cells(text: &str) -> Result<Vec<RecordBatch>, TableError> {
-    let names = csv_format().infer_schema(text.as_bytes(), Some(0))?.0;
-    let texts: Fields =
-        names.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
-    let reader = ReaderBuilder::new(Arc::new(Schema::new(texts)))
-        .with_format(csv_format())
-        .with_batch_size(CSV_ROWS)
-        .build(text.as_bytes())?;
-    let valued = |column: &ArrayRef| -> ArrayRef {
-        let cells = column.as_string::<i32>().iter();
-        Arc::new(cells.map(|cell| cell.filter(|cell| !NULLS.contains(cell))).collect::<StringArray>())
-    };
-    let batches = reader.map(|batch| {
-        let batch = batch.map_err(|error| at_line(text, error))?;
-        let columns = batch.columns().iter().map(valued).collect();
-        Ok(RecordBatch::try_new(batch.schema(), columns)?)
-    });
-    batches.collect()
+impl Rules {
+    /// The columns of CSV.
+    pub(super) fn csv_fields(self, text: &str) -> Result<Fields, TableError> {
+        let text = unmarked(text);
+        let batches = self.csv_cells(text)?;
+        let mut cells = Vec::new();
+        if self == Self::Pushed && !batches.is_empty() {
+            let mut writer = arrow_csv::Writer::new(&mut cells);
+            batches.iter().try_for_each(|batch| writer.write(batch))?;
+        }
+        let text = if cells.is_empty() { text.as_bytes() } else { &cells };
+        Ok(csv_types(&csv_format().infer_schema(text, None)?.0.fields))
+    }
+
+    /// The columns of JSON, a row a line.
+    pub(super) fn json_fields(self, text: &str) -> Result<Fields, TableError> {
+        let rows = json_rows(text, For::Types)?;
+        let rows: Vec<_> = rows.iter().map(Value::of_json).collect();
+        Ok(match self {
+            Self::Files => infer(&rows),
+            Self::Pushed => infer_json(&rows),
+        })
+    }
+
+    /// Adds the rows of CSV to a table.
+    pub(super) fn push_csv(self, text: &str, table: &Table) -> Result<(), TableError> {
+        self.csv_cells(unmarked(text))?.iter().try_for_each(|batch| table.push_batch(batch))
+    }
+
+    /// The cells of CSV as text, null where there is no value.
+    fn csv_cells(self, text: &str) -> Result<Vec<RecordBatch>, TableError> {
+        if let Some(line) = unclosed(text.as_bytes()) {
+            return Err(TableError::Line { line, reason: UNCLOSED.to_owned() });
+        }
+        let names = csv_format().infer_schema(text.as_bytes(), Some(0))?.0;
+        let texts: Fields =
+            names.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
+        let reader = ReaderBuilder::new(Arc::new(Schema::new(texts)))
+            .with_format(csv_format())
+            .with_batch_size(CSV_ROWS)
+            .build(text.as_bytes())?;
+        let valued = |column: &ArrayRef| -> ArrayRef {
+            let cells = column.as_string::<i32>().iter();
+            Arc::new(cells.map(|cell| cell.filter(|cell| !NULLS.contains(cell))).collect::<StringArray>())
+        };
+        let batches = reader.map(|batch| {
+            let batch = batch.map_err(|error| at_line(text, error))?;
+            if self == Self::Files {
+                return Ok(batch);
+            }
+            let columns = batch.columns().iter().map(valued).collect();
+            Ok(RecordBatch::try_new(batch.schema(), columns)?)
+        });
+        batches.collect()
+    }
+}
+
+/// Text without the mark that some programs begin it with.
+fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// An error of a row with the line at which that begins: the library counts rows, and no lines that are empty or within quotes.
@@ -71,27 +123,20 @@ fn at_line(text: &str, error: ArrowError) -> TableError {
     }
 }
 
-/// The columns of CSV: names by its header, types as its cells look.
+/// The columns of CSV that a program pushes: names by its header, types as its cells look.
 ///
 /// # Errors
 /// It is no CSV.
 pub fn csv_fields(text: &str) -> Result<Fields, TableError> {
-    let mut cells = Vec::new();
-    let mut writer = arrow_csv::Writer::new(&mut cells);
-    let batches = csv_cells(text)?;
-    batches.iter().try_for_each(|batch| writer.write(batch))?;
-    drop(writer);
-    let names = if batches.is_empty() { text.as_bytes() } else { &cells };
-    Ok(csv_types(&csv_format().infer_schema(names, None)?.0.fields))
+    Rules::Pushed.csv_fields(text)
 }
 
-/// The columns of JSON, a row a line: of the types that hold all its values.
+/// The columns of JSON that a program pushes, a row a line: of the types that hold all its values.
 ///
 /// # Errors
 /// The first line that is no JSON object.
 pub fn json_fields(text: &str) -> Result<Fields, TableError> {
-    let rows = json_rows(text, For::Types)?;
-    Ok(infer_json(&rows.iter().map(Value::of_json).collect::<Vec<_>>()))
+    Rules::Pushed.json_fields(text)
 }
 
 /// The values of JSON, one a line; empty lines are left out.
@@ -100,7 +145,7 @@ pub fn json_fields(text: &str) -> Result<Fields, TableError> {
 /// The first line that is no JSON object.
 fn json_rows(text: &str, of: For) -> Result<Vec<serde_json::Value>, TableError> {
     let mut rows = Vec::new();
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (at, line) in unmarked(text).lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |reason: String| TableError::Line { line: at + 1, reason };
         let row = read_line(line.as_bytes(), of).map_err(|error| wrong(wrong_at(&error)))?;
         if !row.is_object() {
@@ -123,20 +168,22 @@ pub fn texts(values: &ArrayRef) -> Result<ArrayRef, TableError> {
 }
 
 impl Table {
-    /// Adds the rows of CSV with a header, columns by name. A cell that is no value of its column is null and counted.
+    /// Adds the rows of CSV with a header, columns by name. A cell that is no value of its column is null and counted; one of `null` is no
+    /// value.
     ///
     /// # Errors
-    /// It is no CSV: nothing of it is taken.
+    /// It is no CSV, as where a quote is never closed: nothing of it is taken.
     pub fn push_csv(&self, text: &str) -> Result<(), TableError> {
-        csv_cells(text)?.iter().try_for_each(|batch| self.push_batch(batch))
+        Rules::Pushed.push_csv(text, self)
     }
 
-    /// Adds the rows of JSON, one a line. A value that is not of its column, as a number beyond an `f64`, is null and counted.
+    /// Adds the rows of JSON, one a line. A value that is not of its column, as a number beyond an `f64` or one with a fraction among whole
+    /// ones, is null and counted.
     ///
     /// # Errors
     /// The first line that is no JSON object: nothing of it is taken.
     pub fn push_json(&self, text: &str) -> Result<(), TableError> {
         let rows = json_rows(text, For::Values)?;
-        self.push_rows(&rows.iter().map(Value::of_json).collect::<Vec<_>>())
+        self.push(&rows.iter().map(Value::of_json).collect::<Vec<_>>(), Fraction::IsNone)
     }
 }

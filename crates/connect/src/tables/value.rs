@@ -96,6 +96,7 @@ impl<'a> Value<'a> {
         match self {
             Self::Null | Self::Other => DataType::Null,
             Self::Bool(_) => DataType::Boolean,
+            Self::Int(value) if *value >= 0 => COUNT,
             Self::Int(_) => DataType::Int64,
             Self::UInt(_) => DataType::UInt64,
             Self::Float(_) => DataType::Float64,
@@ -118,12 +119,16 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The fields of some rows: each is of the narrowest type that holds all its values; where none does, of the first value's.
-/// What is null in all of them is text.
+/// Stands for whole numbers that `i64` and `u64` both hold, while types are found: which of the two it is, others tell. No value is of
+/// that type by itself.
+const COUNT: DataType = DataType::UInt32;
+
+/// The fields of some rows: each is of the narrowest type that holds all its values; where none does, of the first value's. Whole numbers
+/// are `i64`, where some are beyond it `u64`, and where others are below zero decimals. What is null in all of them is text.
 #[must_use]
 pub fn infer<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
     let all = rows.into_iter().fold(DataType::Null, |all, row| both(&all, &row.natural_type()));
-    match settled(&all, 0) {
+    match settled(&numbered(&all), 0) {
         DataType::Struct(fields) => fields,
         _ => Fields::empty(),
     }
@@ -200,12 +205,25 @@ fn both(a: &DataType, b: &DataType) -> DataType {
             }
             DataType::Struct(fields.into())
         }
+        (DataType::Int64, DataType::UInt64) | (DataType::UInt64, DataType::Int64) => decimal(0),
         (DataType::Decimal128(_, a), DataType::Decimal128(_, b)) => decimal(*a.max(b)),
         (DataType::Decimal128(..), number) | (number, DataType::Decimal128(..)) if number.is_floating() => {
             DataType::Float64
         }
         (number, decimal @ DataType::Decimal128(..)) if number.is_integer() => decimal.clone(),
         (a, b) => types::common(a, b).unwrap_or_else(|| a.clone()),
+    }
+}
+
+/// A type whose whole numbers are of a type of their own: `i64` where nothing says otherwise.
+fn numbered(data_type: &DataType) -> DataType {
+    match data_type {
+        &COUNT => DataType::Int64,
+        DataType::List(item) => types::list(numbered(item.data_type())),
+        DataType::Struct(fields) => DataType::Struct(
+            fields.iter().map(|field| Field::new(field.name(), numbered(field.data_type()), true)).collect(),
+        ),
+        other => other.clone(),
     }
 }
 
@@ -230,6 +248,30 @@ fn settled(data_type: &DataType, depth: usize) -> DataType {
     }
 }
 
+/// How many values a row has in no column, and its records in no field.
+pub(crate) fn unknown(row: &Value<'_>, columns: &Fields) -> u64 {
+    let Value::Record(fields) = row else { return 0 };
+    let inside = |(at, (name, value)): (usize, &(Cow<'_, str>, Value<'_>))| {
+        // Rows have their fields in one order mostly.
+        let next = columns.get(at).filter(|column| column.name() == name);
+        match next.or_else(|| columns.find(name).map(|(_, column)| column)) {
+            Some(column) => unknown_inside(value, column.data_type()),
+            None => u64::from(*value != Value::Null),
+        }
+    };
+    fields.iter().enumerate().map(inside).sum()
+}
+
+fn unknown_inside(value: &Value<'_>, of: &DataType) -> u64 {
+    match (value, of) {
+        (Value::Record(_), DataType::Struct(fields)) => unknown(value, fields),
+        (Value::List(items), DataType::List(item)) if item.data_type().is_nested() => {
+            items.iter().map(|value| unknown_inside(value, item.data_type())).sum()
+        }
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +289,26 @@ mod tests {
             .map(|field| format!("{} {}", field.name(), types::name(field.data_type())))
             .collect();
         assert_eq!(named, ["a f64", "b utf8", "c list<f64>", "d struct<x: i64, y: utf8>", "e bool"]);
+    }
+
+    #[test]
+    fn whole_numbers_are_of_a_type_that_holds_each_of_them() {
+        let of = |lines: &[&str]| {
+            let rows: Vec<serde_json::Value> =
+                lines.iter().map(|x| serde_json::from_str(&format!("{{\"x\": {x}}}")).unwrap()).collect();
+            let rows: Vec<_> = rows.iter().map(Value::of_json).collect();
+            types::name(infer(&rows)[0].data_type())
+        };
+        let (high, most) = ("9223372036854775808", "18446744073709551615");
+        assert_eq!(of(&["1", "-1"]), "i64");
+        assert_eq!(of(&["1", high, "null", most]), "u64");
+        assert_eq!(of(&[most, "1"]), "u64");
+        assert_eq!(of(&["{\"y\": [1]}", &format!("{{\"y\": [2, {most}]}}")]), "struct<y: list<u64>>");
+        for mixed in [["1", "-1", most], [most, "-1", "1"], ["-1", most, "-1"], ["1", most, "-1"]] {
+            assert_eq!(of(&mixed), "decimal");
+        }
+        assert_eq!(of(&["-1", most, "0.5"]), "f64");
+        assert_eq!(of(&["1", "\"a\""]), "i64");
     }
 
     #[test]

@@ -151,12 +151,39 @@ def test_values_are_taken_as_kaskada_and_pandas_take_them() -> None:
     ]
     assert csv.counts["misfits"] == 0
 
+    # What is written as text is not cut off.
+    text = '{"t": 1, "k": "A", "x": 2.9}\n{"t": 2, "k": "A", "x": 2.0}'
+    lines = kd.sources.JsonlString(text, schema=schema, time_column="t", key_column="k")
+    assert [row["x"] for row in lines.to_rows()] == [None, 2]
+    assert lines.counts["misfits"] == 1
+
     text = '{"t": "2026-07-04T12:00:00", "k": "A", "at": {"day": "2026-07-04"}, "s": "soon"}'
     moments = kd.sources.JsonlString(text, time_column="t", key_column="k")
     fields = dict(moments.schema.fields)
     assert fields["t"] == "timestamp" and fields["s"] == "utf8"
     assert fields["at"] == "struct<day: timestamp>"
     assert moments.to_rows()[0]["at"]["day"] == datetime(2026, 7, 4, tzinfo=UTC)
+
+
+def test_whole_numbers_beyond_i64_are_keys_apart() -> None:
+    for ids, of in (
+        ([2**64 - 1, 2**64 - 2, 5], "u64"),
+        ([-(2**63), 2**64 - 1, 2**64 - 2], "decimal"),
+    ):
+        source = kd.sources.PyDict([{"t": 1, "k": key} for key in ids], **KEYS)
+        assert dict(source.schema.fields)["k"] == of
+        assert [row["result"] for row in source.count().to_rows()] == [1, 1, 1]
+        assert sorted(int(row["_key"]) for row in source.to_rows()) == sorted(ids)
+
+
+def test_a_quote_that_is_not_closed_is_refused(tmp_path: Path) -> None:
+    text = 't,k,s\n1,A,one\n2,A,"two\n3,A,three\n'
+    with pytest.raises(ValueError, match="^line 3: a quote opens here and is never closed"):
+        kd.sources.CsvString(text, **KEYS)
+    path = tmp_path / "cut.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="cut.csv, line 3: a quote opens here"):
+        kd.sources.Files(path, **KEYS)
 
 
 NS = "2024-01-01T00:00:00.000000003"

@@ -102,8 +102,9 @@ class PyDict(Source):
     Values are taken for what they are, to the nanosecond: those of Python, scalars and arrays of numpy, those of pandas, polars and
     pyarrow; any sequence is a list. Decimals are a column of decimals, with all their digits; ``cast("f64")`` makes numbers of them
     that can be computed with. A ``date`` is the moment at which it begins in UTC, which can be computed with; in a column that the
-    schema says is one of dates it is a date. A whole number beyond 64 bits is a float, but for a column of decimals. The keys of a
-    dict are names of fields: what has another one is counted as ``unknown``; in a column that the schema says is one of maps any will do.
+    schema says is one of dates it is a date. Whole numbers are ``i64``, with some beyond it ``u64``, with negative ones beside those
+    decimals; one beyond 64 bits is a float, but for a column of decimals. The keys of a dict are names of fields: what has another one
+    is counted as ``unknown``; in a column that the schema says is one of maps any will do.
     """
 
     def __init__(
