@@ -15,7 +15,7 @@ use super::projection::Projection;
 use super::unit::{Batches, Read, guarded};
 use super::{FileError, INFERRED_ROWS};
 use crate::columns::fitted;
-use crate::tables::{Quotes, UNCLOSED, csv_columns, csv_format};
+use crate::tables::{Quotes, UNCLOSED, csv_format, csv_types};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
@@ -32,9 +32,9 @@ impl CsvFile {
     pub(super) fn open(path: &Path, delimiter: u8) -> Result<Self, FileError> {
         let format = csv_format().with_delimiter(delimiter);
         let mut text = Text::open(path, delimiter)?;
-        let fields =
-            csv_columns(&format, &mut text, Some(INFERRED_ROWS)).map_err(|error| text.wrong(&error))?;
-        Ok(Self { path: path.to_owned(), delimiter, fields })
+        let (schema, _) =
+            format.infer_schema(&mut text, Some(INFERRED_ROWS)).map_err(|error| text.wrong(&error))?;
+        Ok(Self { path: path.to_owned(), delimiter, fields: csv_types(&schema.fields) })
     }
 
     /// Its columns.

@@ -24,7 +24,7 @@ pub use piped::{PipeError, Piped};
 pub(crate) use place::{Quotes, UNCLOSED};
 pub use source::TableSource;
 pub use table::{Definition, Origin, Table, TableCounts, TableError};
-pub(crate) use text::{csv_columns, csv_format};
 pub use text::{csv_fields, json_fields, texts};
+pub(crate) use text::{csv_format, csv_types};
 pub(crate) use value::unknown;
 pub use value::{Value, infer};

@@ -1,6 +1,5 @@
 //! Rows as text: CSV, and JSON a line.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -39,20 +38,14 @@ pub(crate) fn csv_format() -> Format {
     Format::default().with_header(true)
 }
 
-/// The columns of CSV of a format: names by its header, types as the cells of its first rows look, of all where none are named. Moments
-/// are to the nanosecond, whatever the first ones have of it, and in UTC.
-pub(crate) fn csv_columns(
-    format: &Format,
-    text: impl Read,
-    rows: Option<usize>,
-) -> Result<Fields, ArrowError> {
+/// What cells that look so are read as: moments to the nanosecond, whatever the first ones have of it, and in UTC.
+pub(crate) fn csv_types(fields: &Fields) -> Fields {
     let data_type = |field: &Field| match field.data_type() {
         DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => types::timestamp(),
         DataType::Null => DataType::Utf8,
         other => other.clone(),
     };
-    let (schema, _) = format.infer_schema(text, rows)?;
-    Ok(schema.fields.iter().map(|field| Field::new(field.name(), data_type(field), true)).collect())
+    fields.iter().map(|field| Field::new(field.name(), data_type(field), true)).collect()
 }
 
 impl Rules {
@@ -66,7 +59,7 @@ impl Rules {
             batches.iter().try_for_each(|batch| writer.write(batch))?;
         }
         let text = if cells.is_empty() { text.as_bytes() } else { &cells };
-        Ok(csv_columns(&csv_format(), text, None)?)
+        Ok(csv_types(&csv_format().infer_schema(text, None)?.0.fields))
     }
 
     /// The columns of JSON, a row a line.
@@ -89,9 +82,9 @@ impl Rules {
         if let Some(line) = unclosed(text.as_bytes()) {
             return Err(TableError::Line { line, reason: UNCLOSED.to_owned() });
         }
-        let names = csv_columns(&csv_format(), text.as_bytes(), Some(0))?;
+        let names = csv_format().infer_schema(text.as_bytes(), Some(0))?.0;
         let texts: Fields =
-            names.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
+            names.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
         let reader = ReaderBuilder::new(Arc::new(Schema::new(texts)))
             .with_format(csv_format())
             .with_batch_size(CSV_ROWS)

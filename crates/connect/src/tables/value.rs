@@ -128,8 +128,7 @@ const COUNT: DataType = DataType::UInt32;
 #[must_use]
 pub fn infer<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
     let all = rows.into_iter().fold(DataType::Null, |all, row| both(&all, &row.natural_type()));
-    let leaf = |data_type: &DataType| if *data_type == COUNT { DataType::Int64 } else { data_type.clone() };
-    match settled(&all, 0, &leaf) {
+    match settled(&numbered(&all), 0) {
         DataType::Struct(fields) => fields,
         _ => Fields::empty(),
     }
@@ -216,24 +215,36 @@ fn both(a: &DataType, b: &DataType) -> DataType {
     }
 }
 
-/// A field whose type is text where nothing is known of it: what comes later may be written as text, whatever it is.
-pub(super) fn known(field: &Field) -> Field {
-    Field::new(field.name(), settled(field.data_type(), 0, &DataType::clone), field.is_nullable())
+/// A type whose whole numbers are of a type of their own: `i64` where nothing says otherwise.
+fn numbered(data_type: &DataType) -> DataType {
+    match data_type {
+        &COUNT => DataType::Int64,
+        DataType::List(item) => types::list(numbered(item.data_type())),
+        DataType::Struct(fields) => DataType::Struct(
+            fields.iter().map(|field| Field::new(field.name(), numbered(field.data_type()), true)).collect(),
+        ),
+        other => other.clone(),
+    }
 }
 
-/// A type with text where nothing is known, and what `leaf` says of others that hold no values within.
-fn settled(data_type: &DataType, depth: usize, leaf: &dyn Fn(&DataType) -> DataType) -> DataType {
+/// A field whose type is text where nothing is known of it: what comes later may be written as text, whatever it is.
+pub(super) fn known(field: &Field) -> Field {
+    Field::new(field.name(), settled(field.data_type(), 0), field.is_nullable())
+}
+
+/// A type with text where nothing is known.
+fn settled(data_type: &DataType, depth: usize) -> DataType {
     match data_type {
         DataType::Null => DataType::Utf8,
         _ if depth > MAX_DEPTH => DataType::Utf8,
-        DataType::List(item) => types::list(settled(item.data_type(), depth + 1, leaf)),
+        DataType::List(item) => types::list(settled(item.data_type(), depth + 1)),
         DataType::Struct(fields) => DataType::Struct(
             fields
                 .iter()
-                .map(|field| Field::new(field.name(), settled(field.data_type(), depth + 1, leaf), true))
+                .map(|field| Field::new(field.name(), settled(field.data_type(), depth + 1), true))
                 .collect(),
         ),
-        other => leaf(other),
+        other => other.clone(),
     }
 }
 
