@@ -11,7 +11,7 @@ use arrow_schema::{Fields, Schema};
 use super::projection::Projection;
 use super::unit::{Batches, Read};
 use super::{FileError, INFERRED_ROWS};
-use crate::tables::{Builder, For, Value, infer, read_line, wrong_at};
+use crate::tables::{Builder, For, Value, read_line, seen, wrong_at};
 
 /// A line that is longer is no row: what one line may take of memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -29,7 +29,7 @@ impl JsonFile {
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
         let rows = Lines::open(path, For::Types)?.take(INFERRED_ROWS).collect::<Result<Vec<_>, _>>()?;
         let values: Vec<Value<'_>> = rows.iter().map(Value::of_json).collect();
-        Ok(Self { path: path.to_owned(), fields: infer(&values) })
+        Ok(Self { path: path.to_owned(), fields: seen(&values) })
     }
 
     /// Its columns.

@@ -25,3 +25,4 @@ pub use table::{Definition, Origin, Table, TableCounts, TableError};
 pub use text::{csv_fields, json_fields, texts};
 pub(crate) use text::{csv_format, csv_types};
 pub use value::{Value, infer};
+pub(crate) use value::{known, seen};
