@@ -234,6 +234,50 @@ fn the_time_is_that_of_the_key_else_of_the_record_else_of_the_repository() {
 }
 
 #[test]
+fn of_several_exports_of_an_account_the_newest_is_read() {
+    let tid = |micros: u64| Tid::from_micros(micros * 1_000_000, 7).unwrap();
+    let of = |count: u64| -> Records {
+        let key = |at| format!("{POST}/{}", tid(1_600_000_000 + at));
+        (0..count).map(|at| (key(at), post("2021-01-01T00:00:00Z"))).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let (old, new) = (tid(1_700_000_000), tid(1_700_086_400));
+    put("monday.car", &export("did:plc:abc", old, &of(3)));
+    // A record of before was deleted since.
+    let latest = export("did:plc:abc", new, &of(2));
+    put("tuesday.car", &latest);
+    // The same again, with its commit far from its beginning.
+    let car = car::Car::parse(&latest).unwrap();
+    let blocks: Vec<_> = car.blocks().map(Result::unwrap).collect();
+    let filler = vec![0x40; 40 << 10];
+    let filler = [(Cid::for_dag_cbor(&filler), filler.as_slice())];
+    let late = filler.into_iter().chain(blocks.into_iter().rev());
+    put("wednesday.car", &car::write(&[car.root().unwrap()], late));
+    put("other.car", &export("did:plc:other", old, &of(1)));
+    for query in ["posts.count()", "posts.rkey"] {
+        let (batches, status) = rows(query, folder.path().to_str().unwrap(), Clock::FrameTime);
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 3, "{query}");
+        assert_eq!(status.dropped, BTreeMap::from([("older exports of an account", 2)]));
+    }
+    // One that is damaged is named, also where it would be left out.
+    put("broken.car", b"text");
+    let opened = open("posts.count()", folder.path().to_str().unwrap(), Clock::FrameTime);
+    let error = opened.map_err(|error| error.to_string()).and_then(Answered::rows).map(drop).unwrap_err();
+    assert!(error.contains("broken.car is no repository"), "{error}");
+}
+
+#[test]
+fn clocks_that_records_do_not_have_are_refused() {
+    let bytes =
+        Location::Memory(export("did:plc:abc", Tid::from_micros(1, 7).unwrap(), &Records::new()).into());
+    for (clock, name) in [(Clock::Rev, "rev"), (Clock::Arrival, "arrival")] {
+        let error = open("posts.count()", bytes.clone(), clock).map(drop).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("created_at"), "{error}");
+    }
+}
+
+#[test]
 fn repositories_do_not_go_on_where_a_recording_ends() {
     let (did, (rev, records)) = repositories(50).into_iter().next().unwrap();
     let export = Bytes::from(export(&did, rev, &records));

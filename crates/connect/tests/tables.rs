@@ -247,7 +247,7 @@ fn definitions_that_cannot_be_are_refused() {
     assert!(wrong(|of| of.key = "id".into()).contains("for the key"));
     assert_eq!(
         wrong(|of| of.subsort = Some("k".into())),
-        "the column \"k\" cannot be the subsort: it is utf8"
+        "the column \"k\" cannot be the subsort: it is utf8, not whole numbers"
     );
 }
 

@@ -123,6 +123,66 @@ fn answers_written_to_files_are_read_again() {
     let pattern = format!("{parts}*.parquet");
     let again = rows(&["run", "parts.result", "--from", &pattern, "--time", "_time", "--key", "_key"]);
     assert_eq!(again, answer);
+    // So is one without rows, beside one that has some.
+    for name in ["a.csv", "a.ndjson", "a.parquet"] {
+        let none = folder.at(&format!("none/{name}"));
+        std::fs::create_dir_all(folder.at("none")).unwrap();
+        let nothing =
+            ["run", "events.filter(n > 9).n.sum()", "--from", &path, "--time", "ts", "--key", "did", "-q"];
+        assert!(output(&[&nothing[..], &["-o", &none]].concat()).status.success());
+        std::fs::copy(folder.at("out.csv"), folder.at("none/b.csv")).unwrap();
+        let again =
+            rows(&["run", "none.result", "--from", &folder.at("none/*"), "--time", "_time", "--key", "_key"]);
+        assert_eq!(again, answer, "{name}");
+        std::fs::remove_file(&none).unwrap();
+    }
+}
+
+#[test]
+fn patterns_stand_for_files_of_any_kind() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.at("p")).unwrap();
+    std::fs::write(folder.at("p/part-1"), exported("did:plc:a", 3)).unwrap();
+    folder.put("p/b.csv", EVENTS);
+    let read = |pattern: &str| {
+        rows(&["run", "p.n.sum()", "--from", &folder.at(pattern), "--time", "ts", "--key", "did"])
+    };
+    assert_eq!(read("p/b*").len(), 3);
+    assert_eq!(read("p/?.*").len(), 3);
+    std::fs::rename(folder.at("p/part-1"), folder.at("p/a.car")).unwrap();
+    assert_eq!(rows(&["run", "posts.count()", "--from", &folder.at("p/a*")]).len(), 3);
+    let said = |from: &str, code| {
+        fails(&["run", "p.n", "--from", &folder.at(from), "--time", "ts", "--key", "did"], code)
+    };
+    assert!(said("p/c*", 3).contains("no file has such a name"));
+    assert!(said("**/*.csv", 3).contains("only the last part of a path is a pattern"));
+    let folder_said = said("p/", 2);
+    assert!(
+        folder_said.contains("of a folder the exported repositories are read") && folder_said.contains("p/*"),
+        "{folder_said}"
+    );
+}
+
+/// A pipe of the system is opened by whoever reads it, who waits for one that writes.
+#[cfg(unix)]
+#[test]
+fn a_pipe_by_its_name_is_refused_and_not_waited_for() {
+    let folder = Folder::new();
+    for name in ["p.jsonl", "p.parquet", "p.car", "p"] {
+        let pipe = folder.at(name);
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for args in [
+            &["run", "p.count()", "--as", "p", "--time", "ts", "--key", "did", "--from", &pipe][..],
+            &["check", "posts.count()", "--from", &pipe],
+            &["tail", "--from", &pipe],
+        ] {
+            let said = fails(args, 2);
+            assert!(
+                said.contains(&format!("{name}: it is a pipe or a device")) && said.contains("--from -"),
+                "{said}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -235,6 +295,8 @@ fn what_is_wrong_is_said_with_what_to_do() {
     assert!(both.contains("two sources") && both.contains("--as"), "{both}");
     let clock = fails(&["run", "posts.count()", "--time", "ts"], 2);
     assert!(clock.contains("no such clock") && clock.contains("created_at"), "{clock}");
+    let cursor = says(&["--time", "ts", "--key", "did", "--cursor", "oldest"], 2);
+    assert!(cursor.contains("--cursor is for networks and recordings"), "{cursor}");
     let key = fails(&["run", "posts.count()", "--key", "did"], 2);
     assert!(key.contains("--key is for files of rows"), "{key}");
     let unknown = says(&["--time", "ts", "--key", "did", "--as", "evnts"], 1);
@@ -514,6 +576,9 @@ fn exported_repositories_are_one_source() {
         assert_eq!(counts(from), both, "{from:?}");
     }
     assert_eq!(counts(&["--from", &b]), both[1..]);
+    assert_eq!(counts(&["--from", &a, "--from", &a]), both[..1]);
+    let clock = fails(&["run", "posts.count()", "--from", &a, "--time", "rev"], 1);
+    assert!(clock.contains("no time by rev") && clock.contains("created_at"), "{clock}");
     assert!(fails(&["tail", "--from", &a], 1).contains("records, not frames"));
     let twice = fails(&["run", "posts.count()", "--from", &a, "--from", "sim:events=1"], 2);
     assert!(twice.contains("posts"), "{twice}");

@@ -102,6 +102,30 @@ fn what_cannot_be_of_a_pipe_is_said() {
     assert!(refused(&run(&[]), &std::fs::read(saved).unwrap(), 3).contains("a recording"));
 }
 
+/// As by `< FILE`.
+#[cfg(unix)]
+#[test]
+fn an_answer_is_not_written_over_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("in.jsonl"), folder.path().join("link.jsonl"));
+    std::fs::write(&path, ROWS).unwrap();
+    std::fs::hard_link(&path, &other).unwrap();
+    for file in [&path, &other] {
+        let file = file.to_str().unwrap();
+        let late = format!("side={file}");
+        for flags in [["-o", file], ["--late", &late]] {
+            let args = [&["run", "stdin.n"], &ROLES[..], &flags].concat();
+            let ran = skytide(&args).stdin(std::fs::File::open(&path).unwrap()).output().unwrap();
+            let said = err(&ran);
+            assert!(ran.status.code() == Some(2) && said.contains("over what is read"), "{args:?}: {said}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), ROWS);
+        }
+    }
+    let output = folder.path().join("out.ndjson");
+    let args = [&["run", "stdin.n", "-q", "-o", output.to_str().unwrap()], &ROLES[..]].concat();
+    assert!(skytide(&args).stdin(std::fs::File::open(&path).unwrap()).status().unwrap().success());
+}
+
 #[test]
 fn what_is_wrong_is_said_before_a_pipe_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();

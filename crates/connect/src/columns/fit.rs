@@ -47,7 +47,9 @@ pub(crate) fn fitted(values: &ArrayRef, to: &DataType) -> Result<(ArrayRef, u64)
         return Ok((Arc::clone(values), 0));
     }
     let before = values.logical_null_count();
-    if let (true, DataType::Timestamp(unit, _)) = (types::is_text(values.data_type()), to) {
+    let is_told = types::is_text(values.data_type())
+        || matches!(values.data_type(), DataType::Date32 | DataType::Date64);
+    if let (true, DataType::Timestamp(unit, _)) = (is_told, to) {
         let moments = cast(&moments(values)?, &DataType::Timestamp(*unit, None))?;
         let lost = moments.null_count().saturating_sub(before);
         let zoned = moments.to_data().into_builder().data_type(to.clone()).build()?;
@@ -61,9 +63,9 @@ pub(crate) fn fitted(values: &ArrayRef, to: &DataType) -> Result<(ArrayRef, u64)
     Ok((fitted, lost as u64))
 }
 
-/// The moments that texts tell, as they are read in a query: nanoseconds without a zone.
-fn moments(texts: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let nanos = times::nanos(texts, TimeUnit::Nanosecond)?;
+/// The moments that texts tell, as they are read in a query, and where dates begin: nanoseconds without a zone.
+fn moments(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let nanos = times::nanos(values, TimeUnit::Nanosecond)?;
     Ok(Arc::new(nanos.reinterpret_cast::<TimestampNanosecondType>()))
 }
 

@@ -22,7 +22,7 @@ pub enum ColumnError {
     #[error("two columns are called {0:?}")]
     Twice(String),
     /// A column cannot be what it is to be.
-    #[error("the column {column:?} cannot be the {role}: it is {found}")]
+    #[error("the column {column:?} cannot be the {role}: it is {found}, not {expected}")]
     Unfit {
         /// What it is for.
         role: &'static str,
@@ -30,6 +30,8 @@ pub enum ColumnError {
         column: String,
         /// Its type.
         found: String,
+        /// What can be.
+        expected: &'static str,
     },
 }
 
@@ -61,7 +63,7 @@ impl Roles {
                 return Err(ColumnError::Twice(field.name().clone()));
             }
         }
-        let find = |role: &'static str, column: &str, fits: fn(&DataType) -> bool| {
+        let find = |role: &'static str, column: &str, fits: fn(&DataType) -> bool, expected: &'static str| {
             let Some((at, field)) = fields.find(column) else {
                 let known: Vec<_> = fields.iter().map(|field| format!("{:?}", field.name())).collect();
                 let (column, known) = (column.to_owned(), known.join(", "));
@@ -71,12 +73,14 @@ impl Roles {
                 return Ok(at);
             }
             let found = types::name(field.data_type());
-            Err(ColumnError::Unfit { role, column: column.to_owned(), found })
+            Err(ColumnError::Unfit { role, column: column.to_owned(), found, expected })
         };
         Ok(Self {
-            time: find("time", time, times::is_time)?,
-            key: find("key", key, |_| true)?,
-            subsort: subsort.map(|column| find("subsort", column, DataType::is_integer)).transpose()?,
+            time: find("time", time, times::is_time, "moments, dates, text or numbers")?,
+            key: find("key", key, |_| true, "anything")?,
+            subsort: subsort
+                .map(|column| find("subsort", column, DataType::is_integer, "whole numbers"))
+                .transpose()?,
         })
     }
 }

@@ -15,7 +15,7 @@ use super::projection::Projection;
 use super::unit::{Batches, Read, guarded};
 use super::{FileError, INFERRED_ROWS};
 use crate::columns::fitted;
-use crate::tables::{Quotes, UNCLOSED, csv_format, csv_types};
+use crate::tables::{Quotes, UNCLOSED, csv_format, csv_types, known};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
@@ -48,7 +48,7 @@ impl CsvFile {
             self.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
         let columns = self.fields.iter().enumerate().filter(|(_, field)| wanted.wants_column(field.name()));
         let columns: Vec<usize> = columns.map(|(at, _)| at).collect();
-        let fields: Fields = columns.iter().map(|at| Arc::clone(&self.fields[*at])).collect();
+        let fields: Fields = columns.iter().map(|at| known(&self.fields[*at])).collect();
         let schema = Arc::new(Schema::new(fields));
         let mut decoder = ReaderBuilder::new(Arc::new(Schema::new(texts)))
             .with_format(csv_format().with_delimiter(self.delimiter))

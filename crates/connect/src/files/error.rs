@@ -26,6 +26,14 @@ pub enum FileError {
          .arrow, .arrows, .ipc or .feather", .0.display()
     )]
     Unknown(PathBuf),
+    /// It is no file, but a pipe or a device.
+    #[error("{}: it is a pipe or a device, and no file", .0.display())]
+    Waits(PathBuf),
+    /// Another file has its name, or it was written anew, since it was opened.
+    #[error(
+        "{}: it was replaced or written while it was read: the rows that are left are of another file; open it anew", .0.display()
+    )]
+    Changed(PathBuf),
     /// It is not of its format, or damaged.
     #[error("{}{place}: {reason}", .path.display())]
     Damaged {
@@ -70,6 +78,9 @@ pub enum FileError {
     /// No file has a name that fits.
     #[error("{}: no file has such a name", .0.display())]
     NoneFits(PathBuf),
+    /// Its folders are a pattern.
+    #[error("{}: only the last part of a path is a pattern, of the names in one folder", .0.display())]
+    Folders(PathBuf),
     /// There are no files.
     #[error("no file to read")]
     None,
@@ -129,6 +140,11 @@ impl FileError {
             if let Some(rest) = reason.strip_prefix(prefix) {
                 reason = rest.to_owned();
             }
+        }
+        if let Some(compression) = reason.strip_prefix("Disabled feature at compile time: ") {
+            reason = format!(
+                "it is compressed with {compression}, which is not read; snappy, zstd, LZ4 and gzip are"
+            );
         }
         Self::Damaged { path: path.to_owned(), place: place.into(), reason }
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::FileError;
+use super::{FileError, not_waiting};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +52,7 @@ impl Format {
         if let Some(format) = Self::of_name(path) {
             return Ok(format);
         }
+        not_waiting(path)?;
         let mut head = Vec::with_capacity(8);
         let file = File::open(path).map_err(FileError::io(path))?;
         file.take(8).read_to_end(&mut head).map_err(FileError::io(path))?;

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek, SeekFrom, Take};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{ArrowError, Fields, SchemaRef};
 
 use super::caught::caught;
+use super::known::Known;
 use super::projection::Projection;
 use super::unit::{Batches, Read, guarded};
 use super::{FileError, framing};
@@ -18,7 +19,7 @@ const MAGIC: &[u8] = b"ARROW1";
 
 /// An Arrow IPC file.
 pub(super) struct IpcFile {
-    path: PathBuf,
+    known: Known,
     fields: Fields,
 }
 
@@ -44,8 +45,12 @@ impl Iterator for Reader {
 impl IpcFile {
     /// Reads its schema.
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
-        let fields = schema(&reader(path, None)?).fields().clone();
-        Ok(Self { path: path.to_owned(), fields })
+        let (mut known, file) = Known::open(path)?;
+        let reader = reader(path, file, None)?;
+        // A stream may be read while it is written.
+        known.grows = matches!(reader, Reader::Stream(..));
+        let fields = schema(&reader).fields().clone();
+        Ok(Self { known, fields })
     }
 
     /// Its columns, as they are.
@@ -56,8 +61,9 @@ impl IpcFile {
     /// Reads what is wanted of it.
     pub(super) fn read(&self, wanted: &Projection) -> Result<Batches, FileError> {
         let columns = self.fields.iter().enumerate().filter(|(_, field)| wanted.wants_column(field.name()));
-        let reader = reader(&self.path, Some(columns.map(|(at, _)| at).collect()))?;
-        let (path, path_too) = (self.path.clone(), self.path.clone());
+        let path = self.known.path();
+        let reader = reader(path, self.known.again()?, Some(columns.map(|(at, _)| at).collect()))?;
+        let (path, path_too) = (path.to_owned(), path.to_owned());
         let wanted = wanted.clone();
         // The library takes columns whole.
         let of_wanted = move |batch: RecordBatch| wanted.of_whole(&batch);
@@ -76,9 +82,9 @@ fn schema(reader: &Reader) -> SchemaRef {
     }
 }
 
-/// Opens it, whichever of the two it is.
-fn reader(path: &Path, columns: Option<Vec<usize>>) -> Result<Reader, FileError> {
-    let mut file = BufReader::new(File::open(path).map_err(FileError::io(path))?);
+/// Reads it, whichever of the two it is.
+fn reader(path: &Path, file: File, columns: Option<Vec<usize>>) -> Result<Reader, FileError> {
+    let mut file = BufReader::new(file);
     let mut head = Vec::with_capacity(MAGIC.len());
     (&mut file).take(MAGIC.len() as u64).read_to_end(&mut head).map_err(FileError::io(path))?;
     let damaged = |reason: &dyn ToString| {

@@ -13,7 +13,7 @@ use super::letters::opened;
 use super::projection::Projection;
 use super::unit::{Batches, Read};
 use super::{FileError, INFERRED_ROWS};
-use crate::tables::{Builder, For, Fraction, Value, infer, read_line, unknown, wrong_at};
+use crate::tables::{Builder, For, Fraction, Value, read_line, seen, unknown, wrong_at};
 
 /// A line that is longer is no row: what one line may take of memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -31,7 +31,7 @@ impl JsonFile {
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
         let rows = Lines::open(path, For::Types)?.take(INFERRED_ROWS).collect::<Result<Vec<_>, _>>()?;
         let values: Vec<Value<'_>> = rows.iter().map(Value::of_json).collect();
-        Ok(Self { path: path.to_owned(), fields: infer(&values) })
+        Ok(Self { path: path.to_owned(), fields: seen(&values) })
     }
 
     /// Its columns.

@@ -1,7 +1,6 @@
 //! Parquet: units are row groups, whose statistics tell between which times they stand; only wanted columns are decoded.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{Array, Int64Array};
@@ -15,6 +14,7 @@ use parquet::file::metadata::{ParquetMetaDataOptions, ParquetMetaDataReader};
 use skytide_timestream::types;
 
 use super::caught::caught;
+use super::known::Known;
 use super::projection::Projection;
 use super::unit::{Batches, Range, Read, Unit, guarded};
 use super::{FileError, footer};
@@ -27,14 +27,14 @@ const TURNOVER_BYTES: usize = (32 << 20) - (64 << 10);
 
 /// A Parquet file, its end read.
 pub(super) struct ParquetFile {
-    path: PathBuf,
+    known: Known,
     metadata: ArrowReaderMetadata,
 }
 
 impl ParquetFile {
     /// Reads what stands at its end: columns, row groups, statistics.
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
-        let file = File::open(path).map_err(FileError::io(path))?;
+        let (known, file) = Known::open(path)?;
         let damaged = |reason: &dyn ToString| {
             let reason = format!("it is no whole Parquet file: {}", reason.to_string());
             FileError::damaged(path, "", reason)
@@ -63,7 +63,7 @@ impl ParquetFile {
             Some(loaded) => loaded.map_err(|error| damaged(&error))?,
             None => return Err(damaged(&"its end cannot be read")),
         };
-        Ok(Self { path: path.to_owned(), metadata })
+        Ok(Self { known, metadata })
     }
 
     /// Its columns, as they are.
@@ -114,9 +114,9 @@ impl ParquetFile {
 
     /// Reads what is wanted of a row group.
     pub(super) fn read(&self, group: usize, wanted: &Projection, rows: usize) -> Result<Batches, FileError> {
-        let (path, place) = (self.path.clone(), place(group));
-        // Opened anew: copies of a handle share their place in the file, and two queries may read it at once.
-        let file = File::open(&self.path).map_err(FileError::io(&self.path))?;
+        let (path, place) = (self.known.path().to_owned(), place(group));
+        // Copies of a handle share their place in the file, and two readers may be at it at once.
+        let file = self.known.again()?;
         let leaves = self.leaves(wanted);
         let metadata = self.viewing(&wanted.viewed);
         let rows = rows.min(self.rows_at_once(group, &leaves));

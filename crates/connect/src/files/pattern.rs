@@ -4,18 +4,31 @@ use std::path::{Path, PathBuf};
 
 use super::FileError;
 
+/// Whether a path stands for those whose names fit: its last part has `*` or `?`, and it is no file's name.
+#[must_use]
+pub fn is_pattern(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| has_wildcard(Path::new(name))) && !path.exists()
+}
+
+fn has_wildcard(path: &Path) -> bool {
+    path.to_string_lossy().contains(['*', '?'])
+}
+
 /// The files that a path names: itself, or where its last part has `*` (any letters) or `?` (any one) and is no file's name, those
 /// in its folder whose names fit, in the order of their names. Hidden ones are left out: files that are being written are.
 ///
 /// # Errors
 /// The folder cannot be read, or none fits.
 pub fn matching(pattern: &Path) -> Result<Vec<PathBuf>, FileError> {
-    let name = pattern.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if !name.contains(['*', '?']) || pattern.exists() {
+    if !is_pattern(pattern) {
         return Ok(vec![pattern.to_owned()]);
     }
+    let name = pattern.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let folder = pattern.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
+    if has_wildcard(folder) && !folder.exists() {
+        return Err(FileError::Folders(pattern.to_owned()));
+    }
     let mut paths = Vec::new();
     for entry in folder.read_dir().map_err(FileError::io(folder))? {
         let entry = entry.map_err(FileError::io(folder))?;

@@ -7,17 +7,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use arrow_schema::{Field, Fields, TimeUnit};
 use skytide_timestream::catalog::StreamDef;
 use skytide_timestream::plan::Scan;
-use skytide_timestream::types;
 
 use super::csv::CsvFile;
 use super::ipc::IpcFile;
+use super::join::{join, possible, settled};
 use super::json::JsonFile;
 use super::parquet::ParquetFile;
 use super::projection::Projection;
 use super::shape::plain_fields;
 use super::source::FileSource;
 use super::unit::{Batches, Range, Unit};
-use super::{FileError, Format, MEMORY};
+use super::{FileError, Format, MEMORY, not_waiting};
 use crate::columns::Roles;
 
 /// What files are read as.
@@ -95,6 +95,7 @@ pub(super) enum Part {
 
 impl Part {
     fn open(path: &Path, format: Format) -> Result<Self, FileError> {
+        not_waiting(path)?;
         Ok(match format {
             Format::Parquet => Self::Parquet(ParquetFile::open(path)?),
             Format::Arrow => Self::Ipc(IpcFile::open(path)?),
@@ -138,7 +139,7 @@ impl Files {
         if parts.is_empty() && given.is_none() {
             return Err(FileError::None);
         }
-        let fields = given.unwrap_or_else(|| fields.into());
+        let fields = given.unwrap_or_else(|| settled(&fields.into()));
         // Of files each was looked at; a schema alone was not.
         definition.roles(&fields, definition.paths.first().map_or(Path::new("schema"), PathBuf::as_path))?;
         Ok(Self { definition, parts: RwLock::new(Parts(Arc::new(parts))), fields })
@@ -161,7 +162,7 @@ impl Files {
     /// # Errors
     /// It cannot be read or is damaged.
     pub fn columns(path: &Path) -> Result<Fields, FileError> {
-        Ok(plain_fields(Part::open(path, Format::of_file(path)?)?.fields()))
+        Ok(settled(&plain_fields(Part::open(path, Format::of_file(path)?)?.fields())))
     }
 
     /// What they are read as.
@@ -196,11 +197,14 @@ impl Files {
 }
 
 impl Definition {
-    /// Opens a file, and gives its columns in the engine's types.
+    /// Opens a file, and gives its columns in the engine's types; those without values have none.
     fn part(&self, path: &Path) -> Result<(Arc<Part>, Fields), FileError> {
         let part = Part::open(path, self.format.map_or_else(|| Format::of_file(path), Ok)?)?;
         let own = plain_fields(part.fields());
-        self.roles(&own, path)?;
+        // A file without rows may have no columns, and so does what this program writes of an answer without rows.
+        if !own.is_empty() {
+            self.roles(&possible(&own), path)?;
+        }
         Ok((Arc::new(part), own))
     }
 
@@ -210,24 +214,6 @@ impl Definition {
             .map(drop)
             .map_err(|source| FileError::Column { path: path.to_owned(), source })
     }
-}
-
-/// Adds a file's columns to those of the files before; one that both have gets the type that holds the values of both.
-fn join(fields: &mut Vec<Arc<Field>>, own: &Fields, path: &Path) -> Result<(), FileError> {
-    for field in own {
-        let Some(known) = fields.iter_mut().find(|known| known.name() == field.name()) else {
-            fields.push(Arc::clone(field));
-            continue;
-        };
-        let both = types::common(known.data_type(), field.data_type()).ok_or_else(|| FileError::Differs {
-            path: path.to_owned(),
-            column: field.name().clone(),
-            found: types::name(field.data_type()),
-            expected: types::name(known.data_type()),
-        })?;
-        *known = Arc::new(Field::clone(known).with_data_type(both));
-    }
-    Ok(())
 }
 
 impl Parts {

@@ -2,10 +2,11 @@
 //!
 //! A repository holds an account's records as they are, not how they came to be: each is a point of its record stream, as if it were
 //! created, at the time that its key (a TID) or its `createdAt` tells. A file is read whole and all its blocks are held against their
-//! hashes, then its tree is walked for the collections that a plan reads; nothing else is decoded. All of them are put in order of time,
-//! so what a plan reads of them is in memory before the first row goes out.
+//! hashes, then its tree is walked for the collections that a plan reads; nothing else is decoded. Of several exports of an account
+//! the newest alone is read. All of them are put in order of time, so what a plan reads of them is in memory before the first row goes out.
 
 mod export;
+mod newest;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use bytes::Bytes;
 pub use export::RepoError;
 pub(crate) use source::RepoSource;
 
-use crate::files::{FileError, matching};
+use crate::files::{FileError, matching, not_waiting};
 
 /// The ending of exports' names.
 const ENDING: &str = "car";
@@ -38,6 +39,7 @@ pub(crate) fn is_begun(bytes: &[u8]) -> bool {
 /// # Errors
 /// There are none, or a folder cannot be read.
 pub fn named(path: &Path) -> Result<Vec<PathBuf>, FileError> {
+    not_waiting(path)?;
     if path.is_dir() { matching(&path.join(format!("*.{ENDING}"))) } else { matching(path) }
 }
 

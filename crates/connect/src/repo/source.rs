@@ -11,6 +11,7 @@ use skytide_timestream::plan::Plan;
 
 use super::Export;
 use super::export::Repo;
+use super::newest::newest;
 use crate::catalog::FirehoseCatalog;
 use crate::firehose::{Wanting, count_reasons, decoder, rows};
 use crate::frames::now;
@@ -34,6 +35,8 @@ pub(crate) struct RepoSource {
     points: u64,
     done: u64,
     missing: u64,
+    /// Exports that are not read: another one of the account is newer.
+    left_out: u64,
     newest: Option<i64>,
 }
 
@@ -41,7 +44,7 @@ impl RepoSource {
     /// Reads what `plan` wants from `exports`, in which points have the times of `clock`.
     ///
     /// # Errors
-    /// As of the firehose's source.
+    /// As of the firehose's source; or records have no such time.
     pub(crate) fn new(
         plan: &Plan,
         catalog: &FirehoseCatalog,
@@ -49,6 +52,17 @@ impl RepoSource {
         clock: Clock,
     ) -> Result<Self, SourceError> {
         let Wanting { streams, lanes } = Wanting::of(plan, catalog)?;
+        let of_frames = match clock {
+            Clock::Rev => Some("rev"),
+            Clock::Arrival => Some("arrival"),
+            Clock::FrameTime | Clock::CreatedAt => None,
+        };
+        if let Some(clock) = of_frames {
+            return Err(SourceError::Unfit(format!(
+                "a repository's records have no time by {clock}: they have that of their keys, and created_at"
+            )));
+        }
+        let (exports, left_out) = newest(exports);
         Ok(Self {
             total: exports.len() as u64,
             exports: exports.into(),
@@ -61,6 +75,7 @@ impl RepoSource {
             points: 0,
             done: 0,
             missing: 0,
+            left_out,
             newest: None,
         })
     }
@@ -117,8 +132,12 @@ impl Source for RepoSource {
     fn status(&self) -> Status {
         let mut dropped = BTreeMap::new();
         count_reasons(self.decoder.counters(), &mut dropped);
-        if self.missing > 0 {
-            dropped.insert("missing parts of a repository", self.missing);
+        for (reason, count) in
+            [("missing parts of a repository", self.missing), ("older exports of an account", self.left_out)]
+        {
+            if count > 0 {
+                dropped.insert(reason, count);
+            }
         }
         Status {
             read: self.read,

@@ -28,3 +28,4 @@ pub use text::{csv_fields, json_fields, texts};
 pub(crate) use text::{csv_format, csv_types};
 pub(crate) use value::unknown;
 pub use value::{Value, infer};
+pub(crate) use value::{known, seen};

@@ -14,7 +14,7 @@ use super::builder::Fraction;
 use super::json::{For, read_line, wrong_at};
 use super::place::{UNCLOSED, line_of, unclosed};
 use super::table::{Table, TableError};
-use super::value::{Value, infer, infer_json};
+use super::value::{Value, infer, infer_json, known};
 
 /// Rows that are read of CSV at a time.
 const CSV_ROWS: usize = 8192;
@@ -39,10 +39,10 @@ pub(crate) fn csv_format() -> Format {
 }
 
 /// What cells that look so are read as: moments to the nanosecond, whatever the first ones have of it, and in UTC.
+/// Columns without values have no type.
 pub(crate) fn csv_types(fields: &Fields) -> Fields {
     let data_type = |field: &Field| match field.data_type() {
         DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => types::timestamp(),
-        DataType::Null => DataType::Utf8,
         other => other.clone(),
     };
     fields.iter().map(|field| Field::new(field.name(), data_type(field), true)).collect()
@@ -59,7 +59,8 @@ impl Rules {
             batches.iter().try_for_each(|batch| writer.write(batch))?;
         }
         let text = if cells.is_empty() { text.as_bytes() } else { &cells };
-        Ok(csv_types(&csv_format().infer_schema(text, None)?.0.fields))
+        let fields = csv_types(&csv_format().infer_schema(text, None)?.0.fields);
+        Ok(fields.iter().map(|field| known(field)).collect())
     }
 
     /// The columns of JSON, a row a line.

@@ -127,8 +127,13 @@ const COUNT: DataType = DataType::UInt32;
 /// are `i64`, where some are beyond it `u64`, and where others are below zero decimals. What is null in all of them is text.
 #[must_use]
 pub fn infer<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
+    seen(rows).iter().map(|field| known(field)).collect()
+}
+
+/// The same, but what is null in all of them is of the type `null`.
+pub(crate) fn seen<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
     let all = rows.into_iter().fold(DataType::Null, |all, row| both(&all, &row.natural_type()));
-    match settled(&numbered(&all), 0) {
+    match settled(&numbered(&all), 0, &DataType::Null) {
         DataType::Struct(fields) => fields,
         _ => Fields::empty(),
     }
@@ -228,20 +233,20 @@ fn numbered(data_type: &DataType) -> DataType {
 }
 
 /// A field whose type is text where nothing is known of it: what comes later may be written as text, whatever it is.
-pub(super) fn known(field: &Field) -> Field {
-    Field::new(field.name(), settled(field.data_type(), 0), field.is_nullable())
+pub(crate) fn known(field: &Field) -> Field {
+    Field::new(field.name(), settled(field.data_type(), 0, &DataType::Utf8), field.is_nullable())
 }
 
-/// A type with text where nothing is known.
-fn settled(data_type: &DataType, depth: usize) -> DataType {
+/// A type with this one where nothing is known, and with text where it is nested too deep.
+fn settled(data_type: &DataType, depth: usize, unknown: &DataType) -> DataType {
     match data_type {
-        DataType::Null => DataType::Utf8,
+        DataType::Null => unknown.clone(),
         _ if depth > MAX_DEPTH => DataType::Utf8,
-        DataType::List(item) => types::list(settled(item.data_type(), depth + 1)),
+        DataType::List(item) => types::list(settled(item.data_type(), depth + 1, unknown)),
         DataType::Struct(fields) => DataType::Struct(
             fields
                 .iter()
-                .map(|field| Field::new(field.name(), settled(field.data_type(), depth + 1), true))
+                .map(|field| Field::new(field.name(), settled(field.data_type(), depth + 1, unknown), true))
                 .collect(),
         ),
         other => other.clone(),

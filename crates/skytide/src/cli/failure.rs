@@ -92,6 +92,7 @@ impl From<&SourceError> for Failure {
             SourceError::File(FileError::Spill { .. }) => {
                 failure.hint("TMPDIR says where; with more --memory less is kept there")
             }
+            SourceError::File(FileError::Changed(_)) => failure.hint("run it again"),
             SourceError::Recording(RecordingError::Open { .. } | RecordingError::TooLong { at: 0, .. }) => failure.hint(
                 "a source is sim, wss://HOST, ws://HOST:PORT, a recording's file, or one of rows, as .parquet or .csv",
             ),

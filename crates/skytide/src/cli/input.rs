@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow_schema::{Fields, TimeUnit};
 use skytide_atproto::columns::Clock;
 use skytide_connect::catalog::{Feed, FirehoseCatalog};
-use skytide_connect::files::{Definition, Files, matching};
+use skytide_connect::files::{Definition, FileError, Files, matching, may_wait};
 use skytide_connect::frames::Frames;
 use skytide_connect::network::{self, Connection, Wish};
 use skytide_connect::repo;
@@ -47,6 +47,7 @@ impl Input {
 
     /// The same, of a socket from a place on.
     pub(crate) fn open_at(from: &FromArgs, wish: &Wish, cursor: Cursor) -> Result<Self, Failure> {
+        refuse_pipe(&from.location)?;
         let mut connection = Connection { cursor, ..connection(&from.location, &from.socket)? };
         let mut relay = None;
         if let Location::Sim(sim) = &from.location {
@@ -79,10 +80,12 @@ pub(crate) fn offers(
     let networks: Vec<&SourceArgs> = sources.sources.iter().filter(is_network).collect();
     let history: Vec<PathBuf> =
         networks.iter().rev().skip(1).rev().map_while(|source| recording(source)).collect();
+    refuse_place(sources, socket)?;
     let mut offers = Vec::new();
     let mut piped = None;
     let (mut passed, mut has_network) = (0, false);
     for source in &sources.sources {
+        refuse_pipe(&source.location)?;
         if source.location == Location::Piped {
             if piped.is_some() {
                 return Err(Failure::new(USAGE, "--from -: standard input is given twice"));
@@ -148,6 +151,36 @@ pub(crate) fn offers(
     let pipe = Pipe::open(settings, within)?;
     offers.insert(at, Offer::Table { table: pipe.table.clone(), idle: None });
     Ok((offers, Some(pipe)))
+}
+
+/// Refuses what is said of frames where none are read.
+fn refuse_place(sources: &SourcesArgs, socket: &SocketArgs) -> Result<(), Failure> {
+    let has_frames = |location: &Location| match location {
+        Location::Sim(_) | Location::Socket(_) | Location::File(_) => true,
+        Location::Repos(_) | Location::Rows(_) | Location::Piped => false,
+    };
+    if sources.sources.iter().any(|source| has_frames(&source.location)) {
+        return Ok(());
+    }
+    let said = [
+        ("--cursor", socket.cursor != Cursor::Live),
+        ("--chains", socket.chains),
+        ("--dictionary", socket.dictionary.is_some()),
+    ];
+    match said.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => {
+            Err(Failure::new(USAGE, format!("{flag} is for networks and recordings; none is read")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a pipe or a device by its name: who opens it waits for whoever writes, and files are read more than once.
+fn refuse_pipe(location: &Location) -> Result<(), Failure> {
+    let Some(path) = location.path().filter(|path| may_wait(path)) else { return Ok(()) };
+    let message = format!("--from {}", FileError::Waits(path.to_owned()));
+    Err(Failure::new(USAGE, message)
+        .hint("rows of a pipe come through standard input: --from -; recordings and repositories are read from files"))
 }
 
 /// The files of the repositories among these offers that have this clock.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use skytide_connect::files::Format;
+use skytide_connect::files::{Format, is_pattern, matching, may_wait};
 use skytide_connect::repo;
 
 /// A source as the user names it.
@@ -63,6 +63,14 @@ impl Location {
         matches!(self, Self::Rows(_) | Self::Piped)
     }
 
+    /// Where it stands on the disk.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) | Self::Repos(path) | Self::Rows(path) => Some(path),
+            Self::Sim(_) | Self::Socket(_) | Self::Piped => None,
+        }
+    }
+
     /// Whether its points may come late; those of files are sorted.
     pub(crate) fn may_be_late(&self) -> bool {
         !matches!(self, Self::Rows(_))
@@ -78,11 +86,6 @@ impl fmt::Display for Location {
             Self::File(path) | Self::Repos(path) | Self::Rows(path) => write!(f, "{}", path.display()),
         }
     }
-}
-
-/// Whether what stands at a path is neither a file nor a folder but a pipe or a device: who opens it may wait for long.
-pub(crate) fn may_wait(path: &Path) -> bool {
-    path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 impl FromStr for Location {
@@ -110,6 +113,12 @@ impl FromStr for Location {
                 let path = PathBuf::from(text);
                 if repo::is_named(&path) {
                     return Ok(Self::Repos(path));
+                }
+                if is_pattern(&path) {
+                    // Its first file tells; that there is none is said by whoever reads it.
+                    let first = matching(&path).ok().and_then(|paths| paths.into_iter().next());
+                    let is_repos = first.is_some_and(|first| repo::is_named(&first));
+                    return Ok(if is_repos { Self::Repos(path) } else { Self::Rows(path) });
                 }
                 // What neither its name nor its first bytes make one of rows is a recording, or said to be none. A pipe's first
                 // bytes are not looked at: who reads it would miss them.
@@ -178,7 +187,9 @@ mod tests {
         assert_eq!(parsed("of/*.car"), Ok(Location::Repos("of/*.car".into())));
         assert_eq!(parsed("."), Ok(Location::Repos(".".into())));
         assert_eq!(parsed("-"), Ok(Location::Piped));
-        assert_eq!(parsed("of/*.csv"), Ok(Location::Rows("of/*.csv".into())));
+        for pattern in ["of/*.csv", "of/*", "of/part-??"] {
+            assert_eq!(parsed(pattern), Ok(Location::Rows(pattern.into())));
+        }
     }
 
     #[test]

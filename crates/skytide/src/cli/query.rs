@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skytide_connect::catalog::FirehoseCatalog;
+use skytide_connect::files::may_wait;
 use skytide_connect::shared::Shared;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_timestream::QueryError;
@@ -16,7 +17,7 @@ use skytide_timestream::types;
 use super::args::{CheckArgs, ExplainArgs, QueriesArgs, QueryArgs, SocketArgs};
 use super::failure::{DATA, Failure, USAGE};
 use super::input::offers;
-use super::location::{Location, may_wait};
+use super::location::Location;
 use super::pipe::Pipe;
 use super::sources::SourcesArgs;
 
@@ -122,11 +123,9 @@ pub(crate) fn nameable(lexicons: &[PathBuf], sources: &SourcesArgs) -> Result<So
     let lexicons: Vec<_> = lexicons.iter().filter(|path| !may_wait(path)).cloned().collect();
     let catalog = catalog(&lexicons)?;
     let mut sources = sources.clone();
-    sources.sources.retain(|source| match &source.location {
-        Location::Piped => false,
-        Location::Sim(_) | Location::Socket(_) => true,
-        Location::File(path) | Location::Repos(path) | Location::Rows(path) => !may_wait(path),
-    });
+    sources
+        .sources
+        .retain(|source| source.location != Location::Piped && !source.location.path().is_some_and(may_wait));
     let (offers, _) = offers(&sources, &SocketArgs::default(), &catalog, None, None)?;
     Ok(Sources::new(offers))
 }

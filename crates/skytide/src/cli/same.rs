@@ -1,5 +1,7 @@
 //! Which files are one, however they are named: what is written over what is read, or over another answer, is all that is left.
 
+#[cfg(unix)]
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use skytide_connect::network::Location;
@@ -17,6 +19,23 @@ fn has_both_names(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let identity = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
     identity(one).is_some_and(|found| identity(other) == Some(found))
+}
+
+/// Whether standard input is this file, as by `< FILE`.
+#[cfg(unix)]
+fn is_standard_input(file: &Path) -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+    let input = std::io::stdin().as_fd().try_clone_to_owned().and_then(|input| File::from(input).metadata());
+    let (Ok(input), Ok(found)) = (input, file.metadata()) else { return false };
+    // A terminal or a pipe may be both.
+    input.is_file() && (input.dev(), input.ino()) == (found.dev(), found.ino())
+}
+
+/// The system tells it not.
+#[cfg(not(unix))]
+fn is_standard_input(_: &Path) -> bool {
+    false
 }
 
 /// The system tells it not; names that lead to one place have been told.
@@ -38,7 +57,8 @@ pub(crate) fn is_read(offer: &Offer, file: &Path) -> bool {
             };
             is_there || network.connection.history.iter().any(is_it)
         }
-        Offer::Table { .. } => false,
+        // Rows come through standard input.
+        Offer::Table { .. } => is_standard_input(file),
     }
 }
 

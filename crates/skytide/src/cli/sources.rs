@@ -146,11 +146,18 @@ impl SourcesArgs {
     fn of(words: impl IntoIterator<Item = Word>, memory: u64, readers: usize) -> Result<Self, String> {
         let mut sources: Vec<SourceArgs> = Vec::new();
         let (mut open, mut settings) = (Vec::new(), Settings::default());
+        let words: Vec<Word> = words.into_iter().collect();
+        let is_one = words.iter().filter(|word| matches!(word, Word::From(_))).count() < 2;
+        // What is said of rows before several sources.
+        let mut first = Settings::default();
         // What is said of late points before any source.
         let (mut lateness, mut late) = (None, None);
         for word in words {
             match word {
                 Word::From(location) => {
+                    if !is_one && sources.is_empty() && open.is_empty() {
+                        first = std::mem::take(&mut settings);
+                    }
                     if !open.is_empty() && settings != Settings::default() {
                         sources.extend(close(&mut open, &mut settings)?);
                     }
@@ -189,7 +196,15 @@ impl SourcesArgs {
                 rows.location
             ));
         }
-        for SourceArgs { settings, .. } in &mut sources {
+        if first.name.is_some() {
+            return Err("--as names one source; it follows its --from".to_owned());
+        }
+        let has_rows = sources.iter().any(|source| source.location.is_rows());
+        for SourceArgs { settings, location } in &mut sources {
+            // Beside a network, what is said is of the files.
+            if location.is_rows() || !has_rows {
+                settings.default_to(&first);
+            }
             settings.lateness = settings.lateness.or(lateness);
             settings.late = settings.late.take().or_else(|| late.clone());
         }
@@ -237,6 +252,17 @@ fn close(open: &mut Vec<Location>, settings: &mut Settings) -> Result<Vec<Source
 }
 
 impl Settings {
+    /// Takes what it does not say from others, but for the name and what is late.
+    fn default_to(&mut self, others: &Self) {
+        let of =
+            |own: &mut Option<String>, other: &Option<String>| *own = own.take().or_else(|| other.clone());
+        of(&mut self.time, &others.time);
+        of(&mut self.key, &others.key);
+        of(&mut self.subsort, &others.subsort);
+        of(&mut self.grouping, &others.grouping);
+        self.time_unit = self.time_unit.or(others.time_unit);
+    }
+
     /// The clock of the network at this location.
     pub(crate) fn clock(&self, location: &Location) -> Result<Clock, String> {
         let columns = [
@@ -251,6 +277,15 @@ impl Settings {
                 && let Err(unknown) = Format::of_file(path)
             {
                 return Err(unknown.to_string());
+            }
+            if let Location::Repos(path) = location
+                && path.is_dir()
+            {
+                let files = path.join("*");
+                return Err(format!(
+                    "{flag} is for files of rows, and of a folder the exported repositories are read (.car); files of rows are {}",
+                    files.display()
+                ));
             }
             return Err(format!(
                 "{flag} is for files of rows; streams of a network have names, keys and times"
@@ -352,6 +387,24 @@ mod tests {
         let both = "--from ws://a --from b.csv --time t --key k --late error";
         assert_eq!(late(both), [(None, error), (None, None)]);
         assert_eq!(late("--from b.csv --late drop"), [(None, drops)], "it has none");
+    }
+
+    #[test]
+    fn what_is_said_before_several_sources_is_of_all_that_say_nothing_themselves() {
+        let times = |words: &str| -> Vec<Option<String>> {
+            sources(words).unwrap().sources.into_iter().map(|source| source.settings.time).collect()
+        };
+        let some = |time: &str| Some(time.to_owned());
+        assert_eq!(times("--time t --from a.csv --from b.csv"), [some("t"), some("t")]);
+        assert_eq!(
+            times("--time t --from a.csv --from b.csv --time u --from c.csv --time v"),
+            [some("u"), some("u"), some("v")]
+        );
+        assert_eq!(times("--time t --from a.csv --key k --from b.csv --key l"), [some("t"), some("t")]);
+        assert_eq!(times("--time t --from ws://a --from b.csv"), [None, some("t")]);
+        assert_eq!(times("--time rev --from ws://a --from ws://b"), [some("rev"), some("rev")]);
+        assert!(sources("--time t --from a.csv --time u").unwrap_err().contains("--time is given twice"));
+        assert!(sources("--as x --from a.csv --from b.csv").unwrap_err().contains("--as names one source"));
     }
 
     #[test]
