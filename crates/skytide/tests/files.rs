@@ -285,6 +285,8 @@ fn what_is_wrong_is_said_with_what_to_do() {
     assert_eq!(rows(&[&beside[..], &["--time", "ts", "--key", "did"]].concat()).len(), 3);
     let own = fails(&["run", "{ _time: posts.seq }", "--from", "sim:events=9"], 1);
     assert!(own.contains("a field of the answer is called `_time`"), "{own}");
+    let checked = fails(&["check", "{ _time: posts.seq }"], 1);
+    assert!(checked.contains("is called `_time`") && checked.contains("^^^^"), "{checked}");
     for held in [".last()", ".lag(0)", ".if_(true)"] {
         let held = fails(&["run", &format!("{{ _time: posts.seq }}{held}"), "--from", "sim:events=9"], 1);
         assert!(held.contains("a field of the answer is called `_time`"), "{held}");

@@ -260,6 +260,8 @@ def test_results_are_cut(m: kd.Timestream) -> None:
     assert x.to_rows(kd.results.History(since="1970-01-02")) == []
     with pytest.raises(ValueError, match=r'"soon" is no time'):
         x.to_rows(kd.results.History(since="soon"))
+    with pytest.raises(ValueError, match="since=.*: written with a zone in brackets"):
+        x.to_rows(kd.results.History(since="1970-01-02T00:00:00[Europe/Berlin]"))
     beyonds: list[Any] = ["9999-12-31", "9999-12-31T00:00:00Z", datetime.max, datetime.min]
     for beyond in beyonds:
         with pytest.raises(ValueError, match="until=.*: beyond the times that 64 bits"):

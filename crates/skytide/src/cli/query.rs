@@ -10,6 +10,7 @@ use skytide_connect::shared::Shared;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_timestream::QueryError;
 use skytide_timestream::chain::Chain;
+use skytide_timestream::engine::answer_schema;
 use skytide_timestream::plan::{Plan, Results};
 use skytide_timestream::query::{Continuity, Query};
 use skytide_timestream::types;
@@ -75,8 +76,15 @@ impl Compiled {
     ) -> Result<Self, Failure> {
         let ordered = in_order(offers, &mentions)?;
         let query = skytide_timestream::compile(text, &ordered).map_err(|error| wrong(text, &error))?;
+        let query = Arc::new(query);
+        // What no answer can be is said before anything is opened.
+        let plan = skytide_timestream::plan(Arc::clone(&query), Results::history());
+        answer_schema(&plan).map_err(|error| {
+            let whole = query.nodes[query.root].span.clone();
+            wrong(text, &QueryError::new(whole, error.to_string()))
+        })?;
         let (catalog, offers) = (catalog.clone(), offers.to_vec());
-        Ok(Self { catalog, offers, mentions, query: Arc::new(query) })
+        Ok(Self { catalog, offers, mentions, query })
     }
 
     /// Offers in the order in which the query names them.

@@ -418,7 +418,7 @@ fn needs(function: &dyn Callee, signature: &Signature, param: &Param) -> String 
 
 /// An error about a call of a function, with what it takes.
 fn about(function: &dyn Callee, error: QueryError) -> QueryError {
-    function.texts().into_iter().fold(error, |error, text| error.note(text))
+    function.texts().into_iter().fold(error, QueryError::note)
 }
 
 /// A function as it is written.
