@@ -186,6 +186,22 @@ fn a_pipe_by_its_name_is_refused_and_not_waited_for() {
 }
 
 #[test]
+fn null_and_an_empty_text_are_one_in_csv_and_two_elsewhere() {
+    let folder = Folder::new();
+    let lines = ["\"\"", "null", "\"a,\\\"\\n b\""];
+    let lines = (1..).zip(lines).map(|(at, s)| format!("{{\"t\": {at}, \"k\": \"A\", \"s\": {s}}}\n"));
+    let path = folder.put("e.jsonl", &lines.collect::<String>());
+    for (name, first) in [("o.csv", json!(null)), ("o.ndjson", json!("")), ("o.parquet", json!(""))] {
+        let out = folder.at(name);
+        let from = ["--from", &path, "--time", "t", "--key", "k"];
+        assert!(output(&[&["run", "e.s", "-q", "-o", &out], &from[..]].concat()).status.success());
+        let again = rows(&["run", "o.result", "--from", &out, "--time", "_time", "--key", "_key"]);
+        let texts: Vec<Value> = again.iter().map(|row| row["result"].clone()).collect();
+        assert_eq!(texts, [first, json!(null), json!("a,\"\n b")], "{name}");
+    }
+}
+
+#[test]
 fn several_files_and_a_network_are_one_query() {
     let folder = Folder::new();
     let (a, b) =

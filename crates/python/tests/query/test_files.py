@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import random
 from pathlib import Path
 
@@ -100,6 +101,37 @@ def test_answers_are_written_in_the_form_that_a_name_tells(tmp_path: Path) -> No
     assert count.write(tmp_path / "last.parquet", results=kd.results.Snapshot()) == 2
     with pytest.raises(ValueError, match=r"counts\.txt: the name tells no form"):
         count.write(tmp_path / "counts.txt")
+
+
+def test_moments_stay_moments_and_what_has_no_form_is_null_or_refused(tmp_path: Path) -> None:
+    columns = {
+        "t": pa.array([0, 1], pa.timestamp("s")),
+        "k": pa.array([7, 2**40], pa.timestamp("s")),
+        "day": pa.array([0, 2**31 - 1], pa.date32()),
+        "seen": pa.array([[(1, "a")], []], pa.map_(pa.int32(), pa.string())),
+        "none": pa.array([{}, {}], pa.struct([])),
+    }
+    with (
+        pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as file,
+        pa.ipc.new_file(file, (table := pa.table(columns)).schema) as writer,
+    ):
+        writer.write_table(table)
+    source = kd.sources.Files(tmp_path / "rows.arrow", time_column="t", key_column="k")
+    assert source.col("seen").write(tmp_path / "seen.parquet") == 2
+    read = pq.read_table(tmp_path / "seen.parquet")
+    assert read.schema.field("_key").type == pa.timestamp("ms")
+    assert read["_key"].cast(pa.int64()).to_pylist() == [7_000, 2**40 * 1000]
+    kd.record({"day": source.col("day"), "seen": source.col("seen")}).write(tmp_path / "seen.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
+    assert [(line["day"], line["seen"]) for line in lines] == [
+        ("1970-01-01", {"1": "a"}),
+        (None, {}),
+    ]
+    with pytest.raises(
+        ValueError, match=r'the column "none" as Parquet: it has no form for records'
+    ):
+        source.write(tmp_path / "none.parquet")
+    assert not (tmp_path / "none.parquet").exists()
 
 
 def test_what_fails_leaves_no_file(tmp_path: Path) -> None:
