@@ -148,7 +148,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     } else {
         one(queries, &options, &status).inspect_err(|_| lock(&status).broke_off())?
     };
-    if let Some(side) = kept {
+    let is_reached = outcomes.iter().any(|outcome| outcome.source.is_reached());
+    if let Some(side) = kept.filter(|_| is_reached) {
         side.finish().map_err(RunError::from)?;
     }
     finish(&lock(&status), &outcomes);
@@ -241,7 +242,12 @@ fn several(
     if failed > 0 {
         let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
         let code = failures.first().map_or(DATA, |failure| failure.code);
-        finish(&lock(status), &outcomes);
+        let status = lock(status);
+        if outcomes.is_empty() {
+            status.broke_off()
+        } else {
+            finish(&status, &outcomes)
+        }
         return Err(Failure::new(code, format!("{failed} of {all} queries failed")));
     }
     Ok(outcomes)
