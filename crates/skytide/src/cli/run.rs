@@ -244,9 +244,9 @@ fn several(
         let code = failures.first().map_or(DATA, |failure| failure.code);
         let status = lock(status);
         if outcomes.is_empty() {
-            status.broke_off()
+            status.broke_off();
         } else {
-            finish(&status, &outcomes)
+            finish(&status, &outcomes);
         }
         return Err(Failure::new(code, format!("{failed} of {all} queries failed")));
     }
