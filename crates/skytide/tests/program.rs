@@ -266,12 +266,13 @@ fn an_end_does_not_wait_for_who_reads_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = recording(&folder, 3000, "e.frames");
     let stopped = ["run", "posts", "--from", &path];
+    let several = ["run", "posts", "likes", "follows", "--from", &path, "--for", "4s"];
     let timed = ["tail", "--from", &path, "--for", "4s"];
     let recorded = ["record", "--from", &path, "-o", "/dev/stdout", "--for", "4s"];
     let begun = Instant::now();
     let start =
         |args: &[&str]| Running(skytide(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    let mut ended = [(start(&stopped), 130), (start(&timed), 1), (start(&recorded), 1)];
+    let mut ended = [(start(&stopped), 130), (start(&several), 1), (start(&timed), 1), (start(&recorded), 1)];
     // What there is room for is written.
     let out = &mut ended[0].0.0.stdout.take().unwrap();
     out.read_exact(&mut [0]).unwrap();
