@@ -218,7 +218,7 @@ pub struct Peek {
 /// contents are not.
 ///
 /// # Errors
-/// If the header is not one, the frame is not exactly two items, or a commit's payload is not a map with what a commit
+/// If the header is not one, the frame is not exactly two items, a number is beyond 63 bits, or a commit's payload is not a map with what a commit
 /// needs. What other messages need, [`Message::parse`](crate::message::Message::parse) says: not all of them have
 /// `seq` and `time`, and none is known of one that is yet to come.
 pub fn peek(bytes: &[u8]) -> Result<Peek, FrameError> {
@@ -234,11 +234,11 @@ pub fn peek_next(bytes: &[u8], times: &mut Times) -> Result<Peek, FrameError> {
     let kind = read_kind(&mut cursor)?;
     if kind == Kind::Commit {
         if let Some(usual) = usual::read(bytes, cursor.position(), |_, _| Some(())) {
-            return Ok(Peek { kind, seq: Some(usual.seq), time: times.parse(usual.time) });
+            return Ok(Peek { kind, seq: Some(number(usual.seq)?), time: times.parse(usual.time) });
         }
         let envelope = Envelope::read(&mut cursor, |ops| Ok(ops.skip()?))?;
         end(&cursor)?;
-        return Ok(Peek { kind, seq: Some(envelope.seq), time: times.parse(envelope.time) });
+        return Ok(Peek { kind, seq: Some(number(envelope.seq)?), time: times.parse(envelope.time) });
     }
     let payload = cursor;
     let (seq, time) = match seq_and_time(&mut cursor) {
@@ -265,7 +265,7 @@ pub fn peek_head(head: &[u8]) -> (Option<u64>, Option<i64>) {
         let mut keys = MapKeys::new(cursor.read_map()?);
         while let Some(key) = keys.next(&mut cursor)? {
             match key {
-                "seq" => seq = Some(cursor.read_u64()?),
+                "seq" => seq = Some(number(cursor.read_u64()?)?),
                 "time" => time = parse_time(cursor.read_text()?),
                 _ => cursor.skip()?,
             }
@@ -275,6 +275,12 @@ pub fn peek_head(head: &[u8]) -> (Option<u64>, Option<i64>) {
     // Where it ends is where the head does.
     let _end = read();
     (seq, time)
+}
+
+/// A number that a message may have.
+#[inline]
+fn number(seq: u64) -> Result<u64, FrameError> {
+    if i64::try_from(seq).is_ok() { Ok(seq) } else { Err(FrameError::Seq) }
 }
 
 /// The number and time of a payload, where it has them. Moves over it.
@@ -287,7 +293,7 @@ fn seq_and_time(cursor: &mut Cursor<'_>) -> Result<(Option<u64>, Option<i64>), F
     let mut keys = MapKeys::new(cursor.read_map()?);
     while let Some(key) = keys.next(cursor)? {
         match (key, cursor.kind()?) {
-            ("seq", cbor::Kind::Unsigned) => seq = Some(cursor.read_u64()?),
+            ("seq", cbor::Kind::Unsigned) => seq = Some(number(cursor.read_u64()?)?),
             ("time", cbor::Kind::Text) => time = parse_time(cursor.read_text()?),
             _ => cursor.skip()?,
         }
@@ -385,5 +391,20 @@ mod tests {
         assert_eq!(peek(STRANGE), Ok(Peek { kind: Kind::Unknown, seq: None, time: None }));
         let known = [b"\xa2\x61t\x69#identity\x62op\x01".as_slice(), &STRANGE[15..]].concat();
         assert!(peek(&known).is_err());
+    }
+
+    #[test]
+    fn a_number_that_no_message_may_have_is_none_to_go_by() {
+        let numbered = |kind: &[u8], seq: u64| {
+            let payload = [b"\xa1\x63seq\x1b".as_slice(), &seq.to_be_bytes()].concat();
+            [b"\xa2\x61t", kind, b"\x62op\x01", &payload].concat()
+        };
+        let largest = numbered(b"\x69#identity", i64::MAX as u64);
+        assert_eq!(peek(&largest).unwrap().seq, Some(i64::MAX as u64));
+        for seq in [1 << 63, u64::MAX] {
+            let beyond = numbered(b"\x69#identity", seq);
+            assert_eq!((peek(&beyond), peek_head(&beyond)), (Err(FrameError::Seq), (None, None)));
+            assert_eq!(peek(&numbered(b"\x65#what", seq)).unwrap().seq, None);
+        }
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use skytide_atproto::frame::{self, Peek};
+use skytide_atproto::frame;
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{BELIEVED_AHEAD, Batch, Blocking, Cursor, JetstreamPlace, Ledger};
+use skytide_firehose::{BELIEVED_AHEAD, Batch, Blocking, Cursor, JetstreamPast, JetstreamPlace, Ledger};
 
 use crate::network::{Connection, Wish};
 use crate::recovery::StateError;
@@ -31,8 +31,12 @@ pub struct Frames {
     progress: Option<Progress>,
     /// What follows a recording.
     then: Option<Box<Following>>,
+    /// What recordings have that others go on after.
+    past: Option<Box<Past>>,
     /// So many frames have been shown in an earlier run.
     skip: u64,
+    /// Whether a connection was asked for frames.
+    is_asked: bool,
 }
 
 shown!(Frames { read, bytes, limit });
@@ -51,7 +55,7 @@ pub(crate) const MET: [&str; 9] = [
 ];
 /// What counts frames whose `op` or `t` is not known, and events of a Jetstream of which no frame can be made.
 pub const UNKNOWN: &str = "of an unknown kind";
-/// What counts connections that could not be made so far: all that was tried has failed.
+/// What counts connections that could not be made so far: whatever was tried has failed, or is waited for.
 pub const UNREACHED: &str = "not reached";
 /// What counts recordings that are cut off.
 pub(crate) const CUT_OFF: &str = "cut off at the end";
@@ -63,7 +67,37 @@ struct Following {
     recordings: VecDeque<PathBuf>,
     connection: Connection,
     wish: Wish,
+}
+
+/// What recordings have.
+#[derive(Default)]
+struct Past {
     last: Last,
+    events: JetstreamPast,
+}
+
+impl Past {
+    /// Takes in the next frame, which came at `arrival`; tells whether it is new.
+    fn see(&mut self, frame: &[u8], arrival: i64) -> bool {
+        let Ok(peek) = frame::peek(frame) else { return true };
+        let is_new = self.events.see(frame, peek);
+        if is_new {
+            self.last.pass(peek.seq, peek.time, arrival);
+        }
+        is_new
+    }
+
+    /// Has a recording or a connection begin where they end.
+    fn leads_to(&self, connection: &mut Connection) {
+        connection.cursor = match self.last {
+            // A recording goes on by the number alone.
+            Last { seq: Some(seq), newest } if !connection.is_live() => {
+                Cursor::After { seq, time: newest.unwrap_or_default() }
+            }
+            last => last.cursor(connection.cursor),
+        };
+        connection.place = self.events.place();
+    }
 }
 
 /// The last frame that had a number, as a subscription knows it that goes on after it.
@@ -169,7 +203,8 @@ impl Frames {
         let mut recordings: VecDeque<PathBuf> = recordings.into_iter().collect();
         let Some(first) = recordings.pop_front() else { return connection.frames(&wish) };
         let mut frames = Self::recording(Recording::open(first)?);
-        frames.then = Some(Box::new(Following { recordings, connection, wish, last: Last::default() }));
+        frames.then = Some(Box::new(Following { recordings, connection, wish }));
+        frames.past = Some(Box::default());
         Ok(frames)
     }
 
@@ -183,7 +218,9 @@ impl Frames {
             twice: 0,
             progress: None,
             then: None,
+            past: None,
             skip: 0,
+            is_asked: false,
         }
     }
 
@@ -193,21 +230,22 @@ impl Frames {
             self.cut_off += u64::from(recording.cut_off().is_some());
         }
         self.progress = None;
-        if let Some(path) = following.recordings.pop_front() {
-            let mut recording = Recording::open(path)?;
-            if let Some(seq) = following.last.seq {
-                // Where it has none of its own, it is at its end.
-                recording.seek_seq(seq.saturating_add(1))?;
+        let next = match following.recordings.pop_front() {
+            Some(path) => {
+                let mut after = Connection::default();
+                self.past.iter().for_each(|past| past.leads_to(&mut after));
+                let next = after.recording(Recording::open(path)?)?;
+                self.then = Some(following);
+                next
             }
-            let next = Self::rest(recording);
-            self.input = next.input;
-            self.twice += next.twice;
-            self.then = Some(following);
-            return Ok(());
-        }
-        let Following { mut connection, wish, last, .. } = *following;
-        connection.cursor = last.cursor(connection.cursor);
-        let next = connection.frames(&wish)?;
+            None => {
+                let Following { mut connection, wish, .. } = *following;
+                self.past.iter().for_each(|past| past.leads_to(&mut connection));
+                connection.frames(&wish)?
+            }
+        };
+        // A connection knows by itself what it has.
+        self.past = self.past.take().filter(|_| !next.is_live());
         self.input = next.input;
         self.twice += next.twice;
         Ok(())
@@ -229,14 +267,13 @@ impl Frames {
         if max == 0 {
             return Ok(Batch::Ended);
         }
-        let skip = &mut self.skip;
+        let (skip, twice) = (&mut self.skip, &mut self.twice);
         let (mut frames, mut bytes) = (0_u64, 0_u64);
-        let mut last = self.then.as_mut().map(|then| &mut then.last);
+        let mut past = self.past.as_deref_mut();
         let mut show = |frame: &[u8], arrival: i64| {
-            if let Some(last) = last.as_deref_mut()
-                && let Ok(Peek { seq, time, .. }) = frame::peek(frame)
-            {
-                last.pass(seq, time, arrival);
+            if past.as_deref_mut().is_some_and(|past| !past.see(frame, arrival)) {
+                *twice += 1;
+                return;
             }
             if *skip > 0 {
                 *skip -= 1;
@@ -247,9 +284,12 @@ impl Frames {
             visit(frame, arrival);
         };
         let batch = match &mut self.input {
-            Input::Socket(subscription) => subscription
-                .visit_within(max, wait, |frame| show(&frame.bytes, frame.arrival))
-                .map_err(Into::into),
+            Input::Socket(subscription) => {
+                self.is_asked = true;
+                let received =
+                    subscription.visit_within(max, wait, |frame| show(&frame.bytes, frame.arrival));
+                received.map_err(Into::into)
+            }
             Input::Recording(recording) => {
                 let arrival = now();
                 let batch = read(recording, max, |frame| show(frame, arrival));
@@ -339,7 +379,7 @@ impl Frames {
                     counters.outdated_cursors,
                     handle.ledger().len(),
                 ];
-                if counters.connections == 0 && counters.failed_attempts > 0 {
+                if self.is_asked && counters.connections == 0 {
                     status.dropped.insert(UNREACHED, 1);
                 }
                 status.dropped.extend(MET.into_iter().zip(counts).filter(|(_, count)| *count > 0));

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use skytide_atproto::columns::Clock;
-use skytide_firehose::recording::Recording;
-use skytide_firehose::{Builder, Cursor, JetstreamPlace, Service, Subscription};
+use skytide_firehose::recording::{self, Recording};
+use skytide_firehose::{Builder, Cursor, JetstreamPast, JetstreamPlace, Service, Subscription};
 use skytide_runtime::Reader;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
 use crate::catalog::{Feed, FirehoseCatalog};
 use crate::firehose::{FirehoseSource, Mark, Standing};
-use crate::frames::Frames;
+use crate::frames::{self, Frames};
 use crate::late::{Judge, Late, Side};
 use crate::recovery::state;
 use crate::reorder::Reorder;
@@ -72,6 +72,8 @@ pub struct Connection {
     pub history: Vec<PathBuf>,
     /// Where to begin, if not where the recordings end.
     pub cursor: Cursor,
+    /// Of a Jetstream: where to begin, in place of the cursor; the events that are known there do not come again.
+    pub place: Option<JetstreamPlace>,
     /// Whether each repository's commits are to follow each other; a broken chain is a possible gap.
     pub chains: bool,
     /// The zstd dictionary that a Jetstream is to compress its events with.
@@ -125,29 +127,35 @@ impl Connection {
         if let Some(dictionary) = self.dictionary.as_ref().filter(|_| service == Service::Jetstream) {
             builder = builder.dictionary(dictionary.clone());
         }
-        let subscription = set(builder.cursor(self.cursor).check_chains(self.chains)).blocking()?;
+        builder = match &self.place {
+            Some(place) if service == Service::Jetstream => builder.jetstream_place(place.clone()),
+            _ => builder.cursor(self.cursor),
+        };
+        let subscription = set(builder.check_chains(self.chains)).blocking()?;
         Ok(Frames::socket(subscription).until(self.limit))
     }
 
-    /// The same where a subscription before has ended; of a Jetstream, at its place. An address that is known to have answered is sought for ever.
-    fn dial_again(
-        &self,
-        url: &str,
-        wish: &Wish,
-        place: Option<JetstreamPlace>,
-    ) -> Result<Frames, SourceError> {
-        self.dial(url, wish, |builder| {
-            let builder = builder.first_attempts(None);
-            match place {
-                Some(place) => builder.jetstream_place(place),
-                None => builder,
-            }
-        })
+    /// The same where a subscription before has ended. An address that is known to have answered is sought for ever.
+    fn dial_again(&self, url: &str, wish: &Wish) -> Result<Frames, SourceError> {
+        self.dial(url, wish, |builder| builder.first_attempts(None))
     }
 
     /// The frames of a Jetstream after a place, by a connection that is asked for something else.
     pub(crate) fn frames_again(&self, wish: &Wish, place: JetstreamPlace) -> Result<Frames, SourceError> {
-        self.dial_again(&self.location.to_string(), wish, Some(place))
+        Self { place: Some(place), ..self.clone() }.dial_again(&self.location.to_string(), wish)
+    }
+
+    /// This connection, to begin where a recording of it ends, whose [`Last`](recording::Last) that is.
+    ///
+    /// # Errors
+    /// The recording cannot be read.
+    pub fn after(self, path: &Path, last: recording::Last, wish: &Wish) -> Result<Self, SourceError> {
+        let place = match last.seq.filter(|_| self.is_jetstream(wish)) {
+            Some(last) => JetstreamPast::of_end(&mut Recording::open(path)?, last)?.place(),
+            None => None,
+        };
+        let last = frames::Last { seq: last.seq, newest: last.time };
+        Ok(Self { cursor: last.cursor(self.cursor), place, ..self })
     }
 
     /// As [`frames`](Self::frames), but only what is after a mark, for a query that is run so. Recordings, and frames that the program
@@ -161,9 +169,10 @@ impl Connection {
     ) -> Result<Frames, SourceError> {
         let limit = self.limit.map(|limit| limit.saturating_sub(mark.read));
         match &self.location {
-            Location::Named(url) if mark.is_live && is_address(url) => {
+            // Who stands at a place has a connection, if nothing of it yet.
+            Location::Named(url) if (mark.is_live || place.is_some()) && is_address(url) => {
                 let cursor = mark.last.cursor(self.cursor);
-                Self { history: Vec::new(), cursor, limit, ..self.clone() }.dial_again(url, wish, place)
+                Self { history: Vec::new(), cursor, limit, place, ..self.clone() }.dial_again(url, wish)
             }
             _ => Ok(self.first_frames(wish, mode)?.skipping(mark.read).until(limit)),
         }
@@ -179,7 +188,8 @@ impl Connection {
 
     /// Whether whoever comes later is to have only what comes then.
     pub(crate) fn begins_now(&self) -> bool {
-        self.is_live() && self.history.is_empty() && self.cursor == Cursor::Live && self.limit.is_none()
+        let is_whole = self.history.is_empty() && self.place.is_none() && self.limit.is_none();
+        self.is_live() && is_whole && self.cursor == Cursor::Live
     }
 
     /// The exported repositories that it is, if it is no stream of frames.
@@ -212,14 +222,15 @@ impl Connection {
         Frames::held(supply).until(self.limit)
     }
 
-    fn recording(&self, mut recording: Recording) -> Result<Frames, SourceError> {
+    pub(crate) fn recording(&self, mut recording: Recording) -> Result<Frames, SourceError> {
         match self.cursor {
             Cursor::Seq(seq) if !recording.seek_seq(seq)? => {
                 return Err(SourceError::NoFrame { location: self.location.to_string(), seq });
             }
             // Where it has none of its own, it is at its end.
             Cursor::After { seq, .. } => {
-                recording.seek_seq(seq.saturating_add(1))?;
+                let rewound = self.place.as_ref().and_then(JetstreamPlace::rewound);
+                recording.seek_seq(rewound.unwrap_or(seq.saturating_add(1)))?;
                 return Ok(Frames::rest(recording).until(self.limit));
             }
             _ => {}
@@ -357,8 +368,10 @@ impl Network {
             Some(state) => Standing::read(state, &identity)?,
             None => Standing::default(),
         };
-        if standing.mark.read > 0 {
-            let Standing { mark, status, place } = standing;
+        // A Jetstream that has sent nothing yet stands somewhere, once it is connected.
+        let place = standing.place.filter(|place| place.cursor() != Cursor::Live);
+        if standing.mark.read > 0 || place.is_some() {
+            let Standing { mark, status, .. } = standing;
             let frames = self.connection.frames_after(&wish, mode, &mark, place)?;
             let source = FirehoseSource::new(plan, &self.catalog, frames, self.clock)?.known_as(identity);
             return Ok(Box::new(source.going_on(mark).counting_on(status)));

@@ -18,7 +18,6 @@ use skytide_timestream::plan::Plan;
 
 pub use stream::AnswerStream;
 
-use crate::frames::UNREACHED;
 use crate::recovery::{Recovery, RecoveryError, SaveError, Standing, State};
 use crate::sink::{Sink, SinkError};
 use crate::source::{Next, Saved, Source, SourceError, Status};
@@ -236,8 +235,7 @@ pub(crate) fn drive(
         is_open = put(sink, rest)?;
     }
     // Where nothing came there is no answer, and nothing to put in the place of an earlier one.
-    let is_reached = outcome.source.read > 0 || !outcome.source.dropped.contains_key(UNREACHED);
-    if is_open && ((failed.is_none() && is_reached) || outcome.rows > 0) {
+    if is_open && ((failed.is_none() && outcome.source.is_reached()) || outcome.rows > 0) {
         match sink.finish() {
             Err(error) if error.is_closed_pipe() => is_open = false,
             finished => finished?,
@@ -332,8 +330,8 @@ struct Running<S> {
     end: Option<Result<End, SourceError>>,
     /// Why it is to end, and since when, while what a program has handed to the source is still read.
     closing: Option<(End, Instant)>,
-    /// Whether anything was read since it was saved.
-    has_moved: bool,
+    /// Where the source stood when it was saved, the [sum](crate::source::SourceState::sum).
+    saved: Option<u64>,
     /// Whether the job was stopped at work.
     is_cut: bool,
 }
@@ -363,7 +361,7 @@ impl<S: Source> Running<S> {
             given: Given { rows, limit: options.limit },
             end: None,
             closing: None,
-            has_moved: true,
+            saved: None,
             is_cut: false,
         })
     }
@@ -396,8 +394,8 @@ impl<S: Source> Running<S> {
 
     /// Saves it, where it can be at this moment, and tells whether that is done. It is settled, and its rows are in the sink.
     fn save(&mut self, query: &str, sink: &mut dyn Sink, recovery: &mut Recovery) -> Result<bool, RunError> {
-        // What was cut short has no state: the last one that was saved stands.
-        if !self.has_moved || self.is_cut || self.given.is_all() {
+        // What was cut short, or has failed, has no state to go on from: the last one that was saved stands.
+        if self.is_cut || matches!(self.end, Some(Err(_))) || self.given.is_all() {
             return Ok(true);
         }
         let source = match self.source.save() {
@@ -412,13 +410,18 @@ impl<S: Source> Running<S> {
             Err(SaveError::NotNow) => return Ok(false),
             Err(error) => return Err(RecoveryError::from(error).into()),
         };
+        let stands = Some(source.sum());
+        if self.saved == stands {
+            recovery.stands();
+            return Ok(true);
+        }
         let checkpoint = self.job.checkpoint();
         let Some(checkpoint) = self.unless_cut(checkpoint)? else { return Ok(true) };
         // The rows are on the disk before what says that they are.
         let place = sink.place()?;
         let state = State { checkpoint, source };
         recovery.save(&Standing::new(query, self.given.rows, place, &state), &state)?;
-        self.has_moved = false;
+        self.saved = stands;
         Ok(true)
     }
 
@@ -458,7 +461,6 @@ impl<S: Source> Running<S> {
         }
         match next {
             Ok(Next::Epoch(epoch)) => {
-                self.has_moved = true;
                 let pushed = self.job.push(epoch);
                 self.unless_cut(pushed)?;
             }

@@ -154,12 +154,19 @@ pub struct Status {
 }
 
 impl Status {
+    /// Whether there was anything to read from: a connection that was never made gives no answer.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.read > 0 || !self.dropped.contains_key(frames::UNREACHED)
+    }
+
     /// Adds what was done before, by the same source in an earlier run.
     pub(crate) fn add_earlier(&mut self, earlier: &Self) {
         self.read += earlier.read;
         self.bytes += earlier.bytes;
         self.points += earlier.points;
-        for (reason, count) in &earlier.dropped {
+        // Whether it is reached is told of what reads now.
+        for (reason, count) in earlier.dropped.iter().filter(|(reason, _)| **reason != frames::UNREACHED) {
             let all = self.dropped.entry(reason).or_default();
             // Recordings that are read again are counted again; those that are not have been counted.
             *all = if [frames::CUT_OFF, frames::TWICE].contains(reason) {

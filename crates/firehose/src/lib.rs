@@ -47,7 +47,7 @@
 //! | as many reconnects in a row without a frame as [`Builder::reconnects`] allows (no limit unless given) | ends: [`Error::GaveUp`] |
 //! | error frame `ConsumerTooSlow` | reconnect after a back-off |
 //! | error frame `FutureCursor`, or one that is not known | ends: [`Error::Stream`] |
-//! | frame that does not decode | quarantined, counted, skipped (but see [`Builder::hand_on_refused`]); 32 in a row: reconnect; the same ones once more: reconnect behind them |
+//! | frame that does not decode | quarantined, counted, skipped (but see [`Builder::hand_on_refused`]); 32 in a row: reconnect; the same ones once more: reconnect behind them, or, where they have no number, go on behind them |
 //! | message over the size limit | read and let go on the same connection; its head is quarantined, counted |
 //! | message over 1 GiB, or one that breaks the WebSocket's rules | reconnect after a back-off |
 //! | text message (but of a Jetstream), unknown `op` or `t` | counted; a frame of an unknown kind is still handed on, as [`Kind::Unknown`] |
@@ -85,7 +85,7 @@ pub use skytide_atproto::{
 };
 pub use subscription::{
     Batch, Blocking, Buffered, BufferedStream, Builder, Cursor, CursorError, Finish, Frame, Handle,
-    JetstreamPlace, OnClose, Operation, Operations, Overflow, Subscription,
+    JetstreamPast, JetstreamPlace, OnClose, Operation, Operations, Overflow, Subscription,
 };
 
 /// The largest frame that the protocol allows, in bytes: the default limit of subscriptions.

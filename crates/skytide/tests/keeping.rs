@@ -6,11 +6,18 @@ mod common;
 
 use std::path::Path;
 
-use common::{answering, err, output, serve};
+use common::{Running, answering, err, output, serve, skytide};
 
 /// A server that gives no stream, and does not let anybody try again.
 fn dead() -> String {
     answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+}
+
+/// A server that takes connections and says nothing.
+fn mute() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    (listener, url)
 }
 
 /// A folder, and the paths in it.
@@ -102,6 +109,27 @@ fn a_recording_goes_on_where_the_one_before_was_ended() {
 }
 
 #[test]
+fn a_recording_of_a_jetstream_goes_on_with_new_events_alone() {
+    let folder = Folder::new();
+    let (_server, url) = serve(&["--events", "2000"]);
+    let url = format!("{url}/subscribe");
+    for name in ["day.frames", "day.frames.zst"] {
+        let path = folder.at(name);
+        let args = ["record", "--from", &url, "-o", &path, "--append", "--limit", "100"];
+        says(&[&args[..], &["--cursor", "oldest"]].concat(), 0, "100 events");
+        for _ in 0..3 {
+            says(&args, 0, "100 events");
+        }
+        let mut numbers = numbers(&path);
+        let whole = folder.at("whole.frames");
+        let args = ["record", "--from", &url, "-o", &whole, "--overwrite", "--limit", "400"];
+        says(&[&args[..], &["--cursor", "oldest"]].concat(), 0, "");
+        numbers.sort_unstable();
+        assert_eq!(numbers, self::numbers(&whole), "{name}");
+    }
+}
+
+#[test]
 fn a_recording_is_not_written_over_what_is_read() {
     let folder = Folder::new();
     let path = folder.recording("day.frames.zst", 50);
@@ -141,6 +169,7 @@ fn two_answers_are_not_written_into_one_file_through_a_link() {
 #[test]
 fn an_answer_stays_where_the_source_gives_none() {
     let (folder, dead) = (Folder::new(), dead());
+    let (_mute, mute) = mute();
     for name in ["a.ndjson", "a.csv", "a.parquet", "a.arrow", "a.arrows", "a.txt"] {
         let path = folder.at(name);
         let to = ["-o", &path, "-q"];
@@ -158,12 +187,39 @@ fn an_answer_stays_where_the_source_gives_none() {
         }
         if name == "a.ndjson" || name == "a.parquet" {
             run(&["--from", "ws://127.0.0.1:1", "--for", "1s"], 3, "no connection");
+            run(&["--from", &mute, "--for", "300ms"], 3, "no connection");
         }
         assert!(bytes(&path) == before, "{name}");
         // A good end without rows is an answer.
         run(&["--from", "sim:accounts=20,rate=0,events=0"], 0, "");
         assert!(bytes(&path) != before, "{name}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_before_there_is_a_connection_leaves_an_answer_as_it_is() {
+    let (folder, (mute, url)) = (Folder::new(), mute());
+    let path = folder.at("a.ndjson");
+    std::fs::write(&path, "an answer").unwrap();
+    let mut asked = skytide(&["run", "posts.count()", "--from", &url, "-o", &path]);
+    let mut asked = Running(asked.stderr(std::process::Stdio::null()).spawn().unwrap());
+    // It listens for signals before it dials.
+    let _asking = mute.accept().unwrap();
+    let id = asked.0.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(asked.0.wait().unwrap().code(), Some(130));
+    assert_eq!(bytes(&path), b"an answer");
+}
+
+#[test]
+fn queries_that_share_no_connection_yet_leave_their_answers_as_they_are() {
+    let (folder, (_mute, url)) = (Folder::new(), mute());
+    let files = ["a.ndjson", "b.csv"].map(|name| folder.at(name));
+    files.iter().for_each(|file| std::fs::write(file, "an answer").unwrap());
+    let args = ["run", "posts.count()", "likes.count()", "-o", &files[0], "-o", &files[1]];
+    says(&[&args[..], &["--from", &url, "--for", "500ms"]].concat(), 3, "no connection");
+    assert!(files.iter().all(|file| bytes(file) == b"an answer"));
 }
 
 #[test]
@@ -176,6 +232,8 @@ fn late_points_of_an_earlier_run_stay_where_the_source_gives_none() {
     };
     std::fs::write(&path, "an earlier point").unwrap();
     run(&dead, 3);
+    let (_mute, mute) = mute();
+    says(&["run", "posts.count()", "--from", &mute, "--late", &late, "--for", "300ms"], 3, "no connection");
     assert_eq!(bytes(&path), b"an earlier point");
     // Of a run that ends well it has what that has.
     run("sim:accounts=20,rate=0,events=20", 0);

@@ -5,10 +5,10 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Running, answering, err, out, output, serve, skytide};
+use common::{Running, answering, err, lines, out, output, serve, skytide};
 
 const MAIN: &str = "posts.with_key(record.langs[0]).count()";
 
@@ -269,12 +269,13 @@ fn an_end_does_not_wait_for_who_reads_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = recording(&folder, 3000, "e.frames");
     let stopped = ["run", "posts", "--from", &path];
+    let several = ["run", "posts", "likes", "follows", "--from", &path, "--for", "4s"];
     let timed = ["tail", "--from", &path, "--for", "4s"];
     let recorded = ["record", "--from", &path, "-o", "/dev/stdout", "--for", "4s"];
     let begun = Instant::now();
     let start =
         |args: &[&str]| Running(skytide(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    let mut ended = [(start(&stopped), 130), (start(&timed), 1), (start(&recorded), 1)];
+    let mut ended = [(start(&stopped), 130), (start(&several), 1), (start(&timed), 1), (start(&recorded), 1)];
     // What there is room for is written.
     let out = &mut ended[0].0.0.stdout.take().unwrap();
     out.read_exact(&mut [0]).unwrap();
@@ -334,10 +335,6 @@ fn tail_prints_events_in_jetstreams_shape() {
     let did = events[0]["did"].as_str().unwrap();
     let one = output(&["tail", "--from", &path, "--dids", did, "-q"]);
     assert!(!one.stdout.is_empty() && out(&one).lines().all(|line| line.contains(did)));
-}
-
-fn lines(output: &Output) -> Vec<serde_json::Value> {
-    out(output).lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
 #[test]
@@ -582,62 +579,4 @@ fn sorted(value: serde_json::Value) -> serde_json::Value {
         serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
         other => other,
     }
-}
-
-#[test]
-fn several_queries_share_a_connection_and_each_has_its_own_answer() {
-    let network = skytide_sim::Network::new(skytide_sim::Config { accounts: 30, ..Default::default() });
-    let frames: Vec<_> = network.take(1200).map(|frame| frame.bytes).collect();
-    let relay = skytide_sim::Relay::from_frames(frames, skytide_sim::Pacing::AsRead);
-    let relay = relay.window(1200).start("127.0.0.1:0").unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let queries = ["posts.with_key(record.langs[0]).count()", "likes.count()", "follows.rkey"];
-    let (url, files) = (relay.url(), ["a.ndjson", "b.csv", "c.ndjson"].map(at));
-    let common = ["--from", &url, "--limit", "40", "-q"];
-    let outputs = ["-o", &files[0], "-o", &files[1], "--to", &files[2]];
-    let ran = output(&[&["run"], &queries[..], &common[..], &outputs[..]].concat());
-    assert!(ran.status.success() && ran.stdout.is_empty(), "{}", err(&ran));
-    assert_eq!(relay.counters().connections, 1);
-
-    // The same rows as each alone, and on one stdout with the queries' names.
-    let (named, cursor) = (format!("langs={}", queries[0]), ["--cursor", "oldest"]);
-    let tagged = output(&[&["run", &named], &queries[1..], &common[..], &cursor[..]].concat());
-    let tagged = lines(&tagged);
-    assert_eq!(relay.counters().connections, 2);
-    for ((query, file), name) in queries.iter().zip(&files).zip(["langs", "2", "3"]) {
-        let format = ["--format", if file.ends_with(".csv") { "csv" } else { "ndjson" }];
-        let alone = output(&[&["run", query], &common[..], &cursor[..], &format[..]].concat());
-        assert_eq!(out(&alone), std::fs::read_to_string(file).unwrap(), "{query}");
-        let alone = lines(&output(&[&["run", query], &common[..], &cursor[..]].concat()));
-        let of_it = tagged.iter().filter(|row| row["_query"] == *name).cloned().map(|mut row| {
-            row.as_object_mut().unwrap().shift_remove("_query");
-            row
-        });
-        assert_eq!(of_it.collect::<Vec<_>>(), alone, "{query}");
-        assert_eq!(alone.len(), 40);
-    }
-    assert_eq!(tagged.len(), 120);
-}
-
-#[test]
-fn several_queries_are_told_apart_before_anything_runs() {
-    let (a, b) = ("posts.count()", "likes.count()");
-    let cases: [(&[&str], i32, &[&str]); 6] = [
-        (&[a, b, "-o", "a.ndjson"], 2, &["2 queries", "-o once for each"]),
-        (&[a, b, "-o", "a.ndjson", "-o", "a.ndjson"], 2, &["a.ndjson", "over each other"]),
-        (&[a, b, "-o", "a.ndjson", "-o", "./a.ndjson"], 2, &["a.ndjson", "over each other"]),
-        (&["x=posts.count()", "x=likes.count()"], 2, &["two queries", "`x`"]),
-        (&[a, b, "--format", "csv"], 2, &["JSON lines", "-o of its own"]),
-        (&[a, "likes.cuont()"], 1, &["cuont", "count"]),
-    ];
-    for (args, code, parts) in cases {
-        let ran = output(&[&["run"], args].concat());
-        assert_eq!(ran.status.code(), Some(code), "{args:?}: {}", err(&ran));
-        assert!(ran.stdout.is_empty() && parts.iter().all(|part| err(&ran).contains(part)), "{}", err(&ran));
-    }
-    // What all of them fail with is said once.
-    let ran = output(&["run", a, b, "--from", "ws://127.0.0.1:1"]);
-    assert_eq!(ran.status.code(), Some(3), "{}", err(&ran));
-    assert!(err(&ran).matches("127.0.0.1:1").count() == 1 && err(&ran).contains("2 of 2 queries"));
 }

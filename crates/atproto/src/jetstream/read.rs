@@ -43,7 +43,7 @@ pub struct EventFrame {
 /// collection, record key and operation; of others the kind, the DID and the relay's `seq`. Equal ones are one event that came twice.
 ///
 /// The first 16 bytes of their SHA-256: small enough to keep for the last million events, and nobody can make two events alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 16]);
 
 impl EventId {
@@ -57,6 +57,25 @@ impl EventId {
         let digest: [u8; 32] = hash.finalize().into();
         let (id, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
         EventId(*id)
+    }
+
+    /// Of the frame that was made of an event ([`frame_of`]), as recordings have it: of a commit the event's own. The frames of others do not have
+    /// the relay's `seq`: theirs is made of the time, and tells those of one server apart. None of other frames.
+    #[must_use]
+    pub fn of_frame(frame: &[u8]) -> Option<EventId> {
+        match Message::from_bytes(frame).ok()? {
+            Message::Commit(Commit { repo, rev, ops, .. }) => {
+                let [Op { path, action, .. }] = ops.as_slice() else { return None };
+                Some(EventId::of(&["commit", repo, rev, path.collection, path.rkey, action.as_str()]))
+            }
+            Message::Identity(identity) => Some(EventId::at("identity", identity.did, identity.seq)),
+            Message::Account(account) => Some(EventId::at("account", account.did, account.seq)),
+            _ => None,
+        }
+    }
+
+    fn at(kind: &str, did: &str, time_us: u64) -> EventId {
+        EventId::of(&[kind, did, "at", &time_us.to_string()])
     }
 
     /// The identifier that these bytes are.

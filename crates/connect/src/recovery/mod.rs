@@ -194,8 +194,13 @@ impl Recovery {
 
     pub(crate) fn save(&mut self, standing: &Standing, state: &State) -> Result<(), RecoveryError> {
         standing.write(state, &self.path)?;
-        self.saved = Instant::now();
+        self.stands();
         Ok(())
+    }
+
+    /// What was saved last is how it stands now.
+    pub(crate) fn stands(&mut self) {
+        self.saved = Instant::now();
     }
 }
 

@@ -13,7 +13,7 @@ use skytide_firehose::JetstreamPlace;
 use skytide_runtime::Epoch;
 
 use crate::firehose::{Filled, Intake, Mark, Wanting, newest};
-use crate::frames::Frames;
+use crate::frames::{Frames, UNREACHED};
 use crate::network::{Connection, Wish};
 use crate::run::WAIT;
 use crate::shared::together::{Part, Scans, Together};
@@ -394,6 +394,8 @@ impl State {
             if matches!(line.stage, Stage::Joining) {
                 line.stage = Stage::Reading;
                 line.since = status.clone();
+                // That is no count of what was before.
+                line.since.dropped.remove(UNREACHED);
             }
             if line.is_reading() {
                 parts.push((*id, Arc::clone(&line.wanting)));

@@ -126,7 +126,7 @@ impl Source for SharedSource {
             return Ok(Standing { mark: own.mark(), status: self.status(), place }.save(&identity));
         }
         let is_jetstream = self.network.connection.is_jetstream(&self.wish);
-        if is_jetstream && self.given.is_some() && self.place.is_none() {
+        if is_jetstream && self.place.is_none() {
             // It is as large as all events of half a minute: told where it is wanted.
             self.hub.ask_place(self.id);
             return Err(SaveError::NotNow);

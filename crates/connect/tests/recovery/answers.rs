@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use skytide_atproto::columns::Clock;
 use skytide_connect::late::Late;
-use skytide_connect::network::Network;
+use skytide_connect::network::{Location, Network};
 use skytide_connect::recovery::Recovery;
-use skytide_connect::run::End;
+use skytide_connect::run::{End, RunError};
 use skytide_connect::sink::TextFile;
+use skytide_connect::source::SourceError;
+use skytide_connect::supply::{Supplier, Supply};
+use skytide_firehose::Batch;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Results;
 
@@ -103,5 +107,47 @@ fn a_stop_takes_nothing_from_the_answer() {
         let before = fs::read(folder.path().join("rows.ndjson")).unwrap();
         assert!(case.life(folder.path(), 2, None).is_ok());
         assert!(fs::read(folder.path().join("rows.ndjson")).unwrap() == before && !before.is_empty());
+    }
+}
+
+/// Fails once it has shown so many frames.
+struct Failing(Few, usize);
+
+impl Supply for Failing {
+    fn visit(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<Batch, SourceError> {
+        if self.0.at >= self.1 {
+            return Err(SourceError::Supply("it is gone".into()));
+        }
+        self.0.visit(max, wait, show)
+    }
+}
+
+#[test]
+fn what_has_failed_goes_on_from_before_it_failed() {
+    let all = frames(1500);
+    let fails = Arc::new(AtomicBool::new(true));
+    let location = || {
+        let (frames, fails) = (Arc::clone(&all), Arc::clone(&fails));
+        Location::Held(Supplier::new(move |_| {
+            let whole = Few { frames: Arc::clone(&frames), at: 0, dice: Dice(7) };
+            let until = if fails.swap(false, Ordering::Relaxed) { 700 } else { usize::MAX };
+            Ok(Box::new(Failing(whole, until)))
+        }))
+    };
+    for clock in [Clock::FrameTime, Clock::CreatedAt] {
+        let by_clock = |network| Network { clock, lateness: Duration::from_secs(20), ..network };
+        let whole = Case::new(COUNT, by_clock(network(few(&all)))).whole();
+        let (case, folder) = (Case::new(COUNT, by_clock(network(location()))), tempfile::tempdir().unwrap());
+        fails.store(true, Ordering::Relaxed);
+        let Ok(failed) = case.try_life(folder.path(), 1, None, &mut |_| {}) else { panic!() };
+        assert!(matches!(failed, Err(RunError::Source(SourceError::Supply(_)))));
+        let Ok(outcome) = case.life(folder.path(), 1, None) else { panic!() };
+        let told = Told::of(folder.path(), &outcome);
+        assert!(told == whole, "{}", difference(&told, &whole));
     }
 }

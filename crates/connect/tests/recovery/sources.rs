@@ -4,19 +4,23 @@ use std::cell::RefCell;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use skytide_atproto::columns::Clock;
+use skytide_atproto::frame::peek;
 use skytide_connect::files::{Definition, Files};
-use skytide_connect::network::Network;
+use skytide_connect::frames::UNREACHED;
+use skytide_connect::network::{Network, Wish};
 use skytide_connect::recovery::{Recovery, Standing};
 use skytide_connect::run::{End, RunOptions};
 use skytide_connect::shared::Shared;
 use skytide_connect::sink::TextFile;
+use skytide_connect::source::Status;
 use skytide_connect::sources::Offer;
-use skytide_firehose::{Compression, Cursor, Recorder};
+use skytide_firehose::{Batch, Compression, Cursor, Recorder, Subscription};
 use skytide_sim::{self as sim, Relay, RelayHandle};
 use skytide_timestream::engine::{Mode, answer_schema};
 
@@ -118,6 +122,65 @@ fn a_jetstream_goes_on_without_the_events_that_come_again() {
     }
 }
 
+/// Frames as they are sent.
+struct Sent(Mutex<mpsc::Receiver<Bytes>>);
+
+impl sim::FrameSource for Sent {
+    fn next_into(&mut self, out: &mut Vec<u8>) -> Option<Option<u64>> {
+        let frame = self.0.get_mut().unwrap().recv().ok()?;
+        out.extend_from_slice(&frame);
+        Some(peek(&frame).unwrap().seq)
+    }
+}
+
+/// A Jetstream of frames that are yet to be sent. It ends once nobody can send any.
+fn sending() -> (RelayHandle, mpsc::Sender<Bytes>) {
+    let (send, sent) = mpsc::channel();
+    let relay = Relay::from_source(Sent(Mutex::new(sent))).pacing(sim::Pacing::Rate(1e6)).window(100);
+    (relay.ending(sim::Ending::Stay).jetstream().start("127.0.0.1:0").unwrap(), send)
+}
+
+#[test]
+fn a_jetstream_that_had_nothing_yet_goes_on_from_when_it_was_read() {
+    for shared in [None, Some(Shared::new())] {
+        let (relay, send) = sending();
+        let mut network = network(format!("{}/subscribe", relay.url()).into());
+        (network.connection.cursor, network.shared) = (Cursor::Live, shared);
+        let (folder, begun) = (tempfile::tempdir().unwrap(), Instant::now());
+        let life = |network: &Network, stops: bool| {
+            let case = Case::new("identities.count()", network.clone());
+            let plan = case.plan();
+            let recovery = Recovery::open(folder.path(), "q", &plan, Mode::Live).unwrap();
+            let sources = case.sources(folder.path(), true);
+            let mut source = sources.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).unwrap();
+            let mut sink = TextFile::ndjson(&folder.path().join("rows.ndjson")).unwrap();
+            let options = RunOptions { duration: Some(Duration::from_secs(30)), ..RunOptions::live() };
+            let watch = |status: &Status, _| {
+                case.is_in_time(begun);
+                if stops && !status.dropped.contains_key(UNREACHED) {
+                    options.stop.stop();
+                }
+            };
+            recovery.run(plan, &mut source, &mut sink, &options, watch).unwrap()
+        };
+        let first = life(&network, true);
+        assert_eq!((first.end, first.source.read), (End::Stopped, 0));
+        // What comes while nobody is there.
+        let mix = sim::Mix { accounts: 1000, ..sim::Mix::default() };
+        let start = Timestamp::now().as_nanosecond() as i64;
+        let frames = sim::Network::new(sim::Config { start, mix, ..sim::Config::default() });
+        frames.take(60).for_each(|frame| send.send(frame.bytes).unwrap());
+        drop(send);
+        while relay.counters().newest_seq < 60 {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            std::thread::yield_now();
+        }
+        network.connection.limit = Some(10);
+        let second = life(&network, false);
+        assert_eq!((second.end, second.source.read), (End::Source, 10));
+    }
+}
+
 #[test]
 fn labels_go_on_after_their_last_frame() {
     let labels: Vec<Bytes> =
@@ -158,6 +221,49 @@ fn recordings_and_then_a_connection_are_one_stream() {
         let told = hold(&Case::new(COUNT, network), seed, 4, 8);
         assert_eq!(told.read, 4000);
         assert!(told.dropped.contains(&("cut off at the end", 1)), "{:?}", told.dropped);
+    }
+}
+
+/// The frames that a Jetstream makes of these, as they come over a connection, whose times go back now and then.
+fn events(relay: &RelayHandle, count: usize) -> Vec<Bytes> {
+    let client = Subscription::jetstream(&relay.url()).cursor(Cursor::Oldest).blocking().unwrap();
+    client.take(count).map(|frame| Bytes::copy_from_slice(&frame.unwrap().bytes)).collect()
+}
+
+#[test]
+fn recordings_of_a_jetstream_and_then_a_connection_are_one_stream() {
+    let relay = Relay::from_frames(frames(4000).to_vec(), sim::Pacing::AsRead).window(4000).jetstream();
+    let relay = relay.beginning(sim::Beginning::AtOnce).start("127.0.0.1:0").unwrap();
+    let events = events(&relay, 2500);
+    let whole: Vec<u64> = events.iter().map(|event| peek(event).unwrap().seq.unwrap()).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = [("a.frames", 0..1500), ("b.frames.zst", 1000..2000)]
+        .map(|(name, range)| recorded(folder.path(), name, &events[range]));
+    let c = recorded(folder.path(), "c.frames", &events[500..]);
+    // A last event whose time went back is not where the recording ends.
+    let mut back = events[..1500].to_vec();
+    back.swap(1400, 1499);
+    let back = recorded(folder.path(), "back.frames", &back);
+    let c = c.to_str().unwrap().to_owned();
+    let live = format!("{}/subscribe", relay.url());
+    for (history, location) in
+        [(vec![a, b.clone()], live), (vec![back.clone(), b], c.clone()), (vec![back], c)]
+    {
+        let mut network = network(location.into());
+        (network.connection.cursor, network.connection.history) = (Cursor::Live, history);
+        network.connection.limit = Some(2500);
+        let mut frames = network.connection.frames(&Wish::default()).unwrap();
+        let (mut read, begun) = (Vec::new(), Instant::now());
+        while frames
+            .visit(1000, Duration::from_millis(50), |frame, _| read.push(peek(frame).unwrap().seq.unwrap()))
+            .unwrap()
+            != Batch::Ended
+        {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{} frames", read.len());
+        }
+        read.sort_unstable();
+        assert_eq!(read.len(), whole.len());
+        assert!(read == whole);
     }
 }
 

@@ -3,8 +3,9 @@
 //! A Jetstream's cursor is a time, and where it goes over from replay to live the times may go back: so each connection
 //! asks for a few seconds more than it has to, and events that were seen are known by what they are.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet};
 
+use skytide_atproto::frame::Kind;
 use skytide_atproto::jetstream::{self, EventFrame, EventId, JetstreamError};
 use zstd::bulk::Decompressor;
 
@@ -12,11 +13,11 @@ use super::Cursor;
 use crate::Error;
 
 /// So many microseconds before its place a connection asks to begin.
-const REWIND: u64 = 5_000_000;
+pub(super) const REWIND: u64 = 5_000_000;
 
 /// Events of so many microseconds are remembered: those that a rewind can bring again, and as many more for times that
 /// go back.
-const REMEMBERED: u64 = 6 * REWIND;
+pub(super) const REMEMBERED: u64 = 6 * REWIND;
 
 /// No more events are remembered than this, whatever their times say.
 const MOST_REMEMBERED: usize = 1 << 20;
@@ -33,9 +34,7 @@ const WANTED: [&str; 2] = ["wantedCollections", "wantedDids"];
 pub(super) struct Jetstream {
     decompressor: Option<Decompressor<'static>>,
     text: Vec<u8>,
-    seen: HashSet<EventId>,
-    /// Those events by time (microseconds), the oldest first.
-    order: VecDeque<(u64, EventId)>,
+    seen: Seen,
 }
 
 impl Jetstream {
@@ -44,12 +43,7 @@ impl Jetstream {
         let decompressor =
             dictionary.map(Decompressor::with_dictionary).transpose().map_err(Error::Dictionary)?;
         let room = if decompressor.is_some() { limit.min(MOST_TEXT) } else { 0 };
-        Ok(Self {
-            decompressor,
-            text: Vec::with_capacity(room),
-            seen: HashSet::new(),
-            order: VecDeque::new(),
-        })
+        Ok(Self { decompressor, text: Vec::with_capacity(room), seen: Seen::default() })
     }
 
     /// The cursor to ask for where the last event had this one.
@@ -78,39 +72,65 @@ impl Jetstream {
     }
 
     /// Whether an event is new. `newest` is the newest time before it, in microseconds.
-    pub(super) fn see(&mut self, time_us: u64, id: EventId, newest: Option<u64>) -> bool {
-        let oldest = newest.unwrap_or_default().saturating_sub(REMEMBERED);
-        while let Some((time, id)) = self.order.front()
-            && (*time < oldest || self.order.len() >= MOST_REMEMBERED)
-        {
-            self.seen.remove(id);
-            self.order.pop_front();
+    pub(super) fn see(&mut self, time_us: u64, event: &EventFrame, newest: Option<u64>) -> bool {
+        // What a recording has of other events than commits is known by its time.
+        let is_recorded =
+            || EventId::of_frame(&event.bytes).is_some_and(|recorded| self.seen.ids.contains(&recorded));
+        if event.kind != Kind::Commit && is_recorded() {
+            return false;
         }
-        let is_new = self.seen.insert(id);
-        if is_new {
-            self.order.push_back((time_us, id));
-        }
-        is_new
+        self.seen.see(time_us, event.id, newest)
     }
 
     /// Takes events for seen that an earlier subscription was given.
     pub(super) fn remember(&mut self, place: &JetstreamPlace) {
         for (time_us, id) in &place.events {
-            if self.seen.insert(*id) {
-                self.order.push_back((*time_us, *id));
-            }
+            self.seen.insert(*time_us, *id);
         }
     }
 
     /// The events that are known, at a place.
     pub(super) fn place(&self, last: Option<u64>, newest: Option<i64>) -> JetstreamPlace {
-        JetstreamPlace { last, newest, events: self.order.iter().copied().collect() }
+        self.seen.place(last, newest)
     }
 
     /// Forgets what was seen: it is to come again.
     pub(super) fn forget(&mut self) {
-        self.seen.clear();
-        self.order.clear();
+        self.seen = Seen::default();
+    }
+}
+
+/// Events that went by, as long as they may come again.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    ids: HashSet<EventId>,
+    /// By time (microseconds): one of an absurd time keeps no other one from being forgotten.
+    order: BTreeSet<(u64, EventId)>,
+}
+
+impl Seen {
+    /// Takes an event in, and tells whether it is new. `newest` is the newest time before it, in microseconds.
+    pub(super) fn see(&mut self, time_us: u64, id: EventId, newest: Option<u64>) -> bool {
+        let oldest = newest.unwrap_or_default().saturating_sub(REMEMBERED);
+        while let Some((time, id)) = self.order.first()
+            && (*time < oldest || self.order.len() >= MOST_REMEMBERED)
+        {
+            self.ids.remove(id);
+            self.order.pop_first();
+        }
+        self.insert(time_us, id)
+    }
+
+    fn insert(&mut self, time_us: u64, id: EventId) -> bool {
+        let is_new = self.ids.insert(id);
+        if is_new {
+            self.order.insert((time_us, id));
+        }
+        is_new
+    }
+
+    pub(super) fn place(&self, last: Option<u64>, newest: Option<i64>) -> JetstreamPlace {
+        JetstreamPlace { last, newest, events: self.order.iter().copied().collect() }
     }
 }
 
@@ -132,6 +152,13 @@ impl JetstreamPlace {
             (Some(seq), None) => Cursor::Seq(seq),
             (None, _) => Cursor::Live,
         }
+    }
+
+    /// Where what follows begins, of the times that are its numbers (microseconds): some seconds earlier, as a connection does. None before
+    /// the first event.
+    #[must_use]
+    pub fn rewound(&self) -> Option<u64> {
+        self.last.map(Jetstream::rewound)
     }
 
     /// What it takes of memory, in bytes.
@@ -225,19 +252,32 @@ mod tests {
     #[test]
     fn an_event_is_new_once_though_its_time_may_change() {
         let mut jetstream = Jetstream::new(None, 1000).unwrap();
-        assert!(jetstream.see(100, event(1, 100).id, None));
-        assert!(!jetstream.see(90, event(1, 90).id, Some(100)));
-        assert!(jetstream.see(90, event(2, 90).id, Some(100)));
+        assert!(jetstream.see(100, &event(1, 100), None));
+        assert!(!jetstream.see(90, &event(1, 90), Some(100)));
+        assert!(jetstream.see(90, &event(2, 90), Some(100)));
         // Long after, it is forgotten.
-        assert!(jetstream.see(100 + REMEMBERED + 1, event(3, 1).id, Some(100 + REMEMBERED + 1)));
-        assert!(jetstream.see(100, event(1, 100).id, Some(100 + REMEMBERED + 1)));
+        assert!(jetstream.see(100 + REMEMBERED + 1, &event(3, 1), Some(100 + REMEMBERED + 1)));
+        assert!(jetstream.see(100, &event(1, 100), Some(100 + REMEMBERED + 1)));
+    }
+
+    #[test]
+    fn an_absurd_time_keeps_nothing_from_being_forgotten() {
+        let mut jetstream = Jetstream::new(None, 1000).unwrap();
+        let absurd = 1 << 50;
+        assert!(jetstream.see(absurd, &event(1, absurd), None));
+        for at in 2..100 {
+            assert!(jetstream.see(at * REWIND, &event(at, at * REWIND), Some(at * REWIND)));
+        }
+        // Those of half a minute, and itself: it is what comes again with each connection.
+        assert_eq!(jetstream.place(None, None).events.len(), 8);
+        assert!(!jetstream.see(absurd, &event(1, absurd), None));
     }
 
     #[test]
     fn what_was_seen_is_known_in_another_process() {
         let mut jetstream = Jetstream::new(None, 1000).unwrap();
-        assert!(jetstream.see(100, event(1, 100).id, None));
-        assert!(jetstream.see(120, event(2, 120).id, Some(100)));
+        assert!(jetstream.see(100, &event(1, 100), None));
+        assert!(jetstream.see(120, &event(2, 120), Some(100)));
         let place = jetstream.place(Some(120), Some(120_000));
         assert_eq!(place.cursor(), Cursor::After { seq: 120, time: 120_000 });
         let bytes = place.to_bytes();
@@ -249,9 +289,9 @@ mod tests {
         }
         let mut next = Jetstream::new(None, 1000).unwrap();
         next.remember(&place);
-        assert!(!next.see(100, event(1, 100).id, Some(120)));
-        assert!(!next.see(121, event(2, 121).id, Some(120)));
-        assert!(next.see(110, event(3, 110).id, Some(120)));
+        assert!(!next.see(100, &event(1, 100), Some(120)));
+        assert!(!next.see(121, &event(2, 121), Some(120)));
+        assert!(next.see(110, &event(3, 110), Some(120)));
         let none = JetstreamPlace::default();
         assert_eq!(JetstreamPlace::from_bytes(&none.to_bytes()), Some(none));
     }

@@ -45,7 +45,7 @@ impl Subscription {
                 Ok(Some(event)) => {
                     self.undecodable = 0;
                     let seq = u64::try_from(event.time_us).unwrap_or_default();
-                    let is_new = jetstream.see(seq, event.id, self.place.last());
+                    let is_new = jetstream.see(seq, &event, self.place.last());
                     let time = Some(event.time_us.saturating_mul(1000));
                     let frame =
                         Frame { bytes: event.bytes.into(), kind: event.kind, seq: Some(seq), time, arrival };
@@ -233,22 +233,26 @@ impl Subscription {
 
     fn quarantine(&mut self, bytes: &Bytes, reason: String, arrival: i64) {
         self.counters.undecodable += 1;
-        self.undecodable += 1;
+        self.undecodable = self.undecodable.saturating_add(1);
         tracing::warn!(endpoint = %self.endpoint, length = bytes.len(), reason, "quarantined a frame");
         let (seq, time) = frame::peek_head(bytes);
         self.shared.ledger.enter(arrival, Cause::Quarantined { seq, reason: reason.clone() });
         let why = Quarantine::Undecodable { reason };
         self.settings.report(&Event::Quarantined { why, bytes, seq });
-        if self.undecodable >= UNDECODABLE_IN_A_ROW {
-            let in_a_row = std::mem::take(&mut self.undecodable);
-            if seq.is_some() && self.poison.take() == seq {
-                // It was not the connection's fault: the next one is not to meet them again.
+        if self.undecodable == UNDECODABLE_IN_A_ROW {
+            let met = Some((self.place.last(), seq));
+            if std::mem::replace(&mut self.poison, met) == met {
+                // It was not the connection's fault. Those without a number would be met by each: they are passed over.
+                if seq.is_none() {
+                    return;
+                }
+                // The next one is not to meet them again.
+                self.poison = None;
                 if let Sight::Restarted { last } = self.place.see(seq, time, arrival) {
                     self.restarted(last, seq, arrival);
                 }
-            } else {
-                self.poison = seq;
             }
+            let in_a_row = std::mem::take(&mut self.undecodable);
             self.disconnected(self.lasted(), ConnectionError::Undecodable { in_a_row });
         }
     }

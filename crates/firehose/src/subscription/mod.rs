@@ -13,6 +13,7 @@ mod jetstream;
 mod judge;
 mod low_water;
 mod operations;
+mod past;
 mod sieve;
 mod taker;
 mod tls;
@@ -36,6 +37,7 @@ pub use handle::Handle;
 pub use jetstream::JetstreamPlace;
 pub use low_water::Finish;
 pub use operations::Operations;
+pub use past::JetstreamPast;
 use skytide_atproto::syntax::Times;
 use tokio::time::Sleep;
 
@@ -171,8 +173,8 @@ pub struct Subscription {
     barren: u32,
     /// Frames in a row that did not decode.
     undecodable: u32,
-    /// The number of the last of them that ended a connection.
-    poison: Option<u64>,
+    /// After which number those came that ended a connection, and the number of the last of them.
+    poison: Option<(Option<u64>, Option<u64>)>,
     /// The first number that was handed on.
     first: Option<u64>,
     counters: Counters,

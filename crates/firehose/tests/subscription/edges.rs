@@ -145,6 +145,52 @@ async fn poison_that_comes_twice_is_passed(way: Way) {
     assert!(matches!(causes(&client)[0], Cause::Quarantined { seq: Some(30), .. }));
 }
 
+async fn poison_without_a_number_is_passed_the_second_time(way: Way) {
+    let poisoned = || {
+        let mut steps = frames([29]);
+        steps.extend((0..100).map(|_| Step::Frame(b"garbage".to_vec())));
+        steps.extend(frames([30]));
+        steps.push(Step::Drop);
+        Connection::Open(steps)
+    };
+    let server = Server::start(vec![poisoned(), poisoned(), Connection::Open(frames([31]))]).await;
+    let mut client = way.open(server.subscribe());
+    assert_eq!(seqs(&mut client, 3).await, [29, 30, 31]);
+    assert_eq!(server.cursors(), [None, Some(29), Some(30)]);
+    assert_eq!(client.handle().counters().undecodable, 132);
+}
+
+async fn poison_among_the_events_of_a_jetstream_is_passed_the_second_time(way: Way) {
+    let event = |rkey: u64| {
+        let time_us = MIDNIGHT as u64 / 1000 + rkey;
+        Step::OwnText(format!(
+            r#"{{"did":"did:plc:a","time_us":{time_us},"kind":"commit","commit":{{"rev":"3mptbypluud2a","operation":"delete","collection":"app.bsky.feed.like","rkey":"{rkey}"}}}}"#
+        ))
+    };
+    let poisoned = || {
+        let mut steps = vec![event(1)];
+        steps.extend((0..40).map(|_| Step::Text("{")));
+        steps.push(event(2));
+        Connection::Open(steps)
+    };
+    let server = Server::start(vec![poisoned(), poisoned()]).await;
+    let mut client = way.open(Subscription::jetstream(&server.url).backoff(at_once()));
+    assert_eq!(seqs(&mut client, 2).await, [1, 2].map(|rkey| MIDNIGHT as u64 / 1000 + rkey));
+    assert_eq!((client.handle().counters().connections, client.handle().counters().repeated), (2, 1));
+}
+
+async fn a_number_that_no_frame_may_have_is_no_place(way: Way) {
+    let mut first = frames([1]);
+    first.push(Step::Frame(identity(u64::MAX)));
+    first.extend(frames([2]));
+    first.push(Step::Drop);
+    let server = Server::start(vec![Connection::Open(first), Connection::Open(frames([3]))]).await;
+    let mut client = way.open(server.subscribe());
+    assert_eq!(seqs(&mut client, 3).await, [1, 2, 3]);
+    assert_eq!(server.cursors(), [None, Some(2)]);
+    assert!(matches!(causes(&client)[0], Cause::Quarantined { seq: None, .. }));
+}
+
 async fn bad_events_between_good_ones_of_a_jetstream_are_not_in_a_row(way: Way) {
     let event = |time_us: u64, rkey: u64| {
         format!(
@@ -288,6 +334,9 @@ both_ways! {
     a_new_numbering_is_told_without_the_time_of_the_cursor,
     an_oversized_message_may_begin_a_new_numbering,
     poison_that_comes_twice_is_passed,
+    poison_without_a_number_is_passed_the_second_time,
+    poison_among_the_events_of_a_jetstream_is_passed_the_second_time,
+    a_number_that_no_frame_may_have_is_no_place,
     bad_events_between_good_ones_of_a_jetstream_are_not_in_a_row,
     an_absurd_time_is_not_saved,
     a_jump_after_the_saved_time_is_entered,

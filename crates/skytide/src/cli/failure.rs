@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use skytide_connect::files::FileError;
-use skytide_connect::frames::UNREACHED;
 use skytide_connect::recovery::{RecoveryError, SaveError, StateError};
 use skytide_connect::run::RunError;
 use skytide_connect::source::{SourceError, Status};
@@ -48,7 +47,7 @@ impl Failure {
 
 /// Refuses an end by `--for` that came before any connection: whoever sees the exit code alone is to know.
 pub(crate) fn reached(status: &Status) -> Result<(), Failure> {
-    if status.read == 0 && status.dropped.contains_key(UNREACHED) {
+    if !status.is_reached() {
         let message = "no connection could be made within the time of --for";
         return Err(Failure::new(SOURCE, message)
             .hint("is the address right, and does the network reach it? SKYTIDE_LOG=debug says more"));

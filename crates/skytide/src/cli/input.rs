@@ -16,6 +16,7 @@ use skytide_connect::repo;
 use skytide_connect::shared::Shared;
 use skytide_connect::source::SourceError;
 use skytide_connect::sources::Offer;
+use skytide_firehose::recording::Last;
 use skytide_firehose::{Cursor, Service};
 use skytide_sim::{Config, Labeler, LabelerConfig, Network, Pacing, Relay, RelayHandle, SUBSCRIBE_LABELS};
 use skytide_timestream::plan::Plan;
@@ -42,13 +43,18 @@ pub(crate) struct Input {
 impl Input {
     /// Opens it: starts the simulated network, or makes ready to dial, or opens the file.
     pub(crate) fn open(from: &FromArgs, wish: &Wish) -> Result<Self, Failure> {
-        Self::open_at(from, wish, from.socket.cursor)
+        Self::of(connection(&from.location, &from.socket)?, from, wish)
     }
 
-    /// The same, of a socket from a place on.
-    pub(crate) fn open_at(from: &FromArgs, wish: &Wish, cursor: Cursor) -> Result<Self, Failure> {
+    /// The same, where a recording ends, unless a socket is said to begin elsewhere.
+    pub(crate) fn open_after(from: &FromArgs, wish: &Wish, path: &Path, last: Last) -> Result<Self, Failure> {
+        let connection = connection(&from.location, &from.socket)?;
+        let is_said = connection.cursor != Cursor::Live;
+        Self::of(if is_said { connection } else { connection.after(path, last, wish)? }, from, wish)
+    }
+
+    fn of(mut connection: Connection, from: &FromArgs, wish: &Wish) -> Result<Self, Failure> {
         refuse_pipe(&from.location)?;
-        let mut connection = Connection { cursor, ..connection(&from.location, &from.socket)? };
         let mut relay = None;
         if let Location::Sim(sim) = &from.location {
             let feed = if wish.service == Some(Service::Labels) { Feed::Labels } else { Feed::Repos };

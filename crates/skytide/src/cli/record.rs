@@ -9,8 +9,8 @@ use std::time::Instant;
 use indicatif::HumanCount;
 use skytide_connect::network::Wish;
 use skytide_connect::run::WAIT;
+use skytide_firehose::Batch;
 use skytide_firehose::recording::{Compression, Last, Recorder, Recording, RecordingError};
-use skytide_firehose::{Batch, Cursor};
 
 use super::args::RecordArgs;
 use super::failure::{DATA, Failure, USAGE, reached};
@@ -46,7 +46,7 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
         let frames = HumanCount(last.frames);
         say(&format!("{} goes on after its {frames} frames\n", args.output.display()));
     }
-    let mut input = Input::open_at(&args.from, &Wish::default(), begins(args, last))?;
+    let mut input = Input::open_after(&args.from, &Wish::default(), &args.output, last)?;
     // A pipe waits for its reader.
     let is_file = args.output.metadata().is_ok_and(|found| found.is_file());
     let mut status = StatusLine::new(args.status.quiet, input.is_real_time);
@@ -89,15 +89,6 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
     status.finish(&met, written as usize);
     interrupt.end()?;
     if ends.is_some_and(|end| end <= Instant::now()) { reached(&met) } else { Ok(()) }
-}
-
-/// Where a socket begins: after what is recorded already, unless it is said.
-fn begins(args: &RecordArgs, last: Last) -> Cursor {
-    match (args.from.socket.cursor, last.seq, last.time) {
-        (Cursor::Live, Some(seq), Some(time)) => Cursor::After { seq, time },
-        (Cursor::Live, Some(seq), None) => Cursor::Seq(seq),
-        (said, _, _) => said,
-    }
 }
 
 /// Refuses to write over what is read, or over frames that nobody has said what becomes of.

@@ -153,8 +153,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     } else {
         one(queries, &options, &status).inspect_err(|_| lock(&status).broke_off())?
     };
+    let is_reached = outcomes.iter().any(|outcome| outcome.source.is_reached());
     let mut late_misfits = 0;
-    if let Some(side) = kept {
+    if let Some(side) = kept.filter(|_| is_reached) {
         side.finish().map_err(RunError::from)?;
         late_misfits = side.misfits();
     }
@@ -248,7 +249,12 @@ fn several(
     if failed > 0 {
         let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
         let code = failures.first().map_or(DATA, |failure| failure.code);
-        finish(&lock(status), &outcomes, 0);
+        let status = lock(status);
+        if outcomes.is_empty() {
+            status.broke_off();
+        } else {
+            finish(&status, &outcomes, 0);
+        }
         return Err(Failure::new(code, format!("{failed} of {all} queries failed")));
     }
     Ok(outcomes)

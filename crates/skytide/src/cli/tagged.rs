@@ -40,7 +40,10 @@ impl Sink for Tagged {
         let field = Arc::new(Field::new(QUERY, DataType::Utf8, false));
         let fields: Vec<_> = std::iter::once(field).chain(schema.fields().iter().cloned()).collect();
         let columns = std::iter::once(names).chain(batch.columns().iter().cloned()).collect();
-        self.lines.write(&RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+        // It goes out in parts, which are to stay together.
+        let _whole = io::stdout().lock();
+        self.lines.write(&batch)
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {

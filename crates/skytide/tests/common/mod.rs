@@ -24,6 +24,10 @@ pub(crate) fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("stdout is UTF-8")
 }
 
+pub(crate) fn lines(output: &Output) -> Vec<serde_json::Value> {
+    out(output).lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
 /// Killed when it is dropped, so that none outlives its test.
 pub(crate) struct Running(pub(crate) Child);
 
