@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
@@ -17,6 +18,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use skytide_connect::files::{Definition, FileError, Files};
 use skytide_connect::run::{Answers, RunOptions};
+use skytide_connect::source::Source as _;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Results;
@@ -105,6 +107,47 @@ fn a_file_that_is_replaced_while_it_is_read_gives_no_rows_of_the_other_one() {
     let files = Files::open(define(std::slice::from_ref(&path))).unwrap();
     write(&path, &batch(10, 3));
     assert!(start("m.x", files).any(|batch| batch.is_err()));
+}
+
+#[test]
+fn text_that_is_replaced_between_two_readings_has_rows_of_one_file_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["m.csv", "m.jsonl"] {
+        let (path, other) = (folder.path().join(name), folder.path().join("other"));
+        // Of each file the times have a sign of their own.
+        let text = |file: i64| -> String {
+            let rows = (0..20_000).map(|row| (row * 10 + file, "A".repeat(40)));
+            if name == "m.csv" {
+                rows.fold("t,k,x\n".to_owned(), |text, (time, key)| text + &format!("{time},{key},{file}\n"))
+            } else {
+                let row = |(time, key)| format!("{{\"t\":{time},\"k\":\"{key}\",\"x\":{file}}}\n");
+                rows.map(row).collect()
+            }
+        };
+        let (mine, others) = (text(1), text(2));
+        for steps in 0..12 {
+            fs::write(&path, &mine).unwrap();
+            fs::write(&other, &others).unwrap();
+            let memory = 2 << 20;
+            let files = Files::open(Definition { memory, ..define(std::slice::from_ref(&path)) }).unwrap();
+            let sources = Sources::new(vec![Offer::Files(Arc::new(files))]);
+            let query = Arc::new(skytide_timestream::compile("m.x", &sources).unwrap());
+            let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+            let mut source = sources.open(&plan, Mode::Once, &Arc::default()).unwrap();
+            for _ in 0..steps {
+                source.next(Duration::ZERO).unwrap();
+            }
+            fs::rename(&other, &path).unwrap();
+            for batch in Answers::start(plan, source, &RunOptions::once()).unwrap() {
+                // Rows that stand before those given out are an error.
+                let Ok(batch) = batch else { continue };
+                let times = batch.column(0).as_primitive::<TimestampNanosecondType>().values().iter();
+                for (time, value) in times.zip(values(&batch)) {
+                    assert_eq!(Some(time % 10), value, "{name}, after {steps} steps");
+                }
+            }
+        }
+    }
 }
 
 #[test]
