@@ -10,10 +10,11 @@ use std::time::Duration;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use arrow_array::{
-    ArrayRef, Date32Array, Decimal128Array, Int64Array, NullArray, RecordBatch, StringArray,
+    ArrayRef, Date32Array, Decimal128Array, Int64Array, NullArray, RecordBatch, StringArray, StructArray,
     TimestampSecondArray,
 };
 use arrow_ipc::writer::{FileWriter, StreamWriter};
+use arrow_schema::Field;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use skytide_connect::files::{Definition, FileError, Files};
@@ -174,6 +175,24 @@ fn what_is_no_file_is_refused_before_it_is_opened() {
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let error = Files::open(define(std::slice::from_ref(&pipe))).unwrap_err();
         assert!(matches!(error, FileError::Waits(_)) && error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn what_is_nested_too_deep_is_said_to_be_and_not_to_be_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep: ArrayRef = (0..70).fold(Arc::new(Int64Array::from(vec![1])), |within: ArrayRef, _| {
+        let field = Field::new("a", within.data_type().clone(), true);
+        Arc::new(StructArray::new(vec![field].into(), vec![within], None))
+    });
+    let rows = batch(1, 1);
+    let columns = [rows.column(0), rows.column(1), &deep].map(Arc::clone);
+    let rows = RecordBatch::try_from_iter(["t", "k", "x"].into_iter().zip(columns)).unwrap();
+    for name in ["m.parquet", "m.arrow", "m.arrows"] {
+        let path = folder.path().join(name);
+        write(&path, &rows);
+        let said = Files::open(define(std::slice::from_ref(&path))).unwrap_err().to_string();
+        assert!(said.contains(name) && said.contains("nested deeper") && !said.contains("whole"), "{said}");
     }
 }
 
