@@ -5,18 +5,21 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use arrow_array::{
-    ArrayRef, Date32Array, Decimal128Array, Int64Array, NullArray, RecordBatch, StringArray,
+    ArrayRef, Date32Array, Decimal128Array, Int64Array, NullArray, RecordBatch, StringArray, StructArray,
     TimestampSecondArray,
 };
 use arrow_ipc::writer::{FileWriter, StreamWriter};
+use arrow_schema::Field;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use skytide_connect::files::{Definition, FileError, Files};
 use skytide_connect::run::{Answers, RunOptions};
+use skytide_connect::source::Source as _;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Results;
@@ -108,6 +111,47 @@ fn a_file_that_is_replaced_while_it_is_read_gives_no_rows_of_the_other_one() {
 }
 
 #[test]
+fn text_that_is_replaced_between_two_readings_has_rows_of_one_file_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["m.csv", "m.jsonl"] {
+        let (path, other) = (folder.path().join(name), folder.path().join("other"));
+        // Of each file the times have a sign of their own.
+        let text = |file: i64| -> String {
+            let rows = (0..20_000).map(|row| (row * 10 + file, "A".repeat(40)));
+            if name == "m.csv" {
+                rows.fold("t,k,x\n".to_owned(), |text, (time, key)| text + &format!("{time},{key},{file}\n"))
+            } else {
+                let row = |(time, key)| format!("{{\"t\":{time},\"k\":\"{key}\",\"x\":{file}}}\n");
+                rows.map(row).collect()
+            }
+        };
+        let (mine, others) = (text(1), text(2));
+        for steps in 0..12 {
+            fs::write(&path, &mine).unwrap();
+            fs::write(&other, &others).unwrap();
+            let memory = 2 << 20;
+            let files = Files::open(Definition { memory, ..define(std::slice::from_ref(&path)) }).unwrap();
+            let sources = Sources::new(vec![Offer::Files(Arc::new(files))]);
+            let query = Arc::new(skytide_timestream::compile("m.x", &sources).unwrap());
+            let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
+            let mut source = sources.open(&plan, Mode::Once, &Arc::default()).unwrap();
+            for _ in 0..steps {
+                source.next(Duration::ZERO).unwrap();
+            }
+            fs::rename(&other, &path).unwrap();
+            for batch in Answers::start(plan, source, &RunOptions::once()).unwrap() {
+                // Rows that stand before those given out are an error.
+                let Ok(batch) = batch else { continue };
+                let times = batch.column(0).as_primitive::<TimestampNanosecondType>().values().iter();
+                for (time, value) in times.zip(values(&batch)) {
+                    assert_eq!(Some(time % 10), value, "{name}, after {steps} steps");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_stream_that_has_grown_since_it_was_opened_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.arrows");
@@ -131,6 +175,24 @@ fn what_is_no_file_is_refused_before_it_is_opened() {
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let error = Files::open(define(std::slice::from_ref(&pipe))).unwrap_err();
         assert!(matches!(error, FileError::Waits(_)) && error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn what_is_nested_too_deep_is_said_to_be_and_not_to_be_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep: ArrayRef = (0..70).fold(Arc::new(Int64Array::from(vec![1])), |within: ArrayRef, _| {
+        let field = Field::new("a", within.data_type().clone(), true);
+        Arc::new(StructArray::new(vec![field].into(), vec![within], None))
+    });
+    let rows = batch(1, 1);
+    let columns = [rows.column(0), rows.column(1), &deep].map(Arc::clone);
+    let rows = RecordBatch::try_from_iter(["t", "k", "x"].into_iter().zip(columns)).unwrap();
+    for name in ["m.parquet", "m.arrow", "m.arrows"] {
+        let path = folder.path().join(name);
+        write(&path, &rows);
+        let said = Files::open(define(std::slice::from_ref(&path))).unwrap_err().to_string();
+        assert!(said.contains(name) && said.contains("nested deeper") && !said.contains("whole"), "{said}");
     }
 }
 

@@ -7,6 +7,9 @@ use arrow_schema::ArrowError;
 
 use crate::columns::ColumnError;
 
+/// What is wrong with a file that says by an Arrow schema, as Parquet files may, what its columns are.
+const TOO_DEEP: &str = "its columns are nested deeper than an Arrow schema is read, about 60 levels";
+
 /// Why files cannot be a source, or stopped being one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -145,6 +148,10 @@ impl FileError {
             reason = format!(
                 "it is compressed with {compression}, which is not read; snappy, zstd, LZ4 and gzip are"
             );
+        }
+        // What the library that reads schemas says of a whole one.
+        if reason.contains("DepthLimitReached") {
+            TOO_DEEP.clone_into(&mut reason);
         }
         Self::Damaged { path: path.to_owned(), place: place.into(), reason }
     }

@@ -115,7 +115,10 @@ fn message(file: &mut (impl Read + Seek), at: u64, size: u64) -> io::Result<Resu
         _ => return cut_off(),
     };
     let metadata = bytes(file, begin, length)?;
-    let Ok(message) = root_as_message(&metadata) else { return Ok(Err("is none".to_owned())) };
+    let message = match root_as_message(&metadata) {
+        Ok(message) => message,
+        Err(error) => return Ok(Err(format!("is none: {error:?}"))),
+    };
     let body = begin + length;
     match u64::try_from(message.bodyLength()) {
         Ok(length) if length <= size - body => {

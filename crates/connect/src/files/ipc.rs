@@ -99,6 +99,10 @@ fn reader(path: &Path, file: File, columns: Option<Vec<usize>>) -> Result<Reader
         (0, None)
     } else {
         let readable = framing::of_stream(&mut file).map_err(FileError::io(path))?;
+        // Without its first message, the schema, there is nothing to begin with.
+        if let (0, Some(wrong)) = (readable.end, &readable.wrong) {
+            return Err(damaged(wrong));
+        }
         (readable.end, readable.wrong)
     };
     file.seek(SeekFrom::Start(0)).map_err(FileError::io(path))?;

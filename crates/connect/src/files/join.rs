@@ -81,11 +81,10 @@ fn digits(data_type: &DataType) -> Option<(i16, i16)> {
 fn decimal(whole: i16, scale: i16) -> Option<DataType> {
     let (precision, scale) =
         (u8::try_from(whole.checked_add(scale)?.max(1)).ok()?, i8::try_from(scale).ok()?);
-    match precision {
-        ..=DECIMAL128_MAX_PRECISION => Some(DataType::Decimal128(precision, scale)),
-        ..=DECIMAL256_MAX_PRECISION => Some(DataType::Decimal256(precision, scale)),
-        _ => None,
+    if precision <= DECIMAL128_MAX_PRECISION {
+        return Some(DataType::Decimal128(precision, scale));
     }
+    (precision <= DECIMAL256_MAX_PRECISION).then_some(DataType::Decimal256(precision, scale))
 }
 
 /// Columns with text where no file has a value.

@@ -81,7 +81,7 @@ struct Look {
     segment: Segment,
     reading: Units,
     last: Option<Place>,
-    /// The times so far, by unit; none where they are more than may be kept.
+    /// The times so far, by unit; none where they are more than may be kept, or not kept.
     kept: Option<VecDeque<Vec<Times>>>,
     bytes: usize,
 }
@@ -333,7 +333,9 @@ fn begin(common: &Reading, segment: Segment) -> State {
         return begin_sorting(common, &segment);
     }
     let reading = Units::new(&segment, &common.shape.times);
-    State::Looking(Look { segment, reading, last: None, kept: Some(VecDeque::new()), bytes: 0 })
+    // Text is whatever stands there when it is read again: its rows go by the times that they have then.
+    let kept = is_cheap.then(VecDeque::new);
+    State::Looking(Look { segment, reading, last: None, kept, bytes: 0 })
 }
 
 fn begin_sorting(common: &Reading, segment: &Segment) -> State {
