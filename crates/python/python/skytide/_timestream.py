@@ -6,8 +6,17 @@ import html
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, Union, overload
+from datetime import date, datetime, timedelta
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    SupportsIndex,
+    TypeAlias,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from . import _skytide
 from ._errors import QueryError
@@ -24,8 +33,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LiteralValue: TypeAlias = None | bool | int | float | str | timedelta | datetime
-"""What a constant of a query can be."""
+LiteralValue: TypeAlias = (
+    None | bool | int | float | str | timedelta | datetime | date | SupportsIndex
+)
+"""What a constant of a query can be; whole numbers of numpy have an index, too."""
 
 Arg: TypeAlias = Union["Timestream", Callable[["Timestream"], "Timestream"], LiteralValue]
 """An argument: a Timestream, a function that makes one of what a method is called on, or a constant."""
@@ -178,21 +189,20 @@ class Timestream(Functions):
         | Mapping[str, Arg]
         | Callable[[Timestream], Timestream | Mapping[str, Arg]],
     ) -> Timestream:
-        """Return records with more fields; of two of one name the new one stays.
+        """Return records with more fields before their own; of two of one name the new one stays.
 
         Args:
             fields: The fields, a Timestream of records, or a function that makes either of this Timestream.
         """
         if callable(fields) and not isinstance(fields, Timestream):
             fields = fields(self)
-        more: dict[str, Arg] = (
-            {name: fields.col(name) for name in fields._names()}
-            if isinstance(fields, Timestream)
-            else dict(fields)
-        )
-        return record(
-            more | {name: self.col(name) for name in self._names() if name not in more}, input=self
-        )
+        if isinstance(fields, Timestream):
+            return Timestream._call("extend", self, fields)
+        try:
+            native = [(name, _native(value, self)) for name, value in fields.items()]
+            return Timestream(self._stream.extend(native)) if native else self
+        except (TypeError, ValueError) as error:
+            raise _noted(error, [self, *fields.values()]) from None
 
     def record(self, fields: Callable[[Timestream], Mapping[str, Arg]]) -> Timestream:
         """Return records of the fields that a function makes of this Timestream."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 
 
 def _check(name: str, at: object) -> None:
     """Refuse what is no time; a bare number has no unit, and pandas' ``NaT``, a datetime that is equal to nothing, is none."""
-    if at is not None and (not isinstance(at, (datetime, str)) or at != at):
+    if at is not None and (not isinstance(at, (date, str)) or at != at):
         raise TypeError(
             f"{name}={at!r}: a datetime or a text, as '2026-07-04T12:00:00Z', is a time"
         )
@@ -18,15 +18,15 @@ def _check(name: str, at: object) -> None:
 class History:
     """Every point.
 
-    Times are datetimes, or texts as in queries (``"2026-07-04"``); without a zone they are UTC.
+    Times are datetimes, dates (their beginning), or texts as in queries (``"2026-07-04"``); without a zone they are UTC.
 
     Args:
         since: Points from this time on, inclusive.
         until: Points up to and including this time.
     """
 
-    since: datetime | str | None = None
-    until: datetime | str | None = None
+    since: date | str | None = None
+    until: date | str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no time."""
@@ -45,8 +45,8 @@ class Snapshot:
         at: As of this time; of the newest event unless given.
     """
 
-    changed_since: datetime | str | None = None
-    at: datetime | str | None = None
+    changed_since: date | str | None = None
+    at: date | str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no time."""

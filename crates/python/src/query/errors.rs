@@ -8,6 +8,7 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use skytide_connect::files::FileError;
 use skytide_connect::sink::SinkError;
 use skytide_connect::tables::{ColumnError, TableError};
 use skytide_timestream::QueryError;
@@ -103,10 +104,18 @@ impl From<Failed> for PyErr {
 }
 
 /// What the system refuses with a file: an OSError of its kind, with the file's name.
-pub(super) fn system(error: &std::io::Error, path: &Path) -> PyErr {
+fn system(error: &std::io::Error, path: &Path) -> PyErr {
     match error.raw_os_error() {
         Some(code) => of_code(code, path),
-        None => PyOSError::new_err(format!("cannot write {}: {error}", path.display())),
+        None => PyOSError::new_err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// A file cannot be a source.
+pub(super) fn file(error: FileError) -> PyErr {
+    match error {
+        FileError::Io { path, source } => system(&source, &path),
+        error => value(error),
     }
 }
 

@@ -9,7 +9,7 @@ use skytide_connect::files::{self, Definition, MEMORY, matching};
 use skytide_connect::sources::Offer;
 use skytide_timestream::chain::Chain;
 
-use super::errors::value;
+use super::errors;
 use super::schema::{self, Schema};
 use super::stream::Stream;
 use super::table::time_unit_of;
@@ -63,14 +63,14 @@ impl Files {
             }
             files::Files::open(Definition { paths: all, ..definition })
         };
-        py.detach(open).map(|files| Self(Arc::new(files))).map_err(value)
+        py.detach(open).map(|files| Self(Arc::new(files))).map_err(errors::file)
     }
 
     /// Adds a file, or those that a pattern fits, for queries that start later.
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn add(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         let add = || matching(&path)?.iter().try_for_each(|path| self.0.add(path));
-        py.detach(add).map_err(value)
+        py.detach(add).map_err(errors::file)
     }
 
     /// Its name in queries.

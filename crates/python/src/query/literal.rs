@@ -8,10 +8,10 @@ use skytide_connect::tables::Value;
 use skytide_timestream::builder::{self, Timestream, lit};
 use skytide_timestream::times;
 
-use super::rows::{is_moment, is_span, nanos_of_moment, nanos_of_span};
+use super::rows::{is_day, is_span, nanos_of_moment, nanos_of_span};
 use super::scalars;
 
-/// None, bool, int, float, str, timedelta or datetime (without a zone: UTC) as a constant.
+/// None, bool, int, float, str, timedelta, datetime (without a zone: UTC) or date (its beginning) as a constant.
 pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Timestream> {
     if value.is_none() {
         return Ok(builder::null());
@@ -42,7 +42,7 @@ pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Timestream> {
         Some(Value::Duration(nanos)) => return Ok(span(nanos)),
         _ => {}
     }
-    if is_moment(value)? {
+    if is_day(value)? {
         return Ok(moment(nanos_of_moment(value)?));
     }
     if is_span(value)? {
@@ -57,7 +57,7 @@ pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Timestream> {
     }
     let class = value.get_type().name()?;
     Err(PyTypeError::new_err(format!(
-        "no {class} is a constant of a query: None, bool, int, float, str, timedelta and datetime are"
+        "no {class} is a constant of a query: None, bool, int, float, str, timedelta, datetime and date are"
     )))
 }
 

@@ -58,6 +58,11 @@ pub(super) fn is_moment(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     value.is_instance(datetime(value.py())?.datetime.bind(value.py()))
 }
 
+/// Whether a value is a `date`, or a `datetime`, which is one.
+pub(super) fn is_day(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    value.is_instance(datetime(value.py())?.date.bind(value.py()))
+}
+
 /// Whether a value is a `timedelta`.
 pub(super) fn is_span(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     value.is_instance(datetime(value.py())?.timedelta.bind(value.py()))
@@ -74,17 +79,30 @@ pub(super) fn nanos_of_span(value: &Bound<'_, PyAny>) -> PyResult<i64> {
     let nanos = (days * 86_400 + seconds)
         .checked_mul(1_000_000_000)
         .and_then(|all| all.checked_add(micros * 1_000 + nanos));
-    nanos.ok_or_else(|| PyOverflowError::new_err("nanoseconds beyond 64 bits"))
+    nanos.ok_or_else(|| beyond(value, "lengths of time", "292 years"))
 }
 
-/// UTC nanoseconds of a `datetime`; one without a zone is UTC.
+fn beyond(value: &Bound<'_, PyAny>, what: &str, which: &str) -> PyErr {
+    PyOverflowError::new_err(format!("{value}: beyond the {what} that 64 bits of nanoseconds hold, {which}"))
+}
+
+/// UTC nanoseconds of a `datetime`; one without a zone is UTC. Of a `date` it is the moment at which it begins.
 pub(super) fn nanos_of_moment(value: &Bound<'_, PyAny>) -> PyResult<i64> {
     let py = value.py();
     let known = datetime(py)?;
+    if !is_moment(value)? && is_day(value)? {
+        let part = |name| value.getattr(name);
+        let (year, month) = (part(intern!(py, "year"))?, part(intern!(py, "month"))?);
+        let day = part(intern!(py, "day"))?;
+        return nanos_of_moment(&known.datetime.bind(py).call1((year, month, day))?);
+    }
     let is_naive = value.getattr(intern!(py, "tzinfo"))?.is_none();
     let epoch = if is_naive { &known.naive } else { &known.epoch };
     let since = value.sub(epoch.bind(py))?;
-    nanos_of_span(&since)
+    nanos_of_span(&since).map_err(|error| match error.is_instance_of::<PyOverflowError>(py) {
+        true => beyond(value, "times", "1677 to 2262"),
+        false => error,
+    })
 }
 
 /// A row: the values of the columns of `fields`, and of others that there are some; all of it where there are none.
@@ -183,13 +201,8 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
     if is_span(value)? {
         return Ok(nanos_of_span(value).map_or(Value::Other, Value::Duration));
     }
-    if value.is_instance(datetime(py)?.date.bind(py))? {
-        let moment = datetime(py)?.datetime.bind(py).call1((
-            value.getattr(intern!(py, "year"))?,
-            value.getattr(intern!(py, "month"))?,
-            value.getattr(intern!(py, "day"))?,
-        ))?;
-        return Ok(nanos_of_moment(&moment).map_or(Value::Other, Value::Time));
+    if is_day(value)? {
+        return Ok(nanos_of_moment(value).map_or(Value::Other, Value::Time));
     }
     if value.is_instance(datetime(py)?.time.bind(py))? {
         return nanos_of_day(value).map(Value::TimeOfDay);

@@ -172,6 +172,14 @@ impl Stream {
     }
 }
 
+/// The record of these fields.
+fn record_of(fields: &[(String, Argument<'_>)]) -> PyResult<Chain> {
+    if let Some((taken, _)) = fields.iter().find(|(name, _)| ANSWERS_OWN.contains(&name.as_str())) {
+        return Err(errors::columns(&EngineError::Taken(taken.clone())));
+    }
+    Ok(Chain::record(fields.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect()))
+}
+
 /// Each source once.
 fn distinct(offers: impl IntoIterator<Item = Offer>) -> Vec<Offer> {
     let mut all: Vec<Offer> = Vec::new();
@@ -206,11 +214,15 @@ impl Stream {
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn record(fields: Vec<(String, Argument<'_>)>) -> PyResult<Self> {
-        if let Some((taken, _)) = fields.iter().find(|(name, _)| ANSWERS_OWN.contains(&name.as_str())) {
-            return Err(errors::columns(&EngineError::Taken(taken.clone())));
-        }
-        let chain = Chain::record(fields.iter().map(|(name, arg)| (name.clone(), arg.chain())).collect());
-        Self::build(chain, Vec::new(), fields.iter().flat_map(|(_, arg)| arg.streams()))
+        Self::build(record_of(&fields)?, Vec::new(), fields.iter().flat_map(|(_, arg)| arg.streams()))
+    }
+
+    /// Its records with these fields too.
+    #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
+    fn extend(&self, fields: Vec<(String, Argument<'_>)>) -> PyResult<Self> {
+        let args = vec![(None, self.chain.clone()), (None, record_of(&fields)?)];
+        let parts = std::iter::once(self).chain(fields.iter().flat_map(|(_, arg)| arg.streams()));
+        Self::build(Chain::call("extend", args), Vec::new(), parts)
     }
 
     /// A query written as text, in which these names are these streams; it can call these functions.

@@ -101,11 +101,11 @@ impl Table {
     fn add_arrow(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let table = self.entered()?;
         if !data.hasattr("__arrow_c_stream__")? {
-            let batch: PyRecordBatch = data.extract()?;
+            let batch: PyRecordBatch = data.extract().map_err(|error| unread(data, error))?;
             let batch = batch.into_inner();
             return py.detach(|| table.push_batch(&batch)).map_err(value);
         }
-        let reader = data.extract::<PyRecordBatchReader>()?.into_reader()?;
+        let reader = reader_of(data)?.into_reader()?;
         // Reading may call Python: it takes the lock itself where it needs it.
         py.detach(|| {
             for batch in reader {
@@ -169,8 +169,7 @@ impl Table {
         if data.hasattr("__arrow_c_schema__")? {
             return Ok(schema::schema(schema::fields(data)?));
         }
-        let reader = data.extract::<PyRecordBatchReader>()?;
-        Ok(Schema(reader.schema_ref()?))
+        Ok(Schema(reader_of(data)?.schema_ref()?))
     }
 }
 
@@ -212,6 +211,25 @@ fn row_of(
         }
         _ => Err(PyTypeError::new_err(format!("a row is a dict, not {}", row.get_type().name()?))),
     }
+}
+
+fn reader_of(data: &Bound<'_, PyAny>) -> PyResult<PyRecordBatchReader> {
+    data.extract().map_err(|error| unread(data, error))
+}
+
+/// Why what was given cannot be read: often it has no columns.
+fn unread(data: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    let has = |name| data.hasattr(name).unwrap_or(false);
+    // One column speaks Arrow, too.
+    let is_table = (has("__arrow_c_stream__") || has("__arrow_c_array__")) && !has("to_frame");
+    if is_table {
+        return error;
+    }
+    let class = data.get_type();
+    let name = class.fully_qualified_name().map_or_else(|_| class.to_string(), |name| name.to_string());
+    PyTypeError::new_err(format!(
+        "{name} has no columns: a frame or table has; a Series by `.to_frame()`, a LazyFrame by `.collect()`, a Dataset by `.to_table()`"
+    ))
 }
 
 /// A unit by its name; nanoseconds where there is none.

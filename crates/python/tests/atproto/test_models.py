@@ -294,6 +294,9 @@ def test_at_uris_are_read_and_written() -> None:
     assert uri.search_params == [("x", "1"), ("y", "a b")]
     assert (uri.protocol, uri.origin) == ("at://", "at://did:plc:abc")
     assert str(uri) == uri.href == uri.http == text
+    slashes = AtUri.from_str("at://did:plc:abc//x/y")
+    assert (str(slashes), slashes.host) == ("at://did:plc:abc//x/y", "did:plc:abc")
+    assert (slashes.collection, slashes.rkey) == ("x", "y")
     made = AtUri.make("a.test", "app.bsky.feed.post", "3k")
     assert str(made) == "at://a.test/app.bsky.feed.post/3k"
     assert made == AtUri.from_str("a.test/app.bsky.feed.post/3k") and hash(made) == hash(

@@ -62,6 +62,10 @@ def test_what_is_wrong_names_the_file(tmp_path: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:-100])
     with pytest.raises(ValueError, match="cut.parquet: it is no whole Parquet file"):
         kd.sources.Parquet(cut, time_column="t", key_column="k")
+    missing = tmp_path / "missing.csv"
+    with pytest.raises(FileNotFoundError) as raised:
+        kd.sources.Files(missing, time_column="t", key_column="k")
+    assert raised.value.filename == str(missing)
     with pytest.raises(ValueError, match="no file has such a name"):
         kd.sources.Files(tmp_path / "*.csv", time_column="t", key_column="k")
     good = tmp_path / "good.csv"

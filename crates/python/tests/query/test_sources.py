@@ -89,6 +89,39 @@ def test_any_mapping_is_a_row() -> None:
         kd.sources.PyDict(frame, **KEYS)
 
 
+def test_what_has_no_columns_is_named_and_helped() -> None:
+    frame = pl.DataFrame(ROWS)
+    series: Any = pd.DataFrame(ROWS)["x"]
+    good = kd.sources.Arrow(frame, **KEYS)
+    for source, wrong, name in [
+        (kd.sources.Pandas, series, "pandas.*Series"),
+        (kd.sources.Arrow, frame["x"], "polars.*Series"),
+        (kd.sources.Arrow, frame.lazy(), "polars.*LazyFrame"),
+        (kd.sources.Arrow, 5, "int"),
+    ]:
+        with pytest.raises(TypeError, match=rf"{name} has no columns: .* `\.collect\(\)`"):
+            source(wrong, **KEYS)
+        with pytest.raises(TypeError, match=f"{name} has no columns"):
+            good.add_data(wrong)
+
+
+def test_a_text_of_bytes_is_read_from_where_it_stands() -> None:
+    text = BytesIO(b"# of ours\n" + CSV.encode())
+    text.readline()
+    assert sums(kd.sources.CsvString(text, **KEYS)) == [1, None, 6]
+
+
+def test_lateness_is_a_length_of_time_or_seconds() -> None:
+    lengths: list[Any] = [2, 2.0, np.float64(2), timedelta(seconds=2), np.timedelta64(2000, "ms")]
+    for lateness in lengths:
+        source = kd.sources.PyDict(schema={"t": "i64", "k": "utf8"}, lateness=lateness, **KEYS)
+        running = source.col("t").run_iter("row", mode="live")
+        source.add_rows([{"t": at, "k": "A"} for at in (1, 2, 3, 4)])
+        assert next(running)["result"] == 1
+        running.stop()
+        assert source.counts["rows"] == 4
+
+
 async def push(source: Any, add: str, data: object) -> None:
     await getattr(source, add)(data)
 

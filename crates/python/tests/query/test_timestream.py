@@ -7,7 +7,7 @@ import importlib.util
 import subprocess
 import sys
 import warnings
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -114,6 +114,18 @@ def test_aggregations_records_and_keys(m: kd.Timestream) -> None:
         (None, 0),
         (6, 0),
     ]
+    # As Kaskada has them: the further ones first.
+    of_y = m.col("x")
+    for chain in (
+        m.select("x", "ok").extend({"y": of_y, "ok": 1}),
+        m.select("x", "ok").extend(kd.record({"y": of_y, "ok": 1})),
+        kd.query('m.select("x", "ok").extend({y: x, ok: 1})', m=m),
+    ):
+        assert chain.to_arrow().schema.names == ["_time", "_key", "y", "ok", "x"]
+    assert m.extend({"one": 1}).to_arrow().schema.names[2] == "one"
+    assert m.extend({}).to_rows() == m.to_rows()
+    with pytest.raises(TypeError, match="needs a struct"):
+        m.col("x").extend({"one": 1})
     by_lang = m.with_key(m.col("langs").index(0)).count()
     assert [(row["_key"], row["result"]) for row in by_lang.to_rows()] == [
         ("en", 1),
@@ -180,6 +192,14 @@ def test_literals(m: kd.Timestream) -> None:
         m.col("x") + {1}  # type: ignore[operator]
     with pytest.raises(OverflowError):
         m.col("x") + 2**70
+    with pytest.raises(OverflowError, match="9999-01-01 00:00:00: beyond the times"):
+        m.time().lt(datetime(9999, 1, 1))
+    with pytest.raises(OverflowError, match="beyond the lengths of time"):
+        m.time() + timedelta.max
+    day = date(2026, 7, 5)
+    assert results(m.time() < day) == results(m.time() < datetime(2026, 7, 5))
+    assert m.to_rows(kd.results.History(since=date(1970, 1, 2))) == []
+    assert results(x + np.int64(2)) == results(x + 2)
 
 
 def test_scalars_of_numpy_on_the_left_are_what_they_are(m: kd.Timestream) -> None:

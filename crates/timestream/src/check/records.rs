@@ -46,7 +46,7 @@ impl<'a> Checker<'a> {
         self.record_of(of, left, span)
     }
 
-    /// All fields, with those of another struct in their place or after them.
+    /// The fields of another struct, then all those that it has none of the name of.
     pub(super) fn extend(
         &mut self,
         function: &'static Function,
@@ -56,17 +56,12 @@ impl<'a> Checker<'a> {
         let [value, further] = matched else { return Err(defect(function, span)) };
         let of = self.structure(function, value)?;
         let with = self.structure(function, further)?;
-        let mut fields = self.fields(of, self.graph.fields_of(of), span)?;
-        let further = self.fields(with, self.graph.fields_of(with), span)?;
-        for (name, node) in further.names.into_iter().zip(further.nodes) {
-            match fields.names.iter().position(|known| *known == name) {
-                Some(at) => fields.nodes[at] = node,
-                None => {
-                    fields.names.push(name);
-                    fields.nodes.push(node);
-                }
-            }
-        }
+        let mut fields = self.fields(with, self.graph.fields_of(with), span)?;
+        let mut left = self.graph.fields_of(of);
+        left.retain(|name| !fields.names.contains(name));
+        let left = self.fields(of, left, span)?;
+        fields.names.extend(left.names);
+        fields.nodes.extend(left.nodes);
         self.graph.add_record(fields.names, fields.nodes, span)
     }
 

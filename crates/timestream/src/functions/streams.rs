@@ -111,12 +111,12 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         name: "extend",
         signature: "extend<T: any, F: any>(value: T, fields: F) -> any",
         summary: "The record of a stream's or struct's fields, and further ones.",
-        details: "A further field takes the place of one of the same name; the others follow. Bare names in them are fields of \
+        details: "Further fields come first, as in Kaskada, and take the place of those of the same name. Bare names in them are fields of \
                   what is extended. A record of nulls, but for the further fields, where the struct is null.",
         examples: &[Example {
             query: "events.extend({x: x * 10, sum: x + y})",
             events: RECORDS,
-            rows: "_time, _key, key, x, y, sum\n00:00:01, A, A, 10, 2, 3\n00:00:02, A, A, 30, null, null",
+            rows: "_time, _key, x, sum, key, y\n00:00:01, A, 10, 3, A, 2\n00:00:02, A, 30, null, A, null",
         }],
         kind: FunctionKind::Form(Form::Extend),
         ..STREAMS

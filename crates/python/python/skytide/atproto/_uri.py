@@ -40,7 +40,8 @@ class AtUri:
         rest = uri.removeprefix("at://")
         # A DID has colons, which are no port.
         authority, slash, path = rest.partition("/")
-        parts = urlsplit(slash + path)
+        # With a host before it, since a path may begin with two slashes.
+        parts = urlsplit(f"//host{slash}{path}")
         if not authority or any(sign in authority for sign in "?# ") or authority.endswith(":"):
             raise InvalidAtUriError(uri)
         hash_ = f"#{parts.fragment}" if parts.fragment else ""

@@ -40,7 +40,7 @@ class Options(_Optional):
 def _text(text: str | bytes | BytesIO) -> str:
     """Return text, whatever form it is given in."""
     if isinstance(text, BytesIO):
-        text = text.getvalue()
+        text = text.getvalue()[text.tell() :]
     return text.decode() if isinstance(text, bytes) else text
 
 

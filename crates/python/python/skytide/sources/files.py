@@ -69,7 +69,8 @@ class Files(Timestream):
                 must be sorted.
 
         Raises:
-            ValueError: A file cannot be read or is damaged, or a column is not there or cannot be what it is to be.
+            OSError: A file is not there, or cannot be read; ``filename`` is its path.
+            ValueError: A file is damaged, or a column is not there or cannot be what it is to be.
         """
         if path is None:
             paths: list[str | os.PathLike[str]] = []

@@ -15,8 +15,13 @@ Late: TypeAlias = Literal["drop", "side", "error"]
 _LOOK_AGAIN = 0.002
 
 
-def _seconds(length: float | timedelta) -> float:
-    return length.total_seconds() if isinstance(length, timedelta) else length
+def _seconds(length: Any) -> float:
+    if isinstance(length, timedelta):
+        return length.total_seconds()
+    of = getattr(length, "dtype", None)
+    # numpy's lengths of time; of its numbers it makes seconds as of others.
+    is_span = getattr(of, "kind", None) == "m"
+    return float(length / type(length)(1, "s")) if is_span else length
 
 
 class Pushed:
