@@ -183,9 +183,6 @@ impl Table {
 
 /// The rows of what is given: a mapping is one, else each item of it is. Other threads have their turns, and Ctrl-C is looked for.
 fn rows_of(given: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Vec<Value<'static>>> {
-    if !given.is_instance_of::<PyList>() && given.is_instance_of::<PyMapping>() {
-        return Ok(vec![row_of(given, given, fields)?]);
-    }
     let row = |(at, row): (usize, PyResult<Bound<'_, PyAny>>)| {
         if at % TOGETHER == TOGETHER - 1 {
             given.py().detach(|| ());
@@ -193,7 +190,11 @@ fn rows_of(given: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Vec<Va
         }
         row_of(&row?, given, fields)
     };
-    given.try_iter()?.enumerate().map(row).collect()
+    match given.cast::<PyList>() {
+        Ok(list) => list.iter().map(Ok).enumerate().map(row).collect(),
+        Err(_) if given.is_instance_of::<PyMapping>() => Ok(vec![row_of(given, given, fields)?]),
+        Err(_) => given.try_iter()?.enumerate().map(row).collect(),
+    }
 }
 
 /// A row of what is given, which must be a mapping.

@@ -284,7 +284,9 @@ busy = kd.sources.PyDict({"t": 0, "k": "A", "x": 1}, time_column="t", key_column
 quiet = kd.sources.PyDict({"t": 0, "k": "A", "x": 1}, time_column="t", key_column="k")
 live = busy.col("x").sum().run_iter("row", mode="live")
 over_quiet = quiet.col("x").sum().run_iter("row", mode="live")
-assert next(over_quiet)["result"] == 1
+# What is set up when it is first used is there before anything is forked.
+quiet.add_rows([{"t": 0, "k": "A", "x": 1}] * 200)
+assert [next(over_quiet)["result"] for _ in range(201)][-1] == 201 and next(live)["result"] == 1
 
 def push():
     while True:
@@ -312,7 +314,7 @@ for _ in range(20):
         live.stop()
         # This one is whole, and is the child's own from here on.
         quiet.add_rows([{"t": 1, "k": "A", "x": 2}] * 100)
-        is_whole = quiet.col("x").sum().to_rows()[-1]["result"] == 201
+        is_whole = quiet.col("x").sum().to_rows()[-1]["result"] == 401
         # This one may be held by a thread that is not there.
         try:
             is_whole &= busy.counts["rows"] > 0 and len(busy.col("x").to_rows(row_limit=1)) == 1
