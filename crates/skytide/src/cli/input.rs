@@ -43,13 +43,11 @@ pub(crate) struct Input {
 impl Input {
     /// Opens it: starts the simulated network, or makes ready to dial, or opens the file.
     pub(crate) fn open(from: &FromArgs, wish: &Wish) -> Result<Self, Failure> {
-        refuse_pipe(&from.location)?;
         Self::of(connection(&from.location, &from.socket)?, from, wish)
     }
 
     /// The same, where a recording ends, unless a socket is said to begin elsewhere.
     pub(crate) fn open_after(from: &FromArgs, wish: &Wish, path: &Path, last: Last) -> Result<Self, Failure> {
-        refuse_pipe(&from.location)?;
         let connection = connection(&from.location, &from.socket)?;
         let is_said = connection.cursor != Cursor::Live;
         Self::of(if is_said { connection } else { connection.after(path, last, wish)? }, from, wish)
@@ -311,6 +309,7 @@ impl Settings {
 
 /// Where frames come from.
 fn connection(location: &Location, socket: &SocketArgs) -> Result<Connection, Failure> {
+    refuse_pipe(location)?;
     let mut connection = Connection { cursor: socket.cursor, chains: socket.chains, ..Connection::default() };
     match location {
         Location::Sim(sim) => {
