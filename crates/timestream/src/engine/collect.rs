@@ -16,7 +16,7 @@ use super::aggregates::part;
 use super::array::{carried, ends, fill, retyped, with_carrier};
 use super::error::EngineError;
 use super::queues::{list, saved_lists};
-use super::runs::{ABREAST, Runs};
+use super::runs::Runs;
 use super::slots::{View, bytes_array, view};
 use crate::types;
 
@@ -179,6 +179,9 @@ trait Lists: Send {
     fn memory(&self) -> usize;
 }
 
+/// The lists of so many rows are asked for before the first is shown, so that memory is waited for once and not row by row.
+const ABREAST: usize = 16;
+
 /// What a layout is made of.
 trait Layout: Send {
     /// The values of a batch.
@@ -189,8 +192,8 @@ trait Layout: Send {
     fn read<'a>(&self, values: &'a ArrayRef) -> Result<Self::Values<'a>, ArrowError>;
     fn grow(&mut self, keys: usize);
     fn len(&self, key: usize) -> usize;
-    /// Has memory bring the values of up to [`ABREAST`] keys.
-    fn touch(&self, keys: &[u32]);
+    /// Has memory bring a key's values.
+    fn touch(&self, key: usize);
     fn bytes(&self, key: usize) -> usize;
     fn widest(&self, fresh: usize) -> usize;
     fn push(&mut self, key: usize, values: &Self::Values<'_>, row: usize) -> Result<(), ArrowError>;
@@ -228,7 +231,7 @@ impl<L: Layout> Lists for L {
         let mut total = 0;
         for (row, key) in rows.keys.iter().enumerate() {
             if row % ABREAST == 0 {
-                self.touch(&rows.keys[row..rows.keys.len().min(row + ABREAST)]);
+                rows.keys[row..].iter().take(ABREAST).for_each(|key| self.touch(*key as usize));
             }
             let key = *key as usize;
             begun[key] |= rows.present.is_none_or(|present| present.value(row));
@@ -324,8 +327,9 @@ impl<T: ArrowPrimitiveType> Layout for Numbers<T> {
         self.runs.get(key).len()
     }
 
-    fn touch(&self, keys: &[u32]) {
-        self.runs.touch(keys);
+    #[inline]
+    fn touch(&self, key: usize) {
+        self.runs.touch(key);
     }
 
     #[inline]
@@ -422,9 +426,10 @@ impl Layout for Texts {
         self.lengths.get(key).len()
     }
 
-    fn touch(&self, keys: &[u32]) {
-        self.lengths.touch(keys);
-        self.bytes.touch(keys);
+    #[inline]
+    fn touch(&self, key: usize) {
+        self.lengths.touch(key);
+        self.bytes.touch(key);
     }
 
     #[inline]

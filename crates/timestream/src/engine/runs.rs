@@ -37,12 +37,6 @@ impl<T> Default for Runs<T> {
     }
 }
 
-/// The items of so many keys are asked for before the first are used, so that memory is waited for once and not key by key.
-pub(super) const ABREAST: usize = 16;
-
-/// So many lines of memory are asked for of a key: of more, it brings those that follow by itself.
-const LINES: usize = 16;
-
 /// Less waste than this is let be.
 const TIDY: usize = 4096;
 
@@ -56,24 +50,13 @@ impl<T: Copy + Default> Runs<T> {
         self.runs.get(key).map_or(&[], |run| &self.items[run.items()])
     }
 
-    /// Has memory bring the items of up to [`ABREAST`] keys: first where each lies, then line by line those of all of them, so that
-    /// no key's are waited for before the others' are asked for. Nothing is decided key by key, since what is decided wrongly is
-    /// asked for again.
-    pub(super) fn touch(&self, keys: &[u32]) {
-        let mut firsts = [0; ABREAST];
-        let mut longest = 0;
-        for (key, first) in keys.iter().zip(&mut firsts) {
-            let run = self.runs.get(*key as usize).copied().unwrap_or_default();
-            *first = run.items().start;
-            longest = longest.max(run.len);
-        }
-        let line = 64 / size_of::<T>();
-        let last = self.items.len().saturating_sub(1);
-        for at in (0..longest.div_ceil(line).min(LINES)).map(|at| at * line) {
-            for first in &firsts[..keys.len().min(ABREAST)] {
-                std::hint::black_box(self.items.get((first + at).min(last)).copied());
-            }
-        }
+    /// Has memory bring a key's items.
+    #[inline]
+    pub(super) fn touch(&self, key: usize) {
+        let items = self.get(key);
+        items.iter().step_by(64 / size_of::<T>()).for_each(|item| {
+            std::hint::black_box(*item);
+        });
     }
 
     /// Adds items behind a key's others.
