@@ -10,7 +10,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use skytide_connect::files::FileError;
 use skytide_connect::sink::SinkError;
+use skytide_connect::source::SourceError;
 use skytide_connect::tables::{ColumnError, TableError};
+use skytide_firehose::recording::RecordingError;
 use skytide_timestream::QueryError;
 use skytide_timestream::engine::EngineError;
 
@@ -82,10 +84,11 @@ impl Failed {
         let causes = || std::iter::successors(Some(error), |&error| error.source());
         let cause = causes().find_map(|error| error.downcast_ref::<PythonError>());
         let raised = causes().find_map(|error| error.downcast_ref::<Raised>());
+        let unopened = || causes().find_map(|error| unopened(error.downcast_ref()?));
         Self {
             message: error.to_string(),
             cause: cause.map(|cause| Arc::clone(&cause.exception)),
-            raised: raised.map(|raised| Arc::clone(&raised.0)),
+            raised: raised.map(|raised| Arc::clone(&raised.0)).or_else(|| unopened().map(Arc::new)),
         }
     }
 }
@@ -108,6 +111,14 @@ fn system(error: &std::io::Error, path: &Path) -> PyErr {
     match error.raw_os_error() {
         Some(code) => of_code(code, path),
         None => PyOSError::new_err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// A recording that cannot be opened is Python's exception for that, as any other file.
+fn unopened(error: &SourceError) -> Option<PyErr> {
+    match error {
+        SourceError::Recording(RecordingError::Open { path, source }) => Some(system(source, path)),
+        _ => None,
     }
 }
 

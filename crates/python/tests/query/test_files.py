@@ -66,6 +66,10 @@ def test_what_is_wrong_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as raised:
         kd.sources.Files(missing, time_column="t", key_column="k")
     assert raised.value.filename == str(missing)
+    recording = tmp_path / "missing.frames.zst"
+    with pytest.raises(FileNotFoundError) as raised:
+        kd.sources.Firehose(recording).posts.count().to_rows()
+    assert raised.value.filename == str(recording)
     with pytest.raises(ValueError, match="no file has such a name"):
         kd.sources.Files(tmp_path / "*.csv", time_column="t", key_column="k")
     good = tmp_path / "good.csv"

@@ -87,12 +87,12 @@ struct Given {
     /// sources that say nothing themselves [default: drop]
     #[arg(long, value_name = "drop|side=FILE|error")]
     late: Vec<LateArg>,
-    /// Memory for files that must be sorted: 64MiB, 1GiB; what is more is kept on disk meanwhile
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256MiB")]
-    memory: u64,
-    /// Threads that read files ahead of the query, which then takes several processors; 0 reads on the query's own
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = readers)]
-    readers: usize,
+    /// Memory for files that must be sorted: 64MiB, 1GiB; what is more is kept on disk meanwhile [default: 256MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<u64>,
+    /// Threads that read files ahead of the query, which then takes several processors; 0 reads on the query's own [default: 0]
+    #[arg(long, value_name = "N", value_parser = readers)]
+    readers: Option<usize>,
 }
 
 /// Something on the command line.
@@ -143,7 +143,11 @@ impl SourcesArgs {
     }
 
     /// Gives each source what is said of it.
-    fn of(words: impl IntoIterator<Item = Word>, memory: u64, readers: usize) -> Result<Self, String> {
+    fn of(
+        words: impl IntoIterator<Item = Word>,
+        memory: Option<u64>,
+        readers: Option<usize>,
+    ) -> Result<Self, String> {
         let mut sources: Vec<SourceArgs> = Vec::new();
         let (mut open, mut settings) = (Vec::new(), Settings::default());
         let words: Vec<Word> = words.into_iter().collect();
@@ -188,13 +192,19 @@ impl SourcesArgs {
             !source.location.may_be_late()
                 && (source.settings.lateness.is_some() || source.settings.late.is_some())
         };
-        if sources.iter().any(|source| source.location.may_be_late())
-            && let Some(rows) = sources.iter().find(is_of_rows)
-        {
+        let is_of_none = (lateness.is_some() || late.is_some())
+            && !sources.iter().any(|source| source.location.may_be_late());
+        let rows = if is_of_none { sources.first() } else { sources.iter().find(is_of_rows) };
+        if let Some(rows) = rows {
             return Err(format!(
                 "--lateness and --late follow the --from of a network or of a pipe: rows of files, as {}, are sorted and never late",
                 rows.location
             ));
+        }
+        let has_files = sources.iter().any(|source| matches!(source.location, Location::Rows(_)));
+        let of_files = [("--memory", memory.is_some()), ("--readers", readers.is_some())];
+        if let Some((flag, _)) = of_files.iter().find(|(_, is_given)| *is_given && !has_files) {
+            return Err(format!("{flag} is for files of rows, and no --from names one"));
         }
         if first.name.is_some() {
             return Err("--as names one source; it follows its --from".to_owned());
@@ -208,7 +218,8 @@ impl SourcesArgs {
             settings.lateness = settings.lateness.or(lateness);
             settings.late = settings.late.take().or_else(|| late.clone());
         }
-        Ok(Self { sources, memory: usize::try_from(memory).unwrap_or(usize::MAX), readers })
+        let memory = memory.map_or(MEMORY, |memory| usize::try_from(memory).unwrap_or(usize::MAX));
+        Ok(Self { sources, memory, readers: readers.unwrap_or_default() })
     }
 }
 
@@ -418,10 +429,25 @@ mod tests {
                 .contains("follow the --from of a network or of a pipe: rows of files, as b.csv, are sorted"),
             "{of_rows}"
         );
+        for alone in
+            ["--lateness 5s --from b.csv --time t --key k", "--from b.csv --late drop --time t --key k"]
+        {
+            let of_files = sources(alone).unwrap_err();
+            assert!(of_files.contains("rows of files, as b.csv, are sorted and never late"), "{of_files}");
+        }
         let side = |words: &str| sources(words).unwrap().side().map(|file| file.map(Path::to_owned));
         assert_eq!(side("--from ws://a --late side=a --from ws://b --late side=a"), Ok(Some("a".into())));
         assert_eq!(side("--from ws://a --late drop"), Ok(None));
         let two = side("--from ws://a --late side=a --from ws://b --late side=b").unwrap_err();
         assert!(two.contains("late points of all sources go to one file"), "{two}");
+    }
+
+    #[test]
+    fn what_is_of_files_is_refused_where_there_are_none() {
+        for of_files in ["--memory 64MiB", "--readers 2"] {
+            let refused = sources(&format!("--from ws://a {of_files}")).unwrap_err();
+            assert!(refused.contains("is for files of rows, and no --from names one"), "{refused}");
+            sources(&format!("--from ws://a --from b.csv --time t --key k {of_files}")).unwrap();
+        }
     }
 }
