@@ -1,46 +1,26 @@
 //! Values made into columns: what does not fit its column is null and counted, never an error.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{
     BinaryBuilder, BooleanBuilder, Decimal128Builder, Decimal256Builder, Float64Builder, Int64Builder,
     IntervalMonthDayNanoBuilder, StringBuilder, UInt64Builder,
 };
-use arrow_array::types::{
-    Decimal128Type, Decimal256Type, DecimalType, IntervalMonthDayNano, Time64NanosecondType,
-};
+use arrow_array::types::{Decimal128Type, Decimal256Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, ListArray, MapArray, StructArray, new_null_array};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer};
 use arrow_cast::cast;
-use arrow_cast::parse::{Parser as _, parse_decimal};
-use arrow_schema::{ArrowError, DECIMAL128_MAX_PRECISION, DataType, FieldRef, Fields, IntervalUnit};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields, IntervalUnit};
 use arrow_select::filter::filter;
-use skytide_timestream::{times, types};
+use skytide_timestream::types;
 
+use super::cell::{self, Fraction};
 use super::value::{MAX_DEPTH, Value};
-use crate::columns::times::nanos_of;
 
 /// A column being filled, of one type.
 pub(crate) struct Builder {
     data_type: DataType,
     cells: Cells,
-}
-
-/// What becomes of a number with a fraction in a column of whole ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fraction {
-    /// It does not fit (SEMANTICS 2.6): so of what is written as text.
-    IsNone,
-    /// It is cut off, as a cast does: so of rows that a program pushes, as Kaskada has it.
-    IsCutOff,
-}
-
-impl Fraction {
-    /// Whether a number is taken into a column of whole ones.
-    fn fits(self, number: f64) -> bool {
-        self == Self::IsCutOff || number.fract() == 0.0
-    }
 }
 
 /// Cells by what carries them; a column of a narrower type is made when it is finished.
@@ -49,9 +29,17 @@ enum Cells {
     Int(Int64Builder),
     UInt(UInt64Builder),
     Float(Float64Builder),
-    Decimal(Decimal128Builder),
+    Decimal {
+        cells: Decimal128Builder,
+        precision: u8,
+        scale: i8,
+    },
     /// Decimals that 128 bits do not hold.
-    Wide(Decimal256Builder),
+    Wide {
+        cells: Decimal256Builder,
+        precision: u8,
+        scale: i8,
+    },
     Interval(IntervalMonthDayNanoBuilder),
     Text(StringBuilder),
     Bytes(BinaryBuilder),
@@ -96,14 +84,15 @@ impl Builder {
             | DataType::Time64(_) => Cells::Int(Int64Builder::new()),
             other if other.is_integer() => Cells::Int(Int64Builder::new()),
             other if other.is_floating() => Cells::Float(Float64Builder::new()),
-            DataType::Decimal32(precision, scale)
-            | DataType::Decimal64(precision, scale)
-            | DataType::Decimal128(precision, scale) => {
-                let of = DataType::Decimal128(*precision, *scale);
-                Cells::Decimal(Decimal128Builder::new().with_data_type(of))
+            &DataType::Decimal32(precision, scale)
+            | &DataType::Decimal64(precision, scale)
+            | &DataType::Decimal128(precision, scale) => {
+                let of = DataType::Decimal128(precision, scale);
+                Cells::Decimal { cells: Decimal128Builder::new().with_data_type(of), precision, scale }
             }
-            DataType::Decimal256(..) => {
-                Cells::Wide(Decimal256Builder::new().with_data_type(data_type.clone()))
+            &DataType::Decimal256(precision, scale) => {
+                let cells = Decimal256Builder::new().with_data_type(data_type.clone());
+                Cells::Wide { cells, precision, scale }
             }
             DataType::Interval(IntervalUnit::MonthDayNano) => {
                 Cells::Interval(IntervalMonthDayNanoBuilder::new())
@@ -138,99 +127,64 @@ impl Builder {
 
     /// Adds a value, or a null where it does not fit; gives how many values did not.
     pub(crate) fn push(&mut self, value: &Value<'_>, fraction: Fraction) -> u64 {
-        let some = u64::from(*value != Value::Null);
-        match &mut self.cells {
+        // Of the values within it.
+        let mut misfits = 0;
+        let fits = match &mut self.cells {
             Cells::Bool(cells) => {
                 let fit = if let Value::Bool(value) = value { Some(*value) } else { None };
                 cells.append_option(fit);
-                lost(some, fit.is_some())
+                fit.is_some()
             }
             Cells::Int(cells) => {
-                let fit = whole(value, &self.data_type, fraction);
+                let fit = cell::whole(value, &self.data_type, fraction);
                 cells.append_option(fit);
-                lost(some, fit.is_some())
+                fit.is_some()
             }
             Cells::UInt(cells) => {
-                let fit = match value {
-                    Value::UInt(value) => Some(*value),
-                    other => {
-                        whole(other, &DataType::Int64, fraction).and_then(|value| u64::try_from(value).ok())
-                    }
-                };
+                let fit = cell::unsigned(value, fraction);
                 cells.append_option(fit);
-                lost(some, fit.is_some())
+                fit.is_some()
             }
             Cells::Float(cells) => {
-                let fit = match value {
-                    Value::Float(value) => Some(*value),
-                    Value::Int(value) => Some(*value as f64),
-                    Value::UInt(value) => Some(*value as f64),
-                    Value::Decimal(digits) => digits.parse().ok(),
-                    _ => None,
-                };
+                let fit = cell::float(value);
                 cells.append_option(fit);
-                lost(some, fit.is_some())
+                fit.is_some()
             }
-            Cells::Decimal(cells) => {
-                let fit = match &self.data_type {
-                    DataType::Decimal32(precision, scale)
-                    | DataType::Decimal64(precision, scale)
-                    | DataType::Decimal128(precision, scale) => {
-                        unscaled::<Decimal128Type>(value, *precision, *scale, fraction)
-                    }
-                    _ => None,
-                };
+            Cells::Decimal { cells, precision, scale } => {
+                let fit = cell::unscaled::<Decimal128Type>(value, *precision, *scale, fraction);
                 cells.append_option(fit);
-                lost(some, fit.is_some())
+                fit.is_some()
             }
-            Cells::Wide(cells) => {
-                let fit = match &self.data_type {
-                    DataType::Decimal256(precision, scale) => {
-                        unscaled::<Decimal256Type>(value, *precision, *scale, fraction)
-                    }
-                    _ => None,
-                };
+            Cells::Wide { cells, precision, scale } => {
+                let fit = cell::unscaled::<Decimal256Type>(value, *precision, *scale, fraction);
                 cells.append_option(fit);
-                lost(some, fit.is_some())
+                fit.is_some()
             }
             Cells::Interval(cells) => {
-                let fit = interval(value);
+                let fit = cell::interval(value);
                 cells.append_option(fit);
-                lost(some, fit.is_some())
+                fit.is_some()
             }
             Cells::Text(cells) => {
-                let fit = match value {
-                    Value::Text(text) | Value::Decimal(text) => Some(text.as_ref()),
-                    _ => None,
-                };
+                let fit = cell::text(value);
                 cells.append_option(fit);
-                lost(some, fit.is_some())
+                fit.is_some()
             }
             Cells::Bytes(cells) => {
-                let fit = match value {
-                    Value::Bytes(bytes) => Some(bytes.as_ref()),
-                    Value::Text(text) => Some(text.as_bytes()),
-                    _ => None,
-                };
-                let fit = match &self.data_type {
-                    DataType::FixedSizeBinary(size) => {
-                        fit.filter(|bytes| usize::try_from(*size) == Ok(bytes.len()))
-                    }
-                    _ => fit,
-                };
+                let fit = cell::bytes(value, &self.data_type);
                 cells.append_option(fit);
-                lost(some, fit.is_some())
+                fit.is_some()
             }
             Cells::List { items, lengths, valid } => {
                 let given = if let Value::List(given) = value { Some(given) } else { None };
                 valid.append(given.is_some());
                 lengths.push(given.map_or(0, Vec::len));
-                let misfits: u64 = given.into_iter().flatten().map(|item| items.push(item, fraction)).sum();
-                misfits + lost(some, given.is_some())
+                misfits = given.into_iter().flatten().map(|item| items.push(item, fraction)).sum();
+                given.is_some()
             }
             Cells::Map { keys, values, lengths, valid } => {
-                let (mut misfits, mut length) = (0, 0);
-                let is_map = entries(value, |entry| match entry {
+                let mut length = 0;
+                let is_map = cell::entries(value, |entry| match entry {
                     // There are no entries without a key.
                     None | Some((Value::Null, _)) => misfits += 1,
                     Some((key, value)) => {
@@ -240,22 +194,22 @@ impl Builder {
                 });
                 valid.append(is_map);
                 lengths.push(length);
-                misfits + lost(some, is_map)
+                is_map
             }
             Cells::Record { fields, columns, valid, len } => {
                 let is_record = matches!(value, Value::Record(_));
                 valid.append(is_record);
                 *len += 1;
                 let pairs = fields.iter().zip(columns);
-                let misfits: u64 =
-                    pairs.map(|(field, column)| column.push(value.field(field.name()), fraction)).sum();
-                misfits + lost(some, is_record)
+                misfits = pairs.map(|(field, column)| column.push(value.field(field.name()), fraction)).sum();
+                is_record
             }
             Cells::Nulls(len) => {
                 *len += 1;
-                some
+                false
             }
-        }
+        };
+        misfits + u64::from(!fits && *value != Value::Null)
     }
 
     /// The values so far as an array of the type; the builder is empty then.
@@ -265,8 +219,8 @@ impl Builder {
             Cells::Int(cells) => Arc::new(cells.finish()),
             Cells::UInt(cells) => Arc::new(cells.finish()),
             Cells::Float(cells) => Arc::new(cells.finish()),
-            Cells::Decimal(cells) => Arc::new(cells.finish()),
-            Cells::Wide(cells) => Arc::new(cells.finish()),
+            Cells::Decimal { cells, .. } => Arc::new(cells.finish()),
+            Cells::Wide { cells, .. } => Arc::new(cells.finish()),
             Cells::Interval(cells) => Arc::new(cells.finish()),
             Cells::Text(cells) => Arc::new(cells.finish()),
             Cells::Bytes(cells) => Arc::new(cells.finish()),
@@ -321,121 +275,16 @@ impl Builder {
     }
 }
 
-fn lost(some: u64, fits: bool) -> u64 {
-    if fits { 0 } else { some }
-}
-
-/// A number as the unscaled one that a column of decimals holds; places that it has no room for are cut off, but for fractions where it
-/// is of whole numbers.
-fn unscaled<T: DecimalType>(
-    value: &Value<'_>,
-    precision: u8,
-    scale: i8,
-    fraction: Fraction,
-) -> Option<T::Native> {
-    let digits = match value {
-        Value::Decimal(digits) | Value::Text(digits) => Cow::Borrowed(digits.as_ref()),
-        Value::Int(value) => Cow::Owned(value.to_string()),
-        Value::UInt(value) => Cow::Owned(value.to_string()),
-        Value::Float(value) if scale > 0 || fraction.fits(*value) => Cow::Owned(value.to_string()),
-        _ => return None,
-    };
-    let number = parse_decimal::<T>(&digits, precision, scale).ok()?;
-    T::is_valid_decimal_precision(number, precision).then_some(number)
-}
-
-/// A value as the 64 bits that carry a whole number, a moment or a length of time of this type.
-fn whole(value: &Value<'_>, data_type: &DataType, fraction: Fraction) -> Option<i64> {
-    let number = match value {
-        Value::Int(value) => Some(*value),
-        // What is beyond 2^53 is not exact any more.
-        Value::Float(value) if value.abs() <= 9_007_199_254_740_992.0 && fraction.fits(*value) => {
-            Some(value.trunc() as i64)
-        }
-        Value::Decimal(_) => unscaled::<Decimal128Type>(value, DECIMAL128_MAX_PRECISION, 0, fraction)
-            .and_then(|number| i64::try_from(number).ok()),
-        _ => None,
-    };
-    let range = |min: i64, max: i64| number.filter(|number| (min..=max).contains(number));
-    match data_type {
-        DataType::Int8 => range(i8::MIN.into(), i8::MAX.into()),
-        DataType::Int16 => range(i16::MIN.into(), i16::MAX.into()),
-        DataType::Int32 => range(i32::MIN.into(), i32::MAX.into()),
-        DataType::UInt8 => range(0, u8::MAX.into()),
-        DataType::UInt16 => range(0, u16::MAX.into()),
-        DataType::UInt32 => range(0, u32::MAX.into()),
-        DataType::Timestamp(unit, _) => match value {
-            Value::Time(nanos) => Some(nanos.div_euclid(nanos_of(*unit))),
-            Value::Text(text) => Some(times::parse_timestamp(text)?.div_euclid(nanos_of(*unit))),
-            _ => number,
-        },
-        DataType::Duration(unit) => match value {
-            Value::Duration(nanos) => Some(nanos / nanos_of(*unit)),
-            Value::Text(text) => Some(times::parse_duration(text)? / nanos_of(*unit)),
-            _ => number,
-        },
-        DataType::Date32 => match value {
-            Value::Time(nanos) => Some(nanos.div_euclid(NANOS_A_DAY)),
-            Value::Text(text) => Some(times::parse_timestamp(text)?.div_euclid(NANOS_A_DAY)),
-            _ => range(i32::MIN.into(), i32::MAX.into()),
-        },
-        DataType::Date64 => match value {
-            Value::Time(nanos) => Some(nanos.div_euclid(1_000_000)),
-            Value::Text(text) => Some(times::parse_timestamp(text)?.div_euclid(1_000_000)),
-            _ => number,
-        },
-        DataType::Time32(unit) | DataType::Time64(unit) => {
-            let most = NANOS_A_DAY / nanos_of(*unit);
-            let units = match value {
-                Value::TimeOfDay(nanos) => Some(nanos.div_euclid(nanos_of(*unit))),
-                Value::Text(text) => Some(time_of_day(text)?.div_euclid(nanos_of(*unit))),
-                _ => number,
-            };
-            units.filter(|units| (0..most).contains(units))
-        }
-        _ => number,
-    }
-}
-
-/// Nanoseconds of a time of day as `09:30` or `09:30:15.25`.
-fn time_of_day(text: &str) -> Option<i64> {
-    text.contains(':').then(|| Time64NanosecondType::parse(text))?
-}
-
-/// Months, days and nanoseconds, as a list of the three.
-fn interval(value: &Value<'_>) -> Option<IntervalMonthDayNano> {
-    let Value::List(parts) = value else { return None };
-    let [Value::Int(months), Value::Int(days), Value::Int(nanos)] = parts.as_slice() else { return None };
-    Some(IntervalMonthDayNano::new(i32::try_from(*months).ok()?, i32::try_from(*days).ok()?, *nanos))
-}
-
-/// Gives the entries of a map: the fields of a record, pairs, or records of a `key` and a `value`; none for an item that is none of
-/// these. False if it is no map at all.
-fn entries(value: &Value<'_>, mut give: impl FnMut(Option<(&Value<'_>, &Value<'_>)>)) -> bool {
-    match value {
-        Value::Record(fields) => {
-            fields.iter().for_each(|(name, value)| give(Some((&Value::Text(name.as_ref().into()), value))));
-        }
-        Value::List(items) => items.iter().for_each(|item| match item {
-            Value::List(pair) if pair.len() == 2 => give(Some((&pair[0], &pair[1]))),
-            Value::Record(_) => give(Some((item.field("key"), item.field("value")))),
-            _ => give(None),
-        }),
-        _ => return false,
-    }
-    true
-}
-
-const NANOS_A_DAY: i64 = 86_400_000_000_000;
-
 #[cfg(test)]
 mod tests {
     use arrow_array::cast::AsArray;
     use arrow_array::types::{
-        Float32Type, Int8Type, Int64Type, IntervalMonthDayNanoType, TimestampSecondType, UInt64Type,
+        Float32Type, Int8Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+        TimestampSecondType, UInt64Type,
     };
     use arrow_schema::{Field, TimeUnit};
 
+    use super::super::cell::NANOS_A_DAY;
     use super::super::value::infer;
     use super::*;
 

@@ -7,10 +7,14 @@
 
 mod bell;
 mod builder;
+mod cell;
+mod definition;
+mod error;
 mod json;
 mod lock;
 mod piped;
 mod place;
+mod reader;
 mod source;
 mod table;
 mod text;
@@ -18,12 +22,15 @@ mod value;
 
 pub use crate::columns::ColumnError;
 pub use bell::Bell;
-pub(crate) use builder::{Builder, Fraction};
+pub(crate) use builder::Builder;
+pub(crate) use cell::Fraction;
+pub use definition::Definition;
+pub use error::TableError;
 pub(crate) use json::{For, read_line, wrong_at};
 pub use piped::{PipeError, Piped};
 pub(crate) use place::{Quotes, UNCLOSED};
 pub use source::TableSource;
-pub use table::{Definition, Origin, Table, TableCounts, TableError};
+pub use table::{Origin, Table, TableCounts};
 pub use text::{csv_fields, json_fields, texts};
 pub(crate) use text::{csv_format, csv_types};
 pub(crate) use value::unknown;

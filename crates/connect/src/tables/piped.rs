@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use arrow_schema::{ArrowError, Fields};
 
+use super::error::TableError;
 use super::place::{COMMA, Place, UNCLOSED, unclosed};
-use super::table::{Table, TableError};
+use super::table::Table;
 use super::text::Rules;
 use crate::files::{BYTE_ORDER_MARK, Messages};
 

@@ -10,7 +10,9 @@ use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Scan;
 
 use super::bell::Bell;
-use super::table::{Definition, Reader, Table};
+use super::definition::Definition;
+use super::reader::Reader;
+use super::table::Table;
 use crate::columns::Chunk;
 use crate::late::{Judge, Passed, Side, Verdict};
 use crate::recovery::SaveError;

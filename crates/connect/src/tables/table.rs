@@ -1,126 +1,35 @@
-//! A table: its columns, its rows, and who reads them.
+//! A table: its rows, as they are pushed and kept.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, Weak};
-use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
-use arrow_schema::{ArrowError, Fields, TimeUnit};
+use arrow_schema::ArrowError;
 use skytide_timestream::catalog::StreamDef;
 
 use super::bell::Bell;
-use super::builder::{Builder, Fraction};
+use super::builder::Builder;
+use super::cell::Fraction;
+use super::definition::Definition;
+use super::error::{LARGEST_ROW, TableError};
 use super::lock::Lock;
 use super::piped::PipeError;
+use super::reader::{Mark, Reader};
 use super::value::{self, Value, unknown};
-use crate::columns::{Chunk, ColumnError, Roles, fitted, ordinals, plain, times};
-use crate::late::Late;
+use crate::columns::{Chunk, Roles, fitted, ordinals, plain, times};
 
 /// Rows gathered one by one that make a chunk of their own at the latest.
 const OPEN_ROWS: usize = 4096;
 /// So do those that take so many bytes, about. Chunks are joined up to it, too.
 const OPEN_BYTES: usize = 64 << 20;
-/// A row that takes more is not taken: with what was gathered before it it stays far below what a column of text holds.
-const LARGEST_ROW: usize = 1 << 30;
 /// So many chunks in a row below a size are joined into one, so that rows pushed one by one do not stay so: each is copied once for
 /// each of the sizes, whatever is there.
 const JOINED: usize = 64;
 const SMALL: [usize; 2] = [64, 4096];
 /// Rows that a reader may be behind before a push asks to wait.
 const ROOM: u64 = 65_536;
-
-/// What a table is made of.
-#[derive(Debug, Clone)]
-pub struct Definition {
-    /// What a query calls it.
-    pub name: String,
-    /// Its columns. One of which no type is known (Arrow's `Null`, as of a frame without values) is text, as [`super::infer`] has it.
-    pub fields: Fields,
-    /// The column of the rows' times.
-    pub time: String,
-    /// Whether that column is no field of the points.
-    pub hides_time: bool,
-    /// The column of the rows' keys.
-    pub key: String,
-    /// The column that orders rows of one time, each with its own number; else they stand as they came.
-    pub subsort: Option<String>,
-    /// What its keys are, to be joined with other streams; the key column's name unless given.
-    pub grouping: Option<String>,
-    /// The unit of a time column of numbers.
-    pub unit: TimeUnit,
-    /// Whether rows are kept for queries that start later. Else only those that run get them.
-    pub keeps: bool,
-    /// How far behind the newest a row may be before it is late.
-    pub lateness: Duration,
-    /// What becomes of a live query's late rows.
-    pub late: Late,
-}
-
-impl Definition {
-    /// A table by its name, of these columns, with those of the rows' times and keys. Numbers in the time column are nanoseconds, rows are
-    /// kept for queries that start later, and none waits for those that are late, which are dropped and counted.
-    #[must_use]
-    pub fn new(
-        name: impl Into<String>,
-        fields: impl Into<Fields>,
-        time: impl Into<String>,
-        key: impl Into<String>,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            fields: fields.into(),
-            time: time.into(),
-            hides_time: false,
-            key: key.into(),
-            subsort: None,
-            grouping: None,
-            unit: TimeUnit::Nanosecond,
-            keeps: true,
-            lateness: Duration::ZERO,
-            late: Late::default(),
-        }
-    }
-}
-
-/// Why a table cannot be, or cannot take what is pushed.
-#[derive(Debug, thiserror::Error)]
-pub enum TableError {
-    /// A column cannot be what it is to be.
-    #[error(transparent)]
-    Column(#[from] ColumnError),
-    /// A line of text is no row.
-    #[error("line {line}: {reason}")]
-    Line {
-        /// From 1.
-        line: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A row takes more than a column holds with others beside it.
-    #[error("row {row} of those given takes {} MiB; one may take {} MiB", .bytes >> 20, LARGEST_ROW >> 20)]
-    Large {
-        /// From 1, among those that were pushed with it.
-        row: usize,
-        /// What it takes, about.
-        bytes: usize,
-    },
-    /// It has been told that no more is pushed.
-    #[error("the table has ended ({rows} rows were pushed): nothing can be pushed any more")]
-    Ended {
-        /// The rows before.
-        rows: u64,
-    },
-    /// The process was forked from the one that made it.
-    #[error(
-        "the table was in use by another thread when this process was forked: make it here, or start processes by `spawn`"
-    )]
-    Forked,
-    /// Columns could not be made.
-    #[error(transparent)]
-    Arrow(#[from] ArrowError),
-}
 
 /// What happened to the rows of a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -191,32 +100,30 @@ pub(super) struct Shared {
     pub(super) origin: Origin,
     time: usize,
     subsort: Option<usize>,
-    state: Lock<State>,
-}
-
-/// Where a reader is.
-pub(super) struct Mark {
-    /// The number of the next row it takes.
-    pub(super) at: AtomicU64,
-    /// Whether it cannot go on, since nobody takes its answer: no use in waiting for it.
-    stalled: Arc<AtomicBool>,
-    bell: Bell,
+    pub(super) state: Lock<State>,
 }
 
 #[derive(Default)]
-struct State {
-    chunks: VecDeque<Chunk>,
+pub(super) struct State {
+    pub(super) chunks: VecDeque<Chunk>,
     /// Number of the first row there.
-    start: u64,
-    /// Number of the row after the last.
-    end: u64,
+    pub(super) start: u64,
+    /// Number of the row after the last that is in them.
+    pub(super) end: u64,
     open: Option<Open>,
     last: Option<(i64, u64)>,
     is_unordered: bool,
     counts: TableCounts,
     readers: Vec<Weak<Mark>>,
     /// No more is pushed, and why, if that is no end but an error.
-    ended: Option<Option<Arc<PipeError>>>,
+    pub(super) ended: Option<Option<Arc<PipeError>>>,
+}
+
+impl State {
+    /// Number of the row after the last, those that were pushed one by one counted.
+    pub(super) fn last(&self) -> u64 {
+        self.end + self.open.as_ref().map_or(0, |open| open.ordinal.len() as u64)
+    }
 }
 
 /// Rows that were pushed one by one.
@@ -411,7 +318,7 @@ impl Table {
     pub fn has_room(&self) -> bool {
         let state = self.shared.state.lock();
         let readers = state.readers.iter().filter_map(Weak::upgrade);
-        let pending = state.end + state.open.as_ref().map_or(0, |open| open.ordinal.len() as u64);
+        let pending = state.last();
         readers.into_iter().all(|reader| {
             reader.stalled.load(Ordering::Relaxed)
                 || pending - reader.at.load(Ordering::Relaxed).min(pending) < ROOM
@@ -462,7 +369,7 @@ impl Shared {
     }
 
     /// Makes a chunk of what was pushed one by one.
-    fn close(&self, state: &mut State) -> Result<(), ArrowError> {
+    pub(super) fn close(&self, state: &mut State) -> Result<(), ArrowError> {
         let Some(mut open) = state.open.take() else { return Ok(()) };
         let columns = open.columns.iter_mut().map(Builder::finish).collect::<Result<_, _>>()?;
         self.append(state, columns, std::mem::take(&mut open.ordinal))
@@ -523,76 +430,6 @@ impl Shared {
         drop(state);
         readers.iter().for_each(|reader| reader.bell.ring());
         Ok(())
-    }
-}
-
-/// Someone who takes the rows of a table.
-pub(super) struct Reader {
-    pub(super) shared: Arc<Shared>,
-    mark: Arc<Mark>,
-    /// Number of the row after the last that was there at the start.
-    pub(super) end: u64,
-    /// Whether those do not stand in order.
-    pub(super) is_unordered: bool,
-}
-
-impl Reader {
-    /// Whether the rows that were there at the start are all taken.
-    pub(super) fn is_past_start(&self) -> bool {
-        self.mark.at.load(Ordering::Relaxed) >= self.end
-    }
-
-    /// Whether no more is pushed, and why.
-    pub(super) fn ended(&self) -> Option<Option<Arc<PipeError>>> {
-        self.shared.state.lock().ended.clone()
-    }
-
-    /// Number of the row after the last that is there now.
-    pub(super) fn last(&self) -> u64 {
-        let state = self.shared.state.lock();
-        state.end + state.open.as_ref().map_or(0, |open| open.ordinal.len() as u64)
-    }
-
-    /// The next rows below the number `until`, chunk by chunk: `most` at most, and no more than about so many bytes, but for a row that has
-    /// more.
-    pub(super) fn take(&self, most: usize, bytes: usize, until: u64) -> Result<Vec<Chunk>, ArrowError> {
-        let mut state = self.shared.state.lock();
-        self.shared.close(&mut state)?;
-        let mut at = self.mark.at.load(Ordering::Relaxed).max(state.start);
-        let (mut taken, mut rows, mut held) = (Vec::new(), 0, 0);
-        // A reader is near the end mostly: what is left is looked for from there.
-        let (mut first, mut number) = (state.chunks.len(), state.end);
-        while number > at {
-            first -= 1;
-            number -= state.chunks[first].len() as u64;
-        }
-        for chunk in state.chunks.range(first..) {
-            let end = number + chunk.len() as u64;
-            if rows >= most || held >= bytes || number >= until {
-                break;
-            }
-            if end > at {
-                let skipped = usize::try_from(at - number).unwrap_or(usize::MAX).min(chunk.len());
-                let left = usize::try_from(until - number).unwrap_or(usize::MAX).min(chunk.len());
-                let mut piece = chunk.slice(skipped, (left - skipped).min(most - rows));
-                let mut memory = piece.memory();
-                while memory > bytes && piece.len() > 1 {
-                    piece = piece.slice(0, piece.len() / 2);
-                    memory = piece.memory();
-                }
-                let is_cut = piece.len() < left - skipped;
-                rows += piece.len();
-                held += memory;
-                at += piece.len() as u64;
-                taken.push(piece);
-                if is_cut {
-                    break;
-                }
-            }
-            number = end;
-        }
-        self.mark.at.store(at, Ordering::Relaxed);
-        Ok(taken)
     }
 }
 

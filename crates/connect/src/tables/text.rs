@@ -10,10 +10,11 @@ use arrow_csv::reader::Format;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use skytide_timestream::types;
 
-use super::builder::Fraction;
+use super::cell::Fraction;
+use super::error::TableError;
 use super::json::{For, read_line, wrong_at};
 use super::place::{UNCLOSED, line_of, unclosed};
-use super::table::{Table, TableError};
+use super::table::Table;
 use super::value::{Value, infer, infer_json, known};
 
 /// Rows that are read of CSV at a time.
