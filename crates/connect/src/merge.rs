@@ -115,8 +115,39 @@ impl Feed {
         self
     }
 
+    /// Holds what the source has; tells whether it had anything, if only its end.
+    fn ask(&mut self, wait: Duration, is_closed: bool) -> Result<bool, SourceError> {
+        // A source that rings has said already that it has nothing.
+        match self.source.next(if self.rings { Duration::ZERO } else { wait })? {
+            Next::Idle => return Ok(false),
+            Next::End => {
+                self.has_ended = !is_closed;
+                self.is_left = is_closed;
+            }
+            Next::Epoch(epoch) => {
+                self.heard = Instant::now();
+                if !matches!(epoch.watermark, i64::MIN | i64::MAX) {
+                    self.told = self.told.max(Some(epoch.watermark));
+                }
+                for (held, rows) in self.held.iter_mut().zip(epoch.scans) {
+                    let Some(rows) = rows.filter(|rows| !rows.is_empty()) else { continue };
+                    self.rows += rows.len();
+                    held.push(rows)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
     fn is_waited_for(&self) -> bool {
         !self.has_ended && self.idle.is_none_or(|idle| self.heard.elapsed() < idle)
+    }
+
+    /// How far it goes where nothing is waited for: as far as it has told, or beyond all that it has if it is at its end.
+    fn reaches(&self) -> Option<i64> {
+        let held = self.held.iter().filter(|_| self.has_ended).flat_map(Backlog::batches);
+        let last = held.filter_map(|rows| rows.places.time.last()).max();
+        self.told.max(last.map(|time| time.saturating_add(1)))
     }
 }
 
@@ -213,54 +244,32 @@ impl Merge {
         Ok(self)
     }
 
+    /// The sources that are asked for more: not those at their end, and over what is there not those that are ahead, which wait for
+    /// the one behind. Live, pushing must never wait for another source.
+    fn asked(&mut self) -> impl Iterator<Item = &mut Feed> {
+        let least = self.feeds.iter().filter(|feed| !feed.has_ended).map(|feed| feed.told).min().flatten();
+        let is_once = self.mode == Mode::Once;
+        let is_ahead = move |feed: &Feed| is_once && feed.rows > HELD && feed.told > least;
+        self.feeds.iter_mut().filter(move |feed| !feed.has_ended && !feed.is_left && !is_ahead(feed))
+    }
+
     /// Takes what the sources have; tells whether they had anything, if only what ended one.
     fn poll(&mut self, wait: Duration) -> bool {
-        let least = self.feeds.iter().filter(|feed| !feed.has_ended).map(|feed| feed.told).min().flatten();
-        let mut any = false;
-        for feed in &mut self.feeds {
-            // Over what is there, the ones ahead wait for the one behind; live, pushing must never wait for another source.
-            let is_ahead = self.mode == Mode::Once && feed.rows > HELD && feed.told > least;
-            if feed.has_ended || feed.is_left || is_ahead {
-                continue;
-            }
-            // A source that rings has said already that it has nothing.
-            match feed.source.next(if feed.rings { Duration::ZERO } else { wait }) {
-                Err(error) => {
-                    self.failed = Some(error);
-                    return true;
-                }
-                Ok(Next::Idle) => {}
-                Ok(Next::End) => {
-                    feed.has_ended = !self.is_closed;
-                    feed.is_left = self.is_closed;
-                    any = true;
-                }
-                Ok(Next::Epoch(epoch)) => {
-                    any = true;
-                    feed.heard = Instant::now();
-                    if !matches!(epoch.watermark, i64::MIN | i64::MAX) {
-                        feed.told = feed.told.max(Some(epoch.watermark));
-                    }
-                    for (held, rows) in feed.held.iter_mut().zip(epoch.scans) {
-                        let Some(rows) = rows.filter(|rows| !rows.is_empty()) else { continue };
-                        feed.rows += rows.len();
-                        if let Err(error) = held.push(rows) {
-                            self.failed = Some(error.into());
-                            return true;
-                        }
-                    }
-                }
-            }
-        }
-        any
+        let (is_closed, mut any) = (self.is_closed, false);
+        let asked = self.asked().try_for_each(|feed| {
+            any |= feed.ask(wait, is_closed)?;
+            Ok(())
+        });
+        self.failed = asked.err();
+        any || self.failed.is_some()
     }
 
     /// Up to which time everything is here; none where a source has told nothing.
     fn watermark(&self) -> Option<i64> {
         let waited: Vec<&Feed> = self.feeds.iter().filter(|feed| feed.is_waited_for()).collect();
         if waited.is_empty() {
-            // All are silent: what each has told is all there is to go by.
-            return self.feeds.iter().filter(|feed| !feed.has_ended).filter_map(|feed| feed.told).max();
+            // All are silent or at their end: how far each goes is all there is to go by.
+            return self.feeds.iter().filter_map(Feed::reaches).max();
         }
         waited.iter().map(|feed| feed.told).min().flatten()
     }
@@ -304,7 +313,7 @@ impl Source for Merge {
         let seen = self.bell.count();
         let mut any = self.poll(Duration::ZERO);
         if !any && !wait.is_zero() {
-            let rings = self.feeds.iter().all(|feed| feed.rings);
+            let rings = self.asked().all(|feed| feed.rings);
             any = if rings {
                 self.bell.wait(seen, wait);
                 self.poll(Duration::ZERO)

@@ -37,12 +37,12 @@ const ELSEWHERE: [(&str, &str, &[&str]); 4] = [
     ),
     (
         "7.3",
-        "crates/connect/tests/firehose.rs",
+        "crates/connect/tests/all/firehose.rs",
         &["other_clocks_are_put_in_order", "late_points_of_a_network_follow_its_policy"],
     ),
     (
         "7.3",
-        "crates/connect/tests/tables.rs",
+        "crates/connect/tests/all/tables.rs",
         &[
             "lateness_is_told_row_by_row_whatever_came_in_one_push",
             "live_answers_history_then_what_is_pushed_and_late_rows_are_counted",
@@ -54,7 +54,7 @@ const ELSEWHERE: [(&str, &str, &[&str]); 4] = [
     ),
     (
         "7.4",
-        "crates/connect/tests/tables.rs",
+        "crates/connect/tests/all/tables.rs",
         &["live_waits_for_every_table_but_the_silent", "a_time_waits_while_another_table_may_still_have_it"],
     ),
 ];

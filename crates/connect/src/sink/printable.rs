@@ -78,7 +78,11 @@ where
 {
     let is_shown: fn(i64) -> bool = match T::DATA_TYPE {
         DataType::Time32(_) | DataType::Time64(_) => |value| as_time::<T>(value).is_some(),
-        _ => |value| as_datetime::<T>(value).is_some(),
+        // By an offset it is another day's, which is to be one, too.
+        _ => |value| {
+            let date = as_datetime::<T>(value).map(|moment| moment.date());
+            date.is_some_and(|date| date.pred_opt().is_some() && date.succ_opt().is_some())
+        },
     };
     let of_type = match values.data_type() {
         DataType::Timestamp(unit, Some(zone)) if is_named(zone) => {

@@ -285,7 +285,7 @@ mod tests {
     use arrow_schema::{Field, TimeUnit};
 
     use super::super::cell::NANOS_A_DAY;
-    use super::super::value::infer;
+    use super::super::value::{infer, known};
     use super::*;
 
     fn column(data_type: &DataType, values: &[Value<'_>]) -> (ArrayRef, u64) {
@@ -434,6 +434,16 @@ mod tests {
         assert_eq!(of_row(0), [("a".to_owned(), Some(1))]);
         assert_eq!(of_row(1), [("b".to_owned(), Some(2))]);
         assert_eq!(of_row(2), [("c".to_owned(), None)]);
+    }
+
+    #[test]
+    fn a_value_of_a_map_that_does_not_fit_is_null_also_where_its_column_has_none() {
+        let fields = ["key", "value"].map(|name| Field::new(name, DataType::Int64, false));
+        let entries = Field::new("entries", DataType::Struct(fields.to_vec().into()), false);
+        let of = known(&Field::new("m", DataType::Map(Arc::new(entries), false), true));
+        let map = Value::List(vec![Value::List(vec![Value::Int(1), Value::Text("x".into())])]);
+        let (maps, misfits) = column(of.data_type(), &[map]);
+        assert_eq!((maps.as_map().value(0).column(1).null_count(), misfits), (1, 1));
     }
 
     #[test]

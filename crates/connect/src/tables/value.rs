@@ -249,6 +249,16 @@ fn settled(data_type: &DataType, depth: usize, unknown: &DataType) -> DataType {
                 .map(|field| Field::new(field.name(), settled(field.data_type(), depth + 1, unknown), true))
                 .collect(),
         ),
+        // Only a key is always there: a value that does not fit is null.
+        DataType::Map(entries, is_sorted) => match types::fields(entries.data_type()).map(|fields| &**fields)
+        {
+            Some([key, value]) => {
+                let value = Field::new(value.name(), settled(value.data_type(), depth + 1, unknown), true);
+                let fields = DataType::Struct(vec![key.as_ref().clone(), value].into());
+                DataType::Map(Arc::new(Field::new(entries.name(), fields, false)), *is_sorted)
+            }
+            _ => data_type.clone(),
+        },
         other => other.clone(),
     }
 }

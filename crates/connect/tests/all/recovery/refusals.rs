@@ -18,7 +18,7 @@ use skytide_firehose::Cursor;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Results;
 
-use crate::case::*;
+use super::case::*;
 
 /// What a life is refused for.
 fn refused(case: &Case, folder: &Path) -> String {

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,7 +12,7 @@ use arrow_array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StructArray, T
 use serde_json::{Value, json};
 use skytide_connect::sink::{FileFormat, FileSink, Sink};
 
-use common::{err, output, skytide};
+use crate::common::{err, output, skytide};
 
 /// The rows of a run that succeeds.
 fn rows(args: &[&str]) -> Vec<Value> {

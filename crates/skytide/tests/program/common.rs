@@ -1,6 +1,5 @@
 //! The program as a process: run to its end, or killed when its test is over.
 
-#![allow(dead_code, reason = "each test needs a part of it")]
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Write};

@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::path::Path;
 
-use common::{Running, answering, err, output, serve, skytide};
+use crate::common::{Running, answering, err, output, serve, skytide};
 
 /// A server that gives no stream, and does not let anybody try again.
 fn dead() -> String {

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::process::Output;
 
 use serde_json::Value;
 
-use common::{err, out, output};
+use crate::common::{err, out, output};
 
 const QUERY: &str = "likes.filter(seq > 0).record.createdAt";
 

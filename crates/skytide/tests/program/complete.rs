@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Running, err, out, output};
+use crate::common::{Running, err, out, output};
 use serde_json::Value;
 
 fn lines(args: &[&str]) -> Vec<String> {
@@ -123,7 +121,7 @@ fn pipes_are_not_waited_for() {
         let pipe = folder.path().join(name);
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         for flag in ["--from", "--lexicon"] {
-            let mut command = common::skytide(&["complete", "vis", flag, pipe.to_str().unwrap()]);
+            let mut command = crate::common::skytide(&["complete", "vis", flag, pipe.to_str().unwrap()]);
             let started =
                 command.args(rows.split(' ')).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
             let mut asked = Running(started.unwrap());

@@ -8,7 +8,7 @@ use skytide_connect::sink::{FileFormat, FileSink, Roll, Sink};
 use skytide_timestream::engine::{Mode, answer_schema};
 use skytide_timestream::plan::Results;
 
-use crate::case::*;
+use super::case::*;
 
 /// Of rows that are of a hundred seconds.
 const TEN_SECONDS: Roll = Roll { every: Some(10_000_000_000), bytes: None };

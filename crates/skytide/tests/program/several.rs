@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{err, lines, out, output};
+use crate::common::{err, lines, out, output};
 
 #[test]
 fn several_queries_share_a_connection_and_each_has_its_own_answer() {

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Running, err, out, skytide};
+use crate::common::{Running, err, out, skytide};
 
 /// Runs to the end with these bytes in the pipe.
 fn piped(args: &[&str], bytes: &[u8]) -> Output {

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use skytide_sim::{Config, Network, Pacing, Relay, RelayHandle};
 
-use common::{Running, err, out, output, skytide};
+use crate::common::{Running, err, out, output, skytide};
 
 const QUERY: &str =
     "{ langs: posts.record.langs[0], likes: likes.count(), minutes: likes.count(window=since.minutely()) }";

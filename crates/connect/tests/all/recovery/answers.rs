@@ -18,7 +18,7 @@ use skytide_firehose::Batch;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Results;
 
-use crate::case::*;
+use super::case::*;
 
 #[test]
 fn killed_anywhere_each_row_is_there_once() {

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Running, answering, err, lines, out, output, serve, skytide};
+use crate::common::{Running, answering, err, lines, out, output, serve, skytide};
 
 const MAIN: &str = "posts.with_key(record.langs[0]).count()";
 

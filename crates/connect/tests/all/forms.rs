@@ -150,6 +150,18 @@ fn what_has_no_text_is_null_and_counted() {
 }
 
 #[test]
+fn a_moment_that_an_offset_moves_beyond_all_days_is_null() {
+    let (first, last) = (-8_334_601_228_800, 8_210_266_876_799);
+    let moments = TimestampSecondArray::from(vec![first, last, 0]);
+    for (offset, shown) in [("+14:00", "14:00:00+14:00"), ("-10:00", "31T14:00:00-10:00")] {
+        let batch = answer(vec![("at", Arc::new(moments.clone().with_timezone(offset)))]);
+        let (lines, lost) = json(&batch);
+        assert_eq!((&lines[..2], lost), (&[r#"{"at":null}"#.to_owned(), r#"{"at":null}"#.to_owned()][..], 2));
+        assert!(lines[2].contains(shown), "{lines:?}");
+    }
+}
+
+#[test]
 fn keys_of_maps_are_written_as_their_text() {
     let record = StructArray::from(vec![(
         Arc::new(Field::new("x", DataType::Int64, true)),

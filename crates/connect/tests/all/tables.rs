@@ -364,6 +364,23 @@ fn what_a_table_says_after_it_was_no_longer_waited_for_is_late() {
     assert_eq!(source.status().dropped.get("late"), Some(&1));
 }
 
+#[test]
+fn what_an_ended_table_has_waits_for_no_silent_one() {
+    let (m, n) = (table("m"), table("n"));
+    let silent = Offer::Table { table: n.clone(), idle: Some(Duration::ZERO) };
+    let (_, mut source) = open("m.x + n.x", vec![offer(&m), silent], Mode::Live);
+    m.push_rows(&[row(1, "A", 1), row(2, "A", 2), row(3, "A", 3)]).unwrap();
+    m.end();
+    let mut given = Vec::new();
+    for _ in 0..3 {
+        given.extend(look(&mut source).into_iter().flatten());
+    }
+    assert_eq!(given, [1, 2, 3]);
+    n.push_rows(&[row(3, "A", 30), row(4, "A", 40)]).unwrap();
+    assert_eq!(look(&mut source), [[0; 0]; 2]);
+    assert_eq!(source.status().dropped.get("late"), Some(&1));
+}
+
 /// A side that keeps what it is given, as JSON lines.
 fn side() -> (Side, Arc<Mutex<Vec<u8>>>) {
     let kept = Arc::new(Mutex::new(Vec::new()));

@@ -24,7 +24,7 @@ use skytide_firehose::{Batch, Compression, Cursor, Recorder, Subscription};
 use skytide_sim::{self as sim, Relay, RelayHandle};
 use skytide_timestream::engine::{Mode, answer_schema};
 
-use crate::case::*;
+use super::case::*;
 
 /// A relay of these frames, and a network that reads them all.
 fn relayed(frames: &Arc<[Bytes]>) -> (RelayHandle, Network) {

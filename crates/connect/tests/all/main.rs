@@ -1,0 +1,19 @@
+//! Sources, sinks and runs between them: one program, since each would be linked with all of the engine.
+
+mod files;
+mod firehose;
+mod forms;
+mod jetstream;
+mod pages;
+mod piped;
+mod recovery;
+mod repos;
+mod shared;
+mod sinks;
+mod standing;
+mod stopping;
+mod stream;
+mod tables;
+mod texts;
+mod types;
+mod using;
