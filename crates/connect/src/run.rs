@@ -5,6 +5,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
-use skytide_runtime::{Checkpoint, Deadline, Job, JobError, Options, Report};
+use skytide_runtime::{Checkpoint, Deadline, Job, JobError, Options, Report, panic_message};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
@@ -158,6 +159,14 @@ pub enum RunError {
     /// The run cannot be saved, or not go on from what was saved.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
+}
+
+impl RunError {
+    /// What a run is whose thread panicked.
+    #[must_use]
+    pub fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        Self::Panicked { message: panic_message(panic) }
+    }
 }
 
 /// Runs a plan over a source into a sink. `watch` is told what has been done after each epoch and each wait.

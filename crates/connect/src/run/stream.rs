@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use arrow_array::RecordBatch;
 use futures_core::Stream;
-use skytide_runtime::{JobError, panic_message};
+use skytide_runtime::JobError;
 use skytide_timestream::plan::Plan;
 
 use super::{Outcome, RunError, RunOptions, Running, Source};
@@ -93,9 +93,7 @@ impl AnswerStream {
                 let answer = || computing.answer(plan, source, &options);
                 // A reader must not wait for a thread that has panicked.
                 let answered = catch_unwind(AssertUnwindSafe(answer));
-                let answered = answered.unwrap_or_else(|panic| {
-                    Err(RunError::Panicked { message: panic_message(panic.as_ref()) })
-                });
+                let answered = answered.unwrap_or_else(|panic| Err(RunError::of_panic(panic.as_ref())));
                 let mut state = computing.lock();
                 (state.end, state.has_ended) = (answered.transpose(), true);
                 wake(state);

@@ -76,10 +76,6 @@ impl fmt::Display for Raised {
 impl Error for Raised {}
 
 impl Failed {
-    pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), cause: None, raised: None }
-    }
-
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         let causes = || std::iter::successors(Some(error), |&error| error.source());
         let cause = causes().find_map(|error| error.downcast_ref::<PythonError>());

@@ -72,7 +72,7 @@ impl Network {
         };
         let catalog = FirehoseCatalog::with_lexicons(&lexicons)
             .map_err(|(at, error)| PyValueError::new_err(format!("lexicon {at}: {error}")))?;
-        let lateness = lateness.map_or(Ok(Duration::from_secs(60)), table::seconds)?;
+        let lateness = lateness.map_or(Ok(Duration::ZERO), table::seconds)?;
         let connection = Connection { location, cursor, ..Connection::default() };
         let late = table::late_of(late)?;
         // A file is read by each query for itself.

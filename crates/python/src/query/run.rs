@@ -18,7 +18,7 @@ use pyo3::types::{PyCapsule, PyDict};
 use pyo3_arrow::ffi::to_schema_pycapsule;
 use skytide_connect::files::Format;
 use skytide_connect::late::Side;
-use skytide_connect::run::{Outcome, RunOptions, Stop, run};
+use skytide_connect::run::{Outcome, RunError, RunOptions, Stop, run};
 use skytide_connect::sink::{Csv, FileFormat, FileSink, GrowingFile, Ndjson, Sink, SinkError, text_form};
 use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Sources;
@@ -292,15 +292,15 @@ impl Execution {
                         ended.lock().status = status.clone();
                     })
                 }));
+                let outcome = outcome.unwrap_or_else(|panic| Err(RunError::of_panic(panic.as_ref())));
                 let status = source.status();
                 let mut left_out = LeftOut::default();
                 let error = match outcome {
-                    Ok(Ok(outcome)) => {
+                    Ok(outcome) => {
                         left_out = LeftOut::of(&outcome);
                         None
                     }
-                    Ok(Err(error)) => Some(Failed::of(&error)),
-                    Err(_) => Some(Failed::new("the query panicked: a defect of the engine")),
+                    Err(error) => Some(Failed::of(&error)),
                 };
                 drop(source);
                 let mut state = ended.lock();

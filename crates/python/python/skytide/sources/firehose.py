@@ -57,8 +57,8 @@ class Firehose:
                 after the rows before it.
             collections: The collections to ask a Jetstream for; those that a query reads unless given.
             cursor: Where to begin: after this number, at the oldest there is, or with whatever comes next.
-            lateness: How far (seconds) behind the newest a point may be before it is late, by a time that does not run forward; a
-                minute unless given.
+            lateness: How far (seconds) behind the newest a point may be before it is late, by a time that does not run forward; not at
+                all unless given.
             late: What becomes of late points: ``"drop"``, they are counted; ``"side"``, they are there to be taken, whole, by the run's
                 ``late_rows()``; ``"error"``, the first one ends the query with a RuntimeError, once the rows before it are read.
             time: What the time of a point is: the relay's frame's, the author's server's, the author's claim, or that of arrival.
