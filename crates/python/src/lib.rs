@@ -1,5 +1,6 @@
 //! The native half of the Python package `skytide`: it hands the Rust core on, and has no logic of its own.
 
+mod calls;
 mod firehose;
 mod query;
 
@@ -27,6 +28,7 @@ mod _skytide {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::refuse_another_interpreter(module.py())?;
         skytide_connect::files::hush_caught();
+        crate::calls::add(module)?;
         crate::firehose::add(module)?;
         crate::query::add(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))

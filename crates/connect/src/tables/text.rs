@@ -30,8 +30,11 @@ pub(super) enum Rules {
     Pushed,
 }
 
-/// Words that are no value in pushed CSV, as an empty cell is none.
-const NULLS: [&str; 2] = ["null", "NULL"];
+/// Words that are no value in pushed CSV, as an empty cell is none: those of pandas.
+const NULLS: [&str; 18] = [
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+    "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+];
 
 /// The format of CSV (RFC 4180): a header, then a row a line; a quote within quotes is doubled, a backslash is a letter as any
 /// other; an empty cell is null.

@@ -219,9 +219,16 @@ class Timestream(Functions):
         """Return the values in another type; what does not fit is null.
 
         Args:
-            data_type: The name of a type (as ``"i64"``), or a type of pyarrow's.
+            data_type: The name of a type (as ``"i64"``), or a type of pyarrow's. A number is counted in the unit of a moment or length of
+                time of pyarrow's, in nanoseconds by a type's name.
         """
-        return Timestream._call("cast", self, _type_name(data_type), input=self)
+        count = self
+        nanos = _NANOS.get(getattr(data_type, "unit", "ns"), 1)
+        of = _type_name(self.data_type)
+        if nanos > 1 and of in _NUMBERS:
+            # Wide enough for the nanoseconds.
+            count = self.cast("f64" if of.startswith("f") else "i64").mul(nanos)
+        return Timestream._call("cast", count, _type_name(data_type), input=count)
 
     # Operators
 
@@ -382,7 +389,7 @@ class Timestream(Functions):
             results: Which points; every one unless given.
             row_limit: How many rows at most.
         """
-        return self.to_arrow(results, row_limit=row_limit).to_pandas()
+        return _in_pandas(self.to_arrow(results, row_limit=row_limit))
 
     def to_arrow(self, results: Results | None = None, *, row_limit: int | None = None) -> pa.Table:
         """Run it over what is there; return the answer as a Table of pyarrow.
@@ -620,7 +627,31 @@ def _as_pyarrow(batch: _skytide.Batch) -> list[pa.RecordBatch]:
 
 
 def _as_pandas(batch: _skytide.Batch) -> list[pd.DataFrame]:
-    return [one.to_pandas() for one in _as_pyarrow(batch)]
+    return [_in_pandas(one) for one in _as_pyarrow(batch)]
+
+
+def _in_pandas(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
+    import pyarrow as pa
+
+    def shown(of: pa.DataType) -> pa.DataType:
+        if pa.types.is_list(of) and pa.types.is_nested(of.value_type):
+            return pa.list_(of.value_field.with_type(shown(of.value_type)))
+        if not pa.types.is_struct(of):
+            return of
+        # Of nanoseconds within records pyarrow makes whole numbers; of microseconds datetimes, as rows have them.
+        micros = {
+            field.name: pa.timestamp("us", field.type.tz)
+            for field in of
+            if pa.types.is_timestamp(field.type) and field.type.unit == "ns"
+        }
+        return pa.struct(
+            [field.with_type(micros.get(field.name) or shown(field.type)) for field in of]
+        )
+
+    if isinstance(table, pa.RecordBatch):
+        table = pa.Table.from_batches([table])
+    fields = [field.with_type(shown(field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields), safe=False).to_pandas()
 
 
 _TYPE_NAMES = {
@@ -638,6 +669,10 @@ _TYPE_NAMES = {
     "string": "utf8",
     "large_string": "utf8",
 }
+
+
+_NANOS = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+_NUMBERS = set(_TYPE_NAMES.values()) - {"bool", "utf8"}
 
 
 def _type_name(data_type: str | pa.DataType) -> str:

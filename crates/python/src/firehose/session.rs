@@ -17,6 +17,7 @@ use skytide_firehose::{
 
 use super::errors::ended;
 use super::frame::PyFrame;
+use crate::calls;
 
 /// A wait for frames is broken off after so long, to look for signals.
 const SLICE: Duration = Duration::from_millis(50);
@@ -295,7 +296,7 @@ struct Call(Py<PyAny>);
 impl Wake for Call {
     fn wake(self: Arc<Self>) {
         // A loop that is closed, or an interpreter that ends, waits for nothing.
-        Python::try_attach(|py| self.0.call0(py).map(drop).unwrap_or_default());
+        calls::attached(|py| self.0.call0(py).map(drop).unwrap_or_default());
     }
 }
 

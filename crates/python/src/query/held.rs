@@ -17,7 +17,7 @@ use skytide_firehose::Batch;
 use skytide_timestream::engine::Mode;
 
 use super::errors::Raised;
-use super::udf::Call;
+use crate::calls;
 use crate::firehose::PyFrame;
 
 /// So many frames are taken together: what the lock costs is nothing beside them, and no thread of Python's waits for long.
@@ -162,12 +162,10 @@ impl Supply for There {
         let mut shown = 0;
         let given = &mut self.given;
         while shown < max && given.end.is_none() {
-            let taken = Call::begin().and_then(|_call| {
-                Python::try_attach(|py| {
-                    // They are let go while the lock is held.
-                    given.frames.clear();
-                    self.asking.take(py, self.asking.together.min(max - shown), given);
-                })
+            let taken = calls::attached(|py| {
+                // They are let go while the lock is held.
+                given.frames.clear();
+                self.asking.take(py, self.asking.together.min(max - shown), given);
             });
             taken.ok_or_else(ended)?;
             given.frames.iter().for_each(|frame| show(frame));
@@ -197,11 +195,9 @@ impl Awaited {
         let ask = move || {
             loop {
                 let mut next = Given::default();
-                let taken = Call::begin().and_then(|_call| {
-                    Python::try_attach(|py| {
-                        shown.try_iter().for_each(drop);
-                        asking.take(py, asking.together, &mut next);
-                    })
+                let taken = calls::attached(|py| {
+                    shown.try_iter().for_each(drop);
+                    asking.take(py, asking.together, &mut next);
                 });
                 let is_last = taken.is_none() || next.end.is_some();
                 // Who reads may have gone.

@@ -31,6 +31,6 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::Stream>()?;
     module.add_class::<table::Table>()?;
     module.add_class::<window::Window>()?;
-    udf::add(module)?;
+    module.add_class::<udf::Udf>()?;
     module.add_function(wrap_pyfunction!(functions::functions, module)?)
 }

@@ -354,16 +354,16 @@ pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bou
         }
         DataType::Duration(unit) => match unit {
             TimeUnit::Second => primitives::<arrow::DurationSecondType>(py, array, |len| {
-                span(py, i128::from(len) * 1_000_000_000)
+                length(py, i128::from(len) * 1_000_000_000)
             }),
             TimeUnit::Millisecond => primitives::<arrow::DurationMillisecondType>(py, array, |len| {
-                span(py, i128::from(len) * 1_000_000)
+                length(py, i128::from(len) * 1_000_000)
             }),
             TimeUnit::Microsecond => primitives::<arrow::DurationMicrosecondType>(py, array, |len| {
-                span(py, i128::from(len) * 1_000)
+                length(py, i128::from(len) * 1_000)
             }),
             TimeUnit::Nanosecond => {
-                primitives::<arrow::DurationNanosecondType>(py, array, |len| span(py, len.into()))
+                primitives::<arrow::DurationNanosecondType>(py, array, |len| length(py, len.into()))
             }
         },
         DataType::FixedSizeBinary(_) => {
@@ -512,11 +512,12 @@ fn primitives<'py, T: ArrowPrimitiveType>(
 /// A moment after 1970; as its nanoseconds where Python has none such.
 fn moment<'py>(epoch: &Bound<'py, PyAny>, nanos: i128) -> PyResult<Bound<'py, PyAny>> {
     let py = epoch.py();
-    let moment = span(py, nanos).and_then(|since| epoch.add(since));
-    match moment {
-        Ok(moment) => Ok(moment),
-        Err(_) => Ok(nanos.into_pyobject(py)?.into_any()),
-    }
+    span(py, nanos).and_then(|since| epoch.add(since)).or_else(|_| Ok(nanos.into_pyobject(py)?.into_any()))
+}
+
+/// A length of time; as its nanoseconds where Python has none such.
+fn length(py: Python<'_>, nanos: i128) -> PyResult<Bound<'_, PyAny>> {
+    span(py, nanos).or_else(|_| Ok(nanos.into_pyobject(py)?.into_any()))
 }
 
 /// A time of day, of its nanoseconds.

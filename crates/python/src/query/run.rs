@@ -30,6 +30,7 @@ use super::answer::{self, Answer};
 use super::batch::Batch;
 use super::errors::{self, Failed};
 use super::schema::Schema;
+use crate::calls;
 
 /// Batches that wait for the reader before the query does.
 const WAITING: usize = 64;
@@ -173,7 +174,7 @@ impl Line {
         self.filled.notify_all();
         if !wakes.is_empty() {
             // A loop that is closed, or an interpreter that ends, needs no waking.
-            let _ = Python::try_attach(|py| wakes.iter().for_each(|wake| drop(wake.call0(py))));
+            calls::attached(|py| wakes.iter().for_each(|wake| drop(wake.call0(py))));
         }
     }
 

@@ -1,13 +1,9 @@
 //! Functions of Python's in a query: the lock is taken for the call, and for nothing else.
-//!
-//! Queries run in threads that Python does not know, and one that waits for its lock while the interpreter ends never gets it.
-//! So before it ends calls are let finish and no new one begins.
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use arrow_array::ArrayRef;
 use arrow_schema::DataType;
@@ -18,9 +14,7 @@ use skytide_timestream::functions;
 use skytide_timestream::functions::user::{UserDefined, UserFunction};
 
 use super::errors;
-
-/// The interpreter that ends waits so long for calls to finish.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::calls;
 
 /// A function of Python's that queries can call.
 #[pyclass(frozen, module = "skytide._skytide")]
@@ -100,12 +94,9 @@ impl UserFunction for OfPython {
         arguments: &[ArrayRef],
         result: &DataType,
     ) -> Result<ArrayRef, Box<dyn Error + Send + Sync>> {
-        let called = Call::begin().and_then(|_call| {
-            Python::try_attach(|py| {
-                self.call(py, arguments, result).map_err(|error| PythonError::new(py, error))
-            })
-        });
-        match called {
+        let call =
+            |py: Python<'_>| self.call(py, arguments, result).map_err(|error| PythonError::new(py, error));
+        match calls::attached(call) {
             Some(outcome) => Ok(outcome?),
             None => Err("Python ends".into()),
         }
@@ -150,63 +141,3 @@ impl fmt::Display for PythonError {
 }
 
 impl Error for PythonError {}
-
-/// Calls under way.
-struct Calls {
-    count: usize,
-    has_ended: bool,
-}
-
-static CALLS: Mutex<Calls> = Mutex::new(Calls { count: 0, has_ended: false });
-static FINISHED: Condvar = Condvar::new();
-
-fn calls() -> MutexGuard<'static, Calls> {
-    CALLS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A call under way.
-pub(super) struct Call;
-
-impl Call {
-    /// None once the interpreter ends.
-    pub(super) fn begin() -> Option<Self> {
-        let mut calls = calls();
-        if calls.has_ended {
-            return None;
-        }
-        calls.count += 1;
-        Some(Self)
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        calls().count -= 1;
-        FINISHED.notify_all();
-    }
-}
-
-/// The interpreter ends: no call begins any more, and those under way are waited for.
-#[pyfunction]
-pub(super) fn end_calls(py: Python<'_>) {
-    py.detach(|| {
-        let until = Instant::now() + PATIENCE;
-        let mut calls = calls();
-        calls.has_ended = true;
-        while calls.count > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            calls = FINISHED.wait_timeout(calls, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    });
-}
-
-/// Adds the class, and has the interpreter say when it ends.
-pub(super) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<Udf>()?;
-    let end = wrap_pyfunction!(end_calls, module)?;
-    module.py().import("atexit")?.call_method1("register", (end,))?;
-    Ok(())
-}

@@ -94,7 +94,7 @@ def test_a_recording_is_read_once(recording: Path) -> None:
     assert held.count().to_rows() == held.count().to_rows() == posts.count().to_rows()
     with pytest.raises(RuntimeError, match="memory"):
         kd.sources.Firehose(b"\xff" * 10).posts.to_rows()
-    with pytest.raises(RuntimeError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         kd.sources.Firehose(recording.parent / "nowhere").posts.to_rows()
 
 

@@ -76,6 +76,10 @@ def test_what_is_wrong_names_the_file(tmp_path: Path) -> None:
     good.write_text("t,k\n1,A\n")
     with pytest.raises(ValueError, match='good.csv: there is no column "at" for the time'):
         kd.sources.Files(good, time_column="at", key_column="k")
+    with pytest.raises(
+        TypeError, match="no keyword 'subsort_colum'; subsort_column, grouping_name"
+    ):
+        kd.sources.Files(good, time_column="t", key_column="k", subsort_colum="k")  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="no time unit"):
         kd.sources.Files(good, time_column="t", key_column="k", time_unit="weeks")  # type: ignore[arg-type]
     bad = tmp_path / "bad.jsonl"

@@ -333,6 +333,45 @@ def test_a_forked_process_never_waits_for_threads_that_it_does_not_have() -> Non
     assert run.returncode == 0, run
 
 
+ENDS_WHILE_A_RUN_WAKES_ITS_READER = """
+import asyncio
+import skytide as kd
+async def main():
+    m = kd.sources.PyDict([{"t": 1, "k": "A", "x": 1}], time_column="t", key_column="k")
+    rows = m.col("x").sum().run_iter("row", mode="live", results=kd.results.Snapshot())
+    for more in range(2):
+        await asyncio.wait_for(rows.__anext__(), 20)
+        await m.add_rows([{"t": 2 + more, "k": "A", "x": 2}])
+    rows.stop()
+asyncio.run(main())
+"""
+
+
+def test_an_interpreter_ends_while_a_run_wakes_its_reader() -> None:
+    for _ in range(8):
+        run = subprocess.run(
+            [sys.executable, "-c", ENDS_WHILE_A_RUN_WAKES_ITS_READER],
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, run
+
+
+def test_a_push_is_a_task_too() -> None:
+    m = kd.sources.PyDict(schema={"t": "i64", "k": "utf8"}, time_column="t", key_column="k")
+    row = {"t": 1, "k": "A"}
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(m.add_rows(row))
+            group.create_task(m.add_rows(row))
+        await asyncio.wait_for(m.add_rows(row), LIMIT)
+
+    asyncio.run(main())
+    asyncio.run(m.add_rows(row))
+    assert m.counts["rows"] == 4
+
+
 CTRL_C_WHILE_A_TABLE_IS_FILLED = """
 import itertools, time
 import skytide as kd

@@ -203,6 +203,23 @@ def test_what_was_pushed_is_counted_at_once() -> None:
         assert into.counts == {"rows": 2, "misfits": 0, "untimed": 0, "unknown": 1}
 
 
+def test_moments_within_lists_and_records_are_moments_in_pandas() -> None:
+    at = datetime(2022, 1, 1, tzinfo=UTC)
+    m = kd.sources.PyDict([{"t": 1, "k": "A", "at": at}, {"t": 2, "k": "A", "at": None}], **KEYS)
+    shown = kd.record({"last": m.last(), "list": m.col("at").collect(max=2)}).to_pandas()
+    assert [last["at"] for last in shown["last"]] == [at, None]
+    assert [list(items) for items in shown["list"]] == [[np.datetime64("2022-01-01")]] * 2
+    assert [
+        [record["at"] for record in records] for records in m.collect(max=2).to_pandas()["result"]
+    ] == [[at], [at, None]]
+
+
+def test_lengths_of_time_that_python_has_not_are_their_nanoseconds() -> None:
+    lengths = pa.table({"t": [1, 2], "k": ["A", "A"], "x": pa.array([10**14, 1], pa.duration("s"))})
+    rows = kd.sources.Arrow(lengths, **KEYS).to_rows()
+    assert [row["x"] for row in rows] == [10**23, timedelta(seconds=1)]
+
+
 def test_values_are_taken_as_kaskada_and_pandas_take_them() -> None:
     schema = {"t": "i64", "k": "utf8", "x": "i8"}
     floats = kd.sources.PyDict(schema=schema, time_column="t", key_column="k")
@@ -210,12 +227,16 @@ def test_values_are_taken_as_kaskada_and_pandas_take_them() -> None:
     assert [row["x"] for row in floats.to_rows()] == [2, -2, None]
     assert floats.counts["misfits"] == 1
 
-    csv = kd.sources.CsvString("t,k,x,s\n1,A,null,null\n2,A,1.5,NULL\n3,B,,x\n", **KEYS)
+    csv = kd.sources.CsvString(
+        "t,k,x,s\n1,A,null,null\n2,A,1.5,NULL\n3,B,,x\n4,B,NaN,N/A\n", **KEYS
+    )
     assert [(row["x"], row["s"]) for row in csv.to_rows()] == [
         (None, None),
         (1.5, None),
         (None, "x"),
+        (None, None),
     ]
+    assert [row["result"] for row in csv.col("x").sum().to_rows()] == [None, 1.5, None, None]
     assert csv.counts["misfits"] == 0
 
     # What is written as text is not cut off.

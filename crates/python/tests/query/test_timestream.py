@@ -55,6 +55,17 @@ def test_operators_are_those_of_the_engine(m: kd.Timestream) -> None:
     assert results(x.if_(lambda x: x > 1)) == [None, 20, None, 5]
     assert results(x.cast(pa.float64())) == [1.0, 20.0, None, 5.0]
     assert results(x.cast("utf8")) == ["1", "20", None, "5"]
+    for unit, micros in (("s", 1_000_000), ("ms", 1_000), ("us", 1)):
+        lengths = [
+            None if x is None else timedelta(microseconds=x * micros) for x in (1, 20, None, 5)
+        ]
+        assert results(x.cast(pa.duration(unit))) == lengths
+        moments = [
+            None if length is None else datetime(1970, 1, 1, tzinfo=UTC) + length
+            for length in lengths
+        ]
+        assert results(x.cast(pa.timestamp(unit))) == moments
+    assert results(x.cast("f32").cast(pa.duration("s")))[0] == timedelta(seconds=1)
 
 
 def test_values_of_maps_are_found_by_their_keys() -> None:

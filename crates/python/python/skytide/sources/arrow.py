@@ -243,9 +243,9 @@ class Pandas(Source):
         """
         return cls(dataframe, schema=schema, **options)
 
-    def add_data(self, dataframe: pd.DataFrame) -> Pushed:
+    def add_data(self, data: pd.DataFrame) -> Pushed:
         """Add rows. They are there at once; awaiting waits for room."""
-        self._table.add_arrow(dataframe)
+        self._table.add_arrow(data)
         return Pushed(self._table)
 
 

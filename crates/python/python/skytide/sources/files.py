@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
-from collections.abc import Generator, Iterable
+from collections.abc import Coroutine, Generator, Iterable
 from typing import Any, TypedDict, Unpack
 
 from .. import _skytide
@@ -28,12 +28,31 @@ class FileOptions(TypedDict, total=False):
     memory: int
 
 
-class Added:
-    """What adding a file gives: it is there already; awaiting it waits for nothing."""
+def _refuse_unknown(options: FileOptions) -> None:
+    """A keyword that is misspelt would be without effect."""
+    for name in options.keys() - FileOptions.__annotations__.keys():
+        raise TypeError(
+            f"files have no keyword {name!r}; {', '.join(FileOptions.__annotations__)} are"
+        )
+
+
+class Added(Coroutine[Any, None, None]):
+    """What adding a file gives: it is there already; awaiting it, or running it as a task, waits for nothing."""
 
     def __await__(self) -> Generator[Any, None, None]:
         """Return at once."""
         yield from ()
+
+    def send(self, value: None) -> Any:
+        """Return at once, as a task."""
+        raise StopIteration
+
+    def throw(self, *error: Any) -> Any:
+        """End by an exception, as the end of a task does."""
+        raise error[0]
+
+    def close(self) -> None:
+        """End what is at its end."""
 
 
 class Files(Timestream):
@@ -70,8 +89,10 @@ class Files(Timestream):
 
         Raises:
             OSError: A file is not there, or cannot be read; ``filename`` is its path.
+            TypeError: A keyword is none of these.
             ValueError: A file is damaged, or a column is not there or cannot be what it is to be.
         """
+        _refuse_unknown(options)
         if path is None:
             paths: list[str | os.PathLike[str]] = []
         elif isinstance(path, (str, os.PathLike)):
@@ -102,9 +123,9 @@ class Files(Timestream):
         """Its columns."""
         return self._files.schema
 
-    def add_file(self, path: str | os.PathLike[str]) -> Added:
+    def add_file(self, file: str | os.PathLike[str]) -> Added:
         """Add a file, or those that a pattern fits. Queries that start later read it too."""
-        self._files.add(path)
+        self._files.add(file)
         return Added()
 
 
@@ -114,7 +135,7 @@ class Parquet(Files):
     @classmethod
     async def create(
         cls,
-        path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+        file: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
         *,
         time_column: str,
         key_column: str,
@@ -122,4 +143,4 @@ class Parquet(Files):
         **options: Unpack[FileOptions],
     ) -> Parquet:
         """Open files: see :class:`Files`."""
-        return cls(path, time_column=time_column, key_column=key_column, schema=schema, **options)
+        return cls(file, time_column=time_column, key_column=key_column, schema=schema, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
@@ -24,12 +24,13 @@ def _seconds(length: Any) -> float:
     return float(length / type(length)(1, "s")) if is_span else length
 
 
-class Pushed:
-    """What a push gives: the rows are there already; awaiting it waits until no running query is far behind."""
+class Pushed(Coroutine[Any, None, None]):
+    """What a push gives: the rows are there already; awaiting it, or running it as a task, waits until no running query is far behind."""
 
     def __init__(self, table: _skytide.Table) -> None:
         """Keep the table that was pushed into."""
         self._table = table
+        self._turns = self.__await__()
 
     def __await__(self) -> Generator[Any, None, None]:
         """Give other tasks a turn, and wait for room."""
@@ -39,6 +40,18 @@ class Pushed:
             from asyncio import sleep
 
             yield from sleep(_LOOK_AGAIN).__await__()
+
+    def send(self, value: None) -> Any:
+        """Go on waiting, as a task does."""
+        return self._turns.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """End the wait by an exception, as the end of a task does."""
+        return self._turns.throw(*error)
+
+    def close(self) -> None:
+        """End the wait."""
+        self._turns.close()
 
 
 class Source(Timestream):
