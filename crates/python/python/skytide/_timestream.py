@@ -173,15 +173,11 @@ class Timestream(Functions):
 
     def select(self, *args: str) -> Timestream:
         """Return records of these fields alone."""
-        return record({name: self.col(name) for name in args})
+        return Timestream._call("select", self, *args, input=self)
 
     def remove(self, *args: str) -> Timestream:
         """Return records without these fields."""
-        names = self._names()
-        for name in args:
-            if name not in names:
-                self.col(name)
-        return record({name: self.col(name) for name in names if name not in args})
+        return Timestream._call("remove", self, *args, input=self)
 
     def extend(
         self,
@@ -207,13 +203,6 @@ class Timestream(Functions):
     def record(self, fields: Callable[[Timestream], Mapping[str, Arg]]) -> Timestream:
         """Return records of the fields that a function makes of this Timestream."""
         return record(fields(self), input=self)
-
-    def _names(self) -> list[str]:
-        """Return the names of its fields."""
-        names = self._stream.data_type.names
-        if names is None:
-            raise TypeError(f"a Timestream[{self._stream.data_type}] has no fields")
-        return names
 
     def cast(self, data_type: str | pa.DataType) -> Timestream:
         """Return the values in another type; what does not fit is null.
