@@ -111,6 +111,8 @@ pub enum Op {
     Lookup,
     /// In plans: something of each point of the argument beside its value.
     Own(Own),
+    /// In plans: a part of where each point of the argument stands apart from what it pairs with.
+    Apart(Part),
     /// In plans: arguments: value, key. The points of the key's expression as questions to another grouping.
     Ask {
         /// Whether they stand after all other points of their time: what they look up is of other sources.
@@ -137,10 +139,26 @@ pub enum Own {
     MadeFor,
     /// Its turn among the points of its place and key.
     Turn,
-    /// The lane of where it stands apart from what it pairs with.
-    ApartLane,
-    /// The ordinal of where it stands apart from what it pairs with.
-    ApartOrdinal,
+}
+
+/// A part of where a point stands among those of its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Its lane.
+    Lane,
+    /// Its ordinal.
+    Ordinal,
+}
+
+impl Part {
+    /// Type of its values.
+    #[must_use]
+    pub const fn data_type(self) -> DataType {
+        match self {
+            Self::Lane => DataType::UInt16,
+            Self::Ordinal => DataType::UInt64,
+        }
+    }
 }
 
 /// An aggregation and over which of a key's points it goes.

@@ -246,7 +246,7 @@ impl Run<'_> {
                 let [of, by] = [node.args[0], node.args[1]].map(|arg| sources(self.query, arg));
                 moves::looked_up(args[0], args[1], of.is_subset(&by))
             }
-            Op::Own(_) | Op::Ask { .. } | Op::Reply => {
+            Op::Own(_) | Op::Apart(_) | Op::Ask { .. } | Op::Reply => {
                 return Err(ReferenceError::Unknown(format!("{:?}, which is of plans alone", node.op)));
             }
         };

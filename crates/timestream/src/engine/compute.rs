@@ -25,7 +25,7 @@ use super::user;
 use super::windows::{Since, Sliding, Trailing};
 use crate::functions::{Call, Column, EvalError, FunctionKind, Warnings, eval};
 use crate::plan::{Input, Reg, Region, Step, StepOp};
-use crate::query::{Aggregation, Own, Window};
+use crate::query::{Aggregation, Own, Part, Window};
 
 /// The state of an aggregation over its window.
 pub(super) fn state(
@@ -131,10 +131,10 @@ impl RegionOperator {
                     });
                     let standing = joined.apart(&of.collect::<Result<Vec<_>, EngineError>>()?)?.into_iter();
                     Column::Array(match part {
-                        Own::ApartLane => {
-                            Arc::new(UInt16Array::from_iter_values(standing.map(|(lane, _)| lane)))
+                        Part::Lane => Arc::new(UInt16Array::from_iter_values(standing.map(|(lane, _)| lane))),
+                        Part::Ordinal => {
+                            Arc::new(UInt64Array::from_iter_values(standing.map(|(_, ordinal)| ordinal)))
                         }
-                        _ => Arc::new(UInt64Array::from_iter_values(standing.map(|(_, ordinal)| ordinal))),
                     })
                 }
                 StepOp::Time => {
@@ -253,9 +253,6 @@ fn own_part(joined: &Joined, own: Own, len: usize) -> Result<Column, EngineError
             Some(turns) => Arc::new(UInt32Array::new(turns.clone(), None)),
             None => Arc::new(UInt32Array::from_value(0, len)),
         },
-        Own::ApartLane | Own::ApartOrdinal => {
-            return Err(EngineError::mismatch("place", "the inputs that it is of", "none"));
-        }
     }))
 }
 

@@ -142,7 +142,8 @@ impl RegionOperator {
     /// The operator of `plan.regions[region]`, with no state.
     ///
     /// # Errors
-    /// The plan has no such region, or one of its aggregations does not take its input's type.
+    /// The plan has no such region, one of its steps is of a column that no input has, or one of its aggregations does not take its
+    /// input's type.
     pub fn new(plan: Arc<Plan>, region: usize) -> Result<Self, EngineError> {
         let join = Join::new(&plan, region)?;
         let of = &plan.regions[region];
@@ -150,6 +151,11 @@ impl RegionOperator {
         let unfit = Warnings::default();
         let mut aggregates = Vec::with_capacity(of.steps.len());
         for step in &of.steps {
+            if let StepOp::Column { input, column } = step.op
+                && !join.has(input, column)
+            {
+                return Err(EngineError::mismatch("column", "one of an input", format!("{input}, {column}")));
+            }
             let mut aggregate = None;
             let constant = compute::constant(step, &constants, &unfit)?;
             if let StepOp::Aggregate { aggregation, value, .. } = &step.op {

@@ -101,7 +101,7 @@ impl Planner<'_> {
             let asked = std::mem::take(&mut requests[at]);
             let mut steps = Steps::new(self, at);
             // What the windows of ticks hold is told before the ticks are.
-            let ticks = self.layout.regions[at].ticks.iter().map(|node| steps.ticks(*node)).collect();
+            let ticks = self.layout.regions[at].ticks.iter().map(|ticks| steps.ticks(ticks)).collect();
             let feeds = asked.iter().map(|request| steps.feed(request)).collect();
             if at == answer {
                 columns = steps.answer(self.query.root);

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 
 use super::domain::Domain;
+use super::layout::TicksOf;
 use super::{Path, Planner, Request};
 use crate::functions::user::UserDefined;
 use crate::functions::{self, Function};
 use crate::plan::{ANSWERS_OWN, Feed, Input, Moves, PathStep, Reg, Standing, Step, StepOp, Ticks};
-use crate::query::{Aggregation, Calendar, Continuity, Ends, Node, NodeId, Op, Own, Window};
+use crate::query::{Aggregation, Continuity, Ends, Node, NodeId, Op, Own, Part, Window};
 use crate::scalar::Scalar;
 use crate::types;
 
@@ -59,8 +60,8 @@ impl<'a> Steps<'a> {
         let domain = self.planner.domains.of_nodes(&node.args);
         let pairs = node.args.iter().any(|arg| self.planner.pairs.may_pair(*arg));
         let apart = pairs.then(|| Standing {
-            lane: self.apart(Own::ApartLane, &domain),
-            ordinal: self.apart(Own::ApartOrdinal, &domain),
+            lane: self.apart(Part::Lane, &domain),
+            ordinal: self.apart(Part::Ordinal, &domain),
         });
         let columns = request.columns.iter().map(|path| self.within(value, path, &domain).reg).collect();
         let own_key = |steps: &mut Self| {
@@ -97,7 +98,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Lane or ordinal of where the points of a domain stand, each apart from what it pairs with: of all that are at a row, the first.
-    fn apart(&mut self, part: Own, domain: &Domain) -> Reg {
+    fn apart(&mut self, part: Part, domain: &Domain) -> Reg {
         let inputs: Vec<NodeId> =
             self.planner.layout.regions[self.region].inputs.iter().map(|input| input.node).collect();
         // At which points each part is in the domain; none: at all. Filters stand after what they choose from.
@@ -124,8 +125,7 @@ impl<'a> Steps<'a> {
             }
         }
         of.sort_unstable();
-        let data_type = if part == Own::ApartLane { DataType::UInt16 } else { DataType::UInt64 };
-        self.shared(StepOp::Apart { part, of }, data_type)
+        self.shared(StepOp::Apart { part, of }, part.data_type())
     }
 
     /// The value at questions, back under the key and at the place of the asking point. Nothing is known of the null key.
@@ -170,14 +170,9 @@ impl<'a> Steps<'a> {
     }
 
     /// The ticks of an input.
-    pub(super) fn ticks(&mut self, node: NodeId) -> Ticks {
-        let of = &self.planner.query.nodes[node];
-        let (calendar, intervals) = match of.op {
-            Op::Ticks { calendar, intervals } => (calendar, intervals),
-            _ => (Calendar::Minutely, 1),
-        };
-        let domain = self.planner.domains.of_node(of.args[0]);
-        Ticks { calendar, intervals, present: self.mask(domain) }
+    pub(super) fn ticks(&mut self, of: &TicksOf) -> Ticks {
+        let present = self.mask(self.planner.domains.of_node(of.node));
+        Ticks { calendar: of.calendar, intervals: of.intervals, present }
     }
 
     /// Whether a struct is that of a source's points, at whichever of them, and neither a record of the query's own nor a field.
@@ -378,9 +373,7 @@ impl<'a> Steps<'a> {
                 let args = self.arguments(&node.args, domain).iter().map(|arg| arg.reg).collect();
                 Value { reg: self.push(StepOp::Record(args), node.data_type.clone()), quiet: false }
             }
-            Op::Own(part @ (Own::ApartLane | Own::ApartOrdinal)) => {
-                Value { reg: self.apart(*part, domain), quiet: false }
-            }
+            Op::Apart(part) => Value { reg: self.apart(*part, domain), quiet: false },
             Op::Own(own) => {
                 Value { reg: self.shared(StepOp::Own(*own), node.data_type.clone()), quiet: false }
             }
@@ -479,14 +472,16 @@ impl<'a> Steps<'a> {
         Value { reg: self.shared(op, node.data_type.clone()), quiet }
     }
 
-    /// A column of an input: its point's value, or a value inside it.
+    /// A column of an input: its point's value, or a value inside it. What is no input of the region has a column of none, which its
+    /// operator refuses: a plan that is not right gives no rows.
     fn column(&mut self, node: NodeId, path: &[PathStep]) -> Value {
         let inputs = &self.planner.layout.regions[self.region].inputs;
-        let input = inputs.iter().position(|input| input.node == node).unwrap_or_default();
-        let wanted = &mut self.wanted[input];
-        let column = wanted.iter().position(|known| known == path).unwrap_or_else(|| {
-            wanted.push(path.to_vec());
-            wanted.len() - 1
+        let input = inputs.iter().position(|input| input.node == node).unwrap_or(inputs.len());
+        let column = self.wanted.get_mut(input).map_or(0, |wanted| {
+            wanted.iter().position(|known| known == path).unwrap_or_else(|| {
+                wanted.push(path.to_vec());
+                wanted.len() - 1
+            })
         });
         let data_type = self.planner.type_inside(node, path);
         Value { reg: self.shared(StepOp::Column { input, column }, data_type), quiet: true }
