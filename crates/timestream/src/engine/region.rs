@@ -308,21 +308,36 @@ impl RegionOperator {
         warnings: &Warnings,
         outputs: &mut Outputs,
     ) -> Result<(), EngineError> {
-        let mut at = 0;
-        loop {
-            let rows = self.at_once(joined.places.len() - at);
-            let part = (rows < joined.places.len()).then(|| joined.slice(at, rows));
-            let part = part.as_ref().unwrap_or(joined);
-            self.number(part)?;
-            self.run_part(part, None, warnings, outputs)?;
-            at += rows;
-            if at == joined.places.len() {
-                return Ok(());
-            }
-        }
+        self.number(joined)?;
+        self.run_numbered(joined, None, warnings, outputs)
     }
 
-    /// Computes rows whose keys are numbered.
+    /// The same of rows whose keys are numbered, in parts where they show much. `ticks` are given where they are a boundary's.
+    fn run_numbered(
+        &mut self,
+        joined: &Joined,
+        ticks: Option<&Boundary>,
+        warnings: &Warnings,
+        outputs: &mut Outputs,
+    ) -> Result<(), EngineError> {
+        let len = joined.places.len();
+        if self.at_once(len) == len {
+            return self.run_part(joined, ticks, warnings, outputs);
+        }
+        let numbers = std::mem::take(&mut self.numbers);
+        let mut at = 0;
+        while at < len {
+            let rows = self.at_once(len - at);
+            self.numbers.clear();
+            self.numbers.extend_from_slice(&numbers[at..at + rows]);
+            let ticks = ticks.map(|ticks| ticks.slice(at, rows));
+            self.run_part(&joined.slice(at, rows), ticks.as_ref(), warnings, outputs)?;
+            at += rows;
+        }
+        Ok(())
+    }
+
+    /// Computes rows at once.
     fn run_part(
         &mut self,
         joined: &Joined,
@@ -482,18 +497,7 @@ impl RegionOperator {
         let key = Keys { hashes: super::hash(&values), values };
         let places = Places::new(vec![time; len].into(), Lane::One(TICK), vec![OWN_TICK; len].into());
         let joined = self.join.ticks(places, key, fed, &fed_rows);
-        let rows = self.at_once(len).max(1);
-        if rows >= len {
-            self.run_part(&joined, Some(&boundary), warnings, outputs)?;
-        } else {
-            let numbers = std::mem::take(&mut self.numbers);
-            for start in (0..len).step_by(rows) {
-                let rows = rows.min(len - start);
-                self.numbers = numbers[start..start + rows].to_vec();
-                let (part, boundary) = (joined.slice(start, rows), boundary.slice(start, rows));
-                self.run_part(&part, Some(&boundary), warnings, outputs)?;
-            }
-        }
+        self.run_numbered(&joined, Some(&boundary), warnings, outputs)?;
         for schedule in self.schedules.iter_mut().filter(|schedule| schedule.next() == Some(time)) {
             schedule.fire();
         }
