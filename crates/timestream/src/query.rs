@@ -46,6 +46,14 @@ pub struct Node {
     pub span: Span,
 }
 
+impl Node {
+    /// Type of its points' keys; null for constants.
+    #[must_use]
+    pub fn key_type(&self) -> DataType {
+        self.grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone())
+    }
+}
+
 /// What the keys of a stream are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grouping {

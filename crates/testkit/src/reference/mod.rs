@@ -89,7 +89,7 @@ pub fn answer(query: &Query, events: &Events, results: Results) -> Result<Answer
         return Err(ReferenceError::Constant);
     };
     let rows = show(points, results, newest, &root.data_type);
-    let key_type = root.grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
+    let key_type = root.key_type();
     Ok(Answer { key_type, columns: columns(&root.data_type), rows, warnings })
 }
 

@@ -82,9 +82,8 @@ impl Expanded {
         let asked = self.nodes[value].grouping.clone();
         let after = self.sources[value].iter().any(|source| !self.sources[key].contains(source));
 
-        let key_type = asking.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
         let (mut names, mut fields, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, op, data_type) in parts(key_type) {
+        for (name, op, data_type) in parts(lookup.key_type()) {
             names.push(name.to_owned());
             fields.push(Field::new(name, data_type.clone(), true));
             values.push(self.made(lookup, op, vec![key], data_type, asking.clone()));
