@@ -16,11 +16,12 @@ use arrow_select::nullif::nullif;
 
 use super::aggregate::{Aggregate, Batch};
 use super::array::{one_a_row, retyped};
+use super::boundary::Boundary;
 use super::error::EngineError;
 use super::join::Joined;
 use super::mask::{Mask, is_true, mask};
 use super::recent::Recent;
-use super::region::{Boundary, RegionOperator};
+use super::region::RegionOperator;
 use super::user;
 use super::windows::{Since, Sliding, Trailing};
 use crate::functions::{Call, Column, EvalError, FunctionKind, Warnings, eval};

@@ -10,6 +10,7 @@ pub mod aggregates;
 mod arena;
 pub(crate) mod array;
 mod backlog;
+mod boundary;
 mod canonical;
 mod choose;
 mod clock;
