@@ -23,7 +23,7 @@ use crate::scalar::Scalar;
 ///
 /// # Errors
 /// None: every type can be counted.
-pub fn count(_: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn count(_: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     Ok(Box::new(Count::new(Counted::NotNull)))
 }
 
@@ -31,7 +31,7 @@ pub fn count(_: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineErr
 ///
 /// # Errors
 /// The input is not boolean.
-pub fn count_if(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn count_if(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     match input {
         DataType::Boolean => Ok(Box::new(Count::new(Counted::True))),
         other => Err(EngineError::mismatch("count_if", "bool", other)),
@@ -42,7 +42,7 @@ pub fn count_if(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, En
 ///
 /// # Errors
 /// The input is not a number.
-pub fn sum(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn sum(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     match input {
         _ if input.is_signed_integer() => Ok(Box::new(Sum::<Int64Type>::default())),
         _ if input.is_unsigned_integer() => Ok(Box::new(Sum::<UInt64Type>::default())),
@@ -55,7 +55,7 @@ pub fn sum(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineE
 ///
 /// # Errors
 /// The input is not a number.
-pub fn mean(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn mean(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     let whole = match input {
         _ if input.is_signed_integer() => Some(Whole::Signed),
         _ if input.is_unsigned_integer() => Some(Whole::Unsigned),
@@ -69,7 +69,7 @@ pub fn mean(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, Engine
 ///
 /// # Errors
 /// The input is not a number.
-pub fn variance(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn variance(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     spread(input, "variance", |variance| variance)
 }
 
@@ -77,7 +77,7 @@ pub fn variance(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, En
 ///
 /// # Errors
 /// The input is not a number.
-pub fn stddev(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn stddev(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     spread(input, "stddev", f64::sqrt)
 }
 
@@ -96,7 +96,7 @@ fn spread(
 ///
 /// # Errors
 /// Values of the type cannot be kept.
-pub fn min(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn min(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     kept(input, Keep::Min)
 }
 
@@ -104,7 +104,7 @@ pub fn min(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineE
 ///
 /// # Errors
 /// Values of the type cannot be kept.
-pub fn max(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn max(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     kept(input, Keep::Max)
 }
 
@@ -112,7 +112,7 @@ pub fn max(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineE
 ///
 /// # Errors
 /// Values of the type cannot be kept.
-pub fn first(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn first(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     kept(input, Keep::First)
 }
 
@@ -120,7 +120,7 @@ pub fn first(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, Engin
 ///
 /// # Errors
 /// Values of the type cannot be kept.
-pub fn last(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn last(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     kept(input, Keep::Last)
 }
 
@@ -128,7 +128,7 @@ pub fn last(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, Engine
 ///
 /// # Errors
 /// Values of the type cannot be kept, or the constant is none.
-pub fn lag(input: &DataType, constants: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn lag(input: &DataType, constants: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     match constants {
         [Scalar::Int(n)] if *n >= 0 => {
             Ok(Box::new(Lag::new(input, usize::try_from(*n).unwrap_or(usize::MAX))?))
@@ -141,7 +141,7 @@ pub fn lag(input: &DataType, constants: &[Scalar]) -> Result<Box<dyn Aggregate>,
 ///
 /// # Errors
 /// Values of the type cannot be kept, or a constant is none.
-pub fn collect(input: &DataType, constants: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
+pub(crate) fn collect(input: &DataType, constants: &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError> {
     let number = |scalar: &Scalar, none: usize| match scalar {
         Scalar::Null => Ok(none),
         Scalar::Int(number) if *number >= 0 => Ok(usize::try_from(*number).unwrap_or(usize::MAX)),

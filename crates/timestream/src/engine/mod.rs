@@ -6,7 +6,7 @@
 //! Whatever runs them hands each operator its rows in order ([`merge`]) and all rows of a key.
 
 mod aggregate;
-pub mod aggregates;
+pub(crate) mod aggregates;
 mod arena;
 pub(crate) mod array;
 mod backlog;
