@@ -1,8 +1,10 @@
 //! A checked query to a plan: which regions there are, what each computes, what is read for them.
 //!
-//! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has its value, as a set of streams and filters. [`layout`]: which
-//! expressions share a region. [`doubles`]: which may have an event more than once at one place and key. [`region`]: the steps of each region, from the answer back to the sources, so that what is
-//! computed, handed on and read is what something later asked for, and nothing else; [`masks`]: at which rows that is; [`feeds`]: how it is handed on. [`pairs`]: whose events pair. Then [`pushdown`] finds the tests that
+//! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has its value,
+//! as a set of streams and filters. [`layout`]: which expressions share a region. [`doubles`]: which may have an event
+//! more than once at one place and key. [`region`]: the steps of each region, from the answer back to the sources, so
+//! that what is computed, handed on and read is what something later asked for, and nothing else; [`masks`]: at which
+//! rows that is; [`feeds`]: how it is handed on. [`pairs`]: whose events pair. Then [`pushdown`] finds the tests that
 //! all uses of a scan make, for its source to make them first.
 
 mod domain;
