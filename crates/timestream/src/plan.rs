@@ -16,7 +16,7 @@ use arrow_schema::DataType;
 use crate::catalog::StreamDef;
 use crate::functions::Function;
 use crate::functions::user::UserDefined;
-use crate::query::{Aggregation, Calendar, Own, Query};
+use crate::query::{Aggregation, Calendar, Own, Part, Query};
 use crate::scalar::Scalar;
 
 /// A register of a region: the place of a step, which computes one value a row.
@@ -250,7 +250,7 @@ pub enum StepOp {
     /// Lane or ordinal of where the first of these points stands that are at the row, each apart from what it pairs with.
     Apart {
         /// Which of the two.
-        part: Own,
+        part: Part,
         /// Inputs, and at which of their points (none: all).
         of: Vec<(usize, Option<Reg>)>,
     },

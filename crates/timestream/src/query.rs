@@ -46,6 +46,14 @@ pub struct Node {
     pub span: Span,
 }
 
+impl Node {
+    /// Type of its points' keys; null for constants.
+    #[must_use]
+    pub fn key_type(&self) -> DataType {
+        self.grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone())
+    }
+}
+
 /// What the keys of a stream are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grouping {
@@ -111,6 +119,8 @@ pub enum Op {
     Lookup,
     /// In plans: something of each point of the argument beside its value.
     Own(Own),
+    /// In plans: a part of where each point of the argument stands apart from what it pairs with.
+    Apart(Part),
     /// In plans: arguments: value, key. The points of the key's expression as questions to another grouping.
     Ask {
         /// Whether they stand after all other points of their time: what they look up is of other sources.
@@ -137,10 +147,26 @@ pub enum Own {
     MadeFor,
     /// Its turn among the points of its place and key.
     Turn,
-    /// The lane of where it stands apart from what it pairs with.
-    ApartLane,
-    /// The ordinal of where it stands apart from what it pairs with.
-    ApartOrdinal,
+}
+
+/// A part of where a point stands among those of its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Its lane.
+    Lane,
+    /// Its ordinal.
+    Ordinal,
+}
+
+impl Part {
+    /// Type of its values.
+    #[must_use]
+    pub const fn data_type(self) -> DataType {
+        match self {
+            Self::Lane => DataType::UInt16,
+            Self::Ordinal => DataType::UInt64,
+        }
+    }
 }
 
 /// An aggregation and over which of a key's points it goes.

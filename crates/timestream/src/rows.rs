@@ -26,7 +26,7 @@ pub struct Places {
     /// What kind of point it is and, for events, of which source.
     pub lane: Lane,
     /// The ordinal at the source (firehose: order of release, then the op's index in its commit); of a moved point that of its
-    /// origin; of a tick [`OWN_TICK`], less one for each other key that it was given; of what it looks up [`OWN_TICK`].
+    /// origin; of a tick the largest number, less one for each other key that it was given; of what it looks up the largest.
     pub ordinal: ScalarBuffer<u64>,
     /// Where points stand apart from those they pair with; none where that is their place.
     pub apart: Option<Arc<Apart>>,
@@ -65,15 +65,15 @@ impl Apart {
 /// The lane of moved points.
 pub const MOVED: u16 = 0;
 /// The lane of ticks.
-pub const TICK: u16 = u16::MAX - 1;
+pub(crate) const TICK: u16 = u16::MAX - 1;
 /// The ordinal of a tick under the key that it was made for: after those that came under a key by `with_key`, which have less.
-pub const OWN_TICK: u64 = u64::MAX;
+pub(crate) const OWN_TICK: u64 = u64::MAX;
 /// The lane of points that stand after all others of their time: those that look up another source's values.
-pub const AFTER: u16 = u16::MAX;
+pub(crate) const AFTER: u16 = u16::MAX;
 /// The turn of what stands after all points of its place and key: of questions, and of what has moved there and is not counted yet.
 pub const LAST: u32 = u32::MAX;
 
-/// Lane [`MOVED`] holds moved points, `1 + source` the events of a source, [`TICK`] ticks.
+/// Lane [`MOVED`] holds moved points, `1 + source` the events of a source, the last but one ticks.
 #[derive(Debug, Clone)]
 pub enum Lane {
     /// All rows are of one lane, and none is moved.

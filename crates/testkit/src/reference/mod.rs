@@ -89,7 +89,7 @@ pub fn answer(query: &Query, events: &Events, results: Results) -> Result<Answer
         return Err(ReferenceError::Constant);
     };
     let rows = show(points, results, newest, &root.data_type);
-    let key_type = root.grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
+    let key_type = root.key_type();
     Ok(Answer { key_type, columns: columns(&root.data_type), rows, warnings })
 }
 
@@ -246,7 +246,7 @@ impl Run<'_> {
                 let [of, by] = [node.args[0], node.args[1]].map(|arg| sources(self.query, arg));
                 moves::looked_up(args[0], args[1], of.is_subset(&by))
             }
-            Op::Own(_) | Op::Ask { .. } | Op::Reply => {
+            Op::Own(_) | Op::Apart(_) | Op::Ask { .. } | Op::Reply => {
                 return Err(ReferenceError::Unknown(format!("{:?}, which is of plans alone", node.op)));
             }
         };

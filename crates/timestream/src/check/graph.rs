@@ -291,7 +291,9 @@ impl Graph {
                 Op::ShiftUntil => OpKey::ShiftUntil,
                 Op::Lookup => OpKey::Lookup,
                 // The planner makes these; no text means them.
-                Op::Own(_) | Op::Ask { .. } | Op::Reply => OpKey::Planned(format!("{:?}", node.op)),
+                Op::Own(_) | Op::Apart(_) | Op::Ask { .. } | Op::Reply => {
+                    OpKey::Planned(format!("{:?}", node.op))
+                }
             },
             args: node.args.clone(),
         };

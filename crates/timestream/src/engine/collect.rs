@@ -12,11 +12,11 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::{ArrowError, DataType};
 
 use super::aggregate::{Aggregate, Batch};
-use super::aggregates::part;
 use super::array::{carried, ends, fill, retyped, with_carrier};
 use super::error::EngineError;
 use super::queues::{list, saved_lists};
 use super::runs::Runs;
+use super::saved::part;
 use super::slots::{View, bytes_array, view};
 use crate::types;
 

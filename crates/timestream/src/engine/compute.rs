@@ -16,16 +16,17 @@ use arrow_select::nullif::nullif;
 
 use super::aggregate::{Aggregate, Batch};
 use super::array::{one_a_row, retyped};
+use super::boundary::Boundary;
 use super::error::EngineError;
 use super::join::Joined;
 use super::mask::{Mask, is_true, mask};
 use super::recent::Recent;
-use super::region::{Boundary, RegionOperator};
+use super::region::RegionOperator;
 use super::user;
 use super::windows::{Since, Sliding, Trailing};
 use crate::functions::{Call, Column, EvalError, FunctionKind, Warnings, eval};
 use crate::plan::{Input, Reg, Region, Step, StepOp};
-use crate::query::{Aggregation, Own, Window};
+use crate::query::{Aggregation, Own, Part, Window};
 
 /// The state of an aggregation over its window.
 pub(super) fn state(
@@ -131,10 +132,10 @@ impl RegionOperator {
                     });
                     let standing = joined.apart(&of.collect::<Result<Vec<_>, EngineError>>()?)?.into_iter();
                     Column::Array(match part {
-                        Own::ApartLane => {
-                            Arc::new(UInt16Array::from_iter_values(standing.map(|(lane, _)| lane)))
+                        Part::Lane => Arc::new(UInt16Array::from_iter_values(standing.map(|(lane, _)| lane))),
+                        Part::Ordinal => {
+                            Arc::new(UInt64Array::from_iter_values(standing.map(|(_, ordinal)| ordinal)))
                         }
-                        _ => Arc::new(UInt64Array::from_iter_values(standing.map(|(_, ordinal)| ordinal))),
                     })
                 }
                 StepOp::Time => {
@@ -253,9 +254,6 @@ fn own_part(joined: &Joined, own: Own, len: usize) -> Result<Column, EngineError
             Some(turns) => Arc::new(UInt32Array::new(turns.clone(), None)),
             None => Arc::new(UInt32Array::from_value(0, len)),
         },
-        Own::ApartLane | Own::ApartOrdinal => {
-            return Err(EngineError::mismatch("place", "the inputs that it is of", "none"));
-        }
     }))
 }
 

@@ -66,6 +66,11 @@ impl Join {
         Ok(Self { inputs, keyed: of.key_type.is_some() })
     }
 
+    /// Whether there is such a column.
+    pub(super) fn has(&self, input: usize, column: usize) -> bool {
+        self.inputs.get(input).is_some_and(|shape| column < shape.columns.len())
+    }
+
     /// The union of the inputs' points: the same point of two inputs (equal place, key and turn) is one row.
     pub(super) fn rows(&self, inputs: Vec<Vec<Rows>>) -> Result<Joined, EngineError> {
         if inputs.len() != self.inputs.len() {

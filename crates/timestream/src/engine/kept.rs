@@ -10,10 +10,10 @@ use arrow_schema::DataType;
 use arrow_select::take::take;
 
 use super::aggregate::{Aggregate, Batch};
-use super::aggregates::part;
 use super::array::fill;
 use super::error::EngineError;
 use super::passing::{Passing, Wanted};
+use super::saved::part;
 use super::slots::{Keep, Slots};
 
 /// The state of `first`, `last`, `min` or `max`.

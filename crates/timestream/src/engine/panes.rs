@@ -14,9 +14,9 @@ use arrow_array::{
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 
 use super::aggregate::Batch;
-use super::aggregates::{forget, part};
 use super::array::fill;
 use super::error::EngineError;
+use super::saved::{forget, part};
 use super::whole::{Added, Whole};
 
 /// A key's current interval.

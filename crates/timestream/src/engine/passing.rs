@@ -11,10 +11,10 @@ use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field};
 
 use super::aggregate::{Aggregate, Batch};
-use super::aggregates::part;
 use super::array::{carried, fill};
 use super::error::EngineError;
 use super::queues::{Queues, list};
+use super::saved::{forget, part};
 use super::slots::Keep;
 use crate::types;
 
@@ -144,7 +144,7 @@ impl Aggregate for Passing {
 
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError> {
         self.queues.clear(keys);
-        super::aggregates::forget(&mut self.begun, keys);
+        forget(&mut self.begun, keys);
         Ok(())
     }
 

@@ -14,9 +14,9 @@ use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 use arrow_schema::{DataType, Field};
 
 use super::aggregate::{Aggregate, Batch};
-use super::aggregates::{forget, part, widened};
 use super::array::{carried, ends};
 use super::error::EngineError;
+use super::saved::{forget, part, widened};
 use super::whole::{Added, Whole};
 
 /// A key's window.

@@ -8,9 +8,9 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
 
 use super::aggregate::{Aggregate, Batch};
-use super::aggregates::{counts, forget, part, widened};
 use super::array::fill;
 use super::error::EngineError;
+use super::saved::{counts, forget, part, widened};
 
 /// What is known of a key's values.
 #[derive(Clone, Copy, Default)]

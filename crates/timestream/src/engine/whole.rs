@@ -6,8 +6,8 @@ use arrow_buffer::{BooleanBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 use super::aggregate::Batch;
-use super::aggregates::widened;
 use super::error::EngineError;
+use super::saved::widened;
 
 /// A count or a sum in whole numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,12 +17,12 @@ use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 
 use super::aggregate::{Aggregate, Batch};
-use super::aggregates::part;
 use super::array::fill;
 use super::error::EngineError;
 use super::panes::Panes;
 use super::passing::{load_timed, save_timed};
 use super::queues::Queues;
+use super::saved::{forget, part};
 use crate::functions::Column;
 
 /// No number yet.
@@ -355,7 +355,7 @@ impl Aggregate for Sliding {
             panes.reset(keys);
             return Ok(());
         }
-        super::aggregates::forget(&mut self.ends, keys);
+        forget(&mut self.ends, keys);
         self.rings.iter_mut().try_for_each(|ring| ring.reset(keys))
     }
 

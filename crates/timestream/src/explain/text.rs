@@ -121,7 +121,7 @@ impl Plan {
             StepOp::Apart { part, of } => {
                 let input =
                     |(input, present): &(usize, Option<usize>)| format!("input {input}{}", rows(*present));
-                format!("{part:?} of {}", of.iter().map(input).collect::<Vec<_>>().join(", "))
+                format!("Apart{part:?} of {}", of.iter().map(input).collect::<Vec<_>>().join(", "))
             }
             StepOp::Time => "time".to_owned(),
             StepOp::Literal(scalar) => literal(scalar),

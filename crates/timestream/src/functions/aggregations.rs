@@ -3,20 +3,10 @@
 use super::{Example, Family, Function, FunctionKind};
 use crate::engine::aggregates;
 
-const AGGREGATION: Function = Function {
-    name: "",
-    aliases: &[],
-    operator: None,
-    signature: "",
-    also: &[],
-    summary: "",
-    details: "",
-    examples: &[],
-    strict: false,
-    overflows: false,
-    family: Family::Aggregations,
-    kind: FunctionKind::Aggregate(aggregates::count),
-};
+/// A function of this family: an argument that is null does not make it null, unless it says `strict`.
+const fn aggregation(kind: FunctionKind) -> Function {
+    Function::of(Family::Aggregations, false, kind)
+}
 
 const EVENTS: &str =
     "time, key: utf8, x: i64\n00:00:01, A, 5\n00:00:02, A, 2\n00:00:03, B,\n00:00:04, A,\n00:00:05, A, 7";
@@ -39,8 +29,7 @@ pub(crate) static COUNT: Function = Function {
             rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, A, 2\n00:00:03, B, 0\n00:00:04, A, 2\n00:00:05, A, 3",
         },
     ],
-    kind: FunctionKind::Aggregate(aggregates::count),
-    ..AGGREGATION
+    ..aggregation(FunctionKind::Aggregate(aggregates::count))
 };
 
 /// `last`; the planner keeps the times of points by it.
@@ -55,8 +44,7 @@ pub(crate) static LAST: Function = Function {
         events: EVENTS,
         rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 2\n00:00:03, B, null\n00:00:04, A, 2\n00:00:05, A, 7",
     }],
-    kind: FunctionKind::Aggregate(aggregates::last),
-    ..AGGREGATION
+    ..aggregation(FunctionKind::Aggregate(aggregates::last))
 };
 
 pub(super) static FUNCTIONS: &[&Function] = &[
@@ -71,8 +59,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, A, 1\n00:00:03, B, 0\n00:00:04, A, 1\n00:00:05, A, 2",
         }],
-        kind: FunctionKind::Aggregate(aggregates::count_if),
-        ..AGGREGATION
+        ..aggregation(FunctionKind::Aggregate(aggregates::count_if))
     },
     &Function {
         name: "sum",
@@ -85,8 +72,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 7\n00:00:03, B, null\n00:00:04, A, 7\n00:00:05, A, 14",
         }],
-        kind: FunctionKind::Aggregate(aggregates::sum),
-        ..AGGREGATION
+        ..aggregation(FunctionKind::Aggregate(aggregates::sum))
     },
     &Function {
         name: "min",
@@ -98,8 +84,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 2\n00:00:03, B, null\n00:00:04, A, 2\n00:00:05, A, 2",
         }],
-        kind: FunctionKind::Aggregate(aggregates::min),
-        ..AGGREGATION
+        ..aggregation(FunctionKind::Aggregate(aggregates::min))
     },
     &Function {
         name: "max",
@@ -111,8 +96,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 5\n00:00:03, B, null\n00:00:04, A, 5\n00:00:05, A, 7",
         }],
-        kind: FunctionKind::Aggregate(aggregates::max),
-        ..AGGREGATION
+        ..aggregation(FunctionKind::Aggregate(aggregates::max))
     },
     &Function {
         name: "mean",
@@ -125,8 +109,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, 5.0\n00:00:02, A, 3.5\n00:00:03, B, null\n00:00:04, A, 3.5\n\
                    00:00:05, A, 4.666666666666667",
         }],
-        kind: FunctionKind::Aggregate(aggregates::mean),
-        ..AGGREGATION
+        ..aggregation(FunctionKind::Aggregate(aggregates::mean))
     },
     &Function {
         name: "variance",
@@ -140,8 +123,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 2.25\n00:00:03, B, null\n00:00:04, A, 2.25\n\
                    00:00:05, A, 4.222222222222222",
         }],
-        kind: FunctionKind::Aggregate(aggregates::variance),
-        ..AGGREGATION
+        ..aggregation(FunctionKind::Aggregate(aggregates::variance))
     },
     &Function {
         name: "stddev",
@@ -154,8 +136,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 1.5\n00:00:03, B, null\n00:00:04, A, 1.5\n\
                    00:00:05, A, 2.0548046676563256",
         }],
-        kind: FunctionKind::Aggregate(aggregates::stddev),
-        ..AGGREGATION
+        ..aggregation(FunctionKind::Aggregate(aggregates::stddev))
     },
     &Function {
         name: "first",
@@ -167,8 +148,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 5\n00:00:03, B, null\n00:00:04, A, 5\n00:00:05, A, 5",
         }],
-        kind: FunctionKind::Aggregate(aggregates::first),
-        ..AGGREGATION
+        ..aggregation(FunctionKind::Aggregate(aggregates::first))
     },
     &LAST,
     &Function {
@@ -181,8 +161,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 5\n00:00:03, B, null\n00:00:04, A, 5\n00:00:05, A, 2",
         }],
-        kind: FunctionKind::Aggregate(aggregates::lag),
-        ..AGGREGATION
+        ..aggregation(FunctionKind::Aggregate(aggregates::lag))
     },
     &Function {
         name: "collect",
@@ -203,7 +182,6 @@ pub(super) static FUNCTIONS: &[&Function] = &[
                 rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 2\n00:00:03, B, null\n00:00:04, A, 2\n00:00:05, A, 3",
             },
         ],
-        kind: FunctionKind::Aggregate(aggregates::collect),
-        ..AGGREGATION
+        ..aggregation(FunctionKind::Aggregate(aggregates::collect))
     },
 ];

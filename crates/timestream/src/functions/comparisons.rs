@@ -2,22 +2,15 @@
 
 use super::{Example, Family, Function, FunctionKind, eval};
 
-const COMPARISON: Function = Function {
-    name: "",
-    aliases: &[],
-    operator: None,
-    signature: "",
-    also: &[],
-    summary: "",
-    details: "Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes by its bytes in UTF-8. \
-              A text literal beside a moment or a length of time is read as one; a length of time beside a count of seconds \
-              (`seconds_since…`) is as many.",
-    examples: &[],
-    strict: true,
-    overflows: false,
-    family: Family::Comparisons,
-    kind: FunctionKind::Scalar(eval::eq),
-};
+/// A function of this family: null where an argument is, unless it says otherwise.
+const fn comparison(kind: FunctionKind) -> Function {
+    Function {
+        details: "Null where one is null. Floats compare as IEEE 754 says: NaN is equal to nothing. Text goes by its bytes in UTF-8. \
+                  A text literal beside a moment or a length of time is read as one; a length of time beside a count of seconds \
+                  (`seconds_since…`) is as many.",
+        ..Function::of(Family::Comparisons, true, kind)
+    }
+}
 
 const EVENTS: &str =
     "time, key: utf8, x: i64, lang: utf8\n00:00:01, A, 1, en\n00:00:02, A, 2, ja\n00:00:03, A,,";
@@ -33,8 +26,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, true\n00:00:02, A, false\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::eq),
-        ..COMPARISON
+        ..comparison(FunctionKind::Scalar(eval::eq))
     },
     &Function {
         name: "ne",
@@ -46,8 +38,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, false\n00:00:02, A, true\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::ne),
-        ..COMPARISON
+        ..comparison(FunctionKind::Scalar(eval::ne))
     },
     &Function {
         name: "lt",
@@ -59,8 +50,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, true\n00:00:02, A, false\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::lt),
-        ..COMPARISON
+        ..comparison(FunctionKind::Scalar(eval::lt))
     },
     &Function {
         name: "le",
@@ -72,8 +62,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, true\n00:00:02, A, false\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::le),
-        ..COMPARISON
+        ..comparison(FunctionKind::Scalar(eval::le))
     },
     &Function {
         name: "gt",
@@ -85,8 +74,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, false\n00:00:02, A, true\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::gt),
-        ..COMPARISON
+        ..comparison(FunctionKind::Scalar(eval::gt))
     },
     &Function {
         name: "ge",
@@ -98,7 +86,6 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, false\n00:00:02, A, true\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::ge),
-        ..COMPARISON
+        ..comparison(FunctionKind::Scalar(eval::ge))
     },
 ];

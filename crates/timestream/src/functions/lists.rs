@@ -2,10 +2,14 @@
 
 use super::{Example, Family, Function, FunctionKind, eval};
 
+/// A function of this family: null where an argument is, unless it says otherwise.
+const fn list(kind: FunctionKind) -> Function {
+    Function::of(Family::Lists, true, kind)
+}
+
 /// `index`, which `list[0]` means; the planner pushes it into the source.
 pub(crate) static INDEX: Function = Function {
     name: "index",
-    aliases: &[],
     operator: Some("[]"),
     signature: "index<T: any>(list: list<T>, index: i64) -> T",
     also: &["index<K: ordered, T: any>(list: map<K, T>, index: K) -> T"],
@@ -24,10 +28,7 @@ pub(crate) static INDEX: Function = Function {
             rows: "_time, _key, result\n00:00:01, A, 2\n00:00:02, A, null\n00:00:03, A, null",
         },
     ],
-    strict: true,
-    overflows: false,
-    family: Family::Lists,
-    kind: FunctionKind::Scalar(eval::index),
+    ..list(FunctionKind::Scalar(eval::index))
 };
 
 /// `col` of a list of structs: checking means it by a dot and a name, as of a struct. The name is one of the items' fields.
@@ -38,23 +39,7 @@ pub(crate) static FIELDS: Function = Function {
     summary: "A field of each struct in a list.",
     details: "Null where the struct is null.",
     examples: &[],
-    kind: FunctionKind::Scalar(eval::fields),
-    ..LIST
-};
-
-const LIST: Function = Function {
-    name: "",
-    aliases: &[],
-    operator: None,
-    signature: "",
-    also: &[],
-    summary: "",
-    details: "",
-    examples: &[],
-    strict: true,
-    overflows: false,
-    family: Family::Lists,
-    kind: FunctionKind::Scalar(eval::length),
+    ..list(FunctionKind::Scalar(eval::fields))
 };
 
 /// `length`; of a text it is `len`.
@@ -70,8 +55,7 @@ pub(crate) static LENGTH: Function = Function {
                  00:00:03, A,,",
         rows: "_time, _key, langs, text\n00:00:01, A, 2, 2\n00:00:02, A, 0, 0\n00:00:03, A, null, null",
     }],
-    kind: FunctionKind::Scalar(eval::length),
-    ..LIST
+    ..list(FunctionKind::Scalar(eval::length))
 };
 
 pub(super) static FUNCTIONS: &[&Function] = &[
@@ -87,8 +71,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: "time, key: utf8, rows: list<list<i64>>\n00:00:01, A, [[1, 2], null, [], [2]]\n00:00:02, A,",
             rows: "_time, _key, result\n00:00:01, A, [1, 2, 2]\n00:00:02, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::flatten),
-        ..LIST
+        ..list(FunctionKind::Scalar(eval::flatten))
     },
     &Function {
         name: "union",
@@ -101,7 +84,6 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, [3, 1, 2]\n00:00:02, A, [1]\n00:00:03, A, []",
         }],
         strict: false,
-        kind: FunctionKind::Scalar(eval::union),
-        ..LIST
+        ..list(FunctionKind::Scalar(eval::union))
     },
 ];

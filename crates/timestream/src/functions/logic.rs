@@ -2,20 +2,10 @@
 
 use super::{Example, Family, Function, FunctionKind, eval};
 
-const LOGIC: Function = Function {
-    name: "",
-    aliases: &[],
-    operator: None,
-    signature: "",
-    also: &[],
-    summary: "",
-    details: "",
-    examples: &[],
-    strict: false,
-    overflows: false,
-    family: Family::Logic,
-    kind: FunctionKind::Scalar(eval::and),
-};
+/// A function of this family: an argument that is null does not make it null, unless it says `strict`.
+const fn logic(kind: FunctionKind) -> Function {
+    Function::of(Family::Logic, false, kind)
+}
 
 const EVENTS: &str =
     "time, key: utf8, x: i64, ok: bool\n00:00:01, A, 1, true\n00:00:02, A, 2, false\n00:00:03, A,,";
@@ -31,8 +21,7 @@ pub(crate) static IS_NOT_NULL: Function = Function {
         events: EVENTS,
         rows: "_time, _key, result\n00:00:01, A, true\n00:00:02, A, true\n00:00:03, A, false",
     }],
-    kind: FunctionKind::Scalar(eval::is_not_null),
-    ..LOGIC
+    ..logic(FunctionKind::Scalar(eval::is_not_null))
 };
 
 pub(super) static FUNCTIONS: &[&Function] = &[
@@ -49,8 +38,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, known, never\n00:00:01, A, true, false\n00:00:02, A, false, false\n\
                    00:00:03, A, null, false",
         }],
-        kind: FunctionKind::Scalar(eval::and),
-        ..LOGIC
+        ..logic(FunctionKind::Scalar(eval::and))
     },
     &Function {
         name: "or",
@@ -65,8 +53,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, known, always\n00:00:01, A, true, true\n00:00:02, A, false, true\n\
                    00:00:03, A, null, true",
         }],
-        kind: FunctionKind::Scalar(eval::or),
-        ..LOGIC
+        ..logic(FunctionKind::Scalar(eval::or))
     },
     &Function {
         name: "not",
@@ -81,8 +68,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, false\n00:00:02, A, true\n00:00:03, A, null",
         }],
         strict: true,
-        kind: FunctionKind::Scalar(eval::not),
-        ..LOGIC
+        ..logic(FunctionKind::Scalar(eval::not))
     },
     &Function {
         name: "is_null",
@@ -94,8 +80,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, false\n00:00:02, A, false\n00:00:03, A, true",
         }],
-        kind: FunctionKind::Scalar(eval::is_null),
-        ..LOGIC
+        ..logic(FunctionKind::Scalar(eval::is_null))
     },
     &IS_NOT_NULL,
     &Function {
@@ -109,8 +94,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, A, null\n00:00:03, A, null",
         }],
         strict: true,
-        kind: FunctionKind::Scalar(eval::if_),
-        ..LOGIC
+        ..logic(FunctionKind::Scalar(eval::if_))
     },
     &Function {
         name: "else_",
@@ -122,8 +106,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, A, 2\n00:00:03, A, 0",
         }],
-        kind: FunctionKind::Scalar(eval::else_),
-        ..LOGIC
+        ..logic(FunctionKind::Scalar(eval::else_))
     },
     &Function {
         name: "null_if",
@@ -136,8 +119,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 2\n00:00:03, A, null",
         }],
         strict: true,
-        kind: FunctionKind::Scalar(eval::null_if),
-        ..LOGIC
+        ..logic(FunctionKind::Scalar(eval::null_if))
     },
     &Function {
         name: "coalesce",
@@ -149,7 +131,6 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, A, 2\n00:00:03, A, -1",
         }],
-        kind: FunctionKind::Scalar(eval::coalesce),
-        ..LOGIC
+        ..logic(FunctionKind::Scalar(eval::coalesce))
     },
 ];

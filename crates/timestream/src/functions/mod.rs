@@ -190,6 +190,24 @@ pub struct EvalError {
 }
 
 impl Function {
+    /// A function before it is described. How it is computed has no default, so that none is computed as another is.
+    const fn of(family: Family, strict: bool, kind: FunctionKind) -> Self {
+        Self {
+            name: "",
+            aliases: &[],
+            operator: None,
+            signature: "",
+            also: &[],
+            summary: "",
+            details: "",
+            examples: &[],
+            strict,
+            overflows: false,
+            family,
+            kind,
+        }
+    }
+
     /// Whether it goes over a key's points, and so takes a window; what follows its value are constants.
     #[must_use]
     pub fn is_aggregation(&self) -> bool {

@@ -2,20 +2,10 @@
 
 use super::{Example, Family, Form, Function, FunctionKind, eval};
 
-const MOMENT: Function = Function {
-    name: "",
-    aliases: &[],
-    operator: None,
-    signature: "",
-    also: &[],
-    summary: "",
-    details: "",
-    examples: &[],
-    strict: true,
-    overflows: false,
-    family: Family::Time,
-    kind: FunctionKind::Scalar(eval::year),
-};
+/// A function of this family: null where an argument is, unless it says otherwise.
+const fn moment(kind: FunctionKind) -> Function {
+    Function::of(Family::Time, true, kind)
+}
 
 const EVENTS: &str = "time, key: utf8, at: timestamp\n00:00:01, A, 2026-07-04T14:38:08Z\n\
                       00:00:02, A, 1969-12-31T23:59:59Z\n00:00:03, A,";
@@ -33,8 +23,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, time, later\n00:00:01, A, 00:00:01, 00:01:01\n00:00:02, B, 00:00:02, 00:01:02",
         }],
         strict: false,
-        kind: FunctionKind::Form(Form::Time),
-        ..MOMENT
+        ..moment(FunctionKind::Form(Form::Time))
     },
     &Function {
         name: "shift_by",
@@ -49,8 +38,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
                    00:00:05, A, null, 3",
         }],
         strict: false,
-        kind: FunctionKind::Form(Form::ShiftBy),
-        ..MOMENT
+        ..moment(FunctionKind::Form(Form::ShiftBy))
     },
     &Function {
         name: "shift_to",
@@ -63,8 +51,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:05, A, 1",
         }],
         strict: false,
-        kind: FunctionKind::Form(Form::ShiftTo),
-        ..MOMENT
+        ..moment(FunctionKind::Form(Form::ShiftTo))
     },
     &Function {
         name: "shift_until",
@@ -78,8 +65,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:03, A, 1\n00:00:03, A, 2\n00:00:03, A, 3",
         }],
         strict: false,
-        kind: FunctionKind::Form(Form::ShiftUntil),
-        ..MOMENT
+        ..moment(FunctionKind::Form(Form::ShiftUntil))
     },
     &Function {
         name: "seconds_since_previous",
@@ -92,8 +78,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, null\n00:00:05, A, 4\n00:01:00, A, 55",
         }],
         strict: false,
-        kind: FunctionKind::Form(Form::SecondsSincePrevious),
-        ..MOMENT
+        ..moment(FunctionKind::Form(Form::SecondsSincePrevious))
     },
     &Function {
         name: "seconds_since",
@@ -105,8 +90,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: "time, key: utf8, at: timestamp\n00:01:00, A, 00:00:00.5\n00:02:00, A, 00:02:10\n00:03:00, A,",
             rows: "_time, _key, result\n00:01:00, A, 59\n00:02:00, A, -10\n00:03:00, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::seconds_since),
-        ..MOMENT
+        ..moment(FunctionKind::Scalar(eval::seconds_since))
     },
     &Function {
         name: "year",
@@ -118,8 +102,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 2026\n00:00:02, A, 1969\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::year),
-        ..MOMENT
+        ..moment(FunctionKind::Scalar(eval::year))
     },
     &Function {
         name: "month",
@@ -131,8 +114,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 7\n00:00:02, A, 12\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::month),
-        ..MOMENT
+        ..moment(FunctionKind::Scalar(eval::month))
     },
     &Function {
         name: "day",
@@ -144,8 +126,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 4\n00:00:02, A, 31\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::day),
-        ..MOMENT
+        ..moment(FunctionKind::Scalar(eval::day))
     },
     &Function {
         name: "hour",
@@ -157,8 +138,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 14\n00:00:02, A, 23\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::hour),
-        ..MOMENT
+        ..moment(FunctionKind::Scalar(eval::hour))
     },
     &Function {
         name: "minute",
@@ -170,8 +150,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 38\n00:00:02, A, 59\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::minute),
-        ..MOMENT
+        ..moment(FunctionKind::Scalar(eval::minute))
     },
     &Function {
         name: "weekday",
@@ -183,7 +162,6 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 5\n00:00:02, A, 2\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::weekday),
-        ..MOMENT
+        ..moment(FunctionKind::Scalar(eval::weekday))
     },
 ];

@@ -2,20 +2,10 @@
 
 use super::{Example, Family, Function, FunctionKind, eval};
 
-const NUMBER: Function = Function {
-    name: "",
-    aliases: &[],
-    operator: None,
-    signature: "",
-    also: &[],
-    summary: "",
-    details: "",
-    examples: &[],
-    strict: true,
-    overflows: false,
-    family: Family::Numbers,
-    kind: FunctionKind::Scalar(eval::add),
-};
+/// A function of this family: null where an argument is, unless it says otherwise.
+const fn number(kind: FunctionKind) -> Function {
+    Function::of(Family::Numbers, true, kind)
+}
 
 const EVENTS: &str =
     "time, key: utf8, x: i64, y: f64\n00:00:01, A, 7, 2.0\n00:00:02, A, -7, 0.5\n00:00:03, A,, 1.0";
@@ -38,9 +28,8 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, whole, mixed\n00:00:01, A, 8, 9.0\n00:00:02, A, -6, -6.5\n00:00:03, A, null, null",
         }],
-        kind: FunctionKind::Scalar(eval::add),
         overflows: true,
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::add))
     },
     &Function {
         name: "sub",
@@ -59,9 +48,8 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 6\n00:00:02, A, -8\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::sub),
         overflows: true,
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::sub))
     },
     &Function {
         name: "mul",
@@ -74,9 +62,8 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 14.0\n00:00:02, A, -3.5\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::mul),
         overflows: true,
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::mul))
     },
     &Function {
         name: "div",
@@ -91,9 +78,8 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, whole, float, none\n00:00:01, A, 3, 3.5, null\n00:00:02, A, -3, -3.5, null\n\
                    00:00:03, A, null, null, null",
         }],
-        kind: FunctionKind::Scalar(eval::div),
         overflows: true,
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::div))
     },
     &Function {
         name: "rem",
@@ -106,8 +92,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 3\n00:00:02, A, -3\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::rem),
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::rem))
     },
     &Function {
         name: "neg",
@@ -120,9 +105,8 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, -7\n00:00:02, A, 7\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::neg),
         overflows: true,
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::neg))
     },
     &Function {
         name: "ceil",
@@ -134,8 +118,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 2.0\n00:00:02, A, 1.0\n00:00:03, A, 1.0",
         }],
-        kind: FunctionKind::Scalar(eval::ceil),
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::ceil))
     },
     &Function {
         name: "floor",
@@ -147,8 +130,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 2.0\n00:00:02, A, 0.0\n00:00:03, A, 1.0",
         }],
-        kind: FunctionKind::Scalar(eval::floor),
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::floor))
     },
     &Function {
         name: "round",
@@ -160,8 +142,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, up, down\n00:00:01, A, 2.0, -2.0\n00:00:02, A, 1.0, -1.0\n00:00:03, A, 1.0, -1.0",
         }],
-        kind: FunctionKind::Scalar(eval::round),
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::round))
     },
     &Function {
         name: "exp",
@@ -173,8 +154,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 1.0\n00:00:02, A, 1.0\n00:00:03, A, 1.0",
         }],
-        kind: FunctionKind::Scalar(eval::exp),
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::exp))
     },
     &Function {
         name: "powf",
@@ -187,8 +167,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 49.0\n00:00:02, A, 49.0\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::powf),
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::powf))
     },
     &Function {
         name: "sqrt",
@@ -200,8 +179,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 3.0\n00:00:02, A, NaN\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::sqrt),
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::sqrt))
     },
     &Function {
         name: "clamp",
@@ -215,8 +193,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
                    00:00:03, A, null, null, null",
         }],
         strict: false,
-        kind: FunctionKind::Scalar(eval::clamp),
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::clamp))
     },
     &Function {
         name: "greatest",
@@ -228,8 +205,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 7.0\n00:00:02, A, 0.5\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::greatest),
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::greatest))
     },
     &Function {
         name: "least",
@@ -241,7 +217,6 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, 0\n00:00:02, A, -7\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::least),
-        ..NUMBER
+        ..number(FunctionKind::Scalar(eval::least))
     },
 ];

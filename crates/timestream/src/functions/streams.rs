@@ -2,20 +2,10 @@
 
 use super::{Example, Family, Form, Function, FunctionKind, eval};
 
-const STREAMS: Function = Function {
-    name: "",
-    aliases: &[],
-    operator: None,
-    signature: "",
-    also: &[],
-    summary: "",
-    details: "",
-    examples: &[],
-    strict: false,
-    overflows: false,
-    family: Family::Streams,
-    kind: FunctionKind::Form(Form::Filter),
-};
+/// A function of this family: an argument that is null does not make it null, unless it says `strict`.
+const fn stream(kind: FunctionKind) -> Function {
+    Function::of(Family::Streams, false, kind)
+}
 
 const RECORDS: &str = "time, key: utf8, x: i64, y: i64\n00:00:01, A, 1, 2\n00:00:02, A, 3,";
 
@@ -31,8 +21,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: "time, key: utf8, x: i64\n00:00:01, A, 1\n00:00:02, A, 3\n00:00:03, A,\n00:00:04, A, 5",
             rows: "_time, _key, result\n00:00:02, A, 1\n00:00:04, A, 2",
         }],
-        kind: FunctionKind::Form(Form::Filter),
-        ..STREAMS
+        ..stream(FunctionKind::Form(Form::Filter))
     },
     &Function {
         name: "with_key",
@@ -45,8 +34,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: "time, key: utf8, lang: utf8\n00:00:01, A, en\n00:00:02, B, en\n00:00:03, A,",
             rows: "_time, _key, result\n00:00:01, en, 1\n00:00:02, en, 2\n00:00:03, null, 1",
         }],
-        kind: FunctionKind::Form(Form::WithKey),
-        ..STREAMS
+        ..stream(FunctionKind::Form(Form::WithKey))
     },
     &Function {
         name: "lookup",
@@ -61,8 +49,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: "time, key: utf8, lang: utf8\n00:00:01, A, en\n00:00:02, B, de\n00:00:03, B, en\n00:00:04, A,",
             rows: "_time, _key, result\n00:00:01, A, 1\n00:00:02, B, 1\n00:00:03, B, 2\n00:00:04, A, null",
         }],
-        kind: FunctionKind::Form(Form::Lookup),
-        ..STREAMS
+        ..stream(FunctionKind::Form(Form::Lookup))
     },
     &Function {
         name: "col",
@@ -77,8 +64,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, 1",
         }],
         strict: true,
-        kind: FunctionKind::Form(Form::Col),
-        ..STREAMS
+        ..stream(FunctionKind::Form(Form::Col))
     },
     &Function {
         name: "select",
@@ -91,8 +77,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: RECORDS,
             rows: "_time, _key, y, x\n00:00:01, A, 2, 1\n00:00:02, A, null, 3",
         }],
-        kind: FunctionKind::Form(Form::Select),
-        ..STREAMS
+        ..stream(FunctionKind::Form(Form::Select))
     },
     &Function {
         name: "remove",
@@ -104,8 +89,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: RECORDS,
             rows: "_time, _key, y\n00:00:01, A, 2\n00:00:02, A, null",
         }],
-        kind: FunctionKind::Form(Form::Remove),
-        ..STREAMS
+        ..stream(FunctionKind::Form(Form::Remove))
     },
     &Function {
         name: "extend",
@@ -118,8 +102,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: RECORDS,
             rows: "_time, _key, x, sum, key, y\n00:00:01, A, 10, 3, A, 2\n00:00:02, A, 30, null, A, null",
         }],
-        kind: FunctionKind::Form(Form::Extend),
-        ..STREAMS
+        ..stream(FunctionKind::Form(Form::Extend))
     },
     &Function {
         name: "cast",
@@ -133,8 +116,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             rows: "_time, _key, result\n00:00:01, A, 12\n00:00:02, A, null",
         }],
         strict: true,
-        kind: FunctionKind::Form(Form::Cast),
-        ..STREAMS
+        ..stream(FunctionKind::Form(Form::Cast))
     },
     &Function {
         name: "hash",
@@ -146,7 +128,6 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: "time, key: utf8, x: utf8\n00:00:01, A,",
             rows: "_time, _key, result\n00:00:01, A, 0",
         }],
-        kind: FunctionKind::Scalar(eval::hash),
-        ..STREAMS
+        ..stream(FunctionKind::Scalar(eval::hash))
     },
 ];

@@ -2,20 +2,10 @@
 
 use super::{Example, Family, Function, FunctionKind, eval};
 
-const TEXT: Function = Function {
-    name: "",
-    aliases: &[],
-    operator: None,
-    signature: "",
-    also: &[],
-    summary: "",
-    details: "Null where the text is null.",
-    examples: &[],
-    strict: true,
-    overflows: false,
-    family: Family::Text,
-    kind: FunctionKind::Scalar(eval::len),
-};
+/// A function of this family: null where an argument is, unless it says otherwise.
+const fn text(kind: FunctionKind) -> Function {
+    Function { details: "Null where the text is null.", ..Function::of(Family::Text, true, kind) }
+}
 
 const EVENTS: &str = "time, key: utf8, text: utf8\n00:00:01, A, Straße\n00:00:02, A, \"\"\n00:00:03, A,";
 
@@ -30,8 +20,7 @@ pub(crate) static LEN: Function = Function {
         events: EVENTS,
         rows: "_time, _key, result\n00:00:01, A, 6\n00:00:02, A, 0\n00:00:03, A, null",
     }],
-    kind: FunctionKind::Scalar(eval::len),
-    ..TEXT
+    ..text(FunctionKind::Scalar(eval::len))
 };
 
 pub(super) static FUNCTIONS: &[&Function] = &[
@@ -45,8 +34,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, straße\n00:00:02, A, \"\"\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::lower),
-        ..TEXT
+        ..text(FunctionKind::Scalar(eval::lower))
     },
     &Function {
         name: "upper",
@@ -57,8 +45,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
             events: EVENTS,
             rows: "_time, _key, result\n00:00:01, A, STRASSE\n00:00:02, A, \"\"\n00:00:03, A, null",
         }],
-        kind: FunctionKind::Scalar(eval::upper),
-        ..TEXT
+        ..text(FunctionKind::Scalar(eval::upper))
     },
     &Function {
         name: "substring",
@@ -74,7 +61,6 @@ pub(super) static FUNCTIONS: &[&Function] = &[
                    00:00:03, A, null, null, null",
         }],
         strict: false,
-        kind: FunctionKind::Scalar(eval::substring),
-        ..TEXT
+        ..text(FunctionKind::Scalar(eval::substring))
     },
 ];

@@ -40,7 +40,8 @@ impl Domains {
                 | Op::Time
                 | Op::Record(_)
                 | Op::Aggregate(_)
-                | Op::Own(_) => (arguments(), None),
+                | Op::Own(_)
+                | Op::Apart(_) => (arguments(), None),
                 Op::Stream(_)
                 | Op::WithKey
                 | Op::Ticks { .. }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::doubles::doubles;
 use crate::catalog::StreamDef;
 use crate::plan::Input;
-use crate::query::{Grouping, NodeId, Op, Query};
+use crate::query::{Calendar, Grouping, NodeId, Op, Query};
 
 /// The regions of a plan, in order, and what is read for them.
 pub(super) struct Layout {
@@ -34,13 +34,21 @@ pub(super) struct RegionOf {
     /// What is fed by each feed.
     pub(super) feeds: Vec<NodeId>,
     /// The ticks made in it.
-    pub(super) ticks: Vec<NodeId>,
+    pub(super) ticks: Vec<TicksOf>,
     /// Whether ticks may be among its rows: made there, or fed to it.
     pub(super) holds_ticks: bool,
     /// Whether an event may be there more than once at one place and key.
     pub(super) has_doubles: bool,
     /// Whether it may where one of its feeds comes to.
     pub(super) makes_doubles: bool,
+}
+
+/// Ticks before it is known at which rows the points are that their windows hold.
+pub(super) struct TicksOf {
+    /// Whose points those are.
+    pub(super) node: NodeId,
+    pub(super) calendar: Calendar,
+    pub(super) intervals: u32,
 }
 
 /// An input of a region.
@@ -84,8 +92,10 @@ impl Layout {
                     scans.push(ScanOf { node: *node, stream: stream.clone(), region: *region });
                     Input::Scan(scans.len() - 1)
                 }
-                Op::Ticks { .. } => {
-                    regions[*region].ticks.push(*node);
+                Op::Ticks { calendar, intervals } => {
+                    let (calendar, intervals) = (*calendar, *intervals);
+                    let held = query.nodes[*node].args[0];
+                    regions[*region].ticks.push(TicksOf { node: held, calendar, intervals });
                     Input::Ticks(regions[*region].ticks.len() - 1)
                 }
                 op if is_fed(op) => {

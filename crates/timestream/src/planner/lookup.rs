@@ -9,21 +9,23 @@ use std::collections::BTreeSet;
 use arrow_schema::{DataType, Field, Fields};
 
 use crate::functions::{self, aggregations};
-use crate::query::{Aggregation, Continuity, Grouping, Node, NodeId, Op, Own, Query};
+use crate::query::{Aggregation, Continuity, Grouping, Node, NodeId, Op, Own, Part, Query};
 use crate::types;
 
-/// The parts of a question, in the order of its fields.
-const PARTS: [(&str, Own); 9] = [
-    ("key", Own::Key),
-    ("lane", Own::Lane),
-    ("origin_time", Own::OriginTime),
-    ("origin_lane", Own::OriginLane),
-    ("ordinal", Own::Ordinal),
-    ("made_for", Own::MadeFor),
-    ("turn", Own::Turn),
-    ("apart_lane", Own::ApartLane),
-    ("apart_ordinal", Own::ApartOrdinal),
-];
+/// The parts of a question with their types, in the order of its fields.
+fn parts(key_type: DataType) -> [(&'static str, Op, DataType); 9] {
+    [
+        ("key", Op::Own(Own::Key), key_type),
+        ("lane", Op::Own(Own::Lane), DataType::UInt16),
+        ("origin_time", Op::Own(Own::OriginTime), DataType::Int64),
+        ("origin_lane", Op::Own(Own::OriginLane), DataType::UInt16),
+        ("ordinal", Op::Own(Own::Ordinal), DataType::UInt64),
+        ("made_for", Op::Own(Own::MadeFor), DataType::Binary),
+        ("turn", Op::Own(Own::Turn), DataType::UInt32),
+        ("apart_lane", Op::Apart(Part::Lane), Part::Lane.data_type()),
+        ("apart_ordinal", Op::Apart(Part::Ordinal), Part::Ordinal.data_type()),
+    ]
+}
 
 /// The query with questions and replies for lookups.
 pub(super) fn expand(query: &Query) -> Query {
@@ -80,23 +82,14 @@ impl Expanded {
         let asked = self.nodes[value].grouping.clone();
         let after = self.sources[value].iter().any(|source| !self.sources[key].contains(source));
 
-        let key_type = asking.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
-        let type_of = |own: Own| match own {
-            Own::Key => key_type.clone(),
-            Own::Lane | Own::OriginLane | Own::ApartLane => DataType::UInt16,
-            Own::OriginTime => DataType::Int64,
-            Own::Ordinal | Own::ApartOrdinal => DataType::UInt64,
-            Own::MadeFor => DataType::Binary,
-            Own::Turn => DataType::UInt32,
-        };
-        let parts = PARTS
-            .iter()
-            .map(|(_, own)| self.made(lookup, Op::Own(*own), vec![key], type_of(*own), asking.clone()));
-        let parts = parts.collect();
-        let fields: Fields = PARTS.iter().map(|(name, own)| Field::new(*name, type_of(*own), true)).collect();
-        let names = PARTS.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let question = DataType::Struct(fields);
-        let record = self.made(lookup, Op::Record(names), parts, question.clone(), asking.clone());
+        let (mut names, mut fields, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, op, data_type) in parts(lookup.key_type()) {
+            names.push(name.to_owned());
+            fields.push(Field::new(name, data_type.clone(), true));
+            values.push(self.made(lookup, op, vec![key], data_type, asking.clone()));
+        }
+        let question = DataType::Struct(fields.into());
+        let record = self.made(lookup, Op::Record(names), values, question.clone(), asking.clone());
         let ask = self.made(lookup, Op::Ask { after }, vec![record, key], question, asked.clone());
         let value = match self.nodes[value].continuity {
             Continuity::Discrete => self.of_that_time(lookup, value, ask, asked),

@@ -1,14 +1,18 @@
 //! A checked query to a plan: which regions there are, what each computes, what is read for them.
 //!
-//! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has its value, as a set of streams and filters. [`layout`]: which
-//! expressions share a region. [`doubles`]: which may have an event more than once at one place and key. [`region`]: the steps of each region, from the answer back to the sources, so that what is
-//! computed, handed on and read is what something later asked for, and nothing else. [`pairs`]: whose events pair. Then [`pushdown`] finds the tests that
+//! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has its value,
+//! as a set of streams and filters. [`layout`]: which expressions share a region. [`doubles`]: which may have an event
+//! more than once at one place and key. [`region`]: the steps of each region, from the answer back to the sources, so
+//! that what is computed, handed on and read is what something later asked for, and nothing else; [`masks`]: at which
+//! rows that is; [`feeds`]: how it is handed on. [`pairs`]: whose events pair. Then [`pushdown`] finds the tests that
 //! all uses of a scan make, for its source to make them first.
 
 mod domain;
 mod doubles;
+mod feeds;
 mod layout;
 mod lookup;
+mod masks;
 mod pairs;
 mod pushdown;
 mod region;
@@ -18,10 +22,12 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 
 use crate::catalog::StreamDef;
+use crate::functions;
 use crate::plan::{
     Feed, Input, Moves, Output, PathStep, Plan, Region, Results, Scan, ScanColumn, Step, StepOp, Ticks,
 };
 use crate::query::{NodeId, Op, Own, Query};
+use crate::scalar::Scalar;
 use crate::types;
 use domain::Domains;
 use layout::{InputOf, Layout, RegionOf};
@@ -101,7 +107,7 @@ impl Planner<'_> {
             let asked = std::mem::take(&mut requests[at]);
             let mut steps = Steps::new(self, at);
             // What the windows of ticks hold is told before the ticks are.
-            let ticks = self.layout.regions[at].ticks.iter().map(|node| steps.ticks(*node)).collect();
+            let ticks = self.layout.regions[at].ticks.iter().map(|ticks| steps.ticks(ticks)).collect();
             let feeds = asked.iter().map(|request| steps.feed(request)).collect();
             if at == answer {
                 columns = steps.answer(self.query.root);
@@ -189,5 +195,39 @@ impl Planner<'_> {
             data_type = inner.unwrap_or(&DataType::Null);
         }
         data_type.clone()
+    }
+
+    /// The step into its first argument that a call is: `list[3]`, where the place is a constant and not negative, and the length of a
+    /// text.
+    fn step_of(&self, node: NodeId) -> Option<PathStep> {
+        let Op::Call(function) = self.query.nodes[node].op else { return None };
+        match *self.query.nodes[node].args.as_slice() {
+            [list, index] if function == &functions::lists::INDEX => {
+                // A map's key is no place.
+                types::item(&self.query.nodes[list].data_type)?;
+                let Op::Literal(Scalar::Int(index)) = self.query.nodes[index].op else { return None };
+                usize::try_from(index).ok().map(PathStep::Index)
+            }
+            [text] if [&functions::texts::LEN, &functions::lists::LENGTH].contains(&function) => {
+                (self.query.nodes[text].data_type == DataType::Utf8).then_some(PathStep::Length)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an expression's value is a struct at each of its points, never null.
+    fn never_null(&self, node: NodeId) -> bool {
+        let mut node = node;
+        loop {
+            let (Op::Filter | Op::WithKey) = self.query.nodes[node].op else {
+                return matches!(self.query.nodes[node].op, Op::Stream(_) | Op::Record(_));
+            };
+            // Points that only the condition or the key has are null.
+            let args = &self.query.nodes[node].args;
+            if self.domains.of_nodes(args) != *self.domains.of_node(args[0]) {
+                return false;
+            }
+            node = args[0];
+        }
     }
 }

@@ -1,35 +1,35 @@
-//! The steps of one region: values as they are asked for, and the masks that say where they are points.
+//! The steps of one region: values as they are asked for.
 //!
 //! A value is computed at every row of its region, and a row may be no point of it. Where that matters, because something wider
 //! uses it, it is made null there: a discrete value outside its points, a continuous one before its first (SEMANTICS 1.4).
 //! Most values are null there anyway ([`Value::quiet`]), as columns of an input and what strict functions make of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow_schema::DataType;
 
 use super::domain::Domain;
-use super::{Path, Planner, Request};
+use super::{Path, Planner};
 use crate::functions::user::UserDefined;
 use crate::functions::{self, Function};
-use crate::plan::{ANSWERS_OWN, Feed, Input, Moves, PathStep, Reg, Standing, Step, StepOp, Ticks};
-use crate::query::{Aggregation, Calendar, Continuity, Ends, Node, NodeId, Op, Own, Window};
+use crate::plan::{ANSWERS_OWN, PathStep, Reg, Step, StepOp};
+use crate::query::{Aggregation, Continuity, Ends, Node, NodeId, Op, Window};
 use crate::scalar::Scalar;
 use crate::types;
 
 /// A value in a register.
 #[derive(Clone, Copy)]
-struct Value {
-    reg: Reg,
+pub(super) struct Value {
+    pub(super) reg: Reg,
     /// Whether it is null at rows outside its expression's points, or before the first of them where it is continuous.
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 /// Steps under construction.
 pub(super) struct Steps<'a> {
-    planner: &'a Planner<'a>,
-    region: usize,
+    pub(super) planner: &'a Planner<'a>,
+    pub(super) region: usize,
     steps: Vec<Step>,
     values: HashMap<(NodeId, Path), Value>,
     /// The register of each step that is no expression's own, by what it computes.
@@ -47,137 +47,6 @@ impl<'a> Steps<'a> {
     /// The steps, and the paths that are asked of each input.
     pub(super) fn finish(self) -> (Vec<Step>, Vec<Vec<Path>>) {
         (self.steps, self.wanted)
-    }
-
-    /// What a later region asks for.
-    pub(super) fn feed(&mut self, request: &Request) -> Feed {
-        let node = &self.planner.query.nodes[request.node];
-        let (value, second) = (node.args[0], node.args[1]);
-        if matches!(node.op, Op::Reply) {
-            return self.reply(request, value, second);
-        }
-        let domain = self.planner.domains.of_nodes(&node.args);
-        let pairs = node.args.iter().any(|arg| self.planner.pairs.may_pair(*arg));
-        let apart = pairs.then(|| Standing {
-            lane: self.apart(Own::ApartLane, &domain),
-            ordinal: self.apart(Own::ApartOrdinal, &domain),
-        });
-        let columns = request.columns.iter().map(|path| self.within(value, path, &domain).reg).collect();
-        let own_key = |steps: &mut Self| {
-            let key_type =
-                node.grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
-            steps.shared(StepOp::Own(Own::Key), key_type)
-        };
-        let (key, moves) = match &node.op {
-            Op::ShiftBy => {
-                let by = self.within(second, &[], &domain).reg;
-                (own_key(self), Moves::By(by))
-            }
-            Op::ShiftTo => {
-                let time = self.within(second, &[], &domain).reg;
-                (own_key(self), Moves::To(time))
-            }
-            Op::ShiftUntil => {
-                let value = self.within(second, &[], &domain).reg;
-                let mask = self.shared(StepOp::IsTrue(value), DataType::Boolean);
-                (own_key(self), Moves::Until(mask))
-            }
-            Op::Ask { after } => {
-                let key = self.within(second, &[], &domain).reg;
-                let last = self.planner.layout.asks_among_doubles(request.node);
-                let moves = match *after || last || self.planner.layout.regions[self.region].holds_ticks {
-                    true => Moves::After { all: *after, last },
-                    false => Moves::Stay,
-                };
-                (key, moves)
-            }
-            _ => (self.within(second, &[], &domain).reg, Moves::Stay),
-        };
-        Feed { present: self.mask(&domain), key, columns, moves, apart }
-    }
-
-    /// Lane or ordinal of where the points of a domain stand, each apart from what it pairs with: of all that are at a row, the first.
-    fn apart(&mut self, part: Own, domain: &Domain) -> Reg {
-        let inputs: Vec<NodeId> =
-            self.planner.layout.regions[self.region].inputs.iter().map(|input| input.node).collect();
-        // At which points each part is in the domain; none: at all. Filters stand after what they choose from.
-        let mut open: BTreeMap<NodeId, Option<Reg>> = domain.iter().map(|part| (*part, None)).collect();
-        let mut of = Vec::new();
-        while let Some((node, present)) = open.pop_last() {
-            if let Some(input) = inputs.iter().position(|input| *input == node) {
-                of.push((input, present));
-                continue;
-            }
-            let chosen = self.filter_mask(node);
-            let chosen = match present {
-                Some(present) => self.shared(StepOp::Both(present, chosen), DataType::Boolean),
-                None => chosen,
-            };
-            for part in self.planner.domains.within(node).into_iter().flatten() {
-                let known = open.get(part).copied();
-                let present = match known {
-                    None => Some(chosen),
-                    Some(None) => None,
-                    Some(Some(known)) => Some(self.shared(StepOp::Either(known, chosen), DataType::Boolean)),
-                };
-                open.insert(*part, present);
-            }
-        }
-        of.sort_unstable();
-        let data_type = if part == Own::ApartLane { DataType::UInt16 } else { DataType::UInt64 };
-        self.shared(StepOp::Apart { part, of }, data_type)
-    }
-
-    /// The value at questions, back under the key and at the place of the asking point. Nothing is known of the null key.
-    fn reply(&mut self, request: &Request, value: NodeId, ask: NodeId) -> Feed {
-        let domain = self.planner.domains.of_node(ask).clone();
-        let nodes = &self.planner.query.nodes;
-        let key_type =
-            nodes[ask].grouping.as_ref().map_or(DataType::Null, |grouping| grouping.key_type.clone());
-        let own = self.shared(StepOp::Own(Own::Key), key_type);
-        let op = StepOp::Call { function: &functions::logic::IS_NOT_NULL, args: vec![own] };
-        let known = self.shared(op, DataType::Boolean);
-        let columns = request.columns.iter().map(|path| {
-            let reg = self.within(value, path, &domain).reg;
-            let data_type = self.planner.type_inside(value, path);
-            self.shared(StepOp::Only { value: reg, present: known }, data_type)
-        });
-        let columns = columns.collect();
-        let part = |steps: &mut Self, name: &str| steps.column(ask, &[PathStep::Field(name.to_owned())]).reg;
-        let key = part(self, "key");
-        let inputs = &self.planner.layout.regions[self.region].inputs;
-        let asked_by_ticks = inputs.iter().any(|input| match input.from {
-            Input::Feed { region, .. } => {
-                input.node == ask && self.planner.layout.regions[region].holds_ticks
-            }
-            Input::Scan(_) | Input::Ticks(_) => false,
-        });
-        let pairs = self.planner.pairs.may_pair(request.node);
-        let doubles = self.planner.layout.asks_among_doubles(ask);
-        let moves = match nodes[ask].op {
-            Op::Ask { after } if after || asked_by_ticks || pairs || doubles => Moves::Back {
-                standing: Standing { lane: part(self, "lane"), ordinal: part(self, "ordinal") },
-                origin_time: part(self, "origin_time"),
-                origin_lane: part(self, "origin_lane"),
-                made_for: part(self, "made_for"),
-                turn: doubles.then(|| part(self, "turn")),
-            },
-            _ => Moves::Stay,
-        };
-        let apart =
-            pairs.then(|| Standing { lane: part(self, "apart_lane"), ordinal: part(self, "apart_ordinal") });
-        Feed { present: self.mask(&domain), key, columns, moves, apart }
-    }
-
-    /// The ticks of an input.
-    pub(super) fn ticks(&mut self, node: NodeId) -> Ticks {
-        let of = &self.planner.query.nodes[node];
-        let (calendar, intervals) = match of.op {
-            Op::Ticks { calendar, intervals } => (calendar, intervals),
-            _ => (Calendar::Minutely, 1),
-        };
-        let domain = self.planner.domains.of_node(of.args[0]);
-        Ticks { calendar, intervals, present: self.mask(domain) }
     }
 
     /// Whether a struct is that of a source's points, at whichever of them, and neither a record of the query's own nor a field.
@@ -220,51 +89,13 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// The mask of a domain; none if it is all rows.
-    pub(super) fn mask(&mut self, domain: &Domain) -> Option<Reg> {
-        let inputs = &self.planner.layout.regions[self.region].inputs;
-        if inputs.iter().all(|input| domain.contains(&input.node)) {
-            return None;
-        }
-        let mut mask = None;
-        for part in domain {
-            let reg = match inputs.iter().position(|input| input.node == *part) {
-                Some(input) => self.shared(StepOp::Present(input), DataType::Boolean),
-                None => self.filter_mask(*part),
-            };
-            mask = Some(mask.map_or(reg, |mask| self.shared(StepOp::Either(mask, reg), DataType::Boolean)));
-        }
-        mask
-    }
-
-    /// The mask of the points that a filter leaves.
-    fn filter_mask(&mut self, filter: NodeId) -> Reg {
-        let node = &self.planner.query.nodes[filter];
-        let domain = self.planner.domains.of_nodes(&node.args);
-        self.truth(node.args[1], &domain)
-    }
-
-    /// The mask of the points of a domain at which a condition is true.
-    fn truth(&mut self, condition: NodeId, domain: &Domain) -> Reg {
-        let value = self.within(condition, &[], domain);
-        let is_true = self.shared(StepOp::IsTrue(value.reg), DataType::Boolean);
-        // A discrete condition that is null outside its points is not true there either.
-        if value.quiet && self.planner.query.nodes[condition].continuity == Continuity::Discrete {
-            return is_true;
-        }
-        match self.mask(domain) {
-            Some(mask) => self.shared(StepOp::Both(mask, is_true), DataType::Boolean),
-            None => is_true,
-        }
-    }
-
     fn push(&mut self, op: StepOp, data_type: DataType) -> Reg {
         self.steps.push(Step::new(op, data_type));
         self.steps.len() - 1
     }
 
     /// A step whose type follows from what it computes: made once.
-    fn shared(&mut self, op: StepOp, data_type: DataType) -> Reg {
+    pub(super) fn shared(&mut self, op: StepOp, data_type: DataType) -> Reg {
         let key = match &op {
             StepOp::Literal(scalar) => format!("{scalar:?}: {data_type}"),
             other => format!("{other:?}"),
@@ -278,7 +109,7 @@ impl<'a> Steps<'a> {
     }
 
     /// An expression's value, or a value inside it, as something with this domain uses it.
-    fn within(&mut self, node: NodeId, path: &[PathStep], domain: &Domain) -> Value {
+    pub(super) fn within(&mut self, node: NodeId, path: &[PathStep], domain: &Domain) -> Value {
         let value = self.value(node, path);
         let own = self.planner.domains.of_node(node);
         let of = &self.planner.query.nodes[node];
@@ -293,15 +124,6 @@ impl<'a> Steps<'a> {
         let Some(present) = mask else { return value };
         let data_type = self.planner.type_inside(node, path);
         Value { reg: self.shared(StepOp::Only { value: value.reg, present }, data_type), quiet: true }
-    }
-
-    /// The mask of the rows at which a key has had a point of a domain.
-    fn begun(&mut self, mask: Reg) -> Reg {
-        let one = self.shared(StepOp::Literal(Scalar::Bool(true)), DataType::Boolean);
-        let op = cumulative(&functions::aggregations::COUNT, one, Some(mask));
-        let count = self.shared(op, DataType::Int64);
-        let op = StepOp::Call { function: &functions::logic::IS_NOT_NULL, args: vec![count] };
-        self.shared(op, DataType::Boolean)
     }
 
     /// A value inside an expression's value, at every row.
@@ -378,9 +200,7 @@ impl<'a> Steps<'a> {
                 let args = self.arguments(&node.args, domain).iter().map(|arg| arg.reg).collect();
                 Value { reg: self.push(StepOp::Record(args), node.data_type.clone()), quiet: false }
             }
-            Op::Own(part @ (Own::ApartLane | Own::ApartOrdinal)) => {
-                Value { reg: self.apart(*part, domain), quiet: false }
-            }
+            Op::Apart(part) => Value { reg: self.apart(*part, domain), quiet: false },
             Op::Own(own) => {
                 Value { reg: self.shared(StepOp::Own(*own), node.data_type.clone()), quiet: false }
             }
@@ -479,14 +299,16 @@ impl<'a> Steps<'a> {
         Value { reg: self.shared(op, node.data_type.clone()), quiet }
     }
 
-    /// A column of an input: its point's value, or a value inside it.
-    fn column(&mut self, node: NodeId, path: &[PathStep]) -> Value {
+    /// A column of an input: its point's value, or a value inside it. What is no input of the region has a column of none, which its
+    /// operator refuses: a plan that is not right gives no rows.
+    pub(super) fn column(&mut self, node: NodeId, path: &[PathStep]) -> Value {
         let inputs = &self.planner.layout.regions[self.region].inputs;
-        let input = inputs.iter().position(|input| input.node == node).unwrap_or_default();
-        let wanted = &mut self.wanted[input];
-        let column = wanted.iter().position(|known| known == path).unwrap_or_else(|| {
-            wanted.push(path.to_vec());
-            wanted.len() - 1
+        let input = inputs.iter().position(|input| input.node == node).unwrap_or(inputs.len());
+        let column = self.wanted.get_mut(input).map_or(0, |wanted| {
+            wanted.iter().position(|known| known == path).unwrap_or_else(|| {
+                wanted.push(path.to_vec());
+                wanted.len() - 1
+            })
         });
         let data_type = self.planner.type_inside(node, path);
         Value { reg: self.shared(StepOp::Column { input, column }, data_type), quiet: true }
@@ -532,44 +354,8 @@ impl<'a> Steps<'a> {
     }
 }
 
-impl Planner<'_> {
-    /// The step into its first argument that a call is: `list[3]`, where the place is a constant and not negative, and the length of a
-    /// text.
-    pub(super) fn step_of(&self, node: NodeId) -> Option<PathStep> {
-        let Op::Call(function) = self.query.nodes[node].op else { return None };
-        match *self.query.nodes[node].args.as_slice() {
-            [list, index] if function == &functions::lists::INDEX => {
-                // A map's key is no place.
-                types::item(&self.query.nodes[list].data_type)?;
-                let Op::Literal(Scalar::Int(index)) = self.query.nodes[index].op else { return None };
-                usize::try_from(index).ok().map(PathStep::Index)
-            }
-            [text] if [&functions::texts::LEN, &functions::lists::LENGTH].contains(&function) => {
-                (self.query.nodes[text].data_type == DataType::Utf8).then_some(PathStep::Length)
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether an expression's value is a struct at each of its points, never null.
-    fn never_null(&self, node: NodeId) -> bool {
-        let mut node = node;
-        loop {
-            let (Op::Filter | Op::WithKey) = self.query.nodes[node].op else {
-                return matches!(self.query.nodes[node].op, Op::Stream(_) | Op::Record(_));
-            };
-            // Points that only the condition or the key has are null.
-            let args = &self.query.nodes[node].args;
-            if self.domains.of_nodes(args) != *self.domains.of_node(args[0]) {
-                return false;
-            }
-            node = args[0];
-        }
-    }
-}
-
 /// An aggregation over all points so far.
-fn cumulative(function: &'static Function, value: Reg, present: Option<Reg>) -> StepOp {
+pub(super) fn cumulative(function: &'static Function, value: Reg, present: Option<Reg>) -> StepOp {
     StepOp::Aggregate { aggregation: Aggregation::cumulative(function), value, present, ends: None }
 }
 

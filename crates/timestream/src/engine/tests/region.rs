@@ -275,6 +275,18 @@ fn batches_that_are_not_the_plans_are_errors() {
 }
 
 #[test]
+fn a_column_that_no_input_has_is_refused() {
+    let made = |(input, of): (usize, usize)| {
+        let regions = vec![region(&[Input::Scan(0)], vec![column(input, of, Int64)], vec![])];
+        RegionOperator::new(plan(vec![scan(&[("x", Int64)])], regions, None, &[0], Results::history()), 0)
+    };
+    assert!(made((0, 0)).is_ok());
+    for missing in [(1, 0), (0, 1)] {
+        assert!(matches!(made(missing), Err(EngineError::Mismatch { .. })), "{missing:?}");
+    }
+}
+
+#[test]
 fn snapshots_that_are_damaged_or_of_another_operator_are_refused() {
     let make = |name: &str, data_type: DataType| {
         let steps = vec![column(0, 0, Int64), aggregate(name, 0, None, data_type)];
