@@ -11,7 +11,7 @@ use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DurationMillisecondArray,
     FixedSizeBinaryArray, Float64Array, Int8Array, Int64Array, ListArray, MapArray, RecordBatch, StringArray,
     StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-    TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
+    TimestampNanosecondArray, TimestampSecondArray, UInt32Array, UInt64Array,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_cast::cast;
@@ -330,6 +330,24 @@ fn moments_of_files_in_other_units_and_zones_are_one_column() {
 }
 
 #[test]
+fn dictionaries_are_what_they_stand_for() {
+    let decimals = Decimal128Array::from(vec![150, -200]).with_precision_and_scale(10, 2).unwrap();
+    let wide = cast(&decimals, &DataType::Decimal256(50, 2)).unwrap();
+    let numbers: ArrayRef = Arc::new(UInt32Array::from(vec![1, 2]));
+    for values in [Arc::new(decimals) as ArrayRef, wide, numbers] {
+        let keys = arrow_array::Int32Array::from(vec![Some(0), Some(1), None, Some(0)]);
+        let plain = arrow_select::take::take(&values, &keys, None).unwrap();
+        let coded: ArrayRef =
+            Arc::new(arrow_array::DictionaryArray::try_new(keys, Arc::clone(&values)).unwrap());
+        let alone = |column: &ArrayRef| joined(std::slice::from_ref(column));
+        assert_eq!(alone(&coded), alone(&plain));
+        let (coded, plain) = (lists(coded, &[3, 0, 1]), lists(plain, &[3, 0, 1]));
+        assert_eq!(alone(&coded), alone(&plain));
+        assert_eq!(alone(&record(&[("a", coded)])), alone(&record(&[("a", plain)])));
+    }
+}
+
+#[test]
 fn files_that_are_unlike_lose_no_value() {
     let ints = |values: &[i64]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
     let most: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX, u64::MAX - 1]));
@@ -378,4 +396,13 @@ fn maps_are_alike_whatever_their_parts_are_called() {
     let one = map(["entries", "keys", "values"], Arc::new(Int64Array::from(vec![300])));
     let other = map(["key_value", "key", "value"], Arc::new(Int8Array::from(vec![5])));
     assert_eq!(joined(&[one, other]), [r#"{"result":{"a":300}}"#, r#"{"result":{"a":5}}"#]);
+}
+
+#[test]
+fn long_texts_of_a_dictionary_are_read_few_at_a_time() {
+    let texts = StringArray::from_iter_values(["a", "b"].map(|text| text.repeat(400_000)));
+    let keys = arrow_array::Int32Array::from_iter_values((0..6000).map(|row| row % 2));
+    let x: ArrayRef = Arc::new(arrow_array::DictionaryArray::try_new(keys, Arc::new(texts)).unwrap());
+    let (rows, _) = read_batches("m.x.is_null()", &[batch(&x)], "parquet");
+    assert_eq!(rows, vec![r#"{"result":false}"#; 6000]);
 }
