@@ -1,17 +1,23 @@
 //! Columns in the types that the engine takes: one form of text and bytes, everything nullable, what does not fit null and counted.
+//!
+//! What fits a column is told in one place, by [`Builder`], which takes values as rows have them: whatever holds a value, it fits or it does
+//! not. Whole columns are brought to a type by what does the same faster, where there is that: records by the names of their fields, lists by
+//! their items, moments by their counts, numbers that are wider by Arrow's kernel.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampNanosecondType, UInt64Type};
-use arrow_array::{Array, ArrayRef, make_array, new_null_array};
-use arrow_cast::{CastOptions, can_cast_types, cast, cast_with_options};
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, TimeUnit};
+use arrow_array::types::{Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, new_null_array};
+use arrow_buffer::OffsetBuffer;
+use arrow_cast::{can_cast_types, cast};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 use skytide_timestream::types;
 
-use super::times;
+use super::{path, times, widen};
+use crate::tables::{Builder, Fraction, Value};
 
-/// A field as the engine has it: text, bytes and lists in one form each, all of it nullable.
+/// A field as the engine has it: text, bytes, lists and maps in one form each, all of it nullable but for keys of maps.
 pub(crate) fn plain(field: &Field) -> Field {
     let data_type = match field.data_type() {
         DataType::Dictionary(_, values) => {
@@ -27,55 +33,187 @@ pub(crate) fn plain(field: &Field) -> Field {
         | DataType::ListView(item)
         | DataType::LargeListView(item) => types::list(plain(item).data_type().clone()),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
-        DataType::Map(entry, sorted) => match entry.data_type() {
-            // Entries and their keys are never null.
-            DataType::Struct(parts) => {
-                let part = |part: &FieldRef| plain(part).with_nullable(part.is_nullable());
-                let parts = DataType::Struct(parts.iter().map(part).collect());
-                DataType::Map(Arc::new(Field::clone(entry).with_data_type(parts)), *sorted)
+        DataType::Map(_, is_sorted) => match types::entry(field.data_type()) {
+            Some((key, value)) => {
+                let plain = |of: &DataType| plain(&Field::new("", of.clone(), true)).data_type().clone();
+                widen::map(plain(key), plain(value), *is_sorted)
             }
-            _ => field.data_type().clone(),
+            None => field.data_type().clone(),
         },
         other => other.clone(),
     };
     Field::new(field.name(), data_type, true)
 }
 
-/// Values in a column's type, and how many of them did not fit and are null.
-pub(crate) fn fitted(values: &ArrayRef, to: &DataType) -> Result<(ArrayRef, u64), ArrowError> {
+/// Values that were brought to a column's type.
+#[derive(Debug)]
+pub(crate) struct Fitted {
+    pub(crate) values: ArrayRef,
+    /// How many did not fit, and are null.
+    pub(crate) misfits: u64,
+    /// How many are in fields that the column's records do not have, and are left out.
+    pub(crate) unknown: u64,
+}
+
+impl Fitted {
+    /// What became of values of which none is nested.
+    fn new(before: &ArrayRef, values: ArrayRef) -> Self {
+        let lost = values.logical_null_count().saturating_sub(before.logical_null_count());
+        Self { values, misfits: lost as u64, unknown: 0 }
+    }
+}
+
+/// Values in a column's type.
+pub(crate) fn fitted(values: &ArrayRef, to: &DataType) -> Result<Fitted, ArrowError> {
     if values.data_type() == to {
-        return Ok((Arc::clone(values), 0));
+        return Ok(Fitted { values: Arc::clone(values), misfits: 0, unknown: 0 });
     }
-    let before = values.logical_null_count();
-    let is_told = types::is_text(values.data_type())
-        || matches!(values.data_type(), DataType::Date32 | DataType::Date64);
-    if let (true, DataType::Timestamp(unit, _)) = (is_told, to) {
-        let moments = cast(&moments(values)?, &DataType::Timestamp(*unit, None))?;
-        let lost = moments.null_count().saturating_sub(before);
-        let zoned = moments.to_data().into_builder().data_type(to.clone()).build()?;
-        return Ok((make_array(zoned), lost as u64));
+    let form = plain(&Field::new("", values.data_type().clone(), true));
+    if !can_cast_types(values.data_type(), form.data_type()) {
+        return Ok(Fitted::new(values, new_null_array(to, values.len())));
     }
-    if !can_cast_types(values.data_type(), to) {
-        return Ok((new_null_array(to, values.len()), (values.len() - before) as u64));
-    }
-    let fitted = cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() })?;
-    let lost = fitted.logical_null_count().saturating_sub(before);
-    Ok((fitted, lost as u64))
+    // Nothing is done where it is that already.
+    let values = cast(values, form.data_type())?;
+    let made = match (values.data_type(), to) {
+        (from, to) if from == to => Arc::clone(&values),
+        (DataType::Null, _) => new_null_array(to, values.len()),
+        (DataType::List(_), DataType::List(item)) => return list(values.as_list(), item),
+        (DataType::Struct(_), DataType::Struct(fields)) => return record(&values, fields),
+        (DataType::Map(..), DataType::Map(entries, is_sorted)) => {
+            return Ok(match map(values.as_map(), entries, *is_sorted)? {
+                Some(fitted) => fitted,
+                None => one_by_one(&values, to)?,
+            });
+        }
+        (from, to) if times::is_moment(from) && times::is_moment(to) => times::moments(&values, to)?,
+        (from, to) if is_widened(from, to) => cast(&values, to)?,
+        _ => return one_by_one(&values, to),
+    };
+    Ok(Fitted::new(&values, made))
 }
 
-/// The moments that texts tell, as they are read in a query, and where dates begin: nanoseconds without a zone.
-fn moments(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let nanos = times::nanos(values, TimeUnit::Nanosecond)?;
-    Ok(Arc::new(nanos.reinterpret_cast::<TimestampNanosecondType>()))
+/// Cells of text as values of a column, those that are written otherwise null and counted: numbers by their digits, all else as of values
+/// that are text.
+pub(crate) fn read(cells: &ArrayRef, to: &DataType) -> Result<Fitted, ArrowError> {
+    if types::is_number(to) || *to == DataType::Boolean {
+        return Ok(Fitted::new(cells, cast(cells, to)?));
+    }
+    fitted(cells, to)
 }
 
-/// Numbers that order as the values do; null first.
-pub(crate) fn ordinals(values: &ArrayRef) -> Result<Vec<u64>, ArrowError> {
-    if values.data_type().is_unsigned_integer() {
-        let wide = fitted(values, &DataType::UInt64)?.0;
-        return Ok(wide.as_primitive::<UInt64Type>().iter().map(Option::unwrap_or_default).collect());
+/// Whether Arrow's kernel does with numbers, lengths of time and times of day as is done with those of rows.
+fn is_widened(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Duration(_), DataType::Duration(_)) => true,
+        (DataType::Time32(_) | DataType::Time64(_), DataType::Time32(_) | DataType::Time64(_)) => true,
+        // Places that there is no room for are cut off, which the kernel does not.
+        _ if from.is_decimal() && to.is_decimal() => {
+            let places = |of| widen::digits(of).map(|(_, places)| places);
+            places(from) <= places(to)
+        }
+        _ if from.is_integer() => types::is_number(to),
+        _ => from.is_floating() && to.is_floating(),
     }
-    let wide = fitted(values, &DataType::Int64)?.0;
-    let ordered = |value: Option<i64>| value.map_or(0, |value| value.cast_unsigned() ^ (1 << 63));
-    Ok(wide.as_primitive::<Int64Type>().iter().map(ordered).collect())
+}
+
+/// The values by the rules themselves.
+fn one_by_one(values: &ArrayRef, to: &DataType) -> Result<Fitted, ArrowError> {
+    let mut column = Builder::new(to);
+    let fit = |row| column.push(&Value::of_array(values, row), Fraction::IsCutOff);
+    let misfits = (0..values.len()).map(fit).sum();
+    Ok(Fitted { values: column.finish()?, misfits, unknown: 0 })
+}
+
+/// The items that stand in lists or maps, and where each of these begins among them.
+fn items(items: &ArrayRef, offsets: &OffsetBuffer<i32>) -> (ArrayRef, OffsetBuffer<i32>) {
+    let ends = offsets.first().zip(offsets.last()).map(|(first, last)| (*first as usize, *last as usize));
+    let (first, last) = ends.unwrap_or_default();
+    (items.slice(first, last - first), OffsetBuffer::from_lengths(offsets.lengths()))
+}
+
+fn list(lists: &ListArray, item: &FieldRef) -> Result<Fitted, ArrowError> {
+    let (items, offsets) = items(lists.values(), lists.offsets());
+    let fit = fitted(&items, item.data_type())?;
+    let lists = ListArray::try_new(Arc::clone(item), offsets, fit.values, lists.nulls().cloned())?;
+    Ok(Fitted { values: Arc::new(lists), ..fit })
+}
+
+/// Maps; none where a key does not fit: its entry is none.
+fn map(maps: &MapArray, entries: &FieldRef, is_sorted: bool) -> Result<Option<Fitted>, ArrowError> {
+    let DataType::Struct(fields) = entries.data_type() else { return Ok(None) };
+    let [key, value] = &**fields else { return Ok(None) };
+    let (keys, offsets) = items(maps.keys(), maps.offsets());
+    let keys = fitted(&keys, key.data_type())?;
+    if keys.misfits > 0 {
+        return Ok(None);
+    }
+    let (values, _) = items(maps.values(), maps.offsets());
+    let values = fitted(&values, value.data_type())?;
+    let (misfits, unknown) = (values.misfits, keys.unknown + values.unknown);
+    let items = StructArray::try_new(fields.clone(), vec![keys.values, values.values], None)?;
+    let maps = MapArray::try_new(Arc::clone(entries), offsets, items, maps.nulls().cloned(), is_sorted)?;
+    Ok(Some(Fitted { values: Arc::new(maps), misfits, unknown }))
+}
+
+/// Records, field by field by their names, whatever their order.
+fn record(values: &ArrayRef, fields: &Fields) -> Result<Fitted, ArrowError> {
+    let records = values.as_struct();
+    let (mut misfits, mut unknown) = (0, 0);
+    let mut columns = Vec::with_capacity(fields.len());
+    for field in fields {
+        if records.column_by_name(field.name()).is_none() {
+            columns.push(new_null_array(field.data_type(), values.len()));
+            continue;
+        }
+        let fit = fitted(&path::field(values, field.name())?, field.data_type())?;
+        misfits += fit.misfits;
+        unknown += fit.unknown;
+        columns.push(fit.values);
+    }
+    for other in records.fields().iter().filter(|field| fields.find(field.name()).is_none()) {
+        unknown += present(&path::field(values, other.name())?);
+    }
+    let records =
+        StructArray::try_new_with_length(fields.clone(), columns, records.nulls().cloned(), values.len())?;
+    Ok(Fitted { values: Arc::new(records), misfits, unknown })
+}
+
+/// How many values there are.
+pub(crate) fn present(values: &ArrayRef) -> u64 {
+    (values.len() - values.logical_null_count()) as u64
+}
+
+/// Numbers that order as whole numbers do that are of this type as a column, whatever they are here; null first. Of the greatest two of
+/// 64 bits there is one: no number is left for null otherwise.
+pub(crate) fn ordinals(values: &ArrayRef, of: &DataType) -> Result<Vec<u64>, ArrowError> {
+    let after_null = |value: Option<u64>| value.map_or(0, |value| value.saturating_add(1));
+    if *of == DataType::UInt64 {
+        let wide = fitted(values, of)?.values;
+        return Ok(wide.as_primitive::<UInt64Type>().iter().map(after_null).collect());
+    }
+    let wide = fitted(values, &DataType::Int64)?.values;
+    let raised = |value: i64| value.cast_unsigned() ^ (1 << 63);
+    Ok(wide.as_primitive::<Int64Type>().iter().map(|value| after_null(value.map(raised))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Int64Array, UInt8Array, UInt64Array};
+
+    use super::*;
+
+    #[test]
+    fn null_stands_before_all_numbers() {
+        let of = |values: ArrayRef, of: &DataType| ordinals(&values, of).unwrap();
+        let signed =
+            of(Arc::new(Int64Array::from(vec![None, Some(i64::MIN), Some(0), Some(5)])), &DataType::Int64);
+        assert!(signed.is_sorted_by(|a, b| a < b), "{signed:?}");
+        let wide =
+            of(Arc::new(UInt64Array::from(vec![None, Some(0), Some(5), Some(u64::MAX)])), &DataType::UInt64);
+        assert!(wide.is_sorted_by(|a, b| a < b), "{wide:?}");
+        // Of a file whose numbers are narrower than those of the others.
+        let narrow: ArrayRef = Arc::new(UInt8Array::from(vec![None, Some(0), Some(5)]));
+        assert_eq!(of(Arc::clone(&narrow), &DataType::UInt64), wide[..3]);
+        assert_eq!(of(narrow, &DataType::Int64)[1..], signed[2..]);
+    }
 }

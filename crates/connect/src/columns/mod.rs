@@ -7,10 +7,12 @@ mod path;
 mod roles;
 mod sieve;
 pub(crate) mod times;
+mod widen;
 
 pub(crate) use chunk::{Chunk, is_rising};
-pub(crate) use fit::{fitted, ordinals, plain};
+pub(crate) use fit::{Fitted, fitted, ordinals, plain, present, read};
 pub(crate) use lengths::lengths;
 pub use roles::ColumnError;
 pub(crate) use roles::Roles;
 pub(crate) use sieve::Sieve;
+pub(crate) use widen::{MAX_DEPTH, Unlike, both, filled, known};

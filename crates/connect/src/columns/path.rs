@@ -39,7 +39,7 @@ fn no_such(name: &str) -> ArrowError {
 }
 
 /// A field of structs; null where the struct is.
-fn field(values: &ArrayRef, name: &str) -> Result<ArrayRef, ArrowError> {
+pub(super) fn field(values: &ArrayRef, name: &str) -> Result<ArrayRef, ArrowError> {
     let structs = values.as_struct_opt().ok_or_else(|| no_such(name))?;
     let column = structs.column_by_name(name).ok_or_else(|| no_such(name))?;
     if structs.null_count() == 0 || matches!(column.data_type(), DataType::Null) {

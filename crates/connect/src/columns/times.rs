@@ -1,42 +1,77 @@
 //! The time of each row, from whatever its time column holds.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, Int64Array};
-use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{ArrowError, DataType, TimeUnit};
+use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, Int64Array, make_array};
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DECIMAL128_MAX_PRECISION, DataType, TimeUnit};
 use skytide_timestream::{times, types};
+
+/// Nanoseconds of a day.
+pub(crate) const NANOS_A_DAY: i64 = 86_400_000_000_000;
 
 /// Whether a column of this type can hold the time of rows.
 pub(crate) fn is_time(data_type: &DataType) -> bool {
-    types::is_number(data_type)
-        || types::is_text(data_type)
-        || matches!(data_type, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
+    types::is_number(data_type) || data_type.is_decimal() || types::is_text(data_type) || is_moment(data_type)
+}
+
+/// Whether values are moments or dates.
+pub(crate) fn is_moment(data_type: &DataType) -> bool {
+    nanos_counted(data_type).is_some()
+}
+
+/// How many nanoseconds a moment or a date counts by; none of other types.
+pub(crate) fn nanos_counted(data_type: &DataType) -> Option<i64> {
+    match data_type {
+        DataType::Timestamp(unit, _) => Some(nanos_of(*unit)),
+        DataType::Date64 => Some(nanos_of(TimeUnit::Millisecond)),
+        DataType::Date32 => Some(NANOS_A_DAY),
+        _ => None,
+    }
+}
+
+/// Moments and dates as another type of those: a moment is the same in whatever zone, and of a larger unit the one that it is in. Null where
+/// the type has none so far away.
+pub(crate) fn moments(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let (Some(by), Some(to_by)) = (nanos_counted(values.data_type()), nanos_counted(to)) else {
+        return Err(ArrowError::CastError(format!("{} and {to} are not both moments", values.data_type())));
+    };
+    if by == to_by {
+        return renamed(values, to.clone());
+    }
+    let counts = match values.data_type() {
+        DataType::Date32 => cast(&renamed(values, DataType::Int32)?, &DataType::Int64)?,
+        _ => renamed(values, DataType::Int64)?,
+    };
+    let counts = counts.as_primitive::<Int64Type>();
+    let counts: ArrayRef = Arc::new(if by > to_by {
+        counts.unary_opt::<_, Int64Type>(|count| count.checked_mul(by / to_by))
+    } else {
+        counts.unary::<_, Int64Type>(|count| count.div_euclid(to_by / by))
+    });
+    match to {
+        DataType::Date32 => renamed(&cast(&counts, &DataType::Int32)?, DataType::Date32),
+        other => renamed(&counts, other.clone()),
+    }
+}
+
+/// The same bits by the name of another type.
+fn renamed(values: &ArrayRef, to: DataType) -> Result<ArrayRef, ArrowError> {
+    Ok(make_array(values.to_data().into_builder().data_type(to).build()?))
 }
 
 /// UTC nanoseconds of each row: of moments and dates as they are, of numbers as so many units since 1970, of text as it is read
 /// in a query. Null where there is none, or none that fits 64 bits.
 pub(crate) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, ArrowError> {
     let data_type = values.data_type();
-    let cast = |values: &ArrayRef, to: &DataType| {
-        cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() })
-    };
     let to = |to: &DataType| cast(values, to);
     let per = nanos_of(unit);
     Ok(match data_type {
-        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
-            // The same counts by another name, before they are cast. A moment is the same in whatever zone: none is looked up. And the
-            // cast of a date in milliseconds does not see what is beyond nanoseconds.
-            let plain = match data_type {
-                DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, None),
-                DataType::Date64 => DataType::Timestamp(TimeUnit::Millisecond, None),
-                other => other.clone(),
-            };
-            let data = values.to_data().into_builder().data_type(plain).build()?;
-            let to = DataType::Timestamp(TimeUnit::Nanosecond, None);
-            let moments = cast(&arrow_array::make_array(data), &to)?;
-            let bits = moments.to_data().into_builder().data_type(DataType::Int64).build()?;
-            arrow_array::make_array(bits).as_primitive::<Int64Type>().clone()
+        other if is_moment(other) => {
+            let moments = moments(values, &DataType::Timestamp(TimeUnit::Nanosecond, None))?;
+            renamed(&moments, DataType::Int64)?.as_primitive::<Int64Type>().clone()
         }
         DataType::UInt64 => values
             .as_primitive::<UInt64Type>()
@@ -50,6 +85,17 @@ pub(crate) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, Arr
         other if other.is_floating() => {
             let counts = to(&DataType::Float64)?;
             counts.as_primitive::<Float64Type>().iter().map(|count| scaled(count?, per)).collect()
+        }
+        &DataType::Decimal32(_, places)
+        | &DataType::Decimal64(_, places)
+        | &DataType::Decimal128(_, places)
+        | &DataType::Decimal256(_, places) => {
+            // More of them are beyond a nanosecond.
+            let places = places.clamp(0, 18);
+            let counts = to(&DataType::Decimal128(DECIMAL128_MAX_PRECISION, places))?;
+            let one = 10_i128.pow(places.unsigned_abs().into());
+            let nanos = |count: i128| i64::try_from(count.checked_mul(per.into())?.div_euclid(one)).ok();
+            counts.as_primitive::<Decimal128Type>().iter().map(|count| nanos(count?)).collect()
         }
         other if types::is_text(other) => {
             let texts = to(&DataType::Utf8)?;
@@ -80,9 +126,9 @@ pub(crate) const fn nanos_of(unit: TimeUnit) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow_array::{Date64Array, Float64Array, StringArray, TimestampMillisecondArray, UInt64Array};
+    use arrow_array::{
+        Date64Array, Decimal128Array, Float64Array, StringArray, TimestampMillisecondArray, UInt64Array,
+    };
 
     use super::*;
 
@@ -101,6 +147,9 @@ mod tests {
             ),
             [Some(1_700_000_000_250_000_000), Some(-second / 2), None, None]
         );
+        let decimals =
+            Decimal128Array::from(vec![1_250_000_000, -5]).with_precision_and_scale(38, 9).unwrap();
+        assert_eq!(read(Arc::new(decimals), TimeUnit::Second), [Some(1_250_000_000), Some(-5)]);
         assert_eq!(
             read(Arc::new(UInt64Array::from(vec![5, u64::MAX])), TimeUnit::Nanosecond),
             [Some(5), None]

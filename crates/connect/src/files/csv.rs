@@ -14,8 +14,8 @@ use super::letters::opened;
 use super::projection::Projection;
 use super::unit::{Batches, Read, guarded};
 use super::{FileError, INFERRED_ROWS};
-use crate::columns::fitted;
-use crate::tables::{Quotes, UNCLOSED, csv_format, csv_types, known};
+use crate::columns::{known, read};
+use crate::tables::{Quotes, UNCLOSED, csv_format, csv_types};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
@@ -130,9 +130,9 @@ fn typed(batch: &RecordBatch, schema: &Arc<Schema>) -> Result<Read, ArrowError> 
     let mut misfits = 0;
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
     for (texts, field) in batch.columns().iter().zip(schema.fields()) {
-        let (column, lost) = fitted(texts, field.data_type())?;
-        misfits += lost;
-        columns.push(column);
+        let fit = read(texts, field.data_type())?;
+        misfits += fit.misfits;
+        columns.push(fit.values);
     }
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?;

@@ -25,6 +25,7 @@ mod projection;
 mod segment;
 mod set;
 mod shape;
+mod sizes;
 mod sort;
 mod source;
 mod unit;

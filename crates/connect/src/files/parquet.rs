@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{Array, Int64Array};
-use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
@@ -16,12 +16,13 @@ use skytide_timestream::types;
 use super::caught::caught;
 use super::known::Known;
 use super::projection::Projection;
+use super::sizes::Size;
 use super::unit::{Batches, Range, Read, Unit, guarded};
 use super::{FileError, footer};
 use crate::columns::{plain, times};
 
 /// Bytes of the rows that are decoded at once, about.
-const BATCH_BYTES: usize = 16 << 20;
+const BATCH_BYTES: u64 = 16 << 20;
 /// Just below what glibc's allocator takes for a sign of how much is let go and asked for again, at most.
 const TURNOVER_BYTES: usize = (32 << 20) - (64 << 10);
 
@@ -52,7 +53,7 @@ impl ParquetFile {
             let options = ParquetMetaDataOptions::new().with_schema(schema);
             let metadata = ParquetMetaDataReader::decode_metadata_with_options(&footer, Some(&options))?;
             let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())?;
-            let simple: Vec<Arc<Field>> = metadata.schema().fields().iter().map(simple).collect();
+            let simple: Vec<FieldRef> = metadata.schema().fields().iter().map(simple).collect();
             let hints = Schema::new_with_metadata(simple, metadata.schema().metadata().clone());
             let options = ArrowReaderOptions::new().with_schema(Arc::new(hints));
             // Where the library does not take them, values are cast after they are read.
@@ -155,10 +156,13 @@ impl ParquetFile {
     /// How many rows of a group are a batch of bounded size, as far as the file says how large they are.
     fn rows_at_once(&self, group: usize, leaves: &[usize]) -> usize {
         let group = self.metadata.metadata().row_group(group);
-        let bytes = |leaf: &usize| usize::try_from(group.column(*leaf).uncompressed_size()).unwrap_or(0);
-        let bytes: usize = leaves.iter().map(bytes).fold(0, usize::saturating_add);
-        let rows = usize::try_from(group.num_rows()).unwrap_or(0).max(1);
-        (BATCH_BYTES / (bytes / rows).max(1)).max(1)
+        let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
+        let sizes = leaves.iter().map(|leaf| Size::of(group.column(*leaf), || self.known.again().ok()));
+        let (bytes, most) = sizes.fold((0_u64, BATCH_BYTES), |(bytes, most), size| {
+            (bytes.saturating_add(size.bytes), size.most.map_or(most, |least| most.min(least)))
+        });
+        let at_once = (BATCH_BYTES / (bytes / rows).max(1)).min(most).max(1);
+        usize::try_from(at_once).unwrap_or(usize::MAX)
     }
 
     /// The leaves of the file's schema that are wanted.
@@ -177,11 +181,20 @@ fn plain_type(field: &Field) -> DataType {
     plain(field).data_type().clone()
 }
 
-/// A column as it is best decoded: text and bytes in the engine's form at once.
-fn simple(field: &Arc<Field>) -> Arc<Field> {
-    let to = plain_type(field);
-    if matches!(to, DataType::Utf8 | DataType::Binary) && to != *field.data_type() {
-        return Arc::new(Field::clone(field).with_data_type(to));
-    }
-    Arc::clone(field)
+/// A column as it is best decoded: text and bytes in the engine's form at once, and for a dictionary what it stands for, which the library
+/// has not for every type.
+fn simple(field: &FieldRef) -> FieldRef {
+    let to = match field.data_type() {
+        DataType::Dictionary(..) => plain_type(field),
+        DataType::List(item) => DataType::List(simple(item)),
+        DataType::LargeList(item) => DataType::LargeList(simple(item)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(simple(item), *length),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(simple).collect()),
+        DataType::Map(entries, is_sorted) => DataType::Map(simple(entries), *is_sorted),
+        other => match plain_type(field) {
+            to @ (DataType::Utf8 | DataType::Binary) => to,
+            _ => other.clone(),
+        },
+    };
+    Arc::new(Field::clone(field).with_data_type(to))
 }

@@ -28,7 +28,8 @@ pub(super) struct Shape {
     /// What orders rows alone.
     pub(super) times: Projection,
     time: String,
-    subsort: Option<String>,
+    /// The column that orders rows of one time, and its type.
+    subsort: Option<(String, DataType)>,
     unit: TimeUnit,
     /// Which rows are handed on; all where there is none.
     sieve: Option<Sieve>,
@@ -189,7 +190,9 @@ impl Shape {
             timed = timed.and(subsort, columns);
         }
         let times = Projection::whole(std::iter::once(time).chain(subsort), columns);
-        let (time, subsort) = (time.to_owned(), subsort.map(str::to_owned));
+        let of =
+            |name: &str| columns.find(name).map_or(DataType::Int64, |(_, field)| field.data_type().clone());
+        let (time, subsort) = (time.to_owned(), subsort.map(|name| (name.to_owned(), of(name))));
         Self { wanted, made, timed, times, time, subsort, unit, sieve }
     }
 
@@ -199,10 +202,10 @@ impl Shape {
         let column = |name: &str| batch.column_by_name(name).ok_or_else(|| missing(name));
         let values = column(&self.time)?;
         let to = plain(&Field::new("", values.data_type().clone(), true));
-        let times: Int64Array = times::nanos(&fitted(values, to.data_type())?.0, self.unit)?;
+        let times: Int64Array = times::nanos(&fitted(values, to.data_type())?.values, self.unit)?;
         let ordinal = match &self.subsort {
             None => Ordinals::From(first),
-            Some(name) => Ordinals::Each(ordinals(column(name)?)?.into()),
+            Some((name, of)) => Ordinals::Each(ordinals(column(name)?, of)?.into()),
         };
         let valid = times.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
         Ok(Times { time: times.values().clone(), valid, ordinal })
@@ -219,9 +222,9 @@ impl Shape {
                 && sieve.tests(field.name())
                 && !matches!(values.data_type(), DataType::Utf8View)
             {
-                let (fits, lost) = fitted(values, field.data_type())?;
-                misfits += lost;
-                *values = fits;
+                let fit = fitted(values, field.data_type())?;
+                misfits += fit.misfits;
+                *values = fit.values;
             }
             columns.push(column);
         }
@@ -251,9 +254,9 @@ impl Shape {
                 made.push(lengths(values)?);
                 continue;
             }
-            let (fits, lost) = fitted(values, field.data_type())?;
-            misfits += lost;
-            made.push(if is_measured { lengths(&fits)? } else { fits });
+            let fit = fitted(values, field.data_type())?;
+            misfits += fit.misfits;
+            made.push(if is_measured { lengths(&fit.values)? } else { fit.values });
         }
         Ok(Made { chunk: Chunk { time, ordinal, columns: made }, untimed, misfits })
     }

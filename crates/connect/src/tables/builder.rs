@@ -15,7 +15,8 @@ use arrow_select::filter::filter;
 use skytide_timestream::types;
 
 use super::cell::{self, Fraction};
-use super::value::{MAX_DEPTH, Value};
+use super::value::Value;
+use crate::columns::MAX_DEPTH;
 
 /// A column being filled, of one type.
 pub(crate) struct Builder {
@@ -284,9 +285,10 @@ mod tests {
     };
     use arrow_schema::{Field, TimeUnit};
 
-    use super::super::cell::NANOS_A_DAY;
-    use super::super::value::{infer, known};
+    use super::super::value::infer;
     use super::*;
+    use crate::columns::known;
+    use crate::columns::times::NANOS_A_DAY;
 
     fn column(data_type: &DataType, values: &[Value<'_>]) -> (ArrayRef, u64) {
         column_of(data_type, values, Fraction::IsCutOff)

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 
 use arrow_array::types::{Decimal128Type, DecimalType, IntervalMonthDayNano, Time64NanosecondType};
-use arrow_cast::parse::{Parser as _, parse_decimal};
+use arrow_cast::parse::Parser as _;
 use arrow_schema::{DECIMAL128_MAX_PRECISION, DataType};
 use skytide_timestream::times;
 
+use super::digits;
 use super::value::Value;
-use crate::columns::times::nanos_of;
-
-pub(super) const NANOS_A_DAY: i64 = 86_400_000_000_000;
+use crate::columns::times::{NANOS_A_DAY, nanos_of};
 
 /// What becomes of a number with a fraction in a column of whole ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,15 +75,14 @@ pub(super) fn unscaled<T: DecimalType>(
     scale: i8,
     fraction: Fraction,
 ) -> Option<T::Native> {
-    let digits = match value {
+    let text = match value {
         Value::Decimal(digits) | Value::Text(digits) => Cow::Borrowed(digits.as_ref()),
         Value::Int(value) => Cow::Owned(value.to_string()),
         Value::UInt(value) => Cow::Owned(value.to_string()),
         Value::Float(value) if scale > 0 || fraction.fits(*value) => Cow::Owned(value.to_string()),
         _ => return None,
     };
-    let number = parse_decimal::<T>(&digits, precision, scale).ok()?;
-    T::is_valid_decimal_precision(number, precision).then_some(number)
+    digits::unscaled::<T>(&text, precision, scale)
 }
 
 /// A value as the 64 bits that carry a whole number, a moment or a length of time of this type.

@@ -5,10 +5,12 @@
 //! `live` also what is pushed from then on. Late rows are told here, in the order in which they came (SEMANTICS 7.3), so that a
 //! query's answer depends on what was pushed and not on how.
 
+mod array;
 mod bell;
 mod builder;
 mod cell;
 mod definition;
+mod digits;
 mod error;
 mod json;
 mod lock;
@@ -33,6 +35,6 @@ pub use source::TableSource;
 pub use table::{Origin, Table, TableCounts};
 pub use text::{csv_fields, json_fields, texts};
 pub(crate) use text::{csv_format, csv_types};
+pub(crate) use value::seen;
 pub(crate) use value::unknown;
 pub use value::{Value, infer};
-pub(crate) use value::{known, seen};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, Weak};
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, DataType};
 use skytide_timestream::catalog::StreamDef;
 
 use super::bell::Bell;
@@ -17,8 +17,8 @@ use super::error::{LARGEST_ROW, TableError};
 use super::lock::Lock;
 use super::piped::PipeError;
 use super::reader::{Mark, Reader};
-use super::value::{self, Value, unknown};
-use crate::columns::{Chunk, Roles, fitted, ordinals, plain, times};
+use super::value::{Value, unknown};
+use crate::columns::{Chunk, Fitted, Roles, fitted, known, ordinals, plain, present, read, times};
 
 /// Rows gathered one by one that make a chunk of their own at the latest.
 const OPEN_ROWS: usize = 4096;
@@ -154,7 +154,7 @@ impl Table {
     /// # Errors
     /// As of [`Self::new`].
     pub fn of(mut definition: Definition, origin: Origin) -> Result<Self, TableError> {
-        definition.fields = definition.fields.iter().map(|field| value::known(&plain(field))).collect();
+        definition.fields = definition.fields.iter().map(|field| known(&plain(field))).collect();
         let Definition { fields, time, key, subsort, .. } = &definition;
         let Roles { time, subsort, .. } = Roles::of(fields, time, key, subsort.as_deref())?;
         let state = Lock::new(State::default());
@@ -261,34 +261,49 @@ impl Table {
         shared.tell(state)
     }
 
-    /// Adds the rows of a batch: its columns by name; those that are missing are null, values of those that are not of the table are left
-    /// out and counted, values that do not fit are null and counted. They are there when this returns.
+    /// Adds the rows of a batch: its columns by name, and so the fields of records; those that are missing are null, values of those that the
+    /// table does not have are left out and counted. What fits of rows fits of columns: other values are null and counted. They are there when
+    /// this returns.
     ///
     /// # Errors
     /// The table has [ended](Self::end); a column could not be brought to its type.
     pub fn push_batch(&self, batch: &RecordBatch) -> Result<(), TableError> {
+        self.push_columns(batch, fitted)
+    }
+
+    /// The same of cells that are text.
+    pub(super) fn push_cells(&self, cells: &RecordBatch) -> Result<(), TableError> {
+        self.push_columns(cells, read)
+    }
+
+    fn push_columns(
+        &self,
+        batch: &RecordBatch,
+        fitted: fn(&ArrayRef, &DataType) -> Result<Fitted, ArrowError>,
+    ) -> Result<(), TableError> {
         let shared = &*self.shared;
-        let mut misfits = 0;
+        let (mut misfits, mut unknown) = (0, 0);
         let mut columns = Vec::with_capacity(shared.definition.fields.len());
         for field in &shared.definition.fields {
             let Some(given) = batch.column_by_name(field.name()) else {
                 columns.push(new_null_array(field.data_type(), batch.num_rows()));
                 continue;
             };
-            let (column, lost) = fitted(given, field.data_type())?;
-            misfits += lost;
-            columns.push(column);
+            let fit = fitted(given, field.data_type())?;
+            misfits += fit.misfits;
+            unknown += fit.unknown;
+            columns.push(fit.values);
         }
         let others = batch.schema_ref().fields().iter().zip(batch.columns());
         let others = others.filter(|(field, _)| shared.definition.fields.find(field.name()).is_none());
-        let unknown: usize = others.map(|(_, column)| column.len() - column.logical_null_count()).sum();
+        unknown += others.map(|(_, column)| present(column)).sum::<u64>();
         let rows = batch.num_rows() as u64;
         let mut state = shared.lock_to_push()?;
         shared.close(&mut state)?;
         let first = shared.origin.0.count.fetch_add(rows, Ordering::Relaxed);
         shared.append(&mut state, columns, (first..first + rows).collect())?;
         state.counts.misfits += misfits;
-        state.counts.unknown += unknown as u64;
+        state.counts.unknown += unknown;
         state.counts.rows += rows;
         shared.tell(state)
     }
@@ -380,7 +395,7 @@ impl Shared {
         let times = times::nanos(&columns[self.time], self.definition.unit)?;
         let ordinal = match self.subsort {
             None => arrival,
-            Some(column) => ordinals(&columns[column])?,
+            Some(column) => ordinals(&columns[column], columns[column].data_type())?,
         };
         let untimed = times.null_count();
         let mut chunk = Chunk { time: times.values().clone(), ordinal: ordinal.into(), columns };
@@ -436,7 +451,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use arrow_array::StringArray;
-    use arrow_schema::{DataType, Field};
+    use arrow_schema::Field;
 
     use super::*;
 

@@ -15,7 +15,8 @@ use super::error::TableError;
 use super::json::{For, read_line, wrong_at};
 use super::place::{UNCLOSED, line_of, unclosed};
 use super::table::Table;
-use super::value::{Value, infer, infer_json, known};
+use super::value::{Value, infer, infer_json};
+use crate::columns::known;
 
 /// Rows that are read of CSV at a time.
 const CSV_ROWS: usize = 8192;
@@ -79,7 +80,7 @@ impl Rules {
 
     /// Adds the rows of CSV to a table.
     pub(super) fn push_csv(self, text: &str, table: &Table) -> Result<(), TableError> {
-        self.csv_cells(unmarked(text))?.iter().try_for_each(|batch| table.push_batch(batch))
+        self.csv_cells(unmarked(text))?.iter().try_for_each(|cells| table.push_cells(cells))
     }
 
     /// The cells of CSV as text, null where there is no value.

@@ -1,15 +1,13 @@
 //! Rows as a program holds them, and the columns that they seem to have.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use arrow_schema::{
-    DECIMAL128_MAX_PRECISION, DECIMAL128_MAX_SCALE, DataType, Field, FieldRef, Fields, TimeUnit,
+    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, Fields, TimeUnit,
 };
 use skytide_timestream::{times, types};
 
-/// Deepest nesting of a type whose rows are taken.
-pub(super) const MAX_DEPTH: usize = 64;
+use crate::columns::{MAX_DEPTH, Unlike, both, filled, known};
 
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,14 +98,14 @@ impl<'a> Value<'a> {
             Self::Int(_) => DataType::Int64,
             Self::UInt(_) => DataType::UInt64,
             Self::Float(_) => DataType::Float64,
-            Self::Decimal(digits) => decimal(places(digits)),
+            Self::Decimal(digits) => decimal(digits),
             Self::Text(_) => DataType::Utf8,
             Self::Bytes(_) => DataType::Binary,
             Self::Time(_) => types::timestamp(),
             Self::Duration(_) => types::duration(),
             Self::TimeOfDay(_) => DataType::Time64(TimeUnit::Nanosecond),
             Self::List(items) => {
-                types::list(items.iter().fold(DataType::Null, |all, item| both(&all, &item.natural_type())))
+                types::list(items.iter().fold(DataType::Null, |all, item| beside(&all, item)))
             }
             Self::Record(fields) => DataType::Struct(
                 fields
@@ -117,6 +115,12 @@ impl<'a> Value<'a> {
             ),
         }
     }
+}
+
+/// The type of some values and of one more.
+fn beside(all: &DataType, value: &Value<'_>) -> DataType {
+    let one = value.natural_type();
+    both(all, &one, Unlike::IsFirst).unwrap_or(one)
 }
 
 /// Stands for whole numbers that `i64` and `u64` both hold, while types are found: which of the two it is, others tell. No value is of
@@ -132,8 +136,8 @@ pub fn infer<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
 
 /// The same, but what is null in all of them is of the type `null`.
 pub(crate) fn seen<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
-    let all = rows.into_iter().fold(DataType::Null, |all, row| both(&all, &row.natural_type()));
-    match settled(&numbered(&all), 0, &DataType::Null) {
+    let all = rows.into_iter().fold(DataType::Null, |all, row| beside(&all, row));
+    match filled(&numbered(&all), &DataType::Null) {
         DataType::Struct(fields) => fields,
         _ => Fields::empty(),
     }
@@ -179,86 +183,26 @@ fn with_moments(data_type: &DataType, values: &[&Value<'_>], depth: usize) -> Da
     }
 }
 
-/// Decimals with so many digits after the point, and all before it that there is room for.
-fn decimal(scale: i8) -> DataType {
-    DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale)
+/// The decimals that have as many digits before and after the point as these.
+fn decimal(digits: &str) -> DataType {
+    let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
+    let most = usize::from(DECIMAL128_MAX_PRECISION);
+    let places = places.len().min(most);
+    let precision = whole.len().saturating_add(places).clamp(1, most);
+    DataType::Decimal128(precision as u8, places as i8)
 }
 
-/// How many digits stand after the point.
-fn places(digits: &str) -> i8 {
-    let places = digits.split_once('.').map_or(0, |(_, places)| places.len());
-    i8::try_from(places).unwrap_or(DECIMAL128_MAX_SCALE).min(DECIMAL128_MAX_SCALE)
-}
-
-/// The type that holds the values of both; the first one's where there is none.
-fn both(a: &DataType, b: &DataType) -> DataType {
-    match (a, b) {
-        (DataType::Null, other) | (other, DataType::Null) => other.clone(),
-        (DataType::List(a), DataType::List(b)) => types::list(both(a.data_type(), b.data_type())),
-        (DataType::Struct(a), DataType::Struct(b)) => {
-            let mut fields: Vec<FieldRef> = a.iter().cloned().collect();
-            for field in b {
-                match fields.iter_mut().find(|known| known.name() == field.name()) {
-                    Some(known) => {
-                        let shared = both(known.data_type(), field.data_type());
-                        if shared != *known.data_type() {
-                            *known = Arc::new(Field::new(known.name(), shared, true));
-                        }
-                    }
-                    None => fields.push(Arc::clone(field)),
-                }
-            }
-            DataType::Struct(fields.into())
-        }
-        (DataType::Int64, DataType::UInt64) | (DataType::UInt64, DataType::Int64) => decimal(0),
-        (DataType::Decimal128(_, a), DataType::Decimal128(_, b)) => decimal(*a.max(b)),
-        (DataType::Decimal128(..), number) | (number, DataType::Decimal128(..)) if number.is_floating() => {
-            DataType::Float64
-        }
-        (number, decimal @ DataType::Decimal128(..)) if number.is_integer() => decimal.clone(),
-        (a, b) => types::common(a, b).unwrap_or_else(|| a.clone()),
-    }
-}
-
-/// A type whose whole numbers are of a type of their own: `i64` where nothing says otherwise.
+/// A type whose whole numbers are of a type of their own: `i64` where nothing says otherwise. Decimals have all the digits before their point
+/// that there is room for.
 fn numbered(data_type: &DataType) -> DataType {
     match data_type {
         &COUNT => DataType::Int64,
+        DataType::Decimal128(_, places) => DataType::Decimal128(DECIMAL128_MAX_PRECISION, *places),
+        DataType::Decimal256(_, places) => DataType::Decimal256(DECIMAL256_MAX_PRECISION, *places),
         DataType::List(item) => types::list(numbered(item.data_type())),
         DataType::Struct(fields) => DataType::Struct(
             fields.iter().map(|field| Field::new(field.name(), numbered(field.data_type()), true)).collect(),
         ),
-        other => other.clone(),
-    }
-}
-
-/// A field whose type is text where nothing is known of it: what comes later may be written as text, whatever it is.
-pub(crate) fn known(field: &Field) -> Field {
-    Field::new(field.name(), settled(field.data_type(), 0, &DataType::Utf8), field.is_nullable())
-}
-
-/// A type with this one where nothing is known, and with text where it is nested too deep.
-fn settled(data_type: &DataType, depth: usize, unknown: &DataType) -> DataType {
-    match data_type {
-        DataType::Null => unknown.clone(),
-        _ if depth > MAX_DEPTH => DataType::Utf8,
-        DataType::List(item) => types::list(settled(item.data_type(), depth + 1, unknown)),
-        DataType::Struct(fields) => DataType::Struct(
-            fields
-                .iter()
-                .map(|field| Field::new(field.name(), settled(field.data_type(), depth + 1, unknown), true))
-                .collect(),
-        ),
-        // Only a key is always there: a value that does not fit is null.
-        DataType::Map(entries, is_sorted) => match types::fields(entries.data_type()).map(|fields| &**fields)
-        {
-            Some([key, value]) => {
-                let value = Field::new(value.name(), settled(value.data_type(), depth + 1, unknown), true);
-                let fields = DataType::Struct(vec![key.as_ref().clone(), value].into());
-                DataType::Map(Arc::new(Field::new(entries.name(), fields, false)), *is_sorted)
-            }
-            _ => data_type.clone(),
-        },
         other => other.clone(),
     }
 }

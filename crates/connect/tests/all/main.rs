@@ -2,6 +2,7 @@
 
 mod files;
 mod firehose;
+mod fits;
 mod forms;
 mod jetstream;
 mod pages;

@@ -284,6 +284,12 @@ fn decimals_and_dates_of_several_files_are_of_a_type_that_holds_both() {
     write("b.parquet", moment(), decimal(1, 38, 38));
     joined(folder.path(), &[("a.parquet", ""), ("b.parquet", "")]).unwrap();
     write("b.parquet", moment(), Arc::new(Int64Array::from(vec![1])));
+    let (named, _) = joined(folder.path(), &[("a.parquet", ""), ("b.parquet", "")]).unwrap();
+    assert_eq!(named, "decimal");
+    write("b.parquet", moment(), keys());
     let said = joined(folder.path(), &[("a.parquet", ""), ("b.parquet", "")]).unwrap_err();
-    assert!(said.contains("b.parquet: the column \"x\" is i64; in the files before it is decimal"), "{said}");
+    assert!(
+        said.contains("b.parquet: the column \"x\" is utf8; in the files before it is decimal"),
+        "{said}"
+    );
 }
