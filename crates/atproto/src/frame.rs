@@ -125,7 +125,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Reads a header. Fields it does not know are checked and ignored.
+    /// Reads a header. Fields it does not know are checked and ignored; a `t` of null is as if it were not there.
     ///
     /// # Errors
     /// If it is not DAG-CBOR, not a map, or has no `op`.
@@ -143,6 +143,7 @@ impl<'a> Header<'a> {
         while let Some(key) = keys.next(cursor)? {
             match key {
                 "op" => op = Some(cursor.read_i64()?),
+                "t" if cursor.kind()? == cbor::Kind::Null => cursor.read_null()?,
                 "t" => t = Some(cursor.read_text()?),
                 _ => cursor.check()?,
             }
@@ -335,20 +336,6 @@ pub enum FrameError {
     /// The `blocks` of a commit are not a CAR.
     #[error("blocks: {0}")]
     Car(#[from] car::Error),
-    /// The block of a record that is read is not strict DAG-CBOR.
-    #[error("the record of operation {op}: {error}")]
-    Record {
-        /// Place of the operation in the commit.
-        op: usize,
-        /// The rule it breaks; its offset is in the record.
-        error: cbor::Error,
-    },
-    /// The block of a record is not among the commit's, where it cannot be done without.
-    #[error("the record of operation {op} is not among the blocks")]
-    NoRecord {
-        /// Place of the operation in the commit.
-        op: usize,
-    },
     /// The `time` of a message is not a datetime, or none that nanoseconds in 64 bits can hold.
     #[error("`time` is not a datetime")]
     Time,

@@ -234,7 +234,7 @@ pub fn from_json(json: &serde_json::Value) -> Result<Value, JsonError> {
 /// only look like links or bytes: such a map is read as one, as it would be in DAG-CBOR.
 ///
 /// # Errors
-/// A `$link` or `$bytes` that stands alone and is text, but names nothing; nested too deep.
+/// Nested too deep.
 pub(crate) fn from_server_json(json: &serde_json::Value) -> Result<Value, JsonError> {
     value_within(json, 0, Rules::AsWritten)
 }
@@ -275,23 +275,17 @@ fn object<'j>(
 ) -> Result<Value, JsonError> {
     let alone = fields.len() == 1;
     let text = |value: &'j serde_json::Value| value.as_str().filter(|_| alone);
-    if let Some(link) = fields.get("$link") {
-        match text(link) {
-            Some(text) => return Ok(Value::Link(text.parse()?)),
-            None if rules == Rules::All => return Err(JsonError::Link),
-            None => {}
-        }
-    }
-    if let Some(bytes) = fields.get("$bytes") {
-        match text(bytes) {
-            Some(text) => {
-                // Both forms are met; without padding is what is written.
-                let encoding = if text.ends_with('=') { &BASE64 } else { &BASE64_NOPAD };
-                return Ok(Value::Bytes(encoding.decode(text.as_bytes()).map_err(|_| JsonError::Bytes)?));
-            }
-            None if rules == Rules::All => return Err(JsonError::Bytes),
-            None => {}
-        }
+    let link =
+        |value| -> Result<Value, JsonError> { Ok(Value::Link(text(value).ok_or(JsonError::Link)?.parse()?)) };
+    let bytes = |value| {
+        let text = text(value).ok_or(JsonError::Bytes)?;
+        // Both forms are met; without padding is what is written.
+        let encoding = if text.ends_with('=') { &BASE64 } else { &BASE64_NOPAD };
+        Ok(Value::Bytes(encoding.decode(text.as_bytes()).map_err(|_| JsonError::Bytes)?))
+    };
+    let read = [fields.get("$link").map(link), fields.get("$bytes").map(bytes)];
+    if let Some(found) = read.into_iter().flatten().find(|of| of.is_ok() || rules == Rules::All) {
+        return found;
     }
     let map = fields
         .iter()

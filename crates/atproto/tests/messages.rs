@@ -156,6 +156,23 @@ fn unknown_fields_and_frames_are_ignored() {
 }
 
 #[test]
+fn a_header_may_have_null_for_its_type() {
+    let frame = |op: i128, payload: &[(&str, &str)]| {
+        let mut header = Encoder::new();
+        header.map(2).text("t").null().text("op").integer(op);
+        let payload = payload.iter().map(|(key, text)| ((*key).to_owned(), Value::Text((*text).to_owned())));
+        Value::Map(payload.collect()).encode(&mut header);
+        header.into_bytes()
+    };
+    let error = frame(-1, &[("error", "FutureCursor")]);
+    let expected = Message::Error(ErrorMessage { error: "FutureCursor", message: None });
+    assert_eq!((parse(&error).unwrap(), frame::peek(&error).unwrap().kind), (expected, Kind::Error));
+    let unknown = frame(1, &[]);
+    assert_eq!(parse(&unknown).unwrap(), Message::Unknown(Header { op: 1, t: None }));
+    assert_eq!(frame::peek(&unknown).unwrap().kind, Kind::Unknown);
+}
+
+#[test]
 fn a_peek_refuses_nothing_of_a_message_that_it_does_not_know() {
     for payload in [Value::Null, Value::List(vec![]), Value::Text("seq".to_owned())] {
         let mut bytes = Encoder::new();
@@ -257,10 +274,10 @@ fn an_operations_record_is_a_value_or_json_or_refused() {
 }
 
 #[test]
-fn events_need_their_records_and_a_refused_frame_writes_none() {
+fn an_event_is_written_without_a_record_that_is_missing_or_bad() {
     let Message::Commit(mut commit) = messages(true).remove(0) else { panic!("the first is a commit") };
     let good = Value::Map(Map::new()).to_bytes();
-    let bad = b"\xa1\x61a".to_vec();
+    let bad = b"\xa2\x61a\x01\x61b".to_vec();
     let car = car::write(&[], [&good, &bad].map(|block| (Cid::for_dag_cbor(block), block)));
     commit.blocks = &car;
     let mut json = String::from("kept\n");
@@ -276,9 +293,20 @@ fn events_need_their_records_and_a_refused_frame_writes_none() {
         );
         (written, json.lines().count())
     };
-    assert!(matches!(events(&[&good, &bad]), (Err(FrameError::Record { op: 1, .. }), 1)));
-    assert!(matches!(events(&[&good, b"elsewhere"]), (Err(FrameError::NoRecord { op: 1 }), 1)));
-    assert_eq!(events(&[&good, &good]), (Ok(2), 3));
+    assert_eq!(events(&[&good, &bad]), (Ok(2), 3));
+    assert_eq!(events(&[&good, b"elsewhere"]), (Ok(2), 5));
+    assert_eq!(events(&[&good, &good]), (Ok(2), 7));
+    let records: Vec<Option<serde_json::Value>> = json
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(event["commit"]["cid"].is_string(), "{line}");
+            event["commit"].get("record").cloned()
+        })
+        .collect();
+    let good = Some(serde_json::json!({}));
+    assert_eq!(records, [&good, &None, &good, &None, &good, &good].map(Clone::clone));
     let account = Account { did: "did:plc:abc", seq: 4, time: TIME, active: false, status: Some("deleted") };
     json.clear();
     let frame = Message::Account(account).to_frame_bytes();

@@ -141,6 +141,7 @@ pub(crate) fn count_reasons(counters: &Counters, dropped: &mut BTreeMap<&'static
         counters.refused,
         counters.misfits,
         counters.no_record,
+        counters.bad_record,
         counters.ahead,
         counters.untimed,
         counters.no_subject,
@@ -151,10 +152,11 @@ pub(crate) fn count_reasons(counters: &Counters, dropped: &mut BTreeMap<&'static
 }
 
 /// What a decoder counts.
-pub(crate) const REASONS: [&str; 6] = [
+pub(crate) const REASONS: [&str; 7] = [
     "undecodable",
     "misfitting values",
     "without their record",
+    "with an undecodable record",
     "with a time too far ahead",
     "without a time by this clock",
     "labels of no account",

@@ -147,10 +147,12 @@ pub enum ConnectionError {
         refused: bool,
     },
     /// The server answered the request with a status instead of a stream.
-    #[error("the server answered {status}{}", excerpt(.body))]
+    #[error("the server answered {status}{}{}", .moved_to.as_ref().map(|to| format!(" (moved to {to})")).unwrap_or_default(), excerpt(.body))]
     Status {
         /// The HTTP status.
         status: u16,
+        /// Where a redirect leads, on one line. It is not followed: who gives an address says where frames come from.
+        moved_to: Option<String>,
         /// How long the server asks to be left alone.
         retry_after: Option<Duration>,
         /// The beginning of the body, on one line; empty where there was none.
@@ -245,7 +247,8 @@ mod tests {
     #[test]
     fn statuses_are_transient_or_fatal() {
         let transient = |status| {
-            ConnectionError::Status { status, retry_after: None, body: String::new() }.is_transient()
+            ConnectionError::Status { status, moved_to: None, retry_after: None, body: String::new() }
+                .is_transient()
         };
         for status in [408, 425, 429, 500, 502, 503, 504, 520, 599] {
             assert!(transient(status), "{status}");

@@ -19,13 +19,23 @@ use crate::cid::Cid;
 use crate::json;
 use crate::records::Shape;
 
-/// Why a value cannot be appended.
+/// Why a value cannot be read into a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The bytes break a rule.
     Cbor(cbor::Error),
-    /// The column's offsets have 32 bits, and that is not enough.
+    /// There is no room for it.
     Full,
+}
+
+/// The column's offsets have 32 bits, and that is not enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl From<Full> for Refusal {
+    fn from(_: Full) -> Self {
+        Refusal::Full
+    }
 }
 
 impl From<cbor::Error> for Refusal {
@@ -74,9 +84,9 @@ impl Strings {
     }
 
     #[inline]
-    fn push<P: AsRef<[u8]>>(&mut self, parts: &[P]) -> Result<(), Refusal> {
+    fn push<P: AsRef<[u8]>>(&mut self, parts: &[P]) -> Result<(), Full> {
         let length: usize = parts.iter().map(|part| part.as_ref().len()).sum();
-        let end = i32::try_from(self.bytes.len() + length).map_err(|_| Refusal::Full)?;
+        let end = i32::try_from(self.bytes.len() + length).map_err(|_| Full)?;
         for part in parts {
             self.bytes.extend_from_slice(part.as_ref());
         }
@@ -189,7 +199,7 @@ impl Column {
 
     /// Appends a text, given in parts; to a column of another type, a null.
     #[inline]
-    pub(super) fn push_text(&mut self, parts: &[&str]) -> Result<(), Refusal> {
+    pub(super) fn push_text(&mut self, parts: &[&str]) -> Result<(), Full> {
         match &mut self.data {
             Data::Text(strings) => strings.push(parts)?,
             Data::Length(lengths, _) => lengths.push(parts.iter().copied().map(characters).sum()),

@@ -7,7 +7,7 @@ mod record;
 pub use record::StandingRecord;
 
 use super::clock::{BELIEVED, EventClock};
-use super::column::Refusal;
+use super::column::Full;
 use super::op::RawOp;
 use super::stream::{Own, Point, PointOp, Stream};
 use super::{Clock, ColumnsError, StreamColumns, StreamKind, Wanted};
@@ -80,6 +80,8 @@ pub struct Counters {
     pub misfits: u64,
     /// Points whose record was not among the blocks: null.
     pub no_record: u64,
+    /// Points whose record is not strict DAG-CBOR: null.
+    pub bad_record: u64,
     /// Frames and labels, and points by another clock, whose time was too far ahead to be believed; they have the event
     /// clock's.
     pub ahead: u64,
@@ -392,11 +394,8 @@ impl Decoder {
         for (at, hit) in self.hits.iter().enumerate() {
             let stream = &mut self.streams[hit.stream];
             let Some(action) = stream.ops.as_ref().map(|ops| ops.action) else { continue };
-            let refused = |refusal| refused(refusal, hit.op);
             if let Some((start, end)) = hit.record {
-                stream
-                    .read_record(&envelope.blocks[start..end], &mut self.counters.misfits)
-                    .map_err(refused)?;
+                stream.read_record(&envelope.blocks[start..end], &mut self.counters)?;
             } else {
                 self.counters.no_record += u64::from(action != Action::Delete && !stream.record.is_empty());
             }
@@ -425,7 +424,7 @@ impl Decoder {
             }
             let own_time = believed;
             point.time = own_time.unwrap_or(release.time);
-            let kept = stream.end_row(&point).map_err(refused)?;
+            let kept = stream.end_row(&point)?;
             rows += u32::from(kept);
             self.counters.filtered += u64::from(!kept);
         }
@@ -458,11 +457,10 @@ impl Decoder {
     }
 }
 
-#[cold]
-fn refused(refusal: Refusal, op: usize) -> FrameError {
-    match refusal {
-        Refusal::Cbor(error) => FrameError::Record { op, error },
-        Refusal::Full => FrameError::Full,
+impl From<Full> for FrameError {
+    #[cold]
+    fn from(_: Full) -> Self {
+        FrameError::Full
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`Wanted`] says which streams, and of each which values; a [`Decoder`] is made for that and hops over all else.
 //! Operations are found by the bytes of their paths, records by hopping through the blocks, and a record is read
-//! once, whole and strictly, while the wanted leaves fall into their columns. A frame that is refused leaves no row.
+//! once, whole and strictly, while the wanted leaves fall into their columns. One that breaks a rule is null, and counted: its author
+//! takes no other point away. A frame that is refused leaves no row.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, StructArray};
 use arrow_schema::Fields;
 
-use super::column::{Column, Refusal};
+use super::column::{Column, Full, Refusal};
 use super::pick::Node;
-use super::{Clock, ColumnsError, Literal, PathStep, StreamColumns, StreamKind, WantedStream};
+use super::{Clock, ColumnsError, Counters, Literal, PathStep, StreamColumns, StreamKind, WantedStream};
 use crate::cid::Cid;
 use crate::message::{Action, Label, Path};
 use crate::records::Shape;
@@ -232,10 +232,21 @@ impl Stream {
         self.time.len()
     }
 
-    /// Reads the values that come from the record of the next point.
+    /// Reads the values that come from the record of the next point, and counts what is wrong with it. Of one that breaks a rule of
+    /// DAG-CBOR there is no value: what an author writes takes nobody else's points away.
     #[inline]
-    pub(super) fn read_record(&mut self, record: &[u8], misfits: &mut u64) -> Result<(), Refusal> {
-        self.record.read(record, &mut self.columns, misfits)
+    pub(super) fn read_record(&mut self, record: &[u8], counters: &mut Counters) -> Result<(), Full> {
+        let misfits = counters.misfits;
+        match self.record.read(record, &mut self.columns, &mut counters.misfits) {
+            Ok(()) => Ok(()),
+            Err(Refusal::Full) => Err(Full),
+            Err(Refusal::Cbor(_)) => {
+                self.truncate(self.rows());
+                counters.misfits = misfits;
+                counters.bad_record += 1;
+                Ok(())
+            }
+        }
     }
 
     /// `createdAt` of the record that was read, where it is the clock.
@@ -255,7 +266,7 @@ impl Stream {
 
     /// Ends the next point, after its record is read. Says whether it passed the tests; if not, it is left out.
     #[inline]
-    pub(super) fn end_row(&mut self, point: &Point<'_>) -> Result<bool, Refusal> {
+    pub(super) fn end_row(&mut self, point: &Point<'_>) -> Result<bool, Full> {
         for &(own, column) in &self.own {
             show(own, point, &mut self.columns[column])?;
         }
@@ -319,7 +330,7 @@ impl Output {
 
 /// Appends what a point has in this field.
 #[inline]
-fn show(own: Own, point: &Point<'_>, column: &mut Column) -> Result<(), Refusal> {
+fn show(own: Own, point: &Point<'_>, column: &mut Column) -> Result<(), Full> {
     let text = match own {
         Own::Did => point.did,
         Own::Rev => point.rev,
@@ -357,7 +368,7 @@ fn show(own: Own, point: &Point<'_>, column: &mut Column) -> Result<(), Refusal>
     }
 }
 
-fn show_bool(value: Option<bool>, column: &mut Column) -> Result<(), Refusal> {
+fn show_bool(value: Option<bool>, column: &mut Column) -> Result<(), Full> {
     match value {
         Some(value) => column.push_bool(value),
         None => column.push_null(),
@@ -366,7 +377,7 @@ fn show_bool(value: Option<bool>, column: &mut Column) -> Result<(), Refusal> {
 }
 
 #[inline]
-fn show_int(value: Option<i64>, column: &mut Column) -> Result<(), Refusal> {
+fn show_int(value: Option<i64>, column: &mut Column) -> Result<(), Full> {
     match value {
         Some(value) => column.push_int(value),
         None => column.push_null(),

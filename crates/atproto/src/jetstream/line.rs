@@ -35,6 +35,15 @@ impl<'j> Line<'j> {
         self.json
     }
 
+    /// A field whose value this appends; none where it cannot.
+    pub(super) fn value_by<E>(&mut self, name: &str, write: impl FnOnce(&mut String) -> Result<(), E>) {
+        let before = (self.json.len(), self.is_first);
+        if write(self.value(name)).is_err() {
+            self.json.truncate(before.0);
+            self.is_first = before.1;
+        }
+    }
+
     /// A field that is text.
     pub(super) fn text(&mut self, name: &str, text: &str) -> &mut Self {
         push_text(self.value(name), text);

@@ -140,7 +140,8 @@ pub fn no_commit() -> Cid {
 /// Reads an event of Jetstream v1 as a frame: a `#commit` of one operation, an `#identity` or an `#account`.
 ///
 /// Fields that are not known are ignored, and null is as if a field were not there. A record is encoded again, and stands
-/// under the CID that the event names, unchecked; where the event names none, as old servers did, under that of its bytes.
+/// under the CID that the event names, unchecked; where the event names none, as old servers did, under that of its bytes. Of an event without
+/// one the frame has none either.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -196,20 +197,18 @@ fn commit(
     if [path.collection, path.rkey].iter().any(|part| part.is_empty() || part.contains('/')) {
         return Err(JetstreamError::Path);
     }
-    let block = match action {
-        Action::Delete => None,
+    let (cid, record) = match action {
+        Action::Delete => (None, None),
         Action::Create | Action::Update => {
-            let record = event.get("record").ok_or(JetstreamError::Missing("record"))?;
-            let record = from_server_json(record)?.to_bytes();
+            let record = event.get("record").map(from_server_json).transpose()?.map(|of| of.to_bytes());
             let cid = match event.optional_text("cid")? {
-                Some(cid) => cid.parse()?,
-                None => Cid::for_dag_cbor(&record),
+                Some(cid) => Some(cid.parse()?),
+                None => record.as_deref().map(Cid::for_dag_cbor),
             };
-            Some((cid, record))
+            (cid, record)
         }
     };
-    let cid = block.as_ref().map(|(cid, _)| *cid);
-    let blocks = car::write(&[no_commit()], block);
+    let blocks = car::write(&[no_commit()], cid.zip(record));
     let message = Message::Commit(Commit {
         ops: vec![Op { cid, path, prev: None, action }],
         rev,

@@ -26,18 +26,17 @@ pub struct Subject<'a> {
 /// Appends the wanted events of a frame to `json`, each as a line that ends with `\n`; gives their number.
 ///
 /// `time_us` is the time to put on them, in microseconds since 1970; a label has that of its `cts`, where that is a time. Frames
-/// of an unknown kind have no events.
+/// of an unknown kind have no events. A record that is missing, or is not strict DAG-CBOR, is not in its event.
 ///
 /// # Errors
-/// If the frame is refused, or a wanted record in it is missing or not strict DAG-CBOR; then `json` is as it was.
+/// If the frame is refused; then `json` is as it was.
 pub fn write_events(
     frame: &Frame<'_>,
     time_us: i64,
     wanted: impl Fn(&Subject<'_>) -> bool,
     json: &mut String,
 ) -> Result<usize, FrameError> {
-    let start = json.len();
-    let written = match Message::parse(frame)? {
+    match Message::parse(frame)? {
         Message::Commit(commit) => write_commit(&commit, time_us, &wanted, json),
         Message::Labels(labels) => Ok(others::write_labels(&labels, time_us, &wanted, json)),
         Message::Unknown(_) => Ok(0),
@@ -49,11 +48,7 @@ pub fn write_events(
             }
             Ok(usize::from(is_wanted))
         }
-    };
-    if written.is_err() {
-        json.truncate(start);
     }
-    written
 }
 
 /// Writes a message that is one event.
@@ -72,7 +67,7 @@ fn write_commit(
     json: &mut String,
 ) -> Result<usize, FrameError> {
     let mut written = 0;
-    for (index, op) in commit.ops()?.iter().enumerate() {
+    for op in commit.ops()? {
         let collection = Some(op.collection);
         let subject = Subject { kind: Kind::Commit, did: Some(commit.repo), collection, value: None };
         if !wanted(&subject) {
@@ -85,9 +80,9 @@ fn write_commit(
             .text("collection", op.collection)
             .text("rkey", op.rkey);
         if op.action != Action::Delete {
-            let record = op.record.ok_or(FrameError::NoRecord { op: index })?;
-            write_whole(record, line.value("record"))
-                .map_err(|error| FrameError::Record { op: index, error })?;
+            if let Some(record) = op.record {
+                line.value_by("record", |json| write_whole(record, json));
+            }
             if let Some(cid) = op.cid {
                 line.text("cid", cid.write_text(&mut [0; Cid::TEXT_LENGTH]));
             }

@@ -137,11 +137,30 @@ fn lists(depth: usize) -> Value {
     (1..depth).fold(Value::List(vec![]), |inner, _| Value::List(vec![inner]))
 }
 
-/// A commit of a record with a link of codec dag-pb, which DAG-CBOR allows and the AT Protocol does not use.
-pub(crate) fn commit_of_foreign_link() -> Vec<u8> {
-    let mut record = Encoder::new();
-    record.map(1).text("unknown").raw(b"\xd8\x2a\x58\x25\x00\x01\x70\x12\x20").raw(&[7; 32]);
-    commit(1, &[(COLLECTION, "self".to_owned(), Action::Create, record.into_bytes())], true)
+/// Records that break a rule, some of them only after values that are wanted: cut, nested too deep, with a float of 32 bits, more after
+/// its end, and a link of codec dag-pb, which DAG-CBOR allows and the AT Protocol does not use.
+pub(crate) fn bad_records() -> Vec<Vec<u8>> {
+    let good = map([
+        ("int", text("one")),
+        ("list", Value::List(vec![text("item"), text("other")])),
+        ("text", text("hi")),
+        ("inner", map([("text", text("inside"))])),
+    ])
+    .to_bytes();
+    let mut foreign_link = Encoder::new();
+    foreign_link.map(1).text("unknown").raw(b"\xd8\x2a\x58\x25\x00\x01\x70\x12\x20").raw(&[7; 32]);
+    let cut = good[..good.len() - 3].to_vec();
+    let longer = [&good[..], b"\x00"].concat();
+    let float = b"\xa1\x61v\xfa\x3f\x80\x00\x00".to_vec();
+    vec![vec![], cut, longer, float, nested(70).to_bytes(), foreign_link.into_bytes()]
+}
+
+/// A commit of a like and, under the key `bad`, a record of these bytes.
+pub(crate) fn beside_a_like(bad: &[u8]) -> Vec<u8> {
+    let subject = map([("uri", text("at://did:plc:liked/1")), ("cid", text("bafy"))]);
+    let like = map([("subject", subject), ("createdAt", text(CREATED))]).to_bytes();
+    let of = |collection, rkey: &str, block| (collection, rkey.to_owned(), Action::Create, block);
+    commit(1, &[of(COLLECTION, "bad", bad.to_vec()), of("app.bsky.feed.like", "good", like)], true)
 }
 
 /// A commit that names one record of about so many bytes in all of its operations.

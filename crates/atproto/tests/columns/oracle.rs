@@ -85,7 +85,7 @@ impl Oracle {
         let Some(Ipld::Integer(op)) = header.get("op") else { return None };
         i64::try_from(*op).ok()?;
         let t = match header.get("t") {
-            None => None,
+            None | Some(Ipld::Null) => None,
             Some(Ipld::String(t)) => Some(t.as_str()),
             Some(_) => return None,
         };
@@ -230,7 +230,9 @@ impl Oracle {
             let StreamKind::Records { collection, .. } = &stream.of else { continue };
             let block = blocks.iter().find(|(block, _)| Some(*block) == cid).filter(|_| reads(at));
             let record = match block {
-                Some((_, block)) => Some(serde_ipld_dagcbor::from_slice::<Ipld>(block).ok()?),
+                Some((_, block)) => {
+                    serde_ipld_dagcbor::from_slice::<Ipld>(block).ok().filter(|of| is_ours(of, 64))
+                }
                 None => None,
             };
             let text = |text: &str| Val::Text(text.to_owned());
@@ -260,6 +262,16 @@ fn ours(cid: Cid) -> Option<Cid> {
         && cid.hash().code() == 0x12
         && cid.hash().size() == 32;
     fits.then_some(cid)
+}
+
+/// Whether a record is nested no deeper than this, and has only links that the AT Protocol uses.
+fn is_ours(value: &Ipld, depth: usize) -> bool {
+    match value {
+        Ipld::Link(cid) => ours(*cid).is_some(),
+        Ipld::List(items) => depth > 0 && items.iter().all(|item| is_ours(item, depth - 1)),
+        Ipld::Map(fields) => depth > 0 && fields.values().all(|value| is_ours(value, depth - 1)),
+        _ => true,
+    }
 }
 
 /// The blocks of a CAR; none if it is refused.

@@ -91,7 +91,6 @@ impl RepoSource {
                 if pushed == Err(FrameError::Full) && self.decoder.rows() > 0 {
                     return false;
                 }
-                // What else is refused is counted by the decoder.
                 self.read += 1;
             }
             *at += 1;

@@ -326,26 +326,28 @@ fn history_then_live_is_shared_too_and_left_at_any_place() {
     assert_eq!(spawned(slow).join().unwrap().0, alone(QUERIES[4], &frames));
 }
 
-/// A commit that creates a post and a like; the post's record may be damaged.
+/// A commit that creates a post and a like; the post's path may be none.
 fn commit(seq: u64, is_damaged: bool) -> Bytes {
     let record = |of: &str| {
         let fields = [("$type", of), ("text", "hi"), ("createdAt", "2026-01-01T00:00:00Z")];
         let fields = fields.into_iter().map(|(key, text)| (key.to_owned(), Value::Text(text.to_owned())));
         Value::Map(fields.collect::<Map>()).to_bytes()
     };
-    let mut post = record("app.bsky.feed.post");
-    let like = record("app.bsky.feed.like");
-    if is_damaged {
-        post[0] = 0xff;
-    }
+    let [post, like] = ["app.bsky.feed.post", "app.bsky.feed.like"].map(record);
     let cids = [&post, &like].map(|record| Cid::for_dag_cbor(record));
     let blocks = car::write(&[cids[0]], [(cids[0], post.as_slice()), (cids[1], like.as_slice())]);
-    let op = |cid, collection| {
-        let path = Path { collection, rkey: "3mptbypluud2a" };
-        Op { cid: Some(cid), path, prev: None, action: Action::Create }
+    let op = |cid, collection, rkey| Op {
+        cid: Some(cid),
+        path: Path { collection, rkey },
+        prev: None,
+        action: Action::Create,
     };
+    let rkey = "3mptbypluud2a";
     let commit = Commit {
-        ops: vec![op(cids[0], "app.bsky.feed.post"), op(cids[1], "app.bsky.feed.like")],
+        ops: vec![
+            op(cids[0], "app.bsky.feed.post", if is_damaged { "a/b" } else { rkey }),
+            op(cids[1], "app.bsky.feed.like", rkey),
+        ],
         rev: "3mptbypluud2a",
         seq,
         prev: None,

@@ -19,7 +19,7 @@ use tokio::{runtime, sync::Notify};
 use super::{Frame, Handle, Subscription, handle::Shared};
 use crate::{Cause, Error};
 
-/// What happens to a frame that comes while the buffer is full.
+/// What happens to a frame that comes while the buffer is full, by the number of its frames or by their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
     /// It waits: the socket is not read until there is room. Nothing is lost; a server may lose its patience, and then
@@ -45,6 +45,8 @@ pub struct Buffered {
 struct Queue {
     state: Mutex<Queued>,
     capacity: usize,
+    /// So many bytes of frames fill it, too.
+    bytes: usize,
     /// The reader waits for a frame.
     filled: Condvar,
     /// The thread waits for room.
@@ -54,6 +56,8 @@ struct Queue {
 #[derive(Default)]
 struct Queued {
     frames: VecDeque<Frame>,
+    /// Their bytes.
+    bytes: usize,
     /// What ended the subscription, not yet given.
     error: Option<Error>,
     ended: bool,
@@ -63,9 +67,28 @@ struct Queued {
     dropped: (u64, Option<u64>, Option<u64>),
 }
 
+impl Queued {
+    fn push(&mut self, frame: Frame) {
+        self.bytes += frame.bytes.len();
+        self.frames.push_back(frame);
+    }
+
+    fn pop(&mut self) -> Option<Frame> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.bytes.len();
+        Some(frame)
+    }
+}
+
 impl Queue {
     fn state(&self) -> MutexGuard<'_, Queued> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is more than fits. The newest frame always does, however large it is.
+    fn overflows(&self, state: &Queued) -> bool {
+        let frames = state.frames.len();
+        frames > self.capacity || (state.bytes > self.bytes && frames > 1)
     }
 
     /// Frames, an error or the end are there to be taken. The lock is given back first: what a reader's waker does is not
@@ -90,6 +113,7 @@ impl Buffered {
         let queue = Arc::new(Queue {
             state: Mutex::default(),
             capacity: capacity.get(),
+            bytes: subscription.settings.buffer_bytes,
             filled: Condvar::new(),
             emptied: Notify::new(),
         });
@@ -170,6 +194,7 @@ impl Buffered {
     fn taken(&self, state: &mut Queued) -> Option<Option<Result<Frame, Error>>> {
         if self.shared.is_stopped() {
             state.frames.clear();
+            state.bytes = 0;
             self.queue.emptied.notify_one();
         }
         if state.dropped.0 > 0 && (!state.frames.is_empty() || state.ended) {
@@ -177,7 +202,7 @@ impl Buffered {
             let cause = Cause::Overflowed { frames, first, last };
             self.shared.ledger.enter(super::now(), cause);
         }
-        if let Some(frame) = state.frames.pop_front() {
+        if let Some(frame) = state.pop() {
             self.queue.emptied.notify_one();
             self.shared.hand_on(frame.mark());
             return Some(Some(Ok(frame)));
@@ -199,20 +224,25 @@ fn message(panic: &(dyn Any + Send)) -> String {
 async fn fill(mut subscription: Subscription, queue: &Queue, overflow: Overflow) {
     let mut received = Vec::new();
     loop {
-        let waiting = match overflow {
-            Overflow::Wait => queue.state().frames.len(),
-            Overflow::DropOldest => 0,
+        let (waiting, bytes) = match overflow {
+            Overflow::Wait => {
+                let state = queue.state();
+                (state.frames.len(), state.bytes)
+            }
+            Overflow::DropOldest => (0, 0),
         };
-        if waiting >= queue.capacity && !subscription.shared.is_stopped() {
+        let is_full = waiting >= queue.capacity || bytes >= queue.bytes;
+        if is_full && !subscription.shared.is_stopped() {
             queue.emptied.notified().await;
             continue;
         }
         let room = queue.capacity.saturating_sub(waiting).max(1);
-        let polled = subscription.receive_ahead(&mut received, room).await;
+        let bytes = queue.bytes.saturating_sub(bytes).max(1);
+        let polled = subscription.receive_ahead(&mut received, room, bytes).await;
         let mut state = queue.state();
-        state.frames.extend(received.drain(..));
-        while state.frames.len() > queue.capacity {
-            let Some(frame) = state.frames.pop_front() else { break };
+        received.drain(..).for_each(|frame| state.push(frame));
+        while overflow == Overflow::DropOldest && queue.overflows(&state) {
+            let Some(frame) = state.pop() else { break };
             let (frames, first, last) = state.dropped;
             state.dropped = (frames + 1, first.or(frame.seq), frame.seq.or(last));
             subscription.count_overflow();

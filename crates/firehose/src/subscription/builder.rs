@@ -24,6 +24,9 @@ const TIME_JUMP: Duration = Duration::from_secs(60);
 /// So many attempts may fail before there has been a connection, unless told otherwise.
 const FIRST_ATTEMPTS: u32 = 5;
 
+/// Bytes of frames that a buffer holds, unless told otherwise.
+const BUFFER_BYTES: usize = 64 << 20;
+
 /// What the client calls itself unless told otherwise.
 const USER_AGENT: &str = concat!("skytide/", env!("CARGO_PKG_VERSION"));
 
@@ -58,6 +61,7 @@ pub(super) struct Settings {
     pub(super) ping: Option<Duration>,
     pub(super) dial_timeout: Duration,
     pub(super) max_frame: usize,
+    pub(super) buffer_bytes: usize,
     pub(super) backoff: Backoff,
     pub(super) first_attempts: Option<u32>,
     pub(super) reconnects: Option<u32>,
@@ -94,6 +98,7 @@ impl Builder {
             ping: Some(Duration::from_secs(10)),
             dial_timeout: Duration::from_secs(15),
             max_frame: MAX_FRAME,
+            buffer_bytes: BUFFER_BYTES,
             backoff: Backoff::default(),
             first_attempts: Some(FIRST_ATTEMPTS),
             reconnects: None,
@@ -204,6 +209,13 @@ impl Builder {
         self
     }
 
+    /// How many bytes of frames a [`buffered`](Self::buffered) subscription reads ahead; 64 MiB unless given. One frame it
+    /// always does.
+    pub fn buffer_bytes(mut self, bytes: usize) -> Self {
+        self.settings.buffer_bytes = bytes.max(1);
+        self
+    }
+
     /// How long to wait between attempts to connect.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.settings.backoff = backoff;
@@ -278,7 +290,8 @@ impl Builder {
         Subscription::new(self.endpoint?, self.settings, self.parameters)
     }
 
-    /// Makes a subscription that reads ahead on a thread of its own, up to `capacity` frames.
+    /// Makes a subscription that reads ahead on a thread of its own, up to `capacity` frames or
+    /// [`buffer_bytes`](Self::buffer_bytes), whichever is less.
     ///
     /// # Errors
     /// As [`blocking`](Self::blocking).

@@ -1,6 +1,7 @@
 //! One connection: how it is made, what comes over it, and how it is found to be dead.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -21,13 +22,14 @@ use tokio_tungstenite::{
         client::IntoClientRequest,
         error::ProtocolError,
         handshake::client::Response,
-        http::header::{RETRY_AFTER, USER_AGENT},
+        http::header::{LOCATION, RETRY_AFTER, USER_AGENT},
         protocol::WebSocketConfig,
     },
 };
 
 use super::{
     builder::Settings,
+    reach,
     sieve::{Endless, HEAD, Sieve},
     tls,
 };
@@ -103,11 +105,10 @@ pub(super) async fn dial(
 
 async fn open(endpoint: &Endpoint, asked: Asked, settings: &Settings) -> Result<Connection, ConnectionError> {
     let (host, port) = (endpoint.host(), endpoint.port());
-    let addresses: Vec<_> = tokio::net::lookup_host((host, port))
+    let addresses = tokio::net::lookup_host((host, port))
         .await
-        .map_err(|source| ConnectionError::Name { host: host.to_owned(), source })?
-        .collect();
-    let socket = TcpStream::connect(&*addresses)
+        .map_err(|source| ConnectionError::Name { host: host.to_owned(), source })?;
+    let socket = reach::first(addresses, TcpStream::connect::<SocketAddr>)
         .await
         .and_then(|socket| socket.set_nodelay(true).map(|()| socket))
         .map_err(|source| ConnectionError::Dial { host: host.to_owned(), port, source })?;
@@ -363,11 +364,13 @@ fn translate(error: SocketError) -> ConnectionError {
 }
 
 fn status(response: &Response) -> ConnectionError {
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let moved_to = header(LOCATION).filter(|_| response.status().is_redirection());
     let body = response.body().as_deref().unwrap_or_default();
     ConnectionError::Status {
         status: response.status().as_u16(),
-        retry_after: retry_after.and_then(|value| parse_retry_after(value, jiff::Timestamp::now())),
+        moved_to: moved_to.map(one_line),
+        retry_after: header(RETRY_AFTER).and_then(|value| parse_retry_after(value, jiff::Timestamp::now())),
         body: one_line(&String::from_utf8_lossy(body)),
     }
 }

@@ -14,6 +14,7 @@ mod judge;
 mod low_water;
 mod operations;
 mod past;
+mod reach;
 mod sieve;
 mod taker;
 mod tls;
@@ -47,7 +48,7 @@ use self::{
     handle::Shared,
     jetstream::Jetstream,
     low_water::{LowWater, Mark},
-    taker::{Shelf, Taker, Taking, Visitor},
+    taker::{Bounded, Shelf, Taker, Taking, Visitor},
 };
 use crate::{
     Cause, ConnectionError, Counters, Endpoint, Error, Event, Service, Timeout, chains::Chains, place::Place,
@@ -352,9 +353,16 @@ impl Subscription {
         .await
     }
 
-    /// Receives what is ready, at most `max` frames, for a buffer: they are not handed on yet.
-    async fn receive_ahead(&mut self, out: &mut Vec<Frame>, max: usize) -> Result<usize, Error> {
-        std::future::poll_fn(|cx| self.poll_frames(cx, out, max)).await
+    /// Receives what is ready, at most `max` frames and no further one once they have so many `bytes`, for a buffer: they are not
+    /// handed on yet.
+    async fn receive_ahead(
+        &mut self,
+        out: &mut Vec<Frame>,
+        max: usize,
+        bytes: usize,
+    ) -> Result<usize, Error> {
+        let mut out = Bounded { frames: out, room: bytes };
+        std::future::poll_fn(|cx| self.poll_frames(cx, &mut out, max)).await
     }
 
     /// Counts a frame that a buffer had no room for.
@@ -406,7 +414,7 @@ impl Subscription {
                 State::Open(_) => {
                     let before = out.taken;
                     match self.receive(cx, out, max) {
-                        Poll::Ready(()) if before < out.taken && out.taken < max => {}
+                        Poll::Ready(()) if before < out.taken && !out.is_full(max) => {}
                         _ if out.taken > 0 => return Poll::Ready(Ok(())),
                         Poll::Ready(()) if self.is_in_vain(cx) => return self.pending(cx),
                         Poll::Ready(()) => {}
@@ -541,7 +549,7 @@ impl Subscription {
     fn receive<T: Taker>(&mut self, cx: &mut Context<'_>, out: &mut Taking<'_, T>, max: usize) -> Poll<()> {
         let arrival = now();
         for _ in 0..BETWEEN_CLOCKS {
-            if out.taken >= max {
+            if out.is_full(max) {
                 break;
             }
             let State::Open(connection) = &mut self.state else { return Poll::Ready(()) };

@@ -8,12 +8,35 @@ use super::Frame;
 pub(super) trait Taker {
     /// Takes a frame whose bytes may lie in the socket's own buffer.
     fn take(&mut self, shelf: &mut Shelf, frame: Frame);
+
+    /// Whether it takes no more now.
+    #[inline]
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 /// Keeps them, in the order of receipt.
 impl Taker for Vec<Frame> {
     fn take(&mut self, shelf: &mut Shelf, frame: Frame) {
         self.push(Frame { bytes: shelf.put(frame.bytes), ..frame });
+    }
+}
+
+/// Keeps them until they have filled a room of so many bytes; the last one may be larger than what is left of it.
+pub(super) struct Bounded<'a> {
+    pub(super) frames: &'a mut Vec<Frame>,
+    pub(super) room: usize,
+}
+
+impl Taker for Bounded<'_> {
+    fn take(&mut self, shelf: &mut Shelf, frame: Frame) {
+        self.room = self.room.saturating_sub(frame.bytes.len());
+        self.frames.take(shelf, frame);
+    }
+
+    fn is_full(&self) -> bool {
+        self.room == 0
     }
 }
 
@@ -30,6 +53,14 @@ impl<F: FnMut(&Frame)> Taker for Visitor<F> {
 pub(super) struct Taking<'a, T> {
     pub(super) taker: &'a mut T,
     pub(super) taken: usize,
+}
+
+impl<T: Taker> Taking<'_, T> {
+    /// Whether there are `max`, or the taker takes no more.
+    #[inline]
+    pub(super) fn is_full(&self, max: usize) -> bool {
+        self.taken >= max || self.taker.is_full()
+    }
 }
 
 /// Where messages are copied to, side by side.

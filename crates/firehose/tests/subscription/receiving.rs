@@ -215,6 +215,37 @@ fn a_buffer_that_may_drop_keeps_the_newest_and_says_what_is_gone() {
 }
 
 #[test]
+fn a_buffer_is_full_by_bytes_too() {
+    let large = |seq| Step::Frame(identity_of(seq, 100_000));
+    let server = || {
+        let mut steps: Vec<_> = (1..=200).map(large).collect();
+        steps.push(Step::Close(1000));
+        Server::on_a_thread(vec![Connection::Open(steps)])
+    };
+    let capacity = NonZeroUsize::new(1024).unwrap();
+    let builder = |server: &Server| server.subscribe().on_close(OnClose::End).buffer_bytes(1_000_000);
+    let waits = server();
+    let mut buffered = builder(&waits).buffered(capacity, Overflow::Wait).unwrap();
+    let handle = buffered.handle();
+    for read in 1..=200 {
+        assert_eq!(buffered.next().unwrap().unwrap().seq, Some(read));
+        assert!(handle.counters().frames <= read + 11, "{} at {read}", handle.counters().frames);
+    }
+    assert!(buffered.next().is_none());
+
+    let drops = server();
+    let buffered = builder(&drops).buffered(capacity, Overflow::DropOldest).unwrap();
+    let handle = buffered.handle();
+    while handle.counters().disconnects == 0 {
+        std::thread::yield_now();
+    }
+    let seqs: Vec<_> = buffered.map(|frame| frame.unwrap().seq.unwrap()).collect();
+    assert_eq!(seqs, (200 - seqs.len() as u64 + 1..=200).collect::<Vec<_>>());
+    assert!((8..=10).contains(&seqs.len()), "{}", seqs.len());
+    assert_eq!(handle.counters().overflowed, 200 - seqs.len() as u64);
+}
+
+#[test]
 fn a_buffer_ends_when_told_whoever_waits() {
     // A reader that waits, and a thread that waits for room.
     for (count, capacity) in [(1, 10), (100, 10)] {

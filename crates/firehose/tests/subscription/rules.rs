@@ -269,6 +269,10 @@ async fn statuses_are_waited_out_or_end_it(way: Way) {
         assert!(matches!(error, Error::Connection(ConnectionError::Status { .. })));
         assert!(client.next().await.is_none());
     }
+    let moved = answer("301 Moved", "Location: https://other.test/xrpc\r\n", "");
+    let server = Server::start(vec![moved]).await;
+    let error = way.open(server.subscribe()).next().await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "the server answered 301 (moved to https://other.test/xrpc)");
 }
 
 async fn retry_after_is_honoured(way: Way) {

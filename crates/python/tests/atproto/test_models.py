@@ -305,7 +305,14 @@ def test_at_uris_are_read_and_written() -> None:
     assert made != uri and made != str(made)
     bare = AtUri.from_str("at://a.test")
     assert (bare.collection, bare.rkey, str(bare)) == ("", "", "at://a.test/")
-    for wrong in ("", "at://", "https://a.test/x", "at://a test"):
+    assert AtUri.from_str("AT://a.test/x") == AtUri.from_str("at://a.test/x")
+    relative = AtUri.from_relative_str("a.test", "/x/y?z=1#/text")
+    assert relative == AtUri.from_str("at://a.test/x/y?z=1#/text")
+    with pytest.raises(exceptions.InvalidAtUriError):
+        AtUri.from_relative_str("a.test", "x")
+    blanks = ["at://a test", "at://a.test/x ", "at://a/x#f g", " at://a.test", "at://a.test/\n"]
+    hosts = ["", "at://", "https://a.test/x", "at://[::1]/x", "at://a@b/x", "at://a?b/x"]
+    for wrong in blanks + hosts:
         with pytest.raises(exceptions.InvalidAtUriError):
             AtUri.from_str(wrong)
     with pytest.raises(exceptions.InvalidAtUriError):

@@ -188,7 +188,7 @@ impl Relay {
     ///   one; the events of a frame follow each other by a microsecond. So it rises strictly, and is the same for every
     ///   client and in every run. An operation has its time whether a client wants it or not. A `time` more than a day
     ///   ahead counts only where the frame before said the same.
-    /// - A frame that cannot be read has no events; where a record cannot be that a client wants, the frame has none for it.
+    /// - A frame that cannot be read has no events; a record that cannot be is not in its event.
     /// - Parameters are `wantedCollections` and `wantedDids`, as often as need be, `cursor` (microseconds; inclusive; one
     ///   older than the window is the oldest there is, one in the future live), `compress` and `requireHello`. What is
     ///   malformed or too much is answered with 400.

@@ -1,6 +1,6 @@
 //! Frames other than commits: a message is a point, or none.
 
-use super::{Clock, Decoder, Kind, Point, Pushed, refused, rev_time};
+use super::{Clock, Decoder, Kind, Point, Pushed, rev_time};
 use crate::frame::{Frame, FrameError};
 use crate::message::{Account, Identity, Message, Sync};
 
@@ -61,7 +61,7 @@ impl Decoder {
     pub(super) fn end_rows(&mut self, kind: Kind, point: &Point<'_>, timed: bool) -> Result<u32, FrameError> {
         let mut rows = 0;
         for (stream, _) in self.streams.iter_mut().zip(&self.messages).filter(|(_, of)| **of == Some(kind)) {
-            let kept = stream.end_row(point).map_err(|refusal| refused(refusal, 0))?;
+            let kept = stream.end_row(point)?;
             rows += u32::from(kept);
             self.counters.filtered += u64::from(!kept);
             self.counters.untimed += u64::from(!timed);

@@ -1,7 +1,7 @@
 //! Records of a repository, which are there without the commits that made them.
 
 use super::super::clock::BELIEVED;
-use super::{Clock, Decoder, Hit, Point, PointOp, refused};
+use super::{Clock, Decoder, Hit, Point, PointOp};
 use crate::cbor::{Cursor, MapKeys};
 use crate::cid::Cid;
 use crate::frame::FrameError;
@@ -44,8 +44,8 @@ impl Decoder {
     /// written, is counted and has the time of that.
     ///
     /// # Errors
-    /// If the record is refused: then all is as before, but for [`Counters::refused`](super::Counters::refused).
-    /// [`FrameError::Full`] is not the record's fault: it can be pushed again after [`take`](Decoder::take).
+    /// [`FrameError::Full`], which is not the record's fault: all is as before, and it can be pushed again after
+    /// [`take`](Decoder::take).
     pub fn push_record(&mut self, record: &StandingRecord<'_>) -> Result<u32, FrameError> {
         let before = (self.position, self.counters);
         let read = self.read_standing(record);
@@ -83,12 +83,10 @@ impl Decoder {
         for Hit { stream, wanted, .. } in &self.hits {
             let stream = &mut self.streams[*stream];
             match standing.record.filter(|_| wanted.is_some()) {
-                Some(record) => stream
-                    .read_record(record, &mut self.counters.misfits)
-                    .map_err(|refusal| refused(refusal, 0))?,
+                Some(record) => stream.read_record(record, &mut self.counters)?,
                 None => self.counters.no_record += u64::from(wanted.is_some()),
             }
-            let kept = stream.end_row(&point).map_err(|refusal| refused(refusal, 0))?;
+            let kept = stream.end_row(&point)?;
             rows += u32::from(kept);
             self.counters.filtered += u64::from(!kept);
         }

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from skytide.atproto.exceptions import InvalidAtUriError
+
+# A DID, which has colons that are no port, or a handle.
+_HOST = re.compile(r"did:[a-z0-9:._%-]+|[a-z0-9][a-z0-9.:-]*", re.ASCII | re.IGNORECASE)
+
+
+def _parts(path: str, whole: str) -> tuple[str, str, list[tuple[str, Any]]]:
+    """Path, hash with its sign, and parameters of what stands behind the host."""
+    if re.search(r"\s", whole):
+        raise InvalidAtUriError(whole)
+    # With a host before it, since a path may begin with two slashes.
+    parts = urlsplit(f"//host{path}")
+    return parts.path, f"#{parts.fragment}" if parts.fragment else "", parse_qsl(parts.query)
 
 
 class AtUri:
@@ -35,17 +48,24 @@ class AtUri:
         """Read a URI; `at://` may be missing.
 
         Raises:
-            InvalidAtUriError: It names no host.
+            InvalidAtUriError: It names no host, or has blanks in it.
         """
-        rest = uri.removeprefix("at://")
-        # A DID has colons, which are no port.
-        authority, slash, path = rest.partition("/")
-        # With a host before it, since a path may begin with two slashes.
-        parts = urlsplit(f"//host{slash}{path}")
-        if not authority or any(sign in authority for sign in "?# ") or authority.endswith(":"):
+        rest = uri[5:] if uri[:5].lower() == "at://" else uri
+        host, slash, path = rest.partition("/")
+        if not _HOST.fullmatch(host) or host.endswith(":"):
             raise InvalidAtUriError(uri)
-        hash_ = f"#{parts.fragment}" if parts.fragment else ""
-        return cls(authority, parts.path, hash_, parse_qsl(parts.query))
+        return cls(host, *_parts(slash + path, uri))
+
+    @classmethod
+    def from_relative_str(cls, base: str, uri: str) -> Self:
+        """Read what stands behind a host, `/collection/rkey?search#hash`, and put it behind this one.
+
+        Raises:
+            InvalidAtUriError: It does not begin with a slash, or has blanks in it.
+        """
+        if not uri.startswith("/"):
+            raise InvalidAtUriError(uri)
+        return cls(base, *_parts(uri, uri))
 
     @classmethod
     def make(
