@@ -363,8 +363,9 @@ fn a_link_stays_one_and_a_pipe_is_written_to() {
 fn text_that_someone_takes_away_or_cuts_is_told_by_its_name() {
     use std::{fs, path::Path};
 
+    type Take = fn(&Path);
     let schema = batch().schema();
-    let takes: [(&str, fn(&Path)); 4] = [
+    let takes: [(&str, Take); 4] = [
         ("removed", |path| fs::remove_file(path).unwrap()),
         ("renamed", |path| fs::rename(path, path.with_extension("1")).unwrap()),
         ("replaced", |path| {
