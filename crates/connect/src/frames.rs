@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use skytide_atproto::frame;
+use skytide_atproto::frame::{self, Kind, Peek};
 use skytide_firehose::recording::Recording;
 use skytide_firehose::{BELIEVED_AHEAD, Batch, Blocking, Cursor, JetstreamPast, JetstreamPlace, Ledger};
 
+use crate::firehose::Mark;
 use crate::network::{Connection, Wish};
 use crate::recovery::StateError;
 use crate::source::{Progress, SourceError, Status};
@@ -33,8 +34,8 @@ pub struct Frames {
     then: Option<Box<Following>>,
     /// What recordings have that others go on after.
     past: Option<Box<Past>>,
-    /// So many frames have been shown in an earlier run.
-    skip: u64,
+    /// What was shown in an earlier run.
+    earlier: Earlier,
     /// Whether a connection was asked for frames.
     is_asked: bool,
 }
@@ -128,6 +129,39 @@ impl Last {
     }
 }
 
+/// The frames that an earlier run has shown of what is read again.
+#[derive(Default)]
+struct Earlier {
+    /// So many are still to come,
+    left: u64,
+    /// of so many bytes; none where there were more already.
+    bytes: Option<u64>,
+    /// The number of the last of them that had one.
+    last: Option<u64>,
+    /// Where they are.
+    location: String,
+    /// It has come to light that those here are others: nothing of what is behind them was asked for.
+    are_others: bool,
+}
+
+impl Earlier {
+    /// Whether the next frame is not to be shown: it is one of them, or behind others.
+    fn has(&mut self, frame: &[u8]) -> bool {
+        if self.left == 0 {
+            return self.are_others;
+        }
+        self.left -= 1;
+        self.bytes = self.bytes.and_then(|bytes| bytes.checked_sub(frame.len() as u64));
+        if self.left == 0 {
+            // Such frames have a number to whoever reads them.
+            let is_numbered = |peek: &Peek| matches!(peek.kind, Kind::Commit | Kind::Labels);
+            let number = frame::peek(frame).ok().filter(is_numbered).and_then(|peek| peek.seq);
+            self.are_others = self.bytes != Some(0) || (number.is_some() && number != self.last);
+        }
+        true
+    }
+}
+
 impl Following {
     /// Whether what was recorded is at its end.
     fn leads_to_a_connection(&self) -> bool {
@@ -178,9 +212,10 @@ impl Frames {
         self
     }
 
-    /// Does not show the next `skip` frames.
-    pub(crate) fn skipping(mut self, skip: u64) -> Self {
-        self.skip = skip;
+    /// Does not show the frames that an earlier run had read, which are those of `location` up to the mark.
+    pub(crate) fn after(mut self, mark: &Mark, location: String) -> Self {
+        let bytes = Some(mark.bytes);
+        self.earlier = Earlier { left: mark.read, bytes, last: mark.last.seq, location, are_others: false };
         self
     }
 
@@ -219,7 +254,7 @@ impl Frames {
             progress: None,
             then: None,
             past: None,
-            skip: 0,
+            earlier: Earlier::default(),
             is_asked: false,
         }
     }
@@ -267,7 +302,7 @@ impl Frames {
         if max == 0 {
             return Ok(Batch::Ended);
         }
-        let (skip, twice) = (&mut self.skip, &mut self.twice);
+        let (earlier, twice) = (&mut self.earlier, &mut self.twice);
         let (mut frames, mut bytes) = (0_u64, 0_u64);
         let mut past = self.past.as_deref_mut();
         let mut show = |frame: &[u8], arrival: i64| {
@@ -275,8 +310,7 @@ impl Frames {
                 *twice += 1;
                 return;
             }
-            if *skip > 0 {
-                *skip -= 1;
+            if earlier.has(frame) {
                 return;
             }
             frames += 1;
@@ -304,11 +338,15 @@ impl Frames {
         };
         self.read += frames;
         self.bytes += bytes;
+        if self.earlier.are_others {
+            return Err(StateError::Changed { location: self.earlier.location.clone() }.into());
+        }
         match (batch, self.then.take()) {
             (Ok(Batch::Ended), following)
-                if self.skip > 0 && following.as_ref().is_none_or(|then| then.leads_to_a_connection()) =>
+                if self.earlier.left > 0
+                    && following.as_ref().is_none_or(|then| then.leads_to_a_connection()) =>
             {
-                Err(StateError::Shrunk { missing: self.skip }.into())
+                Err(StateError::Shrunk { missing: self.earlier.left }.into())
             }
             // Whoever reads may want to stop before all that is left out is behind.
             (Ok(Batch::Received(_)), following) => {

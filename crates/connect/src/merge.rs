@@ -253,6 +253,12 @@ impl Merge {
         self.feeds.iter_mut().filter(move |feed| !feed.has_ended && !feed.is_left && !is_ahead(feed))
     }
 
+    /// Whether all that there was has gone out, in this run or in the one that it goes on with.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.has_ended
+    }
+
     /// Takes what the sources have; tells whether they had anything, if only what ended one.
     fn poll(&mut self, wait: Duration) -> bool {
         let (is_closed, mut any) = (self.is_closed, false);

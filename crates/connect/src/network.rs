@@ -174,7 +174,7 @@ impl Connection {
                 let cursor = mark.last.cursor(self.cursor);
                 Self { history: Vec::new(), cursor, limit, place, ..self.clone() }.dial_again(url, wish)
             }
-            _ => Ok(self.first_frames(wish, mode)?.skipping(mark.read).until(limit)),
+            _ => Ok(self.first_frames(wish, mode)?.after(mark, self.places()).until(limit)),
         }
     }
 
@@ -211,6 +211,12 @@ impl Connection {
             ))),
             (exports, _) => Ok(exports),
         }
+    }
+
+    /// Where its frames are, in the order in which they are read.
+    fn places(&self) -> String {
+        let history = self.history.iter().map(|path| format!("{}, then ", path.display()));
+        history.chain([self.location.to_string()]).collect()
     }
 
     fn held(&self, supply: Box<dyn Supply>) -> Frames {
@@ -324,10 +330,8 @@ impl Network {
 
     /// What tells it from other sources, as far as points depend on it.
     pub(crate) fn identity(&self) -> String {
-        let Connection { location, history, cursor, .. } = &self.connection;
-        let mut identity: String = history.iter().map(|path| format!("{}, then ", path.display())).collect();
-        identity.push_str(&location.to_string());
-        match cursor {
+        let mut identity = self.connection.places();
+        match self.connection.cursor {
             // What was saved tells where it begins.
             _ if self.connection.is_live() => {}
             Cursor::Seq(seq) => identity.push_str(&format!(" from frame {seq}")),

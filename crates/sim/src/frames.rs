@@ -40,6 +40,9 @@ pub struct Replay {
     repeat: Option<Span>,
 }
 
+/// A time that is so many nanoseconds away from those of the frames around it is none that the stream has come to.
+const BELIEVED_AHEAD: i64 = 5 * 60 * 1_000_000_000;
+
 /// What is added to `seq` and `time` (nanoseconds) at each lap.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -118,15 +121,26 @@ impl Span {
             .iter()
             .filter_map(|frame| frame.envelope.seq.as_ref())
             .map(|seq| seq.value.cast_signed());
-        let times =
-            &mut frames.iter().filter_map(|frame| frame.envelope.time.as_ref()).map(|time| time.value);
-        let time = extent(bounds(times));
+        let times: Vec<i64> =
+            frames.iter().filter_map(|frame| frame.envelope.time.as_ref()).map(|time| time.value).collect();
+        let likely = times.iter().enumerate().filter(|(at, _)| !is_absurd(&times, *at));
+        let time = extent(bounds(&mut likely.map(|(_, time)| *time)));
         let step = time / i64::try_from(frames.len().max(1)).unwrap_or(i64::MAX);
         Self {
             seq: extent(bounds(seqs)).unsigned_abs() + 1,
             time: time::whole_millis(time.saturating_add(step)).max(time::MILLISECOND),
         }
     }
+}
+
+/// Whether a time is one that its neighbours know nothing of: by such a span later laps would be at the end of all times.
+fn is_absurd(times: &[i64], at: usize) -> bool {
+    let time = times[at];
+    let mut neighbours =
+        [at.checked_sub(1), at.checked_add(1)].into_iter().flatten().filter_map(|at| times.get(at));
+    let is_ahead = |other: &i64| time.saturating_sub(*other) > BELIEVED_AHEAD;
+    let is_behind = |other: &i64| other.saturating_sub(time) > BELIEVED_AHEAD;
+    times.len() > 2 && (neighbours.clone().all(is_ahead) || neighbours.all(is_behind))
 }
 
 impl Prepared {

@@ -6,9 +6,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arrow_schema::ArrowError;
+use jiff::Timestamp;
 use skytide_runtime::Epoch;
 use skytide_timestream::plan::Scan;
 
@@ -39,6 +40,8 @@ pub struct FileSource {
     last: Option<Place>,
     /// Rows that are left out: they were given in an earlier run.
     skip: u64,
+    /// When the files were written last.
+    written: Option<SystemTime>,
     status: Status,
 }
 
@@ -53,7 +56,8 @@ enum Reader {
 impl FileSource {
     /// Reads `scans`, which are of these files.
     pub(super) fn new(files: Arc<Files>, scans: Vec<Scan>) -> Self {
-        let Definition { time, key, subsort, unit, memory, readers, .. } = files.definition();
+        let Definition { paths, time, key, subsort, unit, memory, readers, .. } = files.definition();
+        let written = paths.iter().filter_map(|path| path.metadata().ok()?.modified().ok()).max();
         let shape = Shape::new(&scans, files.fields(), key, time, subsort.as_deref(), *unit);
         let key = shape.wanted.fields.find(key).map(|(at, _)| at);
         let parts = files.parts();
@@ -63,7 +67,7 @@ impl FileSource {
         let status = Status { progress: Some(Progress { done: 0, total }), ..Status::default() };
         let memory = memory / readers.max(&1);
         let reading = Reading { parts, shape, units: units.into(), memory, files };
-        Self { reading, scans, key, segments, open: VecDeque::new(), last: None, skip: 0, status }
+        Self { reading, scans, key, segments, open: VecDeque::new(), last: None, skip: 0, written, status }
     }
 
     /// Leaves out the first `given` rows, of files that were `of` this when they were read before.
@@ -82,7 +86,9 @@ impl FileSource {
         let bytes = self.status.progress.map_or(0, |progress| progress.total);
         let subsort = subsort.as_ref().map_or_else(String::new, |subsort| format!(", `{subsort}`"));
         let order = format!("time `{time}` ({unit:?}){subsort}, key `{key}`");
-        format!("`{name}` of {} files with {bytes} bytes to read, {order}", paths.len())
+        let written = self.written.and_then(|written| Timestamp::try_from(written).ok());
+        let written = written.map_or_else(String::new, |written| format!(", written {written}"));
+        format!("`{name}` of {} files with {bytes} bytes to read{written}, {order}", paths.len())
     }
 
     /// Sets readers to the next segments, as many as may be read at once.

@@ -71,6 +71,14 @@ pub enum StateError {
         /// Frames that are not there.
         missing: u64,
     },
+    /// A recording, or what else is read again up to the place, has other frames before it.
+    #[error(
+        "{location}: the frames before the place that was saved are others than were read: it is another recording, or was written anew"
+    )]
+    Changed {
+        /// What is read again.
+        location: String,
+    },
     /// The bytes are damaged.
     #[error("what was saved of the source is damaged: {0}")]
     Damaged(#[from] BytesError),

@@ -58,6 +58,7 @@ mod standing;
 pub(crate) mod state;
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -100,6 +101,9 @@ impl Recovery {
     /// of another query or mode.
     pub fn open(folder: &Path, name: &str, plan: &Plan, mode: Mode) -> Result<Self, RecoveryError> {
         let failed = |path: &Path, source| RecoveryError::Io { path: path.to_owned(), source };
+        if folder.exists() && !folder.is_dir() {
+            return Err(failed(folder, io::Error::other("it is no folder, in which runs are saved")));
+        }
         std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
         let path = folder.join(format!("{name}.saved"));
         let lock_path = folder.join(format!("{name}.lock"));

@@ -169,7 +169,15 @@ impl Standing {
             self.write_to(state, &mut file)?;
             file.finish()
         };
-        write().map_err(|source| RecoveryError::Io { path: path.to_owned(), source })
+        write().map_err(|source| {
+            let is_gone = source.kind() == io::ErrorKind::NotFound;
+            let source = if is_gone {
+                io::Error::other("the folder is gone that the run was saved in")
+            } else {
+                source
+            };
+            RecoveryError::Io { path: path.to_owned(), source }
+        })
     }
 }
 

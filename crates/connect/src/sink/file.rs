@@ -8,8 +8,9 @@
 //! A run that is [saved](crate::recovery) goes on with the same files: the rows of the one that is not whole yet are [kept](FileSink::kept_in) as they
 //! come, and are the first of it when it is written anew. So a save makes no file, and the files are those of a run that was never killed.
 
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -131,7 +132,20 @@ impl FileSink {
     /// # Errors
     /// No file can be made beside it, or the format has no form for a column.
     pub fn file(path: &Path, format: FileFormat, schema: &SchemaRef) -> Result<Self, SinkError> {
-        let open = Open::new(path, 0, format, schema)?;
+        Self::file_through(path, format, schema, |file| Box::new(file))
+    }
+
+    /// As [`file`](Self::file); what is there and is no file, as a named pipe, is written to through what `through` makes of it.
+    ///
+    /// # Errors
+    /// As of [`file`](Self::file).
+    pub fn file_through(
+        path: &Path,
+        format: FileFormat,
+        schema: &SchemaRef,
+        through: impl FnOnce(File) -> Box<dyn Write + Send>,
+    ) -> Result<Self, SinkError> {
+        let open = Open::through(path, 0, format, schema, through)?;
         let to = To::File(path.to_owned());
         Ok(Self { format, schema: Arc::clone(schema), to, open: Some(open), keeping: None, misfits: 0 })
     }
@@ -444,8 +458,18 @@ fn stretch(time: i64, every: i64) -> i64 {
 
 impl Open {
     fn new(path: &Path, number: u64, format: FileFormat, schema: &SchemaRef) -> Result<Self, SinkError> {
+        Self::through(path, number, format, schema, |file| Box::new(file))
+    }
+
+    fn through(
+        path: &Path,
+        number: u64,
+        format: FileFormat,
+        schema: &SchemaRef,
+        through: impl FnOnce(File) -> Box<dyn Write + Send>,
+    ) -> Result<Self, SinkError> {
         let schema = format.formed_schema(schema)?;
-        let file = Whole::create(path).map_err(|error| SinkError::file(path, &error))?;
+        let file = Whole::create_through(path, through).map_err(|error| SinkError::file(path, &error))?;
         let failed = |error: &(dyn std::error::Error + 'static)| SinkError::file(path, error);
         let writer = match format {
             FileFormat::Parquet => {

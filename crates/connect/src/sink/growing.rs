@@ -1,7 +1,7 @@
 //! Rows in a file that grows, and that is as it was until there are any.
 //!
 //! A run whose source never gives anything has no answer to put in the place of an earlier one: the file is begun anew with its first
-//! rows, or where the run ends well without any.
+//! rows, or where the run ends well without any. From then on it is the run's own: one that is taken away or cut ends it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 
+use super::named::Named;
 use super::{Sink, SinkError};
 
 /// What writes rows to a file.
@@ -26,7 +27,7 @@ pub struct GrowingFile {
 shown!(GrowingFile { path });
 
 enum State {
-    Waits(File, Make),
+    Waits(Named, Make),
     Grows(Rows),
     /// It could not be begun.
     Failed,
@@ -43,7 +44,8 @@ impl GrowingFile {
         make: impl FnOnce(Box<dyn Write + Send>) -> Result<S, SinkError> + Send + 'static,
     ) -> Result<Self, SinkError> {
         let file = File::options().create(true).truncate(false).write(true).open(path);
-        let file = file.map_err(|error| SinkError::file(path, &error))?;
+        let named = file.and_then(|file| Named::new(file, std::path::absolute(path)?));
+        let file = named.map_err(|error| SinkError::file(path, &error))?;
         let make = |target| make(target).map(|sink| Box::new(sink) as Rows);
         Ok(Self { path: path.to_owned(), state: State::Waits(file, Box::new(make)) })
     }
@@ -64,10 +66,7 @@ impl GrowingFile {
         if let State::Waits(..) = self.state
             && let State::Waits(file, make) = std::mem::replace(&mut self.state, State::Failed)
         {
-            // A device or a pipe holds nothing.
-            if file.metadata()?.is_file() {
-                file.set_len(0)?;
-            }
+            file.empty()?;
             self.state = State::Grows(make(Box::new(BufWriter::new(file)))?);
         }
         match &mut self.state {

@@ -5,6 +5,7 @@ mod file;
 mod for_parquet;
 mod growing;
 mod kept;
+mod named;
 mod printable;
 mod rewrite;
 mod text;

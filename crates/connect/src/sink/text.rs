@@ -3,7 +3,7 @@
 //! A run that begins with an empty answer leaves what is there until it has a row, or ends.
 //!
 //! Rows that are in it after that place were written by a run that was killed: whoever goes on from there writes them again, so that
-//! each row is there once.
+//! each row is there once. In between it is the run's own: one that is taken away or cut ends the run.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::named::Named;
 use super::whole::settled;
 use super::{Csv, Ndjson, Place, Sink, SinkError};
 
 /// Writes rows to a file as they come, each batch at once.
 pub struct TextFile {
     path: PathBuf,
-    file: File,
+    file: Named,
     lines: Lines,
     /// Whether there was no such file before, nor any row of a run that goes on.
     is_made: bool,
@@ -29,8 +30,8 @@ pub struct TextFile {
 shown!(TextFile { path });
 
 enum Lines {
-    Ndjson(Ndjson<File>),
-    Csv(Csv<File>),
+    Ndjson(Ndjson<Named>),
+    Csv(Csv<Named>),
 }
 
 impl TextFile {
@@ -53,7 +54,7 @@ impl TextFile {
         Ok(this)
     }
 
-    fn open(path: &Path, lines: impl FnOnce(File) -> Lines) -> Result<Self, SinkError> {
+    fn open(path: &Path, lines: impl FnOnce(Named) -> Lines) -> Result<Self, SinkError> {
         let failed = |error: io::Error| SinkError::file(path, &error);
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             return Err(failed(io::Error::other("it is no file, whose rows could be cut back")));
@@ -67,12 +68,13 @@ impl TextFile {
             // It may have been made now: its rows are to be found after a crash.
             settled(&path).map_err(failed)?;
         }
+        let file = Named::new(file, path.clone()).map_err(failed)?;
         let lines = lines(file.try_clone().map_err(failed)?);
         Ok(Self { path, file, lines, is_made, is_old: false })
     }
 
     fn at(&mut self) -> Result<u64, SinkError> {
-        self.file.stream_position().map_err(|error| SinkError::file(&self.path, &error))
+        self.file.file().stream_position().map_err(|error| SinkError::file(&self.path, &error))
     }
 
     fn head(&mut self, place: u64) {
@@ -90,24 +92,11 @@ impl TextFile {
         Ok(())
     }
 
-    fn cut(&mut self, bytes: u64) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
-        if length < bytes {
-            let here =
-                if self.is_made { "it is not there".to_owned() } else { format!("it has {length} bytes") };
-            return Err(io::Error::other(format!("{here}, and had {bytes} bytes when the run was saved")));
-        }
-        self.file.set_len(bytes)?;
-        self.file.seek(SeekFrom::Start(bytes)).map(drop)
-    }
-}
-
-impl Sink for TextFile {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        self.begin()?;
+    /// Writes with what writes its rows.
+    fn with(&mut self, write: impl FnOnce(&mut dyn Sink) -> Result<(), SinkError>) -> Result<(), SinkError> {
         let written = match &mut self.lines {
-            Lines::Ndjson(lines) => lines.write(batch),
-            Lines::Csv(lines) => lines.write(batch),
+            Lines::Ndjson(lines) => write(lines),
+            Lines::Csv(lines) => write(lines),
         };
         written.map_err(|error| match error {
             SinkError::Io(error) => SinkError::file(&self.path, &error),
@@ -115,12 +104,28 @@ impl Sink for TextFile {
         })
     }
 
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        let file = self.file.file();
+        let length = file.metadata()?.len();
+        if length < bytes {
+            let here =
+                if self.is_made { "it is not there".to_owned() } else { format!("it has {length} bytes") };
+            return Err(io::Error::other(format!("{here}, and had {bytes} bytes when the run was saved")));
+        }
+        file.set_len(bytes)?;
+        file.seek(SeekFrom::Start(bytes)).map(drop)
+    }
+}
+
+impl Sink for TextFile {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        self.begin()?;
+        self.with(|lines| lines.write(batch))
+    }
+
     fn finish(&mut self) -> Result<(), SinkError> {
         self.begin()?;
-        match &mut self.lines {
-            Lines::Ndjson(lines) => lines.finish(),
-            Lines::Csv(lines) => lines.finish(),
-        }
+        self.with(|lines| lines.finish())
     }
 
     fn misfits(&self) -> u64 {
@@ -131,7 +136,8 @@ impl Sink for TextFile {
     }
 
     fn place(&mut self) -> Result<Option<Place>, SinkError> {
-        self.file.sync_all().map_err(|error| SinkError::file(&self.path, &error))?;
+        let kept = self.file.check().and_then(|()| self.file.file().sync_all());
+        kept.map_err(|error| SinkError::file(&self.path, &error))?;
         let bytes = if self.is_old { 0 } else { self.at()? };
         Ok(Some(Place { file: self.path.clone(), bytes, parts: None }))
     }

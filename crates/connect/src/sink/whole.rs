@@ -17,12 +17,20 @@ pub(crate) struct Whole {
 
 enum To {
     Beside { file: BufWriter<NamedTempFile>, path: PathBuf },
-    Itself(BufWriter<File>),
+    Itself(BufWriter<Box<dyn Write + Send>>),
 }
 
 impl Whole {
     /// Begins a file that will be at `path`.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        Self::create_through(path, |file| Box::new(file))
+    }
+
+    /// As [`Self::create`]; what is written to as it is, is through what is made of it.
+    pub(super) fn create_through(
+        path: &Path,
+        through: impl FnOnce(File) -> Box<dyn Write + Send>,
+    ) -> io::Result<Self> {
         if path.file_name().is_none() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no name of a file"));
         }
@@ -37,7 +45,7 @@ impl Whole {
         }
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             let file = File::options().write(true).open(&path)?;
-            return Ok(Self { to: To::Itself(BufWriter::new(file)), bytes: 0 });
+            return Ok(Self { to: To::Itself(BufWriter::new(through(file))), bytes: 0 });
         }
         let prefix = prefix(&path);
         let mut builder = Builder::new();

@@ -360,6 +360,51 @@ fn a_link_stays_one_and_a_pipe_is_written_to() {
 
 #[cfg(unix)]
 #[test]
+fn text_that_someone_takes_away_or_cuts_is_told_by_its_name() {
+    use std::{fs, path::Path};
+
+    type Take = fn(&Path);
+    let schema = batch().schema();
+    let takes: [(&str, Take); 4] = [
+        ("removed", |path| fs::remove_file(path).unwrap()),
+        ("renamed", |path| fs::rename(path, path.with_extension("1")).unwrap()),
+        ("replaced", |path| {
+            fs::remove_file(path).unwrap();
+            fs::write(path, "another one, which is no shorter than what was there".repeat(9)).unwrap();
+        }),
+        ("cut to 0 bytes, of 73,", |path| fs::write(path, "").unwrap()),
+    ];
+    for (taken, take) in takes {
+        for is_saved in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("rows.csv");
+            let open = || -> Box<dyn Sink> {
+                let schema = schema.clone();
+                if is_saved {
+                    return Box::new(TextFile::csv(&path, &schema).unwrap());
+                }
+                Box::new(GrowingFile::new(&path, |target| Ok(Csv::new(target, schema))).unwrap())
+            };
+            let mut sink = open();
+            sink.write(&batch().slice(0, 1)).unwrap();
+            take(&path);
+            let left = fs::read(&path).ok();
+            let mut said = vec![sink.write(&batch()), sink.finish()];
+            if is_saved {
+                said.push(sink.place().map(drop));
+            }
+            for said in said {
+                let said = said.unwrap_err().to_string();
+                assert!(said.contains("rows.csv: it was ") && said.contains(taken), "{said}");
+            }
+            drop(sink);
+            assert_eq!(fs::read(&path).ok(), left, "{taken}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_link_to_what_is_not_there_yet_stays_one() {
     use std::os::unix::fs::symlink;
 

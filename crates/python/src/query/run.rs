@@ -372,7 +372,8 @@ impl Execution {
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
         let write = || {
-            let mut sink = to_file(&path, &self.schema)?;
+            // A named pipe waits for its reader, which may be a thread of this program.
+            let mut sink = py.detach(|| to_file(&path, &self.schema))?;
             let failed = |error| errors::sink(error, &path);
             let mut rows = 0;
             while let Some(batch) = self.next(py)? {

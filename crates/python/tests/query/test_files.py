@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -113,6 +115,18 @@ def test_answers_are_written_in_the_form_that_a_name_tells(tmp_path: Path) -> No
     assert count.write(tmp_path / "last.parquet", results=kd.results.Snapshot()) == 2
     with pytest.raises(ValueError, match=r"counts\.txt: the name tells no form"):
         count.write(tmp_path / "counts.txt")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="it has no named pipes")
+def test_a_named_pipe_is_read_by_a_thread_of_the_same_program(tmp_path: Path) -> None:
+    source = kd.sources.PyDict(ROWS[:100], time_column="t", key_column="k", time_unit="s")
+    for name in ("counts.csv", "counts.parquet"):
+        pipe = tmp_path / name
+        os.mkfifo(pipe)
+        with ThreadPoolExecutor(1) as threads:
+            read = threads.submit(pipe.read_bytes)
+            assert source.count().write(pipe) == 100
+            assert len(read.result()) > 500, name
 
 
 def test_moments_stay_moments_and_what_has_no_form_is_null_or_refused(tmp_path: Path) -> None:

@@ -226,6 +226,23 @@ fn repeated_frames_follow_those_before() {
         last_time = times.into_iter().max().unwrap();
     }
 
+    // One absurd time is none that the stream has come to.
+    let mut odd = frames(1..=40);
+    let account =
+        Account { seq: 20, did: "did:plc:a", time: "2200-01-01T00:00:00Z", active: true, status: None };
+    odd[19] = Message::Account(account).to_frame_bytes().into();
+    let mut replay = Replay::repeating(odd);
+    let mut lap = || {
+        let next = |_| {
+            let mut out = Vec::new();
+            replay.next_into(&mut out).expect("no end");
+            frame::peek(&out).expect("a frame").time.expect("a time")
+        };
+        (0..40).map(next).collect::<Vec<_>>()
+    };
+    let (first, second) = (lap(), lap());
+    assert_eq!(second[0] - first[39], 975_000_000, "a mean step");
+
     let mut once = Replay::once(bytes());
     let mut out = Vec::new();
     while once.next_into(&mut out).is_some() {}

@@ -99,7 +99,7 @@ impl From<&SourceError> for Failure {
                 failure.hint("as in --lateness 10s, --late drop or --late side=FILE")
             }
             SourceError::State(StateError::Other { .. } | StateError::Kind) => failure.hint(
-                "sources, --time, --lateness and --late are to be as they were; another --resume folder begins anew",
+                "sources, --time, --lateness and --late are to be as they were, and files of rows not written since; another --resume folder begins anew",
             ),
             SourceError::State(_) => failure.hint("another --resume folder begins anew"),
             _ => failure,

@@ -59,14 +59,17 @@ pub(crate) fn side(path: &Path, is_resumed: bool) -> Result<Side, Failure> {
     Ok(Side::sink(file))
 }
 
-/// From where a query goes on.
-pub(crate) fn said(name: &str, standing: &Standing) -> String {
+/// From where a query goes on, or where it came to its end.
+pub(crate) fn said(name: &str, standing: &Standing, is_at_end: bool) -> String {
     let moment = |time: i64| {
         Timestamp::from_nanosecond(time.into()).map_or_else(|_| time.to_string(), |time| time.to_string())
     };
     let newest = standing.newest().map_or_else(|| "the beginning".to_owned(), moment);
+    // A recording may have grown since.
+    let (place, rest) =
+        if is_at_end { ("came to its end at", "; nothing more is read") } else { ("goes on from", "") };
     format!(
-        "query {name} goes on from {newest}, saved at {}, after {} rows\n",
+        "query {name} {place} {newest}, saved at {}, after {} rows{rest}\n",
         moment(standing.saved()),
         HumanCount(standing.rows() as u64),
     )

@@ -11,7 +11,7 @@ use skytide_connect::late::Side;
 use skytide_connect::merge::Merge;
 use skytide_connect::recovery::Recovery;
 use skytide_connect::run::{End, Outcome, RunError, RunOptions};
-use skytide_connect::sink::{GrowingFile, Ndjson, Sink};
+use skytide_connect::sink::{Ndjson, Sink};
 use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Offer;
 use skytide_timestream::engine::Mode;
@@ -25,7 +25,7 @@ use super::query::Compiled;
 use super::resume;
 use super::same::{is_one, is_read};
 use super::status::{StatusLine, lock, say};
-use super::target::Target;
+use super::target::{Target, growing};
 use super::values::{ModeArg, ResultsArg};
 
 /// A query that is ready to be answered.
@@ -111,6 +111,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     refuse_own_files(args, late, offers)?;
 
     let interrupt = Interrupt::listen()?;
+    // Whoever opens a named pipe waits for its reader.
+    interrupt.ends_after(duration);
     // The simulated networks live as long as the run.
     let (offers, _relays) = input::started(&args.sources, offers, &plans)?;
     let is_real_time = args.sources.sources.iter().any(|source| input::is_real_time(&source.location));
@@ -135,13 +137,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         if let Some(standing) = standing {
             lock(&status).resumed(source.status().read);
             if args.stats || !args.status.quiet {
-                say(&resume::said(&name, standing));
+                say(&resume::said(&name, standing, source.is_at_end()));
             }
         }
         let sink = target.open(results, is_terminal, recovery.as_ref(), &plan, &status)?;
         queries.push(Query { name, plan, source, sink, recovery, rows: Arc::default() });
     }
-    interrupt.ends_after(duration);
     let options =
         RunOptions { mode, workers: args.workers, limit: args.limit, duration, stop: interrupt.stop() };
     // What comes through it is for those who are there.
@@ -283,7 +284,7 @@ impl Query {
 
 /// The file of late points. Like other text it grows as it is written.
 fn side(path: &Path) -> Result<Side, Failure> {
-    Ok(Side::sink(GrowingFile::new(path, |target| Ok(Ndjson::new(target))).map_err(RunError::from)?))
+    Ok(Side::sink(growing(path, |target| Ok(Ndjson::new(target))).map_err(RunError::from)?))
 }
 
 /// Text grows under its name: written over a file that is read, or another one that is written, it would be all

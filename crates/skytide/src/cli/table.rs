@@ -6,13 +6,14 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use console::Term;
 use skytide_connect::sink::{Sink, SinkError, printable};
+use skytide_timestream::engine::hash;
 
 use super::status::{StatusLine, lock};
 
@@ -24,7 +25,8 @@ const FRAME_LINES: usize = 7;
 /// One row a key, the newest answer of each.
 pub(crate) struct SnapshotTable<W: Write> {
     target: W,
-    rows: HashMap<Option<String>, Row>,
+    /// By the hash of the key, as the engine tells keys apart: some are of the same text.
+    rows: HashMap<Option<u64>, Row>,
     header: Vec<String>,
     right: Vec<bool>,
     live: Option<Live>,
@@ -103,11 +105,12 @@ impl<W: Write> Sink for SnapshotTable<W> {
         if self.header.is_empty() {
             (self.header, self.right) = header(batch);
         }
+        let keys = batch.columns().get(1).map(|keys| hash(keys.as_ref()));
         let sizes = last_numbers(batch);
         let (rows, lost) = cells(batch)?;
         self.misfits += lost;
         for (row, cells) in rows.into_iter().enumerate() {
-            let key = cells.get(1).and_then(|text| identity(batch.column(1), row, text));
+            let key = keys.as_ref().and_then(|keys| keys.get(row).copied());
             let size = sizes.as_ref().and_then(|sizes| sizes.get(row).copied()).unwrap_or(0.0);
             self.rows.insert(key, Row { cells, size });
         }
@@ -223,14 +226,6 @@ fn cells(batch: &RecordBatch) -> Result<(Vec<Vec<String>>, u64), SinkError> {
         .collect::<Result<Vec<_>, _>>()?;
     let row = |row: usize| columns.iter().map(|column| visible(&column.value(row).to_string())).collect();
     Ok(((0..batch.num_rows()).map(row).collect(), lost))
-}
-
-/// What tells a key from others: its text, and of one that has none what it is made of. None is the null key's.
-fn identity(keys: &ArrayRef, row: usize, text: &str) -> Option<String> {
-    keys.is_valid(row).then(|| match text {
-        "null" => format!("{:?}", keys.slice(row, 1)),
-        text => text.to_owned(),
-    })
 }
 
 fn visible(text: &str) -> String {

@@ -52,10 +52,13 @@ impl<'a> Target<'a> {
         name: Option<String>,
         is_terminal: bool,
     ) -> Result<Self, Failure> {
-        let roll = Roll {
+        // Of several answers only some may be rolled.
+        let is_rolled = output.is_some_and(may_roll) || !args.output.iter().any(|output| may_roll(output));
+        let asked = Roll {
             every: args.roll_every.map(|every| i64::try_from(every.as_nanos()).unwrap_or(i64::MAX)),
             bytes: args.roll_size,
         };
+        let roll = if is_rolled { asked } else { Roll::default() };
         let usage = |message: &str, hint: &str| Err(Failure::new(USAGE, message).hint(hint));
         if roll.every == Some(0) {
             return usage("--roll-every 0s: a file has at least a nanosecond", "as in --roll-every 1h");
@@ -90,8 +93,8 @@ impl<'a> Target<'a> {
             };
             return Ok(Self::Stream(None, form));
         };
-        let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
-        if !is_folder && roll != Roll::default() && Format::of_name(path).is_some() {
+        let is_folder = is_folder(path);
+        if !may_roll(path) && roll != Roll::default() {
             let path = path.display();
             let message =
                 format!("{path} is the name of a file, and what is rolled are the files of a folder");
@@ -153,7 +156,10 @@ impl<'a> Target<'a> {
         let (path, form) = match self {
             Self::Tagged(name) => return Ok(Box::new(Tagged::new(name, &schema).map_err(refused)?)),
             Self::Whole(path, format) => {
-                return kept(FileSink::file(path, *format, &schema), recovery);
+                // A named pipe waits for its reader.
+                let through = |target| Box::new(Waits(target)) as Box<dyn Write + Send>;
+                let sink = waits(|| FileSink::file_through(path, *format, &schema, through));
+                return kept(sink, recovery);
             }
             Self::Folder(path, format, roll) => {
                 return kept(FileSink::folder(path, *format, &schema, *roll), recovery);
@@ -175,18 +181,30 @@ impl<'a> Target<'a> {
                 let live = is_live.then(|| Live::new(Term::stdout(), Arc::clone(status)));
                 rows.to(Box::new(BufWriter::new(Waits(io::stdout()))), live).map_err(RunError::from)?
             }
-            Some(path) => {
-                // A named pipe waits for its reader.
-                let is_file = path.metadata().map_or(true, |found| found.is_file());
-                let file = waits(|| {
-                    GrowingFile::new(path, move |target| {
-                        rows.to(if is_file { target } else { Box::new(Waits(target)) }, None)
-                    })
-                });
-                Box::new(file.map_err(RunError::from)?)
-            }
+            Some(path) => Box::new(growing(path, |target| rows.to(target, None)).map_err(RunError::from)?),
         })
     }
+}
+
+/// Whether a path is, or is to be, that of a folder whatever else is asked for.
+fn is_folder(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
+/// Whether the answer there may be the files of a folder.
+fn may_roll(path: &Path) -> bool {
+    path != Path::new("-") && (is_folder(path) || Format::of_name(path).is_none())
+}
+
+/// A file that grows, or a named pipe, which waits for its reader.
+pub(crate) fn growing<S: Sink + Send + 'static>(
+    path: &Path,
+    make: impl FnOnce(Box<dyn Write + Send>) -> Result<S, SinkError> + Send + 'static,
+) -> Result<GrowingFile, SinkError> {
+    let is_file = path.metadata().map_or(true, |found| found.is_file());
+    waits(|| {
+        GrowingFile::new(path, move |target| make(if is_file { target } else { Box::new(Waits(target)) }))
+    })
 }
 
 /// Whether a name tells of a form that is only read, or of one that is packed or not done, as `x.csv.gz` and `x.parquet.tmp`.

@@ -122,11 +122,11 @@ impl std::str::FromStr for LateArg {
     }
 }
 
-/// A length of time as `30s`, `5m`, `1h30m`, `250ms`.
+/// A length of time as in queries, as `30s`, `5m`, `1h30m`, `250ms`, `1d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration =
-        text.parse().map_err(|_| format!("{text:?} is no length of time, as 30s, 5m or 1h30m"))?;
-    Duration::try_from(span).map_err(|_| format!("{text:?} is below zero"))
+    let nanos = times::parse_duration(text)
+        .ok_or_else(|| format!("{text:?} is no length of time, as 30s, 5m, 1h30m or 1d"))?;
+    u64::try_from(nanos).map(Duration::from_nanos).map_err(|_| format!("{text:?} is below zero"))
 }
 
 /// A moment as in queries, in UTC nanoseconds.

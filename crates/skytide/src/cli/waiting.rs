@@ -10,8 +10,8 @@ use super::failure::Failure;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// So often it is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-/// So much is written at once: a reader that is slow is seen to read.
-const PART: usize = 16 << 10;
+/// So much is written at once, as a full pipe has room for when its reader has taken as much: one that takes a kilobyte a second is seen to read.
+const PART: usize = 4 << 10;
 
 /// Writes that are going on.
 static WAITING: AtomicUsize = AtomicUsize::new(0);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -94,6 +95,16 @@ fn snapshots_and_formats() {
     assert!(ran.stdout.is_empty() && std::fs::read_to_string(file).unwrap() == json);
     let limited = run(&["--limit", "2"]);
     assert_eq!(out(&limited).lines().count(), 2);
+
+    // Keys of which some are the same to the eye.
+    let file = folder.path().join("keys.ndjson");
+    let keys = [r#"[]"#, r#"[""]"#, r#"["x","y"]"#, r#"["x, y"]"#, r#"[null]"#, r#"["null"]"#];
+    let rows = keys.iter().enumerate().map(|(at, key)| format!("{{\"ts\":{at},\"k\":{key}}}\n"));
+    std::fs::write(&file, rows.collect::<String>()).unwrap();
+    let args = ["run", "keys.count()", "--from", file.to_str().unwrap(), "--time", "ts", "--key", "k"];
+    let table = output(&[&args[..], &["--results", "snapshot", "--format", "table", "-q"]].concat());
+    let lines = out(&table).lines().filter(|line| line.starts_with('│')).count();
+    assert_eq!(lines, 1 + keys.len(), "{}", out(&table));
 }
 
 #[test]
@@ -267,13 +278,31 @@ fn an_end_does_not_wait_for_who_reads_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = recording(&folder, 3000, "e.frames");
     let stopped = ["run", "posts", "--from", &path];
+    let run = ["run", "posts", "--from", &path, "--for", "4s"];
     let several = ["run", "posts", "likes", "follows", "--from", &path, "--for", "4s"];
     let timed = ["tail", "--from", &path, "--for", "4s"];
     let recorded = ["record", "--from", &path, "-o", "/dev/stdout", "--for", "4s"];
     let begun = Instant::now();
     let start =
         |args: &[&str]| Running(skytide(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    let mut ended = [(start(&stopped), 130), (start(&several), 1), (start(&timed), 1), (start(&recorded), 1)];
+    // A named pipe without a reader, which one waits for that opens it; or with one that reads nothing.
+    let pipe = |name: &str| {
+        let pipe = folder.path().join(name);
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        pipe.to_str().unwrap().to_owned()
+    };
+    let (left, late, read) = (pipe("left.parquet"), format!("side={}", pipe("late")), pipe("read.arrow"));
+    let _reader = File::options().read(true).write(true).open(&read).unwrap();
+    let made = ["--time", "created_at", "--mode", "live", "--late", &late, "-o", "/dev/null"];
+    let mut ended = [
+        (start(&stopped), 130),
+        (start(&several), 1),
+        (start(&timed), 1),
+        (start(&recorded), 1),
+        (start(&[&run[..], &["-o", &left]].concat()), 1),
+        (start(&[&run[..], &["-o", &read]].concat()), 1),
+        (start(&[&run[..], &made].concat()), 1),
+    ];
     // What there is room for is written.
     let out = &mut ended[0].0.0.stdout.take().unwrap();
     out.read_exact(&mut [0]).unwrap();

@@ -209,6 +209,8 @@ fn what_cannot_be_resumed_is_named() {
         assert!(told.contains("hint: as in -o FILE.ndjson"), "{told}");
         assert!(!file.exists());
     }
+    let taken = output(&["run", "likes.count()", "--from", &recording, "--resume", &recording, "-q"]);
+    assert!(err(&taken).contains("all.frames: it is no folder, in which runs are saved"), "{}", err(&taken));
     let every = output(&["run", "likes.count()", "--from", &recording, "--resume-every", "1s"]);
     assert!(err(&every).contains("--resume <FOLDER>"), "{}", err(&every));
     fs::write(folder.path().join("none.car"), "").unwrap();
@@ -217,11 +219,16 @@ fn what_cannot_be_resumed_is_named() {
     assert!(repos.contains("hint: leave --resume out"), "{repos}");
 
     // A run that came to its end is at its end, and what is there is that of its query alone.
-    let run = |query: &str| output(&["run", query, "--from", &recording, "--resume", &state, "-q"]);
+    let run = |query: &str| output(&["run", query, "--from", &recording, "--resume", &state]);
     let whole = run("a=likes.count()");
     assert!(whole.status.success() && !whole.stdout.is_empty(), "{}", err(&whole));
     let again = run("a=likes.count()");
     assert!(again.status.success() && again.stdout.is_empty(), "{}", err(&again));
+    let said = err(&again);
+    assert!(
+        said.contains("query a came to its end at 2026-") && said.contains("nothing more is read"),
+        "{said}"
+    );
     let other = refused(&["a=posts.count()", "--from", &recording], 2);
     assert!(other.contains("is of the query `likes.count()`; this one is `posts.count()`"), "{other}");
     let clock = refused(&["a=likes.count()", "--from", &recording, "--time", "rev"], 2);

@@ -63,6 +63,22 @@ fn several_queries_are_told_apart_before_anything_runs() {
 }
 
 #[test]
+fn some_answers_are_rolled_beside_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (parts, lines) = (at("parts/"), at("rows.ndjson"));
+    let args = ["run", "posts", "likes", "follows", "--from", "sim:accounts=20,rate=0,events=500", "-q"];
+    for every in ["1s", "1d"] {
+        let ran =
+            output(&[&args[..], &["-o", &parts, "-o", &lines, "-o", "-", "--roll-every", every]].concat());
+        assert!(ran.status.success() && !ran.stdout.is_empty(), "{}", err(&ran));
+        assert!(std::fs::read_to_string(&lines).unwrap().lines().count() > 50);
+        let files = std::fs::read_dir(&parts).unwrap().count();
+        assert!(files > 1, "{files}");
+    }
+}
+
+#[test]
 fn lines_of_queries_that_share_stdout_stay_whole() {
     let folder = tempfile::tempdir().unwrap();
     let rows = folder.path().join("rows.csv");

@@ -95,6 +95,9 @@ fn what_was_saved_of_something_else_is_refused() {
         recovery.run(plan, &mut source, &mut elsewhere, &options, |_, _| panic!("it runs")).unwrap_err();
     assert!(error.to_string().contains("rows.ndjson"), "{error}");
 
+    let file = Recovery::open(&saved, "q", &case.plan(), Mode::Live).unwrap_err().to_string();
+    assert!(file.ends_with("q.saved: it is no folder, in which runs are saved"), "{file}");
+
     // What a run left that was killed as it saved is swept away; then it goes on.
     let left = folder.path().join("saved/.q.saved.abc.part");
     // Another query's is not: it may be writing it.

@@ -327,6 +327,20 @@ fn the_place_in_a_recording_does_not_depend_on_numbers() {
     recorded(path.parent().unwrap(), "a.frames", &frames[..100]);
     let refused = case.try_life(folder.path(), 1, None, &mut |_| {}).unwrap_or_else(|_| panic!());
     assert!(refused.unwrap_err().to_string().contains("ends 1900 frames before"), "what was read is gone");
+    // Another recording, as long; one of the same numbers; and the one that it was, which has grown.
+    let rows = fs::read(folder.path().join("rows.ndjson")).unwrap();
+    let (all, mut of_others) = (super::case::frames(4000), frames.clone());
+    of_others[0] = Bytes::from_static(b"no frame");
+    for others in [&all[2000..], &of_others] {
+        recorded(path.parent().unwrap(), "a.frames", others);
+        let refused = case.try_life(folder.path(), 1, None, &mut |_| {}).unwrap_or_else(|_| panic!());
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains("a.frames: the frames before the place that was saved are others"), "{said}");
+        assert_eq!(fs::read(folder.path().join("rows.ndjson")).unwrap(), rows);
+    }
+    frames.extend_from_slice(&all[3000..]);
+    recorded(path.parent().unwrap(), "a.frames", &frames);
+    assert_eq!(case.life(folder.path(), 1, None).unwrap_or_else(|_| panic!()).source.read, 3000);
 }
 
 #[test]
@@ -354,10 +368,20 @@ fn files_beside_a_network_are_read_again_up_to_the_place() {
     case.offers.push(files());
     let lives = tempfile::tempdir().unwrap();
     assert!(case.life(lives.path(), 1, Some(5)).is_err());
-    fs::write(&path, csv + "2026-01-01T01:00:00Z,k,1\n").unwrap();
-    case.offers[1] = files();
-    let refused = case.try_life(lives.path(), 1, None, &mut |_| {}).unwrap_or_else(|_| panic!());
-    assert!(refused.unwrap_err().to_string().contains("`scores` of 1 files"));
+    let written = path.metadata().unwrap().modified().unwrap();
+    // It has grown, or has as many bytes and was written since.
+    for text in [csv.clone() + "2026-01-01T01:00:00Z,k,1\n", csv.replace(",9\n", ",8\n")] {
+        fs::write(&path, text).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(written + Duration::from_secs(1))
+            .unwrap();
+        case.offers[1] = files();
+        let refused = case.try_life(lives.path(), 1, None, &mut |_| {}).unwrap_or_else(|_| panic!());
+        assert!(refused.unwrap_err().to_string().contains("`scores` of 1 files"));
+    }
 }
 
 #[test]
