@@ -35,14 +35,15 @@ class AtUri:
         """Read a URI; `at://` may be missing.
 
         Raises:
-            InvalidAtUriError: It names no host.
+            InvalidAtUriError: It names no host, or has blanks.
         """
         rest = uri.removeprefix("at://")
         # A DID has colons, which are no port.
         authority, slash, path = rest.partition("/")
         # With a host before it, since a path may begin with two slashes.
         parts = urlsplit(f"//host{slash}{path}")
-        if not authority or any(sign in authority for sign in "?# ") or authority.endswith(":"):
+        is_host = authority and not any(sign in authority for sign in "?#")
+        if not is_host or authority.endswith(":") or any(map(str.isspace, uri)):
             raise InvalidAtUriError(uri)
         hash_ = f"#{parts.fragment}" if parts.fragment else ""
         return cls(authority, parts.path, hash_, parse_qsl(parts.query))
