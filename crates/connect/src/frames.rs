@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use skytide_atproto::frame::{self, Kind, Peek};
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{BELIEVED_AHEAD, Batch, Blocking, Cursor, JetstreamPast, JetstreamPlace, Ledger};
+use skytide_firehose::{Batch, Blocking, Cursor, JetstreamPast, JetstreamPlace, Ledger, believed};
 
 use crate::firehose::Mark;
 use crate::network::{Connection, Wish};
@@ -91,9 +91,9 @@ impl Past {
     /// Has a recording or a connection begin where they end.
     fn leads_to(&self, connection: &mut Connection) {
         connection.cursor = match self.last {
-            // A recording goes on by the number alone.
+            // Where no time is known, none is later: a recording goes on by the number alone.
             Last { seq: Some(seq), newest } if !connection.is_live() => {
-                Cursor::After { seq, time: newest.unwrap_or_default() }
+                Cursor::After { seq, time: newest.unwrap_or(i64::MAX) }
             }
             last => last.cursor(connection.cursor),
         };
@@ -115,7 +115,7 @@ impl Last {
     pub(crate) fn pass(&mut self, seq: Option<u64>, time: Option<i64>, arrival: i64) {
         if seq.is_some() {
             self.seq = seq;
-            self.newest = self.newest.max(time.map(|time| time.min(arrival.saturating_add(BELIEVED_AHEAD))));
+            self.newest = self.newest.max(time.and_then(|time| believed(time, arrival)));
         }
     }
 

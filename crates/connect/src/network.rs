@@ -234,9 +234,11 @@ impl Connection {
                 return Err(SourceError::NoFrame { location: self.location.to_string(), seq });
             }
             // Where it has none of its own, it is at its end.
-            Cursor::After { seq, .. } => {
-                let rewound = self.place.as_ref().and_then(JetstreamPlace::rewound);
-                recording.seek_seq(rewound.unwrap_or(seq.saturating_add(1)))?;
+            Cursor::After { seq, time } => {
+                match self.place.as_ref().and_then(JetstreamPlace::rewound) {
+                    Some(rewound) => recording.seek_seq(rewound)?,
+                    None => recording.seek_after(seq, time)?,
+                };
                 return Ok(Frames::rest(recording).until(self.limit));
             }
             _ => {}

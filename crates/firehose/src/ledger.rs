@@ -16,6 +16,9 @@ use futures_core::Stream;
 /// So many entries are kept; of older ones only the counts.
 const KEPT: usize = 10_000;
 
+/// No more bytes of texts are kept with them, most of which a server has written, but for those of the newest entry.
+const KEPT_TEXT: usize = 8 << 20;
+
 /// Something that may have been missed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
@@ -118,6 +121,21 @@ impl Cause {
 }
 
 impl Cause {
+    /// The bytes of its texts.
+    fn text(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        match self {
+            Self::Reconnected { why, .. } => why.len(),
+            Self::OutdatedCursor { message, .. } => length(message),
+            Self::Quarantined { reason, .. } => reason.len(),
+            Self::ChainBreak { did, since, last, .. } => did.len() + length(since) + last.len(),
+            Self::Restarted { .. }
+            | Self::TimeJump { .. }
+            | Self::Oversized { .. }
+            | Self::Overflowed { .. } => 0,
+        }
+    }
+
     /// Whether it is certain that nothing was missed: a reconnect whose first frame is the one asked for, or has the next
     /// number.
     #[must_use]
@@ -185,6 +203,8 @@ pub struct Ledger {
 #[derive(Default)]
 struct Book {
     entries: VecDeque<Gap>,
+    /// Bytes of the texts in them.
+    text: usize,
     counts: BTreeMap<&'static str, u64>,
     /// Number of the next entry.
     next: u64,
@@ -204,8 +224,11 @@ impl Ledger {
         let number = book.next;
         book.next += 1;
         *book.counts.entry(cause.name()).or_default() += 1;
-        if book.entries.len() == KEPT {
-            book.entries.pop_front();
+        book.text += cause.text();
+        while (book.entries.len() >= KEPT || book.text > KEPT_TEXT)
+            && let Some(oldest) = book.entries.pop_front()
+        {
+            book.text -= oldest.cause.text();
         }
         book.entries.push_back(Gap { number, at, cause });
         wake(book);
@@ -327,6 +350,22 @@ mod tests {
         assert!(all.windows(2).all(|two| two[1].number == two[0].number + 1));
         assert_eq!(ledger.since(KEPT as u64 + 4).len(), 2);
         assert_eq!(ledger.since(u64::MAX), []);
+    }
+
+    #[test]
+    fn long_texts_are_kept_of_the_newest_entries_only() {
+        let ledger = Ledger::default();
+        let long = |bytes: usize| Cause::Quarantined { seq: None, reason: "x".repeat(bytes) };
+        for _ in 0..20 {
+            ledger.enter(1, long(KEPT_TEXT / 8));
+        }
+        assert_eq!((ledger.since(0).len(), ledger.len()), (8, 20));
+        ledger.enter(1, long(2 * KEPT_TEXT));
+        assert_eq!(ledger.since(0).len(), 1);
+        (0..9).for_each(|first| ledger.enter(1, cause(first)));
+        assert_eq!(ledger.since(0).len(), 9, "the long one has gone");
+        ledger.enter(1, long(KEPT_TEXT));
+        assert_eq!(ledger.since(0).len(), 10);
     }
 
     #[tokio::test]

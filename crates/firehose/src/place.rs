@@ -8,8 +8,23 @@
 const RESTART_AFTER: i64 = 60 * 1_000_000_000;
 
 /// No time further ahead of the arrival than this, in nanoseconds, is believed: one absurd time would otherwise hide a
-/// numbering that begins anew for as long as it lies ahead.
-pub const BELIEVED_AHEAD: i64 = 5 * 60 * 1_000_000_000;
+/// numbering that begins anew for as long as it lies ahead, or, come again, be taken for one.
+pub(crate) const BELIEVED_AHEAD: i64 = 5 * 60 * 1_000_000_000;
+
+/// So many frames in a row that would be repetitions, and whose times are not believed, are a numbering that begins anew: then it is
+/// the clock here that is wrong.
+const CONVINCING: u8 = 16;
+
+/// The time of a frame that arrived at `arrival`, if it is believed: what lies more than five minutes ahead is not. Both in UTC nanoseconds.
+#[must_use]
+pub fn believed(time: i64, arrival: i64) -> Option<i64> {
+    (time <= arrival.saturating_add(BELIEVED_AHEAD)).then_some(time)
+}
+
+/// Whether a frame of this time cannot be a repetition of those whose newest time is that.
+pub(crate) fn is_anew(time: i64, newest: i64) -> bool {
+    time > newest.saturating_add(RESTART_AFTER)
+}
 
 /// What a frame is, seen from the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +42,14 @@ pub(crate) enum Sight {
 pub(crate) struct Place {
     last: Option<u64>,
     newest: Option<i64>,
+    /// How many of the last frames in a row would be repetitions but for times that are not believed.
+    doubted: u8,
 }
 
 impl Place {
     /// The place after a frame seen before, with the newest time up to it.
     pub(crate) fn after(seq: u64, time: Option<i64>) -> Self {
-        Self { last: Some(seq), newest: time }
+        Self { last: Some(seq), newest: time, doubted: 0 }
     }
 
     /// The last sequence number seen.
@@ -48,42 +65,40 @@ impl Place {
     /// Takes in a number that is known to be new though it may be lower, as those of a Jetstream: the last is the
     /// highest.
     pub(crate) fn pass(&mut self, seq: u64, time: Option<i64>, arrival: i64) {
-        self.last = Some(self.last.map_or(seq, |last| last.max(seq)));
-        self.age(time, arrival);
-    }
-
-    fn age(&mut self, time: Option<i64>, arrival: i64) {
-        if let Some(time) = time {
-            let believed = time.min(arrival.saturating_add(BELIEVED_AHEAD));
-            self.newest = Some(self.newest.map_or(believed, |newest| newest.max(believed)));
-        }
+        self.last = self.last.max(Some(seq));
+        self.newest = self.newest.max(time.and_then(|time| believed(time, arrival)));
     }
 
     /// Judges a frame by its number and time, and moves on if it is new. Times are nanoseconds since 1970.
     #[inline]
     pub(crate) fn see(&mut self, seq: Option<u64>, time: Option<i64>, arrival: i64) -> Sight {
         let Some(seq) = seq else { return Sight::New };
+        let known = time.and_then(|time| believed(time, arrival));
         let sight = match self.last {
-            Some(last) if seq <= last => match (time, self.newest) {
-                // A time that is not believed is no evidence against the very number that was asked for.
-                (Some(time), Some(_)) if seq == last && time > arrival.saturating_add(BELIEVED_AHEAD) => {
+            Some(last) if seq <= last => {
+                if !self.begins_anew(time, known) {
+                    // Where there is none yet it is the first time to go by, of a frame at or before the place.
+                    self.newest = self.newest.or(known);
                     return Sight::Repeated;
                 }
-                (Some(time), Some(newest)) if time > newest.saturating_add(RESTART_AFTER) => {
-                    Sight::Restarted { last }
-                }
-                (Some(_), None) => {
-                    // The first time there is to go by, of a frame at or before the place.
-                    self.age(time, arrival);
-                    return Sight::Repeated;
-                }
-                _ => return Sight::Repeated,
-            },
+                Sight::Restarted { last }
+            }
             _ => Sight::New,
         };
+        self.doubted = 0;
         self.last = Some(seq);
-        self.age(time, arrival);
+        self.newest = self.newest.max(known);
         sight
+    }
+
+    /// Whether a frame whose number is not above the last one is of a new numbering, by its time, and that if it is believed.
+    #[cold]
+    fn begins_anew(&mut self, time: Option<i64>, known: Option<i64>) -> bool {
+        // One that is not believed says nothing, or it would be a new numbering whenever it comes again.
+        let is_doubted = time.is_some() && known.is_none();
+        self.doubted = if is_doubted { self.doubted.saturating_add(1) } else { 0 };
+        let is_later = known.zip(self.newest).is_some_and(|(time, newest)| is_anew(time, newest));
+        is_later || self.doubted >= CONVINCING
     }
 }
 
@@ -134,10 +149,36 @@ mod tests {
         let later = BELIEVED_AHEAD + RESTART_AFTER + 1;
         assert_eq!(place.see(Some(1), Some(later), later), Sight::Restarted { last: 501 });
     }
+
+    #[test]
+    fn nor_does_it_hide_one_that_begins_at_once() {
+        let mut place = place(&[(500, 0)]);
+        place.see(Some(501), Some(i64::MAX), 0);
+        let later = RESTART_AFTER + 1;
+        assert_eq!(place.see(Some(1), Some(later), later), Sight::Restarted { last: 501 });
+    }
+
     #[test]
     fn a_repetition_of_an_absurd_time_is_one() {
         let mut place = place(&[(500, 0)]);
-        assert_eq!(place.see(Some(501), Some(i64::MAX), 0), Sight::New);
-        assert_eq!(place.see(Some(501), Some(i64::MAX), SECOND), Sight::Repeated);
+        let times = [i64::MAX, 2 * SECOND, 3 * SECOND];
+        for (seq, time) in (501..).zip(times) {
+            assert_eq!(place.see(Some(seq), Some(time), SECOND), Sight::New);
+        }
+        for (seq, time) in (501..).zip(times) {
+            assert_eq!(place.see(Some(seq), Some(time), 9 * SECOND), Sight::Repeated);
+        }
+    }
+
+    #[test]
+    fn many_times_in_a_row_that_are_not_believed_are_a_wrong_clock_here() {
+        let mut place = place(&[(500, 0)]);
+        let ahead = BELIEVED_AHEAD + 1;
+        let mut see = |seq, time| place.see(Some(seq), Some(time), 0);
+        // One between them that is known begins the row anew.
+        let doubted = (1..16).chain([0]).chain(1..16).map(|seq| see(seq, if seq == 0 { 0 } else { ahead }));
+        assert!(doubted.collect::<Vec<_>>().iter().all(|sight| *sight == Sight::Repeated));
+        assert_eq!(see(16, ahead), Sight::Restarted { last: 500 });
+        assert_eq!(see(17, ahead), Sight::New);
     }
 }

@@ -37,6 +37,11 @@ fn frame(seq: u64, second: u64, padding: usize) -> Vec<u8> {
     Message::Identity(Identity { seq, did: "did:plc:abc", time: &time, handle }).to_frame_bytes()
 }
 
+/// A frame of this number and time.
+fn timed(seq: u64, time: &str) -> Vec<u8> {
+    Message::Identity(Identity { seq, did: "did:plc:abc", time, handle: None }).to_frame_bytes()
+}
+
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recording");
@@ -259,6 +264,73 @@ fn a_recording_goes_on_after_its_end() {
         let found = Recorder::append(&path, compression).unwrap().0.finish().unwrap();
         assert_eq!((found.frames, found.bytes), (900, fs::metadata(&path).unwrap().len()));
     }
+}
+
+#[test]
+fn an_absurd_time_is_not_what_a_recording_ends_with() {
+    let (_folder, path) = folder();
+    let mut frames: Vec<_> = (1..=900).map(|seq| frame(seq, seq, 20_000)).collect();
+    for absurd in [1, 450, 898, 899] {
+        frames[absurd] = timed(absurd as u64 + 1, "2200-01-01T00:00:00Z");
+    }
+    for compression in [Compression::None, ZSTD] {
+        write(&path, compression, &frames);
+        let (_, last) = Recorder::append(&path, compression).unwrap();
+        assert_eq!((last.frames, last.seq, last.time), (900, Some(900), Some(DAY + 898_000_000_000)));
+    }
+    write(&path, ZSTD, &[timed(7, "2200-01-01T00:00:00Z")]);
+    let (_, last) = Recorder::append(&path, ZSTD).unwrap();
+    assert_eq!((last.seq, last.time), (Some(7), None));
+}
+
+#[test]
+fn what_follows_is_known_by_its_number_or_by_its_time() {
+    let (_folder, path) = folder();
+    let minute = 60_000_000_000;
+    let mut frames: Vec<_> = (101..=900).map(|seq| frame(seq, seq, 20_000)).collect();
+    // The numbering begins anew a second later.
+    frames.extend((1..=300).map(|seq| frame(seq, 900 + seq, 20_000)));
+    frames.insert(5, timed(99, "2200-01-01T00:00:00Z"));
+    for compression in [Compression::None, ZSTD] {
+        write(&path, compression, &frames);
+        let mut recording = Recording::open(&path).unwrap();
+        let mut passed =
+            |seq: u64, newest: i64| recording.seek_after(seq, newest).unwrap().then(|| recording.passed());
+        // Twice: what was found once is remembered.
+        for _ in 0..2 {
+            assert_eq!(passed(100, DAY), Some(0));
+            assert_eq!(passed(500, DAY + 500_000_000_000), Some(401));
+            assert_eq!(passed(900, DAY + 900_000_000_000), Some(801 + 60));
+            assert_eq!(passed(2000, DAY + 840_000_000_000), Some(801));
+            assert_eq!(passed(2000, DAY + 1_200_000_000_000 - minute), None);
+            assert_eq!(passed(2000, i64::MAX), None);
+        }
+    }
+}
+
+#[test]
+fn recordings_that_were_joined_are_one() {
+    let (_folder, path) = folder();
+    let frames: Vec<_> = (1..=1000).map(|seq| frame(seq, seq, 20_000)).collect();
+    let mut parts = Vec::new();
+    for part in frames.chunks(500) {
+        write(&path, ZSTD, part);
+        parts.extend(fs::read(&path).unwrap());
+    }
+    fs::write(&path, &parts).unwrap();
+    assert_eq!(read(&path).unwrap(), frames);
+    for seq in [1, 400, 501, 900] {
+        let mut recording = Recording::open(&path).unwrap();
+        assert!(recording.seek_seq(seq).unwrap());
+        assert_eq!(recording.passed(), seq - 1);
+    }
+    let (mut recorder, last) = Recorder::append(&path, ZSTD).unwrap();
+    assert_eq!((last.frames, last.seq), (1000, Some(1000)));
+    recorder.push(&frame(1001, 1001, 300)).unwrap();
+    recorder.finish().unwrap();
+    let mut recording = Recording::open(&path).unwrap();
+    assert!(recording.seek_seq(1001).unwrap());
+    assert_eq!(recording.passed(), 1000);
 }
 
 #[test]

@@ -85,8 +85,8 @@ pub struct Counters {
     /// Frames and labels, and points by another clock, whose time was too far ahead to be believed; they have the event
     /// clock's.
     pub ahead: u64,
-    /// Points that have no time by the chosen clock, and were given their frame's; labels whose `cts` is no time, and were given
-    /// the event clock's.
+    /// Points that have no time by the chosen clock, and were given their frame's; those of frames whose `time`, and labels whose `cts`, is
+    /// no time, or none that nanoseconds in 64 bits can hold, and were given the event clock's.
     pub untimed: u64,
     /// Labels that are not about an account or its records: their key is null.
     pub no_subject: u64,
@@ -130,7 +130,8 @@ struct Found {
 #[derive(Debug, Clone, Copy)]
 struct Release {
     seq: i64,
-    source_time: i64,
+    /// None where it is no time, or none that 64 bits hold.
+    source_time: Option<i64>,
     time: i64,
     ordinal: u64,
 }
@@ -281,12 +282,7 @@ impl Decoder {
         self.counters.unwanted += found.unwanted;
         let release = self.release(envelope.seq, envelope.time, arrival)?;
         let rows = if self.hits.is_empty() { 0 } else { self.read_ops(frame, &envelope, release)? };
-        Ok(Pushed {
-            kind: Kind::Commit,
-            seq: Some(envelope.seq),
-            source_time: Some(release.source_time),
-            rows,
-        })
+        Ok(Pushed { kind: Kind::Commit, seq: Some(envelope.seq), source_time: release.source_time, rows })
     }
 
     /// Finds the operations that are wanted, whatever keys they have.
@@ -340,9 +336,12 @@ impl Decoder {
     #[inline]
     fn release(&mut self, seq: u64, time: &[u8], arrival: i64) -> Result<Release, FrameError> {
         let seq = i64::try_from(seq).map_err(|_| FrameError::Seq)?;
-        let source_time = self.times.parse(time).ok_or(FrameError::Time)?;
+        let source_time = self.times.parse(time);
         let newest_arrival = self.arrive(arrival);
-        let event_time = self.tell(source_time, arrival);
+        let event_time = match source_time {
+            Some(time) => self.tell(time, arrival),
+            None => self.position.clock.newest.ok_or(FrameError::Time)?,
+        };
         let time = if self.clock == Clock::Arrival { newest_arrival } else { event_time };
         Ok(Release { seq, source_time, time, ordinal: self.take_ordinals(1) })
     }
@@ -404,14 +403,15 @@ impl Decoder {
                 time: release.time,
                 ordinal: release.ordinal + hit.op as u64,
                 seq: Some(release.seq),
-                source_time: Some(release.source_time),
+                source_time: release.source_time,
                 did,
                 rev,
                 op: Some(PointOp { path, action, cid: hit.cid }),
                 ..Point::default()
             };
             let own_time = match self.clock {
-                Clock::FrameTime | Clock::Arrival => Some(release.time),
+                Clock::FrameTime => release.source_time.map(|_| release.time),
+                Clock::Arrival => Some(release.time),
                 Clock::Rev => rev.and_then(rev_time),
                 Clock::CreatedAt => stream.created_at().and_then(parse_time),
             };

@@ -154,16 +154,32 @@ fn the_time_is_that_of_the_label_made_to_rise() {
 }
 
 #[test]
-fn without_any_time_before_it_a_label_without_one_is_refused_with_its_message() {
+fn without_any_time_in_it_or_before_it_a_message_is_refused() {
     let at = |cts| label("did:plc:a", cts);
     let mut decoder = decoder(&["uri"], Clock::FrameTime);
-    let mixed = frame(1, vec![at("soon"), at("2026-07-04T14:38:00Z")]);
-    assert_eq!(decoder.push(&mixed, 0), Err(FrameError::Time));
+    let untimed = frame(1, vec![at("soon"), at("9999-12-31T00:00:00Z")]);
+    assert_eq!(decoder.push(&untimed, 0), Err(FrameError::Time));
     assert_eq!((decoder.counters().refused, decoder.counters().frames, decoder.rows()), (1, 0, 0));
     assert_eq!(decoder.position(), skytide_atproto::columns::Position::default());
     decoder.push(&frame(2, vec![at("2026-07-04T14:38:00Z")]), 0).unwrap();
-    decoder.push(&mixed, 0).unwrap();
+    decoder.push(&untimed, 0).unwrap();
     assert_eq!(times(&mut decoder), [START; 3]);
+}
+
+#[test]
+fn without_any_time_before_it_a_label_without_one_has_that_of_the_next() {
+    let at = |cts| label("did:plc:a", cts);
+    let mixed = |cts| frame(1, vec![at("soon"), at(cts), at("2026-07-04T14:38:01Z")]);
+    let mut told = decoder(&["uri"], Clock::FrameTime);
+    told.push(&mixed("2026-07-04T14:38:00Z"), 0).unwrap();
+    assert_eq!(times(&mut told), [START, START, START + SECOND]);
+    assert_eq!((told.counters().untimed, told.counters().ahead), (1, 0));
+    // The first time of a connection is believed up to five minutes after its arrival.
+    let mut live = decoder(&["uri"], Clock::FrameTime);
+    live.connected();
+    live.push(&mixed("2199-01-01T00:00:00Z"), START).unwrap();
+    assert_eq!(times(&mut live), [START + 300 * SECOND; 3]);
+    assert_eq!((live.counters().untimed, live.counters().ahead), (1, 1));
 }
 
 #[test]

@@ -434,6 +434,38 @@ fn the_clock_can_be_the_revision_the_author_or_the_arrival() {
 }
 
 #[test]
+fn a_frame_of_a_time_that_cannot_be_held_has_the_newest_before_it() {
+    let wanted = Wanted {
+        streams: vec![
+            stream(known("app.bsky.feed.like", Action::Create), false, &["source_time"]),
+            stream(StreamKind::Identities, false, &["source_time"]),
+        ],
+        clock: Clock::FrameTime,
+    };
+    for time in ["9999-12-31T23:59:59.9Z", "0001-01-01T00:00:00.0Z", "yesterday, or so it is"] {
+        let of_time = |mut frame: Vec<u8>| {
+            let at = frame.windows(22).position(|part| part == b"2026-07-04T14:38:07.5Z").unwrap();
+            frame[at..at + 22].copy_from_slice(time.as_bytes());
+            frame
+        };
+        let (like, identity) = (of_time(make::likes(7, 1)), of_time(make::identity(7)));
+        let mut decoder = Decoder::new(&wanted).unwrap();
+        assert_eq!(decoder.push(&like, 0), Err(FrameError::Time), "there is none before it");
+        decoder.push(&make::likes(5, 1), 0).unwrap();
+        assert_eq!(decoder.push(&like, 0).unwrap().source_time, None);
+        assert_eq!(decoder.push(&identity, 0).unwrap().rows, 1);
+        decoder.push(&make::likes(6, 1), 0).unwrap();
+        let [likes, identities] = &decoder.take()[..] else { panic!("two streams") };
+        assert_eq!(likes.time, [5, 5, 6].map(make::frame_time));
+        assert_eq!(identities.time, [make::frame_time(5)]);
+        assert_eq!(oracle::value(&likes.columns[0], 1), Val::Null);
+        assert_eq!(oracle::value(&identities.columns[0], 0), Val::Null);
+        let counters = decoder.counters();
+        assert_eq!((counters.refused, counters.untimed, counters.ahead), (1, 2, 0));
+    }
+}
+
+#[test]
 fn a_record_named_often_does_not_make_a_frame_grow() {
     let frame = make::one_record_often(200, 100_000);
     let wanted = &queries()[6];

@@ -128,19 +128,18 @@ impl Oracle {
         }
     }
 
-    fn place(&mut self, payload: &Fields) -> Option<(i64, i64, i64, u64)> {
+    fn place(&mut self, payload: &Fields) -> Option<(i64, Val, i64, u64)> {
         let Some(Ipld::Integer(seq)) = payload.get("seq") else { return None };
         let seq = i64::try_from(*seq).ok().filter(|seq| *seq >= 0)?;
         let Val::Text(time) = required_text(payload, "time")? else { return None };
-        let source_time = skytide_atproto::syntax::parse_time(&time)?;
-        let newest = match self.newest {
-            Some(newest) if source_time > newest.saturating_add(300_000_000_000) => newest,
-            Some(newest) => newest.max(source_time),
-            None => source_time,
+        let source_time = skytide_atproto::syntax::parse_time(&time);
+        let newest = match (self.newest, source_time) {
+            (Some(newest), Some(time)) if time > newest.saturating_add(300_000_000_000) => newest,
+            (newest, time) => newest.max(time)?,
         };
         self.newest = Some(newest);
         self.frames += 1;
-        Some((seq, source_time, newest, (self.frames - 1) * 256))
+        Some((seq, source_time.map_or(Val::Null, Val::Int), newest, (self.frames - 1) * 256))
     }
 
     fn message(
@@ -151,11 +150,7 @@ impl Oracle {
         mut own: BTreeMap<&'static str, Val>,
     ) -> Option<Vec<Vec<Row>>> {
         let (seq, source_time, time, ordinal) = self.place(payload)?;
-        own.extend([
-            ("seq", Val::Int(seq)),
-            ("time", Val::Int(time)),
-            ("source_time", Val::Int(source_time)),
-        ]);
+        own.extend([("seq", Val::Int(seq)), ("time", Val::Int(time)), ("source_time", source_time)]);
         let row =
             |stream: &WantedStream| (stream.of == *of).then(|| point(stream, &own, None, time, ordinal));
         Some(wanted.streams.iter().map(|stream| row(stream).flatten().into_iter().collect()).collect())
@@ -245,7 +240,7 @@ impl Oracle {
                 ("rev", text(&rev)),
                 ("seq", Val::Int(seq)),
                 ("time", Val::Int(time)),
-                ("source_time", Val::Int(source_time)),
+                ("source_time", source_time.clone()),
             ]);
             rows[at].extend(point(stream, &own, record.as_ref(), time, ordinal + index as u64));
         }

@@ -18,8 +18,8 @@ const SEAL: [u8; 8] = *b"SKYTIDE\x01";
 /// The bytes of a mark.
 const MARK: usize = 40;
 
-/// The bytes after the marks: the payload's length, and the seal.
-const FOOTER: usize = 12;
+/// The bytes after the marks: where the index begins in its file, the payload's length, and the seal.
+const FOOTER: usize = 20;
 
 /// The highest sequence number and the newest time of all frames so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +80,8 @@ impl Index {
         self.marks.get(marks.saturating_sub(1)).copied().unwrap_or(Mark::START)
     }
 
-    /// The index as a skippable zstd frame; nothing where it does not fit into one.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    /// The index as a skippable zstd frame that is to begin at byte `start` of its file; nothing where it does not fit into one.
+    pub(super) fn to_bytes(&self, start: u64) -> Vec<u8> {
         let Ok(payload) = u32::try_from(self.marks.len() * MARK + FOOTER) else { return Vec::new() };
         let mut bytes = Vec::with_capacity(8 + self.marks.len() * MARK + FOOTER);
         bytes.extend(SKIPPABLE);
@@ -92,6 +92,7 @@ impl Index {
             }
             bytes.extend(highest.time.to_le_bytes());
         }
+        bytes.extend(start.to_le_bytes());
         bytes.extend(payload.to_le_bytes());
         bytes.extend(SEAL);
         bytes
@@ -106,11 +107,12 @@ impl Index {
         }
         file.seek(SeekFrom::End(-(FOOTER as i64)))?;
         file.read_exact(&mut footer)?;
-        let [a, b, c, d, seal @ ..] = footer;
-        let payload = u32::from_le_bytes([a, b, c, d]);
-        let Some(start) = length.checked_sub(u64::from(payload) + 8).filter(|_| seal == SEAL) else {
-            return Ok(None);
-        };
+        let Some((place, [a, b, c, d, seal @ ..])) = footer.split_first_chunk() else { return Ok(None) };
+        let payload = u32::from_le_bytes([*a, *b, *c, *d]);
+        // One that stands elsewhere is of the last of several recordings in one file: its places count from the beginning of that.
+        let is_its = |start: &u64| seal == SEAL && *start == u64::from_le_bytes(*place);
+        let start = length.checked_sub(u64::from(payload) + 8).filter(is_its);
+        let Some(start) = start else { return Ok(None) };
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::new();
         file.take(u64::from(payload) + 8).read_to_end(&mut bytes)?;
@@ -188,7 +190,7 @@ mod tests {
     #[test]
     fn bytes_give_the_index_back_and_damage_is_seen() {
         let index = index(&[5, 5, 9]);
-        let bytes = index.to_bytes();
+        let bytes = index.to_bytes(1000);
         assert_eq!(Index::from_bytes(&bytes, 1000), Some(index));
         assert_eq!(Index::from_bytes(&bytes, 29), None, "a mark within the index itself");
         assert_eq!(Index::from_bytes(&bytes[..bytes.len() - 1], 1000), None);
@@ -197,11 +199,21 @@ mod tests {
         assert_eq!(Index::from_bytes(&unordered, 1000), None);
     }
 
+    #[test]
+    fn an_index_stands_where_it_says() {
+        let index = index(&[5, 5, 9]);
+        let before = vec![0; 1000];
+        let whole = [before.clone(), index.to_bytes(1000)].concat();
+        let read = |bytes: Vec<u8>| Index::read(&mut io::Cursor::new(bytes)).unwrap();
+        assert_eq!(read(whole.clone()), Some((index, 1000)));
+        assert_eq!(read([before, whole].concat()), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>, start: u64, at: prop::sample::Index, byte: u8) {
             Index::from_bytes(&bytes, start);
-            let mut damaged = index(&[1, 2]).to_bytes();
+            let mut damaged = index(&[1, 2]).to_bytes(start);
             let at = at.index(damaged.len());
             damaged[at] = byte;
             if let Some(index) = Index::from_bytes(&damaged, start) {

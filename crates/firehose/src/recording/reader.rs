@@ -18,6 +18,10 @@ use super::{
     recorder::COMPRESSED_TOGETHER,
     storage::Storage,
 };
+use crate::{
+    place::{believed, is_anew},
+    subscription::now,
+};
 
 /// So many bytes are read together: they still fit into a core's own cache when they are looked at.
 const CHUNK: usize = 256 << 10;
@@ -43,6 +47,8 @@ pub(super) struct End {
     pub(super) mark: Mark,
     /// The number of the last frame that has one.
     pub(super) last: Option<u64>,
+    /// The newest time of them that is believed.
+    pub(super) newest: Option<i64>,
     /// Of a compressed recording, its marks.
     pub(super) index: Option<Index>,
     /// Whole frames, with their lengths, of compressed data that breaks off: they are to be written again.
@@ -250,6 +256,21 @@ impl Recording {
         self.seek(|highest| highest.seq >= seq, |peek| peek.seq.is_some_and(|found| found >= seq))
     }
 
+    /// Goes to the first frame that is none of those up to this number and this newest time (UTC nanoseconds), as a subscription tells
+    /// it after them: its number is higher, or its time is over a minute later, since a server's numbering may have begun anew. Says
+    /// whether there is one; otherwise it goes to the end.
+    ///
+    /// # Errors
+    /// As [`seek_seq`](Self::seek_seq).
+    pub fn seek_after(&mut self, seq: u64, newest: i64) -> Result<bool, RecordingError> {
+        let now = now();
+        let is_later = |time: i64| is_anew(time, newest) && believed(time, now).is_some();
+        self.seek(
+            |highest| highest.seq > seq || is_anew(highest.time, newest),
+            |peek| peek.seq.is_some_and(|found| found > seq || peek.time.is_some_and(is_later)),
+        )
+    }
+
     /// The number of frames before the one that is read next.
     #[must_use]
     pub fn passed(&self) -> u64 {
@@ -293,10 +314,13 @@ impl Recording {
     pub(super) fn into_end(mut self) -> Result<End, RecordingError> {
         let mark = self.index.before(|_| false);
         self.go_to(mark).map_err(|source| self.unread(source))?;
-        let (mut highest, mut last) = (mark.highest, None);
+        let (mut highest, mut last, now) = (mark.highest, None, now());
+        let known = |time: i64| believed(time, now).filter(|time| *time > Highest::NONE.time);
+        let mut newest = known(highest.time);
         while let Some(frame) = self.next_frame()? {
             if let Ok(peek) = frame::peek(&frame) {
                 last = peek.seq.or(last);
+                newest = newest.max(peek.time.and_then(known));
                 highest.see(peek);
             }
         }
@@ -305,7 +329,7 @@ impl Recording {
         let whole = self.offset;
         let mut end = Mark { file: whole, offset: whole, frames: self.frames, highest };
         if matches!(self.source, Source::Plain(_)) {
-            return Ok(End { mark: end, last, index: None, rest: Vec::new() });
+            return Ok(End { mark: end, last, newest, index: None, rest: Vec::new() });
         }
         let mut rest = Vec::new();
         match self.index_at.filter(|_| self.cut_off.is_none()) {
@@ -318,7 +342,7 @@ impl Recording {
         }
         end.offset -= rest.len() as u64;
         end.frames -= lengths(&rest).count() as u64;
-        Ok(End { mark: end, last, index: Some(self.index), rest })
+        Ok(End { mark: end, last, newest, index: Some(self.index), rest })
     }
 
     /// The whole frames, with their lengths, of compressed data that is not whole, from a byte of the file on.

@@ -57,7 +57,7 @@ pub struct Last {
     pub frames: u64,
     /// The number of the last one that has a number.
     pub seq: Option<u64>,
-    /// The newest time of theirs, in UTC nanoseconds.
+    /// The newest time of theirs that is not far ahead of now, in UTC nanoseconds.
     pub time: Option<i64>,
 }
 
@@ -193,8 +193,7 @@ impl Recorder {
         this.block = end.rest;
         this.frames = frames;
         this.highest = end.mark.highest;
-        let time = Some(this.highest.time).filter(|time| *time > Highest::NONE.time);
-        Ok((this, Last { frames, seq: end.last, time }))
+        Ok((this, Last { frames, seq: end.last, time: end.newest }))
     }
 
     /// Adds a frame. It may stay in memory until the next [`flush`](Self::flush).
@@ -257,7 +256,7 @@ impl Recorder {
         self.closed = true;
         self.drop_rest().map_err(|source| self.failed(source))?;
         if let Some((_, index)) = &self.compressor {
-            let bytes = index.to_bytes();
+            let bytes = index.to_bytes(self.start.file);
             self.file.write_all(&bytes).map_err(|source| self.failed(source))?;
             self.start.file += bytes.len() as u64;
         }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Cause, ConnectionError, Event, Quarantine, StreamError,
     error::one_line,
-    place::{BELIEVED_AHEAD, Sight},
+    place::{Sight, believed},
 };
 
 /// After this many frames that do not decode, one directly after the other, the connection is given up.
@@ -52,9 +52,12 @@ impl Subscription {
                     self.reconnected(Some(seq));
                     if is_new {
                         self.note_jump(&frame);
-                        // No place lies ahead of the clock: a server that is asked for it leaves out what is before.
-                        let by_now = u64::try_from(arrival / 1000).unwrap_or_default();
-                        self.place.pass(seq.min(by_now), time, arrival);
+                        // No place lies ahead of the clock: a server that is asked for it leaves out what is before. One that
+                        // is far ahead is none at all: who reads what was long ago would lose all from there until now.
+                        if frame.is_place() {
+                            let by_now = u64::try_from(arrival / 1000).unwrap_or_default();
+                            self.place.pass(seq.min(by_now), time, arrival);
+                        }
                         self.hand_out(frame, out);
                     } else {
                         self.counters.repeated += 1;
@@ -122,14 +125,15 @@ impl Subscription {
             self.failures = 0;
         }
         self.poison = None;
-        self.first = self.first.or(frame.seq);
+        let mark = frame.mark();
+        self.first = self.first.or(mark.map(|mark| mark.seq));
         self.counters.frames += 1;
         self.counters.bytes += frame.bytes.len() as u64;
         if frame.time.is_some() {
             self.last_arrival = Some(frame.arrival);
         }
         let time = self.place.newest();
-        self.fresh.extend(frame.seq.map(|seq| Mark { seq, time }));
+        self.fresh.extend(mark.map(|mark| Mark { time, ..mark }));
         out.taken += 1;
         out.taker.take(&mut self.shelf, frame);
     }
@@ -164,8 +168,9 @@ impl Subscription {
         };
         let passed = self.last_arrival.map_or(0, |last| frame.arrival.saturating_sub(last).max(0));
         let jump = to.saturating_sub(from).saturating_sub(passed);
-        let is_believed = to <= frame.arrival.saturating_add(BELIEVED_AHEAD);
-        if is_believed && u128::try_from(jump).is_ok_and(|jump| jump > limit.as_nanos()) {
+        if believed(to, frame.arrival).is_some()
+            && u128::try_from(jump).is_ok_and(|jump| jump > limit.as_nanos())
+        {
             tracing::warn!(endpoint = %self.endpoint, from, to, seq = frame.seq, "the time of the events jumped");
             self.shared.ledger.enter(frame.arrival, Cause::TimeJump { seq: frame.seq, from, to });
         }

@@ -51,8 +51,10 @@ impl LowWater {
         }
     }
 
-    /// A frame is handed on.
-    pub(super) fn hand_on(&mut self, mark: Mark) {
+    /// A frame is handed on. Where its time is not known, the one before it has the newest.
+    pub(super) fn hand_on(&mut self, mut mark: Mark) {
+        let before = self.open.back().map(|(before, _)| *before).or(self.mark);
+        mark.time = mark.time.or(before.and_then(|before| before.time));
         if self.finish == Finish::ByAsking {
             self.open.clear();
         }
@@ -104,6 +106,20 @@ mod tests {
         low.begin_again();
         low.asked();
         assert_eq!(seq(&low), Some(7));
+    }
+
+    #[test]
+    fn a_frame_without_a_time_has_the_one_before_it() {
+        for finish in [Finish::ByAsking, Finish::Told] {
+            let mut low = LowWater::new(finish, None);
+            for (seq, time) in [(1, Some(7)), (2, None), (3, None)] {
+                low.asked();
+                low.hand_on(Mark { seq, time });
+                low.finish(seq);
+            }
+            low.asked();
+            assert_eq!(low.mark(), Some(Mark { seq: 3, time: Some(7) }), "{finish:?}");
+        }
     }
 
     #[test]

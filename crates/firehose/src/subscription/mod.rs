@@ -618,7 +618,7 @@ impl Drop for Subscription {
 }
 
 /// The system's time in UTC nanoseconds.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .ok()

@@ -216,14 +216,30 @@ async fn bad_events_between_good_ones_of_a_jetstream_are_not_in_a_row(way: Way) 
 }
 
 async fn an_absurd_time_is_not_saved(way: Way) {
-    let server =
-        Server::start(vec![Connection::Open(vec![Step::Frame(identity_at(1, "2200-01-01T00:00:00Z"))])])
-            .await;
+    let steps = vec![
+        Step::Frame(identity_at(1, "2026-07-04T00:00:00Z")),
+        Step::Frame(identity_at(2, "2200-01-01T00:00:00Z")),
+    ];
+    let server = Server::start(vec![Connection::Open(steps)]).await;
+    let mut client = way.open(server.subscribe().finish(Finish::Told));
+    assert_eq!(seqs(&mut client, 2).await, [1, 2]);
+    (1..=2).for_each(|seq| client.handle().finish(seq));
+    assert_eq!(client.handle().place(), Some(Cursor::After { seq: 2, time: MIDNIGHT }));
+}
+
+async fn an_absurd_time_that_comes_again_is_a_repetition(way: Way) {
+    let at = |seq| {
+        let absurd = "2200-01-01T00:00:00.000Z".to_owned();
+        let time = if seq == 5 { absurd } else { format!("2026-07-04T00:00:{seq:02}.000Z") };
+        Step::Frame(identity_at(seq, &time))
+    };
+    let first = (1..=10).map(at).chain([Step::Drop]).collect();
+    let script = vec![Connection::Open(first), Connection::Open((4..=12).map(at).collect())];
+    let server = Server::start(script).await;
     let mut client = way.open(server.subscribe());
-    let frame = client.next().await.unwrap().unwrap();
-    client.handle().finish(1);
-    let Some(Cursor::After { seq: 1, time }) = client.handle().place() else { panic!("a place") };
-    assert!(time < frame.arrival + 600_000_000_000);
+    assert_eq!(seqs(&mut client, 12).await, (1..=12).collect::<Vec<_>>());
+    let counters = client.handle().counters();
+    assert_eq!((counters.repeated, counters.restarts), (7, 0));
 }
 
 async fn a_jump_after_the_saved_time_is_entered(way: Way) {
@@ -339,6 +355,7 @@ both_ways! {
     a_number_that_no_frame_may_have_is_no_place,
     bad_events_between_good_ones_of_a_jetstream_are_not_in_a_row,
     an_absurd_time_is_not_saved,
+    an_absurd_time_that_comes_again_is_a_repetition,
     a_jump_after_the_saved_time_is_entered,
     a_frame_without_a_time_does_not_shorten_the_time_that_passed,
     who_follows_the_ledger_is_told_the_end,

@@ -62,6 +62,22 @@ async fn a_reconnect_rewinds_and_what_was_seen_is_dropped(way: Way) {
     assert_eq!(gaps.len(), 1, "{gaps:?}");
 }
 
+async fn a_time_far_ahead_is_no_place(way: Way) {
+    const AHEAD: u64 = 6_000_000_000;
+    let mut first = events([1, 2, AHEAD]);
+    first.push(Step::Drop);
+    let script = vec![Connection::Open(first), Connection::Open(events([AHEAD, 3, 4]))];
+    let server = Server::start(script).await;
+    let mut client =
+        way.open(Subscription::jetstream(&server.url).cursor(Cursor::Seq(START)).backoff(at_once()));
+    let at = |seconds: u64| START + seconds * 1_000_000;
+    assert_eq!(seqs(&mut client, 3).await, [1, 2, AHEAD].map(at));
+    assert_eq!(seqs(&mut client, 1).await, [at(3)]);
+    // What came long ago and was not read yet is still to come.
+    assert_eq!(server.cursors(), [START - 5_000_000, at(2) - 5_000_000].map(Some));
+    assert_eq!(client.handle().cursor(), Some(at(2)));
+}
+
 #[tokio::test]
 async fn before_its_first_event_it_stands_where_it_is_live() {
     let server = Server::start(vec![Connection::Open(vec![Step::Gate])]).await;
@@ -148,6 +164,7 @@ async fn the_published_dictionary_is_taken() {
 both_ways! {
     events_come_as_frames,
     a_reconnect_rewinds_and_what_was_seen_is_dropped,
+    a_time_far_ahead_is_no_place,
     wishes_are_parameters_or_said_after_the_opening,
     compressed_events_are_read_with_their_dictionary,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import multiprocessing
 import pickle
 from typing import Any
@@ -18,6 +19,7 @@ from skytide.atproto import (
     parse_subscribe_repos_message,
 )
 from skytide.atproto.exceptions import ModelError, ModelFieldNotFoundError
+from skytide.atproto.models import DotDict, get_model_as_dict, get_or_create
 
 from ..firehose import wire
 from ..firehose.wire import cid_of, post
@@ -81,6 +83,44 @@ def test_what_is_in_a_record_is_a_model_too() -> None:
     as_json = image.image.to_json_representation()
     assert as_json.ref["$link"] == str(IMAGE) and as_json.cid == image.image.cid
     assert as_json.to_bytes_representation() == image.image
+
+
+def test_what_is_changed_within_a_model_stays_changed() -> None:
+    data = {
+        "$type": "app.bsky.feed.post",
+        "text": "old",
+        "createdAt": "2026-07-04T14:38:08Z",
+        "langs": ["en"],
+        "embed": {"$type": "app.bsky.embed.images", "images": [{"alt": "old", "image": {}}]},
+        "unknown": {"list": [{"n": 1}, 2]},
+    }
+    before = copy.deepcopy(data)
+    post: Any = get_or_create(data)
+    post.text = "new"
+    post.langs.append("de")
+    images = post.embed.images
+    images[0].alt = "new"
+    images.append({"alt": "second"})
+    post.embed.images[1].alt = "third"
+    assert (post.text, post.langs, [image.alt for image in images]) == (
+        "new",
+        ["en", "de"],
+        ["new", "third"],
+    )
+    dumped = get_model_as_dict(post)
+    assert json.loads(json.dumps(dumped)) == dumped
+    assert dumped["embed"]["images"] == [{"alt": "new", "image": {}}, {"alt": "third"}]
+    assert data == before, "what it was made of is as it was"
+    assert copy.deepcopy(post) == post
+
+    dots = DotDict({"a": {"b": 1}, "list": [{"c": 2}, 3]})
+    dots.a.b = 4
+    dots["list"][0]["c"] = 5
+    for name, value in dots.items():
+        if name == "list":
+            value.append(6)
+    assert dots == {"a": {"b": 4}, "list": [{"c": 5}, 3, 6]}
+    assert dots.to_dict() == {"a": {"b": 4}, "list": [{"c": 5}, 3, 6]}
 
 
 def test_a_link_has_its_cid() -> None:

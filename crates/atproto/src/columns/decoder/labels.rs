@@ -2,12 +2,13 @@
 
 use super::{BELIEVED, Clock, Decoder, FrameError, Kind, ORDINALS, Point, Pushed};
 use crate::message::Labels;
+use crate::syntax::parse_time;
 
 impl Decoder {
     /// Reads the labels of a message, each as a point.
     ///
     /// The event clock is told each label's `cts` in turn, as it is a frame's `time`. One that is no datetime has the clock's
-    /// time; if there is none yet, the message is refused.
+    /// time; if there is none yet, that of the next label that has one, and where none has the message is refused.
     pub(super) fn read_labels(&mut self, labels: &Labels<'_>, arrival: i64) -> Result<Pushed, FrameError> {
         let seq = i64::try_from(labels.seq).map_err(|_| FrameError::Seq)?;
         let newest_arrival = self.arrive(arrival);
@@ -18,7 +19,12 @@ impl Decoder {
             let source_time = self.times.parse(label.cts.as_bytes());
             let event_time = match source_time {
                 Some(time) => self.tell(time, arrival),
-                None => self.position.clock.newest.ok_or(FrameError::Time)?,
+                None => self
+                    .position
+                    .clock
+                    .newest
+                    .or_else(|| self.first_time(labels, arrival))
+                    .ok_or(FrameError::Time)?,
             };
             let own_time = match self.clock {
                 Clock::FrameTime => source_time.map(|_| event_time),
@@ -42,5 +48,11 @@ impl Decoder {
             rows += self.end_rows(Kind::Labels, &point, own_time.is_some())?;
         }
         Ok(Pushed { kind: Kind::Labels, seq: Some(labels.seq), source_time: None, rows })
+    }
+
+    /// The time that an event clock which has none yet is to have by a message.
+    fn first_time(&self, labels: &Labels<'_>, arrival: i64) -> Option<i64> {
+        let time = labels.labels.iter().find_map(|label| parse_time(label.cts))?;
+        Some(if self.connected { time.min(arrival.saturating_add(BELIEVED)) } else { time })
     }
 }

@@ -41,7 +41,8 @@ impl Decoder {
         let release =
             self.release(message.seq().ok_or(FrameError::Missing("seq"))?, time.as_bytes(), arrival)?;
         let own_time = match self.clock {
-            Clock::FrameTime | Clock::Arrival => Some(release.time),
+            Clock::FrameTime => release.source_time.map(|_| release.time),
+            Clock::Arrival => Some(release.time),
             Clock::Rev => point.rev.and_then(rev_time).filter(|time| release.believes(*time)),
             Clock::CreatedAt => None,
         };
@@ -49,11 +50,11 @@ impl Decoder {
             time: own_time.unwrap_or(release.time),
             ordinal: release.ordinal,
             seq: Some(release.seq),
-            source_time: Some(release.source_time),
+            source_time: release.source_time,
             ..point
         };
         let rows = self.end_rows(kind, &point, own_time.is_some())?;
-        Ok(Pushed { kind, seq: message.seq(), source_time: Some(release.source_time), rows })
+        Ok(Pushed { kind, seq: message.seq(), source_time: release.source_time, rows })
     }
 
     /// Gives a point to each stream that is made of such messages; gives the number of those that took it. `timed` says whether it

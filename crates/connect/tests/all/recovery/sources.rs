@@ -11,6 +11,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use skytide_atproto::columns::Clock;
 use skytide_atproto::frame::peek;
+use skytide_atproto::message::{Identity, Message};
 use skytide_connect::files::{Definition, Files};
 use skytide_connect::frames::UNREACHED;
 use skytide_connect::network::{Network, Wish};
@@ -294,6 +295,26 @@ fn recordings_alone_are_one_stream() {
             (2000, vec![("cut off at the end", 1), ("recorded before", 500)])
         );
     }
+}
+
+#[test]
+fn a_recording_of_a_numbering_that_began_anew_follows_the_one_before() {
+    let identity = |(number, second): (u64, u64)| {
+        let time = format!("2026-07-04T14:{:02}:{:02}.000Z", second / 60, second % 60);
+        let message = Identity { seq: number, did: "did:plc:a", time: &time, handle: None };
+        Bytes::from(Message::Identity(message).to_frame_bytes())
+    };
+    let before: Vec<Bytes> = (1000..1300).zip(0..).map(identity).collect();
+    let after: Vec<Bytes> = (1..=500).zip(600..).map(identity).collect();
+    let folder = tempfile::tempdir().unwrap();
+    // The third begins within the second.
+    let [a, b, c] = [("a.frames", &before[..]), ("b.frames", &after[..300]), ("c.frames.zst", &after[100..])]
+        .map(|(name, frames)| recorded(folder.path(), name, frames));
+    let mut network = network(c.to_str().unwrap().to_owned().into());
+    network.connection.cursor = Cursor::Live;
+    network.connection.history = vec![a, b];
+    let told = hold(&Case::new("identities.count()", network), 45, 4, 8);
+    assert_eq!((told.read, told.dropped), (800, vec![("recorded before", 200)]));
 }
 
 #[test]

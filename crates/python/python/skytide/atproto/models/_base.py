@@ -1,4 +1,8 @@
-"""Models: records and what is in them, as the data they came as, read by snake_case names when asked."""
+"""Models: records and what is in them, as the data they came as, read by snake_case names when asked.
+
+What is in a model is made one when it is first asked for, and kept: what is changed there is changed in the model, and the data
+that it was made of stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -111,8 +115,7 @@ class DotDict:
         return plain
 
     def __getitem__(self, name: str) -> Any:
-        wire = self._name(name)
-        return view(self._data.get(wire), self._types.get(wire))
+        return _shown(self._data, self._types, self._name(name))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -140,11 +143,11 @@ class DotDict:
 
     def values(self) -> list[Any]:
         """The values, in the order of the names."""
-        return [view(value, self._types.get(name)) for name, value in self._data.items()]
+        return [_shown(self._data, self._types, name) for name in self._data]
 
     def items(self) -> list[tuple[str, Any]]:
         """Names and values."""
-        return [(name, view(value, self._types.get(name))) for name, value in self._data.items()]
+        return [(name, _shown(self._data, self._types, name)) for name in self._data]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, DotDict):
@@ -262,17 +265,37 @@ def camel_class(name: str) -> str:
     return name[:1].upper() + name[1:]
 
 
+class Items(list[Any]):
+    """A list as models show it."""
+
+    __slots__ = ()
+
+
 def view(value: Any, of: str | None = None) -> Any:
-    """A value as models show it: dicts by their types, in lists too; `of` is the type of those that do not name theirs."""
+    """A value as models show it: dicts by their types, in lists too; `of` is the type of those that do not name theirs.
+
+    What is shown already stays what it is, and what was put into it since is shown in it.
+    """
     match value:
         case dict():
             if "$link" in value:
                 return Link(value)
             name = value.get("$type", of)
             return _again(name, value) if isinstance(name, str) else DotDict(value)
+        case Items():
+            value[:] = [view(item, of) for item in value]
         case list():
-            return [view(item, of) for item in value]
+            return Items(view(item, of) for item in value)
     return value
+
+
+def _shown(data: dict[str, Any], types: Mapping[str, str], wire: str) -> Any:
+    """A value of some data as models show it, which is kept there: what a program changes in it stays changed."""
+    value = data.get(wire)
+    shown = view(value, types.get(wire))
+    if shown is not value:
+        data[wire] = shown
+    return shown
 
 
 class Model:
@@ -309,10 +332,10 @@ class Model:
         self._check(_plain(self))
 
     @classmethod
-    def _of(cls, data: dict[str, Any]) -> Self:
-        """One of this data, which is not checked."""
+    def _of(cls, data: Mapping[str, Any]) -> Self:
+        """One of this data, which is not checked, and not changed by what is done to the model."""
         model = cls.__new__(cls)
-        object.__setattr__(model, "_data", data)
+        object.__setattr__(model, "_data", dict(data))
         return model
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -355,7 +378,7 @@ class Model:
     def __getattr__(self, name: str) -> Any:
         wire = self._fields.get(name)
         if wire is not None:
-            return view(self._data.get(wire), self._types.get(wire))
+            return _shown(self._data, self._types, wire)
         if not name.startswith("_") and name not in self._wires and name in self._data:
             return self._data[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -374,7 +397,7 @@ class Model:
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         for name, wire in self._fields.items():
-            yield name, view(self._data.get(wire), self._types.get(wire))
+            yield name, _shown(self._data, self._types, wire)
         if self._type is not None:
             yield "py_type", self._type
         yield from self.model_extra.items()
