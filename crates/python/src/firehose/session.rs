@@ -310,26 +310,29 @@ impl AsyncFrames {
     /// A frame, or `None` after which `wake` is called, from another thread, when it is worth asking again. Raises what ended
     /// the subscription, once, then `StopAsyncIteration`.
     fn take(&self, py: Python<'_>, wake: Py<PyAny>) -> PyResult<Option<PyFrame>> {
-        // Another reader may have received more than it took.
-        if let Some(frame) = self.run.next_ready() {
-            return Ok(Some(frame));
-        }
         let waker = Waker::from(Arc::new(Call(wake)));
-        let polled = py.detach(|| {
-            let mut batch = Vec::new();
-            let mut held = lock(&self.buffered);
-            let Some(buffered) = held.as_mut().filter(|_| !self.run.is_stopped()) else {
-                return Poll::Ready(Ok(0));
-            };
-            let polled = buffered.poll_batch(&mut Context::from_waker(&waker), &mut batch, TOGETHER);
-            lock(&self.run.ready).extend(batch);
-            polled
-        });
-        match polled {
-            Poll::Pending => Ok(None),
-            Poll::Ready(Ok(0)) => Err(PyStopAsyncIteration::new_err(())),
-            Poll::Ready(Ok(_)) => Ok(self.run.next_ready()),
-            Poll::Ready(Err(error)) => Err(self.run.fail(&error)),
+        loop {
+            // Another reader may have received more than it took.
+            if let Some(frame) = self.run.next_ready() {
+                return Ok(Some(frame));
+            }
+            let polled = py.detach(|| {
+                let mut batch = Vec::new();
+                let mut held = lock(&self.buffered);
+                let Some(buffered) = held.as_mut().filter(|_| !self.run.is_stopped()) else {
+                    return Poll::Ready(Ok(0));
+                };
+                let polled = buffered.poll_batch(&mut Context::from_waker(&waker), &mut batch, TOGETHER);
+                lock(&self.run.ready).extend(batch);
+                polled
+            });
+            match polled {
+                Poll::Pending => return Ok(None),
+                Poll::Ready(Ok(0)) => return Err(PyStopAsyncIteration::new_err(())),
+                // Where a stop came meanwhile there is none to hand out, and nobody will wake: it is seen at the next look.
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Err(self.run.fail(&error)),
+            }
         }
     }
 

@@ -55,6 +55,28 @@ def test_a_stop_from_another_thread_ends_a_wait(way: Way) -> None:
         assert server.closed[0].wait(LIMIT)
 
 
+def test_a_stop_from_another_thread_ends_an_async_read_of_many_frames() -> None:
+    with Server([frames(*range(1, 20_001))]) as server:
+        for _ in range(16):
+            client = AsyncFirehoseSubscribeReposClient(server.url, **QUICK)
+
+            def stop(client: AsyncFirehoseSubscribeReposClient = client) -> None:
+                wait_until(lambda: client.get_cursor() is not None)
+                client.stop()
+
+            thread = threading.Thread(target=stop)
+
+            async def read(
+                client: AsyncFirehoseSubscribeReposClient = client,
+                thread: threading.Thread = thread,
+            ) -> None:
+                thread.start()
+                await asyncio.wait_for(client.start(lambda frame: None), LIMIT)
+
+            asyncio.run(read())
+            thread.join(LIMIT)
+
+
 @each_way
 def test_a_stop_before_any_start_is_nothing(way: Way) -> None:
     with Server([frames(1)]) as server:
