@@ -4,6 +4,9 @@
 //! out; what is at it waits, since another source may still have a point of that time (a single source without ordinals
 //! of the program's own does not wait). A source that is at its end no longer counts, nor does one that was silent for its time of
 //! idleness; what that says after all may be [late](crate::late), which it judges by how far the others have gone.
+//!
+//! What is ahead is held. So a source that can wait is not read on while much of it is held, until the one behind has come as far, has ended, or
+//! is not waited for. What goes out at once may be all that is held: it does so in as many epochs as it takes, so that a stop or a save comes between them.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +17,15 @@ use skytide_timestream::rows::Rows;
 
 use crate::late::Passed;
 use crate::recovery::{SaveError, StateError, state};
-use crate::source::{Next, Progress, Saved, Source, SourceError, SourceState, Status};
+use crate::source::{
+    EPOCH_BYTES, EPOCH_ROWS, Next, Progress, Saved, Source, SourceError, SourceState, Status,
+};
 use crate::tables::Bell;
 
-/// Points held of a source that is ahead of the others before it is no longer asked.
-const HELD: usize = 65_536;
+/// Bytes held of a source that is ahead of the others before it is no longer asked: so much of a file is read again in no time.
+pub(crate) const HELD: usize = 32 << 20;
+/// And of a connection: what its server has for it is not there for ever.
+pub(crate) const HELD_OF_A_CONNECTION: usize = 128 << 20;
 /// The longest wait at one source while others may have something.
 const TURN: Duration = Duration::from_millis(10);
 
@@ -32,7 +39,8 @@ pub struct Feed {
     rings: bool,
     /// By scan: points not yet let go.
     held: Vec<Backlog>,
-    rows: usize,
+    /// Bytes that are held of it before it is no longer asked while it is ahead.
+    most: usize,
     /// The ordinal of the next row to go out, where a program orders rows by numbers of its own: of those several may be equal, and what is no
     /// other point by its place is the same one.
     counted: Option<u64>,
@@ -43,11 +51,12 @@ pub struct Feed {
     is_left: bool,
 }
 
-shown!(Feed { scans, rows, told, has_ended });
+shown!(Feed { scans, most, told, has_ended });
 
 impl Feed {
     /// A source that gives the points of these scans of the plan. After `idle` of silence it is not waited for. `rings` says that
-    /// the bell of the [`Merge`] tells when it has something to read.
+    /// the bell of the [`Merge`] tells when it has something to read. While it is ahead of another and some 32 MiB of it are held, it is not
+    /// read, unless it is to be [held](Self::holding) further.
     #[must_use]
     pub fn new(
         source: Box<dyn Source + Send>,
@@ -62,13 +71,19 @@ impl Feed {
             idle,
             rings,
             held,
-            rows: 0,
+            most: HELD,
             counted: None,
             told: None,
             heard: Instant::now(),
             has_ended: false,
             is_left: false,
         }
+    }
+
+    /// Holds about so many bytes of it while it is ahead of another.
+    #[must_use]
+    pub fn holding(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// Its rows are ordered by a subsort column, of which several values may be equal: each of its scans has all rows.
@@ -107,7 +122,6 @@ impl Feed {
     pub(crate) fn going_on(mut self, left: Left) -> Self {
         match left {
             Left::State { told, has_ended, held, .. } => {
-                self.rows = held.iter().map(Backlog::len).sum();
                 (self.told, self.has_ended, self.held) = (told, has_ended, held);
             }
             Left::Again { given, .. } => self.counted = self.counted.map(|_| given),
@@ -131,12 +145,16 @@ impl Feed {
                 }
                 for (held, rows) in self.held.iter_mut().zip(epoch.scans) {
                     let Some(rows) = rows.filter(|rows| !rows.is_empty()) else { continue };
-                    self.rows += rows.len();
                     held.push(rows)?;
                 }
             }
         }
         Ok(true)
+    }
+
+    /// Whether it is to wait for another that stands there.
+    fn is_ahead(&self, least: Option<i64>) -> bool {
+        self.told > least && self.held.iter().map(Backlog::bytes).sum::<usize>() > self.most
     }
 
     fn is_waited_for(&self) -> bool {
@@ -176,6 +194,13 @@ impl Left {
     }
 }
 
+/// Up to where points are let go of.
+#[derive(Clone, Copy)]
+enum Until {
+    Time(i64),
+    End,
+}
+
 /// Several sources in order.
 pub struct Merge {
     feeds: Vec<Feed>,
@@ -189,6 +214,8 @@ pub struct Merge {
     bell: Bell,
     /// Up to which time points have gone out.
     passed: Passed,
+    /// Up to where points are being let go of in several epochs: nothing is read before all of them are out.
+    going: Option<Until>,
     /// What ended a source, to be said once what is complete is out; of a source alone all that it gave.
     failed: Option<SourceError>,
     has_ended: bool,
@@ -219,6 +246,7 @@ impl Merge {
             is_strict,
             bell,
             passed,
+            going: None,
             failed: None,
             has_ended: false,
             is_closed: false,
@@ -244,13 +272,19 @@ impl Merge {
         Ok(self)
     }
 
-    /// The sources that are asked for more: not those at their end, and over what is there not those that are ahead, which wait for
-    /// the one behind. Live, pushing must never wait for another source.
+    /// The sources that are asked for more: not those at their end, and not those of which much is held, which wait for the one behind; where
+    /// all are to end, what was handed over is asked for however much it is.
     fn asked(&mut self) -> impl Iterator<Item = &mut Feed> {
-        let least = self.feeds.iter().filter(|feed| !feed.has_ended).map(|feed| feed.told).min().flatten();
-        let is_once = self.mode == Mode::Once;
-        let is_ahead = move |feed: &Feed| is_once && feed.rows > HELD && feed.told > least;
-        self.feeds.iter_mut().filter(move |feed| !feed.has_ended && !feed.is_left && !is_ahead(feed))
+        let waited_for = self.feeds.iter().filter(|feed| feed.is_waited_for());
+        let least = waited_for.map(|feed| feed.told).min().filter(|_| !self.is_closed);
+        self.feeds.iter_mut().filter_map(move |feed| {
+            let waits = !feed.has_ended && least.is_some_and(|least| feed.is_ahead(least));
+            if waits {
+                // Who is not asked is not silent.
+                feed.heard = Instant::now();
+            }
+            (!feed.has_ended && !feed.is_left && !waits).then_some(feed)
+        })
     }
 
     /// Whether all that there was has gone out, in this run or in the one that it goes on with.
@@ -280,16 +314,23 @@ impl Merge {
         waited.iter().map(|feed| feed.told).min().flatten()
     }
 
-    /// The held points before a time (and of it, unless that is strict), in order; all where there is none.
-    fn release(&mut self, until: Option<i64>) -> Result<Epoch, SourceError> {
+    /// The held points before a time (and of it, unless that is strict), in order, or all; of many the first.
+    fn release(&mut self, until: Until) -> Result<Epoch, SourceError> {
         let mut scans: Vec<Option<Rows>> = (0..self.scans).map(|_| None).collect();
         let is_strict = self.is_strict;
-        let goes = |time| until.is_none_or(|until| if is_strict { time < until } else { time <= until });
+        let has_come = |time| match until {
+            Until::Time(until) if is_strict => time < until,
+            Until::Time(until) => time <= until,
+            Until::End => true,
+        };
+        let held = self.feeds.iter().flat_map(|feed| &feed.held);
+        let part = Backlog::part(held, has_come, EPOCH_ROWS, EPOCH_BYTES);
+        self.going = part.map(|_| until);
+        let goes = |time| part.map_or_else(|| has_come(time), |end| time < end);
         for feed in &mut self.feeds {
             let mut count = 0;
             for (held, place) in feed.held.iter_mut().zip(&feed.scans) {
                 let Some(mut rows) = held.take_merged(goes)? else { continue };
-                feed.rows -= rows.len();
                 if let Some(first) = feed.counted {
                     rows.places.ordinal = (first..).take(rows.len()).collect();
                     count = count.max(rows.len() as u64);
@@ -300,16 +341,24 @@ impl Merge {
             }
             feed.counted = feed.counted.map(|first| first + count);
         }
-        if let Some(until) = until {
-            self.passed.reach(until);
+        let told = match until {
+            Until::Time(until) => Some(until),
+            Until::End => self.feeds.iter().filter_map(|feed| feed.told).max(),
+        };
+        // No more is known after a part than after all.
+        let watermark = told.map_or(i64::MIN, |told| part.map_or(told, |end| end.min(told)));
+        if let Until::Time(_) = until {
+            self.passed.reach(watermark);
         }
-        let newest = self.feeds.iter().filter_map(|feed| feed.told).max();
-        Ok(Epoch { scans, watermark: until.or(newest).unwrap_or(i64::MIN) })
+        Ok(Epoch { scans, watermark })
     }
 }
 
 impl Source for Merge {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        if let Some(until) = self.going {
+            return Ok(Next::Epoch(self.release(until)?));
+        }
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -331,7 +380,7 @@ impl Source for Merge {
         let is_alone = self.feeds.len() == 1;
         if self.feeds.iter().all(|feed| feed.has_ended) || (self.failed.is_some() && is_alone) {
             self.has_ended = true;
-            return Ok(Next::Epoch(self.release(None)?));
+            return Ok(Next::Epoch(self.release(Until::End)?));
         }
         let is_through = self.is_closed && self.feeds.iter().all(|feed| feed.has_ended || feed.is_left);
         self.has_ended = self.failed.is_some() || is_through;
@@ -340,7 +389,7 @@ impl Source for Merge {
         if any || watermark > self.passed.get() {
             let scans = (0..self.scans).map(|_| None).collect();
             return Ok(Next::Epoch(match watermark {
-                Some(watermark) => self.release(Some(watermark))?,
+                Some(watermark) => self.release(Until::Time(watermark))?,
                 None => Epoch { scans, watermark: i64::MIN },
             }));
         }
@@ -369,7 +418,7 @@ impl Source for Merge {
     }
 
     fn close(&mut self) -> bool {
-        if !self.is_closed && !self.has_ended {
+        if !self.is_closed && (!self.has_ended || self.going.is_some()) {
             let closed: Vec<bool> = self.feeds.iter_mut().map(|feed| feed.source.close()).collect();
             self.is_closed = closed.contains(&true);
             for (feed, is_closed) in self.feeds.iter_mut().zip(closed) {
@@ -392,7 +441,8 @@ impl Source for Merge {
             feed.save(&mut bytes)?;
         }
         state::write_time(&mut bytes, self.passed.get());
-        bytes.number(self.has_ended.into());
+        // Whoever goes on in the midst of an end comes to it again.
+        bytes.number((self.has_ended && self.going.is_none()).into());
         Ok(Saved::State(SourceState(bytes.into_bytes())))
     }
 }

@@ -1,7 +1,8 @@
 //! Puts points in the order of their times, for clocks that do not run forward: the author's claim, the author's server.
 //!
 //! `once` reads everything and sorts it: nothing is late. `live` holds points until the newest time seen less the lateness
-//! has passed theirs; a point that comes after its time was let go is [late](crate::late).
+//! has passed theirs; a point that comes after its time was let go is [late](crate::late). What is let go of at once may be all there is: it goes
+//! out in as many epochs as it takes, and nothing is read before all of it is out.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use skytide_timestream::rows::Rows;
 
 use crate::late::{Judge, Verdict};
 use crate::recovery::{SaveError, state};
-use crate::source::{Next, Saved, Source, SourceError, SourceState, Status};
+use crate::source::{EPOCH_BYTES, EPOCH_ROWS, Next, Saved, Source, SourceError, SourceState, Status};
 
 /// A source whose points come in any order, put in order.
 pub struct Reorder<S> {
@@ -100,18 +101,36 @@ impl<S: Source> Reorder<S> {
         Ok(())
     }
 
-    /// All held points up to and including a time, in order; all points where there is none.
-    fn release(&mut self, until: Option<i64>) -> Result<Epoch, SourceError> {
+    /// Tells of a time whether all points up to it are here: of each at the end.
+    fn has_come(&self) -> impl Fn(i64) -> bool + use<S> {
+        let (ended, watermark) = (self.ended, self.watermark());
+        move |time| ended || watermark.is_some_and(|watermark| time <= watermark)
+    }
+
+    /// Whether points are held that are to go out.
+    fn is_complete(&self) -> bool {
+        let mut firsts = self.held.iter().flat_map(Backlog::batches).map(|rows| rows.places.time[0]);
+        (self.ended || self.watermark().is_some()) && firsts.any(self.has_come())
+    }
+
+    /// The held points that are to go out, in order, or the first of them.
+    fn release(&mut self) -> Result<Epoch, SourceError> {
+        let has_come = self.has_come();
+        let part = Backlog::part(&self.held, &has_come, EPOCH_ROWS, EPOCH_BYTES);
         let mut scans = Vec::with_capacity(self.held.len());
         for held in &mut self.held {
-            scans.push(held.take_merged(|time| until.is_none_or(|until| time <= until))?);
+            scans.push(held.take_merged(|time| part.map_or_else(|| has_come(time), |end| time < end))?);
         }
-        Ok(Epoch { scans, watermark: until.or(self.judge.newest()).unwrap_or(i64::MIN) })
+        let reached = if self.ended { self.judge.newest() } else { self.watermark() };
+        Ok(Epoch { scans, watermark: part.or(reached).unwrap_or(i64::MIN) })
     }
 }
 
 impl<S: Source> Source for Reorder<S> {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        if self.is_complete() {
+            return Ok(Next::Epoch(self.release()?));
+        }
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -129,12 +148,13 @@ impl<S: Source> Source for Reorder<S> {
         if self.ended && self.held.is_empty() {
             return self.failed.take().map_or(Ok(Next::End), Err);
         }
-        let scans = self.held.iter().map(|_| None).collect();
-        Ok(Next::Epoch(match self.watermark() {
-            _ if self.ended => self.release(None)?,
-            Some(watermark) => self.release(Some(watermark))?,
-            None => Epoch { scans, watermark: i64::MIN },
-        }))
+        if self.ended {
+            self.held.iter_mut().try_for_each(Backlog::gather)?;
+        } else if self.watermark().is_none() {
+            let scans = self.held.iter().map(|_| None).collect();
+            return Ok(Next::Epoch(Epoch { scans, watermark: i64::MIN }));
+        }
+        Ok(Next::Epoch(self.release()?))
     }
 
     fn status(&self) -> Status {

@@ -57,7 +57,7 @@ pub const WAIT: Duration = Duration::from_millis(50);
 
 /// So long is read on at an end for a source to tell where it stands.
 const LAST_SAVE: Duration = Duration::from_secs(1);
-/// What is being computed when an end is asked for has so much time to be done; what is not is left out, so that nobody waits for it.
+/// What is being computed or written when an end is asked for has so much time to be done; what is not is left out, so that nobody waits for it.
 pub const GRACE: Duration = Duration::from_secs(1);
 
 /// How many epochs may be on their way through the workers.
@@ -204,22 +204,15 @@ pub(crate) fn drive(
         // What can never be saved is told before anything is read.
         running.save(&text, sink, recovery)?;
     }
-    let put = |sink: &mut dyn Sink, batches: Vec<RecordBatch>| match batches
-        .iter()
-        .try_for_each(|batch| sink.write(batch))
-    {
-        Err(error) if error.is_closed_pipe() => Ok(false),
-        written => written.map(|()| true),
-    };
     let mut is_open = true;
     while let Some(batches) = running.turn()? {
-        if !put(sink, batches)? {
+        if !running.put(sink, batches)? {
             is_open = false;
             break;
         }
         watch(&running.source.status(), running.given.rows);
         if let Some(recovery) = recovery.as_mut().filter(|recovery| recovery.is_due()) {
-            is_open = put(sink, running.settled()?)?;
+            is_open = running.put_settled(sink)?;
             if !is_open {
                 break;
             }
@@ -228,20 +221,22 @@ pub(crate) fn drive(
     }
     if let Some(recovery) = recovery.filter(|_| is_open && running.may_go_on()) {
         let until = Instant::now() + LAST_SAVE;
-        is_open = put(sink, running.settled()?)?;
+        is_open = running.put_settled(sink)?;
         // A source that has to be asked where it stands tells it with what it gives next.
         while is_open
             && !running.save(&text, sink, recovery)?
             && Instant::now() < until
             && running.read_on()?
         {
-            is_open = put(sink, running.settled()?)?;
+            is_open = running.put_settled(sink)?;
         }
     }
     // Whatever ended it, what was read is answered.
     let (rest, mut outcome, failed) = running.finish()?;
     if is_open {
-        is_open = put(sink, rest)?;
+        is_open = rest
+            .iter()
+            .try_fold(true, |is_open, batch| Ok::<_, SinkError>(is_open && write(sink, batch)?))?;
     }
     // Where nothing came there is no answer, and nothing to put in the place of an earlier one.
     if is_open && ((failed.is_none() && outcome.source.is_reached()) || outcome.rows > 0) {
@@ -256,6 +251,14 @@ pub(crate) fn drive(
     outcome.misfits = sink.misfits();
     watch(&outcome.source, outcome.rows);
     failed.map_or(Ok(outcome), |error| Err(error.into()))
+}
+
+/// Writes rows; tells whether anyone takes more of them.
+fn write(sink: &mut dyn Sink, batch: &RecordBatch) -> Result<bool, SinkError> {
+    match sink.write(batch) {
+        Err(error) if error.is_closed_pipe() => Ok(false),
+        written => written.map(|()| true),
+    }
 }
 
 /// A run whose rows are asked for: the batches of an answer, in order, computed as they are taken. [`AnswerStream`] is the same for
@@ -343,6 +346,8 @@ struct Running<S> {
     saved: Option<u64>,
     /// Whether the job was stopped at work.
     is_cut: bool,
+    /// Whether rows were left out that were to be written: none are written after them.
+    is_left: bool,
 }
 
 impl<S: Source> Running<S> {
@@ -372,7 +377,30 @@ impl<S: Source> Running<S> {
             closing: None,
             saved: None,
             is_cut: false,
+            is_left: false,
         })
+    }
+
+    /// Writes rows, for so long after an end is asked for as what is being computed has; tells whether anyone takes more of them.
+    fn put(&mut self, sink: &mut dyn Sink, batches: Vec<RecordBatch>) -> Result<bool, SinkError> {
+        let mut asked = None;
+        for batch in batches {
+            let is_asked = matches!(self.asked_to_end(), Some(End::Stopped | End::Duration));
+            if self.is_left || (is_asked && asked.get_or_insert_with(Instant::now).elapsed() >= GRACE) {
+                self.is_left = true;
+                self.given.rows -= batch.num_rows();
+                self.cut();
+            } else if !write(sink, &batch)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes the rows of all that was read.
+    fn put_settled(&mut self, sink: &mut dyn Sink) -> Result<bool, RunError> {
+        let settled = self.settled()?;
+        Ok(self.put(sink, settled)?)
     }
 
     /// Waits for the rows of all that was read.
@@ -386,13 +414,18 @@ impl<S: Source> Running<S> {
     fn unless_cut<T>(&mut self, given: Result<T, JobError>) -> Result<Option<T>, JobError> {
         match given {
             Err(JobError::Stopped) => {
-                self.is_cut = true;
-                if self.end.is_none() {
-                    self.end = Some(Ok(self.asked_to_end().unwrap_or(End::Stopped)));
-                }
+                self.cut();
                 Ok(None)
             }
             given => given.map(Some),
+        }
+    }
+
+    /// What comes from here on is left out.
+    fn cut(&mut self) {
+        self.is_cut = true;
+        if self.end.is_none() {
+            self.end = Some(Ok(self.asked_to_end().unwrap_or(End::Stopped)));
         }
     }
 
@@ -514,8 +547,12 @@ impl<S: Source> Running<S> {
     /// The rest of the answer to what was read, what has been done, and what the source failed with.
     fn finish(mut self) -> Result<(Vec<RecordBatch>, Outcome, Option<SourceError>), JobError> {
         let end = self.end.take().unwrap_or(Ok(End::Stopped));
-        let Self { job, source, mut given, .. } = self;
-        let (rest, job) = job.finish()?;
+        let Self { job, source, mut given, is_left, .. } = self;
+        let (mut rest, mut job) = job.finish()?;
+        if is_left {
+            rest.clear();
+            job.is_cut = true;
+        }
         let rest = given.cut(rest);
         let (end, failed) = match end {
             Ok(end) => (end, None),

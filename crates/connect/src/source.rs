@@ -15,6 +15,11 @@ use crate::recovery::{SaveError, StateError};
 use crate::tables::PipeError;
 use crate::{firehose, frames};
 
+/// Rows of an epoch at most, and about how many bytes they may have, but for those of one time: whatever came at once. What operators make of an epoch is
+/// bounded by them, and so is how long a stop or a save waits for the next.
+pub(crate) const EPOCH_ROWS: usize = 16_384;
+pub(crate) const EPOCH_BYTES: usize = 64 << 20;
+
 /// A source of epochs for one plan's scans.
 pub trait Source {
     /// The next epoch. All its points come after those of the epochs before it.

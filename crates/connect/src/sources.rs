@@ -13,7 +13,7 @@ use skytide_timestream::types;
 
 use crate::files::Files;
 use crate::late::{Passed, Side};
-use crate::merge::{Feed, Left, Merge};
+use crate::merge::{Feed, HELD, HELD_OF_A_CONNECTION, Left, Merge};
 use crate::network::Network;
 use crate::recovery::{StateError, state};
 use crate::source::{SourceError, SourceState};
@@ -54,6 +54,16 @@ impl Offer {
             (Self::Files(files), Self::Files(other)) => Arc::ptr_eq(files, other),
             (Self::Network(network), Self::Network(other)) => Arc::ptr_eq(network, other),
             _ => false,
+        }
+    }
+
+    /// Bytes that are held of it while it is ahead of others, before it waits for them.
+    fn most_held(&self, mode: Mode) -> usize {
+        match self {
+            // Live, pushing never waits for another source.
+            Self::Table { table, .. } if mode == Mode::Live && !table.definition().waits => usize::MAX,
+            Self::Network(network) if network.connection.is_live() => HELD_OF_A_CONNECTION,
+            Self::Table { .. } | Self::Files(_) | Self::Network(_) => HELD,
         }
     }
 
@@ -225,6 +235,7 @@ impl Sources {
                     Feed::new(network.reopen(&part, mode, side, state)?, scans, None, false)
                 }
             };
+            let feed = feed.holding(offer.most_held(mode));
             feeds.push(match left {
                 Some(left) => feed.going_on(left),
                 None => feed,

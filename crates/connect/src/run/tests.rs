@@ -51,8 +51,7 @@ impl Source for Rising {
     }
 }
 
-#[test]
-fn a_stop_while_an_end_reads_on_is_no_error() {
+fn start(options: &RunOptions) -> Running<Rising> {
     let fields = ["time", "key", "x"].map(|name| Field::new(name, DataType::Int64, true));
     let definition = Definition::new("m", fields.to_vec(), "time", "key");
     let table = Table::new(definition).unwrap();
@@ -61,8 +60,13 @@ fn a_stop_while_an_end_reads_on_is_no_error() {
     functions.define(Crawl).unwrap();
     let query = skytide_timestream::compile("m.x.crawl()", &functions.over(&sources)).unwrap();
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
+    Running::start(plan, Rising(0), options, None, 0).unwrap()
+}
+
+#[test]
+fn a_stop_while_an_end_reads_on_is_no_error() {
     let options = RunOptions::live();
-    let mut running = Running::start(plan, Rising(0), &options, None, 0).unwrap();
+    let mut running = start(&options);
     options.stop.stop();
     while !running.is_cut {
         assert!(running.read_on().unwrap());
@@ -70,4 +74,39 @@ fn a_stop_while_an_end_reads_on_is_no_error() {
     let (rows, outcome, failed) = running.finish().unwrap();
     assert!(failed.is_none() && outcome.end == End::Stopped);
     assert!(rows.iter().all(|batch| batch.num_rows() == 1));
+}
+
+/// Someone says stop while it writes its first row, and each takes longer than it may then.
+struct Slow {
+    stop: Stop,
+    rows: usize,
+}
+
+impl Sink for Slow {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        self.rows += batch.num_rows();
+        self.stop.stop();
+        sleep(GRACE + Duration::from_millis(100));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stop_waits_no_longer_for_what_is_written_than_for_what_is_computed() {
+    let options = RunOptions::live();
+    let mut running = start(&options);
+    let values: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let batch = RecordBatch::try_from_iter([("x", values)]).unwrap();
+    let mut sink = Slow { stop: options.stop.clone(), rows: 0 };
+    let batches = running.given.cut(vec![batch; 5]);
+    assert!(running.put(&mut sink, batches).unwrap());
+    // The one that was being written, and one that may be quick.
+    assert_eq!(sink.rows, 2);
+    let (rest, outcome, failed) = running.finish().unwrap();
+    assert!(rest.is_empty() && failed.is_none());
+    assert!(outcome.rows == 2 && outcome.job.is_cut && outcome.end == End::Stopped);
 }

@@ -27,6 +27,8 @@ pub struct Definition {
     pub unit: TimeUnit,
     /// Whether rows are kept for queries that start later. Else only those that run get them.
     pub keeps: bool,
+    /// Whether who pushes waits for [room](super::Table::has_room), and may do so for other sources, too: as a pipe can.
+    pub waits: bool,
     /// How far behind the newest a row may be before it is late.
     pub lateness: Duration,
     /// What becomes of a live query's late rows.
@@ -35,7 +37,7 @@ pub struct Definition {
 
 impl Definition {
     /// A table by its name, of these columns, with those of the rows' times and keys. Numbers in the time column are nanoseconds, rows are
-    /// kept for queries that start later, and none waits for those that are late, which are dropped and counted.
+    /// kept for queries that start later, pushing waits for no other source, and none waits for rows that are late, which are dropped and counted.
     #[must_use]
     pub fn new(
         name: impl Into<String>,
@@ -53,6 +55,7 @@ impl Definition {
             grouping: None,
             unit: TimeUnit::Nanosecond,
             keeps: true,
+            waits: false,
             lateness: Duration::ZERO,
             late: Late::default(),
         }

@@ -16,12 +16,7 @@ use super::table::Table;
 use crate::columns::Chunk;
 use crate::late::{Judge, Passed, Side, Verdict};
 use crate::recovery::SaveError;
-use crate::source::{Next, Saved, Source, SourceError, Status};
-
-/// Rows of an epoch at most, and about how many bytes they may have. It does not matter how they were pushed: what operators make of an
-/// epoch is bounded by them.
-const EPOCH_ROWS: usize = 16_384;
-const EPOCH_BYTES: usize = 64 << 20;
+use crate::source::{EPOCH_BYTES, EPOCH_ROWS, Next, Saved, Source, SourceError, Status};
 
 /// Reads the scans of a plan from a table.
 ///

@@ -1,5 +1,6 @@
 //! Sources, sinks and runs between them: one program, since each would be linked with all of the engine.
 
+mod ahead;
 mod files;
 mod firehose;
 mod fits;

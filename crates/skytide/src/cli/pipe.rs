@@ -39,6 +39,7 @@ impl Pipe {
             grouping: settings.grouping.clone(),
             unit: settings.unit(),
             keeps: false,
+            waits: true,
             lateness: settings.lateness.unwrap_or_default(),
             late: settings.late.as_ref().map_or_else(Default::default, LateArg::policy),
             ..Definition::new(name, fields, time, key)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::error::EngineError;
 use super::merge::{Ties, merge_with};
-use super::parts::go_together;
+use super::parts::{go_together, merged_with, time_within};
 use crate::held::Held;
 use crate::rows::Rows;
 
@@ -44,11 +44,32 @@ impl Backlog {
         Ok(())
     }
 
-    /// Holds rows, which are in order, beside the others: where none is let go of before all are.
+    /// Holds rows, which are in order, beside the others: where none is let go of before all are [gathered](Self::gather).
     pub fn put(&mut self, rows: Rows) {
         if !rows.is_empty() {
             self.batches.push(rows);
         }
+    }
+
+    /// Makes few batches of many, as they are where each is [pushed](Self::push).
+    ///
+    /// # Errors
+    /// They differ in their columns.
+    pub fn gather(&mut self) -> Result<(), EngineError> {
+        self.batches = merged_with(std::mem::take(&mut self.batches), self.ties)?;
+        Ok(())
+    }
+
+    /// The time before which about so many rows and bytes at most are held, all these together, of those whose time has come: what is let go
+    /// of at once. None where no more are. If it has come for a time, it has for all before; rows of one time stay together.
+    pub fn part<'a>(
+        held: impl IntoIterator<Item = &'a Self>,
+        has_come: impl Fn(i64) -> bool,
+        rows: usize,
+        bytes: usize,
+    ) -> Option<i64> {
+        let batches: Vec<&Rows> = held.into_iter().flat_map(|held| &held.batches).collect();
+        time_within(&batches, has_come, rows, bytes)
     }
 
     /// Lets go of the rows whose time has come, each batch in order. If it has come for a time, it has for all before.
@@ -73,6 +94,12 @@ impl Backlog {
     pub fn take_merged(&mut self, has_come: impl Fn(i64) -> bool) -> Result<Option<Rows>, EngineError> {
         let taken = self.take(has_come);
         if taken.is_empty() { Ok(None) } else { merge_with(taken, self.ties).map(Some) }
+    }
+
+    /// Bytes of the rows that are held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.batches.iter().map(Rows::bytes).sum()
     }
 
     /// All that is held, each batch in order.

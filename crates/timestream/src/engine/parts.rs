@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_schema::DataType;
 
 use super::error::EngineError;
-use super::merge::merge;
+use super::merge::{Ties, merge_with};
 use crate::rows::{Place, Rows};
 
 /// What is made at once has about so many bytes at most, but for a row that has more.
@@ -69,7 +69,7 @@ pub(super) fn widest(values: &dyn Array) -> usize {
 
 impl Rows {
     /// Bytes of its keys and columns, of a slice only its own.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let key = self.key.as_ref().map_or(0, |key| bytes(key.values.as_ref()) + key.hashes.len() * 8);
         self.columns.iter().map(|column| bytes(column.as_ref())).sum::<usize>() + key + self.len() * 16
     }
@@ -82,6 +82,10 @@ pub(super) fn go_together(a: &Rows, b: &Rows) -> bool {
 
 /// Neighbours among batches, which are each in order, merged as far as they are not too much for one.
 pub(super) fn merged(batches: Vec<Rows>) -> Result<Vec<Rows>, EngineError> {
+    merged_with(batches, Ties::ByKey)
+}
+
+pub(super) fn merged_with(batches: Vec<Rows>, ties: Ties) -> Result<Vec<Rows>, EngineError> {
     if batches.len() < 2 {
         return Ok(batches);
     }
@@ -89,14 +93,55 @@ pub(super) fn merged(batches: Vec<Rows>) -> Result<Vec<Rows>, EngineError> {
     for rows in batches {
         let bytes = rows.bytes();
         if held + bytes > PART && !some.is_empty() {
-            merged.push(merge(std::mem::take(&mut some))?);
+            merged.push(merge_with(std::mem::take(&mut some), ties)?);
             held = 0;
         }
         held += bytes;
         some.push(rows);
     }
-    merged.push(merge(some)?);
+    merged.push(merge_with(some, ties)?);
     Ok(merged)
+}
+
+/// The time before which about so many rows and bytes at most stand, of those at the times that have come; none where those are no more. What
+/// is of one time stays together, however much it is. If a time has come, all before have.
+pub(super) fn time_within(
+    batches: &[&Rows],
+    has_come: impl Fn(i64) -> bool,
+    rows: usize,
+    bytes: usize,
+) -> Option<i64> {
+    let is_much = |(some, size)| some > rows || size > bytes;
+    if !is_much(size(batches.iter().copied())) {
+        return None;
+    }
+    let mut some = before(batches.iter().copied(), has_come);
+    let mut end = None;
+    while is_much(size(&some))
+        && let Some(longest) = some.iter().max_by_key(|rows| rows.len())
+    {
+        let middle = longest.places.time[longest.len() / 2];
+        // Where nothing is before the middle, what is of its time comes first.
+        let ends = [middle, middle.saturating_add(1)];
+        let halves = ends.map(|end| (end, before(&some, |time| time < end)));
+        match halves.into_iter().find(|(_, half)| !half.is_empty()) {
+            Some((time, half)) if size(&half).0 < size(&some).0 => (end, some) = (Some(time), half),
+            _ => break,
+        }
+    }
+    end
+}
+
+/// How many rows there are, and their bytes.
+fn size<'a>(batches: impl IntoIterator<Item = &'a Rows>) -> (usize, usize) {
+    batches.into_iter().fold((0, 0), |(rows, bytes), batch| (rows + batch.len(), bytes + batch.bytes()))
+}
+
+/// What stands at the times that have come.
+fn before<'a>(batches: impl IntoIterator<Item = &'a Rows>, has_come: impl Fn(i64) -> bool) -> Vec<Rows> {
+    let ends =
+        batches.into_iter().map(|rows| (rows, rows.places.time.partition_point(|time| has_come(*time))));
+    ends.filter(|(_, end)| *end > 0).map(|(rows, end)| rows.slice(0, end)).collect()
 }
 
 /// Batches of several inputs, each in order, cut at the same places into parts that follow each other: no place is in two, and none has
