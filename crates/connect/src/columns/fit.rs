@@ -28,12 +28,17 @@ pub(crate) fn plain(field: &Field) -> Field {
         | DataType::LargeListView(item) => types::list(plain(item).data_type().clone()),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
         DataType::Map(entry, sorted) => match entry.data_type() {
-            // Entries and their keys are never null.
-            DataType::Struct(parts) => {
-                let part = |part: &FieldRef| plain(part).with_nullable(part.is_nullable());
-                let parts = DataType::Struct(parts.iter().map(part).collect());
-                DataType::Map(Arc::new(Field::clone(entry).with_data_type(parts)), *sorted)
-            }
+            DataType::Struct(parts) => match parts.as_ref() {
+                // Each format names the parts of its entries as it likes.
+                [key, value] => {
+                    let part = |part: &FieldRef| plain(part).data_type().clone();
+                    match types::map(part(key), part(value)) {
+                        DataType::Map(entry, _) => DataType::Map(entry, *sorted),
+                        other => other,
+                    }
+                }
+                _ => field.data_type().clone(),
+            },
             _ => field.data_type().clone(),
         },
         other => other.clone(),

@@ -22,7 +22,7 @@ pub(crate) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, Arr
         cast_with_options(values, to, &CastOptions { safe: true, ..CastOptions::default() })
     };
     let to = |to: &DataType| cast(values, to);
-    let per = nanos_of(unit);
+    let per = times::nanos_of(unit);
     Ok(match data_type {
         DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
             // The same counts by another name, before they are cast. A moment is the same in whatever zone: none is looked up. And the
@@ -66,16 +66,6 @@ fn scaled(count: f64, per: i64) -> Option<i64> {
     }
     let whole = (count.floor() as i64).checked_mul(per)?;
     whole.checked_add(((count - count.floor()) * per as f64).round() as i64)
-}
-
-/// Nanoseconds of a unit.
-pub(crate) const fn nanos_of(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1_000_000_000,
-        TimeUnit::Millisecond => 1_000_000,
-        TimeUnit::Microsecond => 1_000,
-        TimeUnit::Nanosecond => 1,
-    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use arrow_array::types::{Decimal128Type, DecimalType, IntervalMonthDayNano, Time64NanosecondType};
 use arrow_cast::parse::{Parser as _, parse_decimal};
 use arrow_schema::{DECIMAL128_MAX_PRECISION, DataType};
-use skytide_timestream::times;
+use skytide_timestream::times::{self, nanos_of};
 
 use super::value::Value;
-use crate::columns::times::nanos_of;
 
 pub(super) const NANOS_A_DAY: i64 = 86_400_000_000_000;
 
