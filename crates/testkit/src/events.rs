@@ -90,6 +90,7 @@ impl Events {
                     source,
                     fields: table.fields.clone(),
                     key: table.key.clone(),
+                    time: None,
                 };
                 Stream { def: Arc::new(def), points: Vec::new() }
             })

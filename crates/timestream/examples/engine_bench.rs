@@ -140,7 +140,7 @@ impl Events {
     fn stream() -> StreamDef {
         let columns = ["key", "lang", "text"].map(|name| Field::new(name, DataType::Utf8, true));
         let fields: Fields = columns.into_iter().chain([Field::new("x", DataType::Float64, true)]).collect();
-        StreamDef { name: "events".into(), source: 0, fields, key: "key".into() }
+        StreamDef { name: "events".into(), source: 0, fields, key: "key".into(), time: None }
     }
 
     fn batch_rows(&self) -> usize {

@@ -18,6 +18,8 @@ pub struct StreamDef {
     pub fields: Fields,
     /// Name of the key column, which is also what the stream is grouped by.
     pub key: String,
+    /// Name of the column that is the time of each point; none where none of the columns is.
+    pub time: Option<String>,
 }
 
 impl StreamDef {

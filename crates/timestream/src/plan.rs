@@ -312,8 +312,8 @@ pub enum StepOp {
     },
 }
 
-/// The columns that each answer has of its own: the time of a point and its key. Of a source's value fields of these names are left out; a
-/// record of the query's own cannot have them.
+/// The columns that each answer has of its own: the time of a point and its key. A source's columns of these names are left out where they are
+/// that very time and key; no other field of an answer can have these names.
 pub const ANSWERS_OWN: [&str; 2] = ["_time", "_key"];
 
 /// The answer.

@@ -1,10 +1,22 @@
 //! Moments and lengths of time as text, which is what a text literal means where one of them is needed; the calendars' boundaries.
 
+use arrow_schema::TimeUnit;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 use crate::query::Calendar;
+
+/// Nanoseconds of a unit.
+#[must_use]
+pub const fn nanos_of(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    }
+}
 
 /// UTC nanoseconds of `2026-07-04T14:38:08.5Z`, with any offset; without one it is UTC; a date alone is its midnight.
 /// None if it is no moment, or one beyond 64 bits of nanoseconds (1677 to 2262), or has a zone in brackets.

@@ -265,6 +265,12 @@ pub fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
+/// Whether values are moments or lengths of time, each a count of some unit.
+#[must_use]
+pub fn is_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(..) | DataType::Duration(_))
+}
+
 /// The signed type that holds the values of a number type: `neg` of an unsigned is signed (SEMANTICS 2.2).
 #[must_use]
 pub fn signed(data_type: &DataType) -> DataType {
@@ -289,7 +295,8 @@ pub fn wide(data_type: &DataType) -> DataType {
 }
 
 /// The narrowest type that holds the values of both (SEMANTICS 2.1): whole numbers widen, with a float they become floats,
-/// u64 beside a signed one becomes f64 (as in polars and pandas); none where no type holds both.
+/// u64 beside a signed one becomes f64 (as in polars and pandas), moments and lengths of time take the finer unit; none where no type
+/// holds both.
 #[must_use]
 pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
     if a == b {
@@ -298,8 +305,11 @@ pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
     match (a, b) {
         _ if a.is_numeric() && b.is_numeric() => common_number(a, b),
         _ if is_text(a) && is_text(b) => Some(DataType::Utf8),
-        (DataType::Timestamp(..), DataType::Timestamp(..)) => Some(timestamp()),
-        (DataType::Duration(_), DataType::Duration(_)) => Some(duration()),
+        // In the finer unit, and UTC: a moment is the same in whatever zone.
+        (DataType::Timestamp(a, _), DataType::Timestamp(b, _)) => {
+            Some(DataType::Timestamp(*a.max(b), Some("UTC".into())))
+        }
+        (DataType::Duration(a), DataType::Duration(b)) => Some(DataType::Duration(*a.max(b))),
         _ => None,
     }
 }
@@ -353,6 +363,16 @@ mod tests {
             (Float32, Float64, Some(Float64)),
             (Utf8, LargeUtf8, Some(Utf8)),
             (Timestamp(TimeUnit::Second, None), timestamp(), Some(timestamp())),
+            (
+                Timestamp(TimeUnit::Second, None),
+                Timestamp(TimeUnit::Microsecond, Some("+02:00".into())),
+                Some(Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+            ),
+            (
+                Duration(TimeUnit::Second),
+                Duration(TimeUnit::Millisecond),
+                Some(Duration(TimeUnit::Millisecond)),
+            ),
             (Utf8, Int64, None),
             (Boolean, Int64, None),
             (Decimal128(10, 2), Int64, None),

@@ -210,8 +210,9 @@ impl Catalog for Hostile {
             .map(|name| Field::new(*name, DataType::Utf8, true))
             .chain((0..200).map(|at| Field::new(format!("c{at}"), DataType::Utf8, true)))
             .collect();
-        (name == "m")
-            .then(|| Arc::new(StreamDef { name: NAME.to_owned(), source: 0, fields, key: "id".to_owned() }))
+        (name == "m").then(|| {
+            Arc::new(StreamDef { name: NAME.to_owned(), source: 0, fields, key: "id".to_owned(), time: None })
+        })
     }
 
     fn stream_function(&self, _: &str, _: &str) -> Result<Arc<StreamDef>, String> {

@@ -25,8 +25,8 @@ pub(crate) fn is_moment(data_type: &DataType) -> bool {
 /// How many nanoseconds a moment or a date counts by; none of other types.
 pub(crate) fn nanos_counted(data_type: &DataType) -> Option<i64> {
     match data_type {
-        DataType::Timestamp(unit, _) => Some(nanos_of(*unit)),
-        DataType::Date64 => Some(nanos_of(TimeUnit::Millisecond)),
+        DataType::Timestamp(unit, _) => Some(times::nanos_of(*unit)),
+        DataType::Date64 => Some(times::nanos_of(TimeUnit::Millisecond)),
         DataType::Date32 => Some(NANOS_A_DAY),
         _ => None,
     }
@@ -67,7 +67,7 @@ fn renamed(values: &ArrayRef, to: DataType) -> Result<ArrayRef, ArrowError> {
 pub(crate) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, ArrowError> {
     let data_type = values.data_type();
     let to = |to: &DataType| cast(values, to);
-    let per = nanos_of(unit);
+    let per = times::nanos_of(unit);
     Ok(match data_type {
         other if is_moment(other) => {
             let moments = moments(values, &DataType::Timestamp(TimeUnit::Nanosecond, None))?;
@@ -112,16 +112,6 @@ fn scaled(count: f64, per: i64) -> Option<i64> {
     }
     let whole = (count.floor() as i64).checked_mul(per)?;
     whole.checked_add(((count - count.floor()) * per as f64).round() as i64)
-}
-
-/// Nanoseconds of a unit.
-pub(crate) const fn nanos_of(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1_000_000_000,
-        TimeUnit::Millisecond => 1_000_000,
-        TimeUnit::Microsecond => 1_000,
-        TimeUnit::Nanosecond => 1,
-    }
 }
 
 #[cfg(test)]

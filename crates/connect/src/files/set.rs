@@ -180,8 +180,14 @@ impl Files {
     /// Their stream, of the source of this number.
     #[must_use]
     pub fn stream(&self, source: u16) -> StreamDef {
-        let Definition { name, key, .. } = &self.definition;
-        StreamDef { name: name.clone(), source, fields: self.fields.clone(), key: key.clone() }
+        let Definition { name, key, time, .. } = &self.definition;
+        StreamDef {
+            name: name.clone(),
+            source,
+            fields: self.fields.clone(),
+            key: key.clone(),
+            time: Some(time.clone()),
+        }
     }
 
     /// Reads scans of their stream.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::temporal_conversions::{as_datetime, as_duration, as_time};
 use arrow_array::types::{
-    ArrowTemporalType, DurationMillisecondType, DurationSecondType, TimestampNanosecondType,
+    ArrowTemporalType, Date32Type, Date64Type, DurationMillisecondType, DurationSecondType,
+    TimestampNanosecondType,
 };
 use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StringArray, downcast_temporal_array};
 use arrow_json::writer::{EncoderOptions, make_encoder};
@@ -41,6 +42,11 @@ impl Form for Text {
                 zone.as_ref().filter(|zone| is_named(zone)).map(|_| -> ArrayRef {
                     Arc::new(values.as_primitive::<TimestampNanosecondType>().clone().with_timezone(UTC))
                 })
+            }
+            // A date is a date in either unit.
+            DataType::Date64 => {
+                let day = |millis: i64| i32::try_from(millis.div_euclid(86_400_000)).ok();
+                Some(shown(&values.as_primitive::<Date64Type>().unary_opt::<_, Date32Type>(day)))
             }
             DataType::Duration(TimeUnit::Second) => {
                 let known = |value| as_duration::<DurationSecondType>(value).map(|_| value);

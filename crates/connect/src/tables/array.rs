@@ -10,9 +10,10 @@ use arrow_array::types::{
 use arrow_array::{Array, downcast_primitive_array};
 use arrow_buffer::ArrowNativeType as _;
 use arrow_schema::{DataType, IntervalUnit};
+use skytide_timestream::times::nanos_of;
 
 use super::value::Value;
-use crate::columns::times::{nanos_counted, nanos_of};
+use crate::columns::times::nanos_counted;
 
 impl<'a> Value<'a> {
     /// What an array holds at a row. Text and bytes are in the engine's one form, as are lists; of those in others, and of moments and lengths

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use arrow_array::types::{Decimal128Type, DecimalType, IntervalMonthDayNano, Time64NanosecondType};
 use arrow_cast::parse::Parser as _;
 use arrow_schema::{DECIMAL128_MAX_PRECISION, DataType};
-use skytide_timestream::times;
+use skytide_timestream::times::{self, nanos_of};
 
 use super::digits;
 use super::value::Value;
-use crate::columns::times::{NANOS_A_DAY, nanos_of};
+use crate::columns::times::NANOS_A_DAY;
 
 /// What becomes of a number with a fraction in a column of whole ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -209,7 +209,13 @@ impl Table {
     pub fn stream(&self, source: u16) -> StreamDef {
         let Definition { name, fields, key, time, hides_time, .. } = self.definition();
         let shown = fields.iter().filter(|field| !hides_time || field.name() != time);
-        StreamDef { name: name.clone(), source, fields: shown.cloned().collect(), key: key.clone() }
+        StreamDef {
+            name: name.clone(),
+            source,
+            fields: shown.cloned().collect(),
+            key: key.clone(),
+            time: Some(time.clone()),
+        }
     }
 
     /// Adds rows. They are there when this returns. What a row has in no column of the table is left out and counted; the fraction of a

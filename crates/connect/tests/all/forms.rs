@@ -113,6 +113,15 @@ fn moments_and_dates_are_that_to_every_reader_of_parquet() {
 }
 
 #[test]
+fn a_date_is_shown_as_one_in_either_unit() {
+    let narrow: ArrayRef = Arc::new(Date32Array::from(vec![Some(-1), None]));
+    let wide: ArrayRef = Arc::new(Date64Array::from(vec![Some(-86_400_000), None]));
+    let batch = answer(vec![("_key", narrow), ("wide", wide)]);
+    let shown = [r#"{"_key":"1969-12-31","wide":"1969-12-31"}"#, r#"{"_key":null,"wide":null}"#];
+    assert_eq!(json(&batch), (shown.map(str::to_owned).to_vec(), 0));
+}
+
+#[test]
 fn what_has_no_text_is_null_and_counted() {
     let seconds: ArrayRef = Arc::new(TimestampSecondArray::from(vec![1 << 62, 0]));
     let record = StructArray::from(vec![(

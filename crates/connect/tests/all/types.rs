@@ -256,6 +256,67 @@ fn answer(query: &str, sources: &Sources) -> Result<String, String> {
 }
 
 #[test]
+fn moments_beyond_nanoseconds_stay_what_they_are_beside_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.arrow");
+    let of = |numbers: Vec<i64>, to: DataType| cast(&Int64Array::from(numbers), &to).unwrap();
+    // The end of 2023, and of 9999, which is the usual "never ends".
+    let seconds = vec![1_704_067_199, 253_402_300_799];
+    let micros: Vec<i64> = seconds.iter().map(|second| second * 1_000_000).collect();
+    let batch = RecordBatch::try_from_iter([
+        ("t", of(vec![1, 2], DataType::Int64)),
+        ("k", of(vec![1, 2], DataType::Utf8)),
+        ("us", of(micros, DataType::Timestamp(TimeUnit::Microsecond, None))),
+        ("s", of(seconds.clone(), DataType::Timestamp(TimeUnit::Second, Some("+02:00".into())))),
+        ("long", of(seconds, DataType::Duration(TimeUnit::Second))),
+        ("at", of(vec![0, 0], DataType::Timestamp(TimeUnit::Nanosecond, None))),
+    ])
+    .unwrap();
+    let mut writer = FileWriter::try_new(File::create(&path).unwrap(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let files = Files::open(Definition { name: "m".into(), ..Definition::new(&path, "t", "k") }).unwrap();
+    let sources = Sources::new(vec![Offer::Files(Arc::new(files))]);
+    let read = |query: &str| {
+        let rows = answer(query, &sources).unwrap_or_else(|error| panic!("{query}: {error}"));
+        let row = |line: &str| {
+            let at = line.find("\"result\":").map(|at| at + "\"result\":".len()).unwrap();
+            line[at..].trim_end_matches('}').trim_matches('"').to_owned()
+        };
+        rows.lines().map(row).collect::<Vec<_>>()
+    };
+    for (query, rows) in [
+        ("m.us > \"2024-01-05\"", ["false", "true"]),
+        // A literal of more digits than the column has is none of its moments, and stands between two.
+        ("m.us == \"2023-12-31T23:59:59.000000001Z\"", ["false", "false"]),
+        ("m.us < \"2023-12-31T23:59:59.000000001Z\"", ["true", "false"]),
+        ("m.us >= \"2023-12-31T23:59:59.000000001Z\"", ["false", "true"]),
+        ("m.us == m.s", ["true", "true"]),
+        ("m.us > m.at", ["true", "true"]),
+        ("m.us > m.time()", ["true", "true"]),
+        ("m.long > \"1d\"", ["true", "true"]),
+        ("m.us.year()", ["2023", "9999"]),
+        ("m.s.seconds_since(m.at)", ["1704067199", "253402300799"]),
+        ("m.us.else_(\"2025-01-01\").year()", ["2023", "9999"]),
+        ("m.s.coalesce(\"2025-01-01T00:00:00.5Z\").year()", ["2023", "9999"]),
+        ("m.us.greatest(\"2025-01-01\").year()", ["2025", "9999"]),
+        ("m.us.greatest(m.s).year()", ["2023", "9999"]),
+        ("m.us.null_if(m.us == \"2024-01-03\").year()", ["2023", "9999"]),
+    ] {
+        assert_eq!(read(query), rows, "{query}");
+    }
+    // As tests that a file's reader makes before all else.
+    for (query, count) in [
+        ("m.filter(us > \"2024-01-05\").us.year()", 1),
+        ("m.filter(us < \"2023-12-31T23:59:59.000000001Z\").us.year()", 1),
+        ("m.filter(us != \"2023-12-31T23:59:59.000000001Z\").us.year()", 2),
+        ("m.filter(s <= \"2023-12-31T23:59:59Z\").us.year()", 1),
+    ] {
+        assert_eq!(read(query).len(), count, "{query}");
+    }
+}
+
+#[test]
 fn types_of_one_name_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.arrow");

@@ -70,6 +70,7 @@ pub(crate) fn stream(source: u16) -> Arc<StreamDef> {
         source,
         fields: Fields::from(fields),
         key: "key".to_owned(),
+        time: None,
     })
 }
 

@@ -670,6 +670,21 @@ fn columns_of_an_answer_that_is_read_again_are_left_out_of_its_points_alone() {
         let own = fails(&[&["run", query][..], &from].concat(), 1);
         assert!(own.contains("a field of the answer is called `_key`"), "{query}: {own}");
     }
+    // What was the time or the key, and is not that of the points, does not vanish.
+    let by_number = ["--from", &late, "--time", "_time", "--key", "n", "--format", "ndjson"];
+    let by_none = ["--from", &late, "--time", "n", "--key", "_key", "--format", "ndjson"];
+    for (query, from, column) in [
+        ("late", by_number, "_key"),
+        ("late.last()", by_number, "_key"),
+        ("late.with_key(n)", from, "_key"),
+        ("late.filter(n == 1)", by_none, "_time"),
+        ("late.shift_by(\"1s\")", from, "_time"),
+    ] {
+        let own = fails(&[&["run", query][..], &from].concat(), 1);
+        assert!(own.contains(&format!("a field of the answer is called `{column}`")), "{query}: {own}");
+        let without = format!("({query}).remove(\"{column}\")");
+        assert_eq!(rows(&[&["run", &without][..], &from].concat()).len(), 1, "{without}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{Checker, Value, defect};
 use crate::error::QueryError;
 use crate::functions::signature::{Class, Param, Signature, Type};
 use crate::functions::user::UserDefined;
-use crate::functions::{self, Function};
+use crate::functions::{self, Family, Function, FunctionKind};
 use crate::query::Span;
 use crate::scalar::Scalar;
 use crate::syntax::{Expr, ExprKind, Ident};
@@ -25,6 +25,8 @@ pub(super) trait Callee {
     fn texts(&self) -> Vec<&str>;
     /// What it takes and gives, and what it takes instead.
     fn signatures(&self) -> &[Signature];
+    /// Whether it takes moments and lengths of time in whichever unit each is kept: another may not hold them.
+    fn takes_units(&self) -> bool;
 }
 
 impl Callee for Function {
@@ -43,6 +45,11 @@ impl Callee for Function {
     fn signatures(&self) -> &[Signature] {
         functions::signatures_of(self)
     }
+
+    fn takes_units(&self) -> bool {
+        matches!(self.kind, FunctionKind::Scalar(_))
+            && matches!(self.family, Family::Comparisons | Family::Time)
+    }
 }
 
 impl Callee for UserDefined {
@@ -60,6 +67,10 @@ impl Callee for UserDefined {
 
     fn signatures(&self) -> &[Signature] {
         std::slice::from_ref(self.signature())
+    }
+
+    fn takes_units(&self) -> bool {
+        false
     }
 }
 
@@ -160,7 +171,8 @@ impl<'a> Checker<'a> {
         let bound = self.bind(function, signature, given)?;
         let mut nodes = Vec::new();
         for (param, argument) in signature.pairs(given) {
-            let takes = self.takes(&param.takes, argument, &bound).ok_or_else(|| defect(function, span))?;
+            let takes = self.takes(function, signature, &param.takes, argument, &bound);
+            let takes = takes.ok_or_else(|| defect(function, span))?;
             nodes.push(self.convert(function, param, argument, &takes)?);
         }
         let gives = signature.result.with(&bound).ok_or_else(|| defect(function, span))?;
@@ -261,20 +273,29 @@ impl<'a> Checker<'a> {
     }
 
     /// The type a parameter takes of this argument.
-    fn takes(&self, param: &Type, argument: &Given<'a>, bound: &[DataType]) -> Option<DataType> {
+    fn takes(
+        &self,
+        function: &dyn Callee,
+        signature: &Signature,
+        param: &Type,
+        argument: &Given<'a>,
+        bound: &[DataType],
+    ) -> Option<DataType> {
         let takes = param.with(bound)?;
-        if let (Type::List(_), Value::Node(node)) = (param, &argument.value) {
+        let Value::Node(node) = argument.value else { return Some(takes) };
+        let actual = &self.graph.node(node).data_type;
+        let as_it_is = match param {
             // Lists of one kind differ in the name of their items; that is no reason to copy them.
-            let actual = &self.graph.node(*node).data_type;
-            if matches!(actual, DataType::List(_)) && types::item(actual) == types::item(&takes) {
-                return Some(actual.clone());
+            Type::List(_) => {
+                matches!(actual, DataType::List(_)) && types::item(actual) == types::item(&takes)
             }
-        }
-        if let (Type::Map(_), Value::Node(node)) = (param, &argument.value) {
             // Whoever looks a key up brings the keys to its type.
-            return Some(self.graph.node(*node).data_type.clone());
-        }
-        Some(takes)
+            Type::Map(_) => true,
+            // The number with the other sign may fit the signed type where the number does not.
+            Type::Variable(at) if signature.variables[*at].1 == Class::Signed => actual.is_unsigned_integer(),
+            _ => function.takes_units() && types::is_time(&takes) && types::common(actual, &takes).is_some(),
+        };
+        Some(if as_it_is { actual.clone() } else { takes })
     }
 
     /// The argument in a type, where it has it or can be brought to it without loss.

@@ -1,6 +1,6 @@
 //! Literals: the type each has by itself, and the one it takes from what it meets (SEMANTICS 2.1).
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 
 use crate::scalar::Scalar;
 use crate::{times, types};
@@ -77,14 +77,30 @@ pub(super) fn fit(literal: &Scalar, data_type: &DataType) -> Fit {
         }
         (Scalar::Float(_), _) if data_type.is_floating() => Some(data_type.clone()),
         (Scalar::Text(text), DataType::Timestamp(..)) => {
-            return times::parse_timestamp(text).map_or(Fit::Unreadable, |_| Fit::As(types::timestamp()));
+            let read = times::parse_timestamp(text).map(Scalar::Timestamp);
+            return read.map_or(Fit::Unreadable, |moment| fit(&moment, data_type));
         }
         (Scalar::Text(text), DataType::Duration(_)) => {
-            return times::parse_duration(text).map_or(Fit::Unreadable, |_| Fit::As(types::duration()));
+            let read = times::parse_duration(text).map(Scalar::Duration);
+            return read.map_or(Fit::Unreadable, |length| fit(&length, data_type));
+        }
+        (Scalar::Timestamp(nanos), DataType::Timestamp(unit, zone)) => {
+            Some(DataType::Timestamp(whole_in(*nanos, *unit), zone.clone()))
+        }
+        (Scalar::Duration(nanos), DataType::Duration(unit)) => {
+            Some(DataType::Duration(whole_in(*nanos, *unit)))
         }
         _ => types::common(data_type, &natural_type(literal)),
     };
     shared.map_or(Fit::Not, Fit::As)
+}
+
+/// The unit itself, or the coarsest finer one of which so many nanoseconds are a whole number: a finer one holds less far moments.
+fn whole_in(nanos: i64, unit: TimeUnit) -> TimeUnit {
+    [unit, TimeUnit::Millisecond, TimeUnit::Microsecond]
+        .into_iter()
+        .find(|finer| *finer >= unit && nanos % times::nanos_of(*finer) == 0)
+        .unwrap_or(TimeUnit::Nanosecond)
 }
 
 /// The literals that a whole-number type holds; u64's beyond i64 are [`Scalar::UInt`].

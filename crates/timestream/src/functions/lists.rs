@@ -12,7 +12,7 @@ pub(crate) static INDEX: Function = Function {
     name: "index",
     operator: Some("[]"),
     signature: "index<T: any>(list: list<T>, index: i64) -> T",
-    also: &["index<K: ordered, T: any>(list: map<K, T>, index: K) -> T"],
+    also: &["index<K: any, T: any>(list: map<K, T>, index: K) -> T"],
     summary: "An item of a list, counted from 0, or the value of a map's key.",
     details: "Written `list[0]`, `map[\"key\"]`. Null where there is no such item: beyond the end, before the start, in no list; and \
               where a map has no such key. Of equal keys in a map the last counts.",

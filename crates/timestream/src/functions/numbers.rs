@@ -99,7 +99,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         operator: Some("-"),
         signature: "neg<N: signed>(x: N) -> N",
         summary: "The number with the other sign.",
-        details: "An unsigned number becomes the signed type that holds it; a u64 beyond i64 is null and counted.",
+        details: "An unsigned number becomes the signed type that holds it; of a u64 what i64 does not hold is null and counted.",
         examples: &[Example {
             query: "-events.x",
             events: EVENTS,

@@ -95,9 +95,7 @@ impl Class {
             Self::Signed => number.then(|| types::signed(data_type)),
             Self::Wide => number.then(|| types::wide(data_type)),
             Self::Ordered => {
-                let ordered = number
-                    || types::is_text(data_type)
-                    || matches!(data_type, DataType::Timestamp(..) | DataType::Duration(_));
+                let ordered = number || types::is_text(data_type) || types::is_time(data_type);
                 ordered.then(|| data_type.clone())
             }
             Self::Any => Some(data_type.clone()),

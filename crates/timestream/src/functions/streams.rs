@@ -109,7 +109,8 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         signature: "cast<T: any>(value: T, type: utf8) -> any",
         summary: "The value in another type.",
         details: "Types are bool, i8 to i64, u8 to u64, f32, f64, utf8, timestamp and duration. The number of a moment or a length of \
-                  time is that of its nanoseconds. A value that does not fit becomes null and is counted.",
+                  time is that of its nanoseconds, of a date that of its days since 1970, of a time of day that of its nanoseconds \
+                  since midnight. A value that does not fit becomes null and is counted.",
         examples: &[Example {
             query: "events.x.cast(\"i64\")",
             events: "time, key: utf8, x: utf8\n00:00:01, A, 12\n00:00:02, A, twelve",

@@ -119,7 +119,9 @@ fn simple(planner: &Planner<'_>, stream: NodeId, condition: NodeId) -> Option<(P
         (Op::Literal(literal), _) => (path_to(planner, stream, *right)?, flipped, literal),
         _ => return None,
     };
-    (*literal != Scalar::Null).then(|| (path, comparison, literal.clone()))
+    // A literal of a finer unit than the column's has none there.
+    let of_one_type = nodes[*left].data_type == nodes[*right].data_type;
+    (of_one_type && *literal != Scalar::Null).then(|| (path, comparison, literal.clone()))
 }
 
 /// The path from the stream's points to a value that is read from them as it is.

@@ -49,8 +49,10 @@ impl<'a> Steps<'a> {
         (self.steps, self.wanted)
     }
 
-    /// Whether a struct is that of a source's points, at whichever of them, and neither a record of the query's own nor a field.
-    fn is_of_source(&self, root: NodeId) -> bool {
+    /// Whether a field of the answer is its source's column of the very time or key that the answer's rows have: an answer that was written
+    /// and is read again has these twice. A record of the query's own has none, nor has what came under another time or key.
+    fn is_own(&self, root: NodeId, name: &str) -> bool {
+        let [time, key] = ANSWERS_OWN.map(|own| own == name);
         let (mut left, mut seen) = (vec![root], BTreeSet::new());
         while let Some(node) = left.pop() {
             if !seen.insert(node) {
@@ -59,10 +61,12 @@ impl<'a> Steps<'a> {
             let Node { op, args, data_type, .. } = &self.planner.query.nodes[node];
             let alike = args.iter().filter(|arg| self.planner.query.nodes[**arg].data_type == *data_type);
             match op {
-                Op::Stream(_) | Op::Literal(_) => {}
-                Op::Filter | Op::WithKey | Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil | Op::Reply => {
-                    left.push(args[0]);
-                }
+                Op::Stream(stream) if time && stream.time.as_deref() == Some(name) => {}
+                Op::Stream(stream) if key && stream.key == name => {}
+                Op::Literal(_) => {}
+                Op::Filter => left.push(args[0]),
+                Op::WithKey if time => left.push(args[0]),
+                Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil if key => left.push(args[0]),
                 // One of several values, as the last, or that of a condition.
                 Op::Aggregate(_) | Op::Call(_) if alike.clone().count() > 0 => left.extend(alike),
                 _ => return false,
@@ -75,11 +79,9 @@ impl<'a> Steps<'a> {
     pub(super) fn answer(&mut self, root: NodeId) -> Vec<(String, Reg)> {
         match &self.planner.query.nodes[root].data_type {
             DataType::Struct(fields) => {
-                // An answer that was written and is read again has its time and its key twice.
-                let has_own = self.is_of_source(root);
-                let fields =
-                    fields.iter().filter(|field| !has_own || !ANSWERS_OWN.contains(&field.name().as_str()));
-                let fields = fields.map(|field| {
+                let fields = fields.iter().filter(|field| !self.is_own(root, field.name()));
+                let fields: Vec<_> = fields.collect();
+                let fields = fields.into_iter().map(|field| {
                     let path = [PathStep::Field(field.name().clone())];
                     (field.name().clone(), self.value(root, &path).reg)
                 });

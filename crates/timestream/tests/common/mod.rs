@@ -22,7 +22,7 @@ fn records(name: &str, record: &[(&str, DataType)]) -> StreamDef {
         ("seq", DataType::Int64),
         ("time", types::timestamp()),
     ]);
-    StreamDef { name: name.to_owned(), source: 0, fields: columns, key: "did".to_owned() }
+    StreamDef { name: name.to_owned(), source: 0, fields: columns, key: "did".to_owned(), time: None }
 }
 
 fn reference() -> DataType {
@@ -53,6 +53,7 @@ impl Catalog for Network {
                     ("status", DataType::Utf8),
                 ]),
                 key: "did".to_owned(),
+                time: None,
             },
             "meters" => StreamDef {
                 name: name.to_owned(),
@@ -67,6 +68,7 @@ impl Catalog for Network {
                     ("data", DataType::Binary),
                 ]),
                 key: "did".to_owned(),
+                time: None,
             },
             _ => return None,
         };

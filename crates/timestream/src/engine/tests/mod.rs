@@ -32,7 +32,13 @@ fn scan(columns: &[(&str, DataType)]) -> Scan {
         data_type: data_type.clone(),
     };
     Scan {
-        stream: Arc::new(StreamDef { name: "events".into(), source: 0, fields, key: "key".into() }),
+        stream: Arc::new(StreamDef {
+            name: "events".into(),
+            source: 0,
+            fields,
+            key: "key".into(),
+            time: None,
+        }),
         keyed: true,
         pairs: None,
         columns: columns.iter().map(column).collect(),

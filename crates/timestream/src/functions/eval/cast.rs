@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int64Type};
+use arrow_array::types::{Date32Type, Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, NullArray, StringArray,
     TimestampNanosecondArray, UInt64Array, new_empty_array, new_null_array,
@@ -107,6 +107,27 @@ pub(super) fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Ar
         (DataType::Duration(unit), _) if to.is_numeric() && *unit != TimeUnit::Nanosecond => {
             converted(&converted(values, &types::duration())?, to)
         }
+        // That of a date is of its days since 1970, that of a time of day of its nanoseconds since midnight.
+        (DataType::Date32 | DataType::Date64, _) if to.is_numeric() => {
+            kernel(&(Arc::new(days(values)?) as ArrayRef), to)
+        }
+        (DataType::Time32(_), _) if to.is_numeric() => {
+            converted(&kernel(values, &DataType::Time64(TimeUnit::Nanosecond))?, to)
+        }
+        (DataType::Time64(unit), _) if to.is_numeric() => {
+            let per = times::nanos_of(*unit);
+            let nanos = carried::<Int64Type>(values)?.unary_opt::<_, Int64Type>(|time| time.checked_mul(per));
+            kernel(&(Arc::new(nanos) as ArrayRef), to)
+        }
+        (DataType::Date64, _) if types::is_text(to) => {
+            let days = days(values)?.unary_opt::<_, Date32Type>(|day| i32::try_from(day).ok());
+            kernel(&(Arc::new(days) as ArrayRef), to)
+        }
+        // The kernel does not see what is beyond the other unit.
+        (DataType::Date64, DataType::Timestamp(..)) => {
+            let midnight = DataType::Timestamp(TimeUnit::Millisecond, None);
+            converted(&retyped(carried::<Int64Type>(values)?, &midnight)?, to)
+        }
         (DataType::Timestamp(unit, Some(_)), _) => {
             let plain = retyped(carried::<Int64Type>(values)?, &DataType::Timestamp(*unit, None))?;
             converted(&plain, to)
@@ -115,6 +136,7 @@ pub(super) fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Ar
             let plain = kernel(values, &DataType::Timestamp(*unit, None))?;
             retyped(carried::<Int64Type>(&plain)?, to)
         }
+        (_, DataType::Float32) if from.is_decimal() => converted(&kernel(values, &DataType::Float64)?, to),
         (DataType::Float64, DataType::Float32) => {
             // The kernel makes what is too large infinite.
             let narrow = |value: f64| {
@@ -125,4 +147,13 @@ pub(super) fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Ar
         }
         _ => kernel(values, to),
     }
+}
+
+/// The days since 1970 of dates, in whichever unit they are kept.
+fn days(dates: &ArrayRef) -> Result<Int64Array, ArrowError> {
+    const MILLIS: i64 = 86_400_000;
+    if *dates.data_type() == DataType::Date64 {
+        return Ok(carried::<Int64Type>(dates)?.unary(|millis| millis.div_euclid(MILLIS)));
+    }
+    Ok(carried::<Int32Type>(dates)?.unary(i64::from))
 }

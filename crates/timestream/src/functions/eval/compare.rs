@@ -13,8 +13,9 @@ use arrow_schema::{ArrowError, DataType};
 
 use super::super::{Call, Column, EvalError, Warnings};
 use super::order::order;
-use super::{named, refused};
+use super::{counts, named, refused};
 use crate::engine::array::carried;
+use crate::types;
 
 type Kernel = fn(&dyn Datum, &dyn Datum) -> Result<BooleanArray, ArrowError>;
 
@@ -90,6 +91,17 @@ fn compared(
     match call.arg(0)?.data_type() {
         DataType::Float32 => floats::<Float32Type>(call, holds),
         DataType::Float64 => floats::<Float64Type>(call, holds),
+        // No type may hold both of two units.
+        time if types::is_time(time) && time != call.arg(1)?.data_type() => {
+            let ((a, nanos_a), (b, nanos_b)) = (counts(&call.array(0)?)?, counts(&call.array(1)?)?);
+            same_length(&a, &b)?;
+            let nanos = |count: i64, per: i128| i128::from(count) * per;
+            let (left, right) = (a.values(), b.values());
+            let values = BooleanBuffer::collect_bool(call.len, |row| {
+                holds(Some(nanos(left[row], nanos_a).cmp(&nanos(right[row], nanos_b))))
+            });
+            Ok(Arc::new(BooleanArray::new(values, NullBuffer::union(a.nulls(), b.nulls()))))
+        }
         nested if nested.is_nested() => {
             let (a, b) = (call.array(0)?, call.array(1)?);
             same_length(&a, &b)?;

@@ -26,11 +26,13 @@ pub use logic::{and, coalesce, else_, if_, is_not_null, is_null, not, null_if, o
 pub use rounding::{ceil, exp, floor, powf, round, sqrt};
 pub use text::{hash, index, len, lengths, lower, substring, upper};
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, PrimitiveArray};
 use arrow_schema::{ArrowError, DataType};
 
 use super::{Call, Column, EvalError};
-use crate::engine::array::repeated;
+use crate::engine::array::{carried, repeated};
+use crate::times;
 
 impl Column {
     /// Type of the values.
@@ -60,6 +62,16 @@ impl Call<'_> {
 /// An evaluation's result, its error under the function's name.
 fn named(function: &'static str, result: Result<ArrayRef, ArrowError>) -> Result<Column, EvalError> {
     result.map(Column::Array).map_err(|source| EvalError { function, source })
+}
+
+/// Moments or lengths of time as their counts, and the nanoseconds that one of a count is.
+fn counts(values: &ArrayRef) -> Result<(PrimitiveArray<Int64Type>, i128), ArrowError> {
+    match values.data_type() {
+        DataType::Timestamp(unit, _) | DataType::Duration(unit) => {
+            Ok((carried::<Int64Type>(values)?, times::nanos_of(*unit).into()))
+        }
+        other => Err(refused(other)),
+    }
 }
 
 fn refused(data_type: &DataType) -> ArrowError {

@@ -8,8 +8,9 @@ use arrow_array::builder::{
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int8Array, Int64Array, StringArray, StructArray, UInt8Array,
-    UInt64Array,
+    Array, ArrayRef, BooleanArray, Date32Array, Date64Array, Float64Array, Int8Array, Int64Array,
+    StringArray, StructArray, Time32MillisecondArray, Time32SecondArray, Time64MicrosecondArray,
+    Time64NanosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray, UInt8Array, UInt64Array,
 };
 use arrow_schema::{DataType, Field};
 use proptest::prelude::*;
@@ -313,6 +314,76 @@ fn numbers_of_times_are_nanoseconds_in_any_unit() {
             assert_eq!(lost, 0);
         }
     }
+}
+
+#[test]
+fn dates_are_one_type_in_either_unit() {
+    let days = [Some(0), Some(-1), Some(19_782), Some(-719_162), Some(2_932_896), None];
+    let texts = ["1970-01-01", "1969-12-31", "2024-02-29", "0001-01-01", "9999-12-31"];
+    let narrow = Date32Array::from(days.map(|day| day.map(|day| day as i32)).to_vec());
+    let wide = Date64Array::from(days.map(|day| day.map(|day: i64| day * 86_400_000)).to_vec());
+    for dates in [Arc::new(narrow) as ArrayRef, Arc::new(wide)].map(Column::Array) {
+        let dates = std::slice::from_ref(&dates);
+        assert_eq!(as_ints(&run(cast, dates, &DataType::Int64).0), days);
+        let as_floats = run(cast, dates, &DataType::Float64).0;
+        assert_eq!(as_floats.as_primitive::<Float64Type>().value(3), -719_162.0);
+        let shown = run(cast, dates, &DataType::Utf8).0;
+        assert_eq!(as_texts(&shown)[..5], texts.map(Some));
+        // What is beyond nanoseconds is none.
+        let (moments, _, misfits) = run(cast, dates, &crate::types::timestamp());
+        assert_eq!((moments.null_count(), misfits), (3, 2), "{moments:?}");
+    }
+}
+
+#[test]
+fn numbers_of_times_of_day_are_nanoseconds_in_any_unit() {
+    let of_seconds: [ArrayRef; 4] = [
+        Arc::new(Time32SecondArray::from(vec![3])),
+        Arc::new(Time32MillisecondArray::from(vec![3_000])),
+        Arc::new(Time64MicrosecondArray::from(vec![3_000_000])),
+        Arc::new(Time64NanosecondArray::from(vec![3_000_000_000])),
+    ];
+    for time in of_seconds.map(Column::Array) {
+        assert_eq!(as_ints(&run(cast, &[time], &DataType::Int64).0), [Some(3_000_000_000)]);
+    }
+    let beyond = Column::Array(Arc::new(Time64MicrosecondArray::from(vec![i64::MAX])));
+    assert_eq!(run(cast, &[beyond], &DataType::Int64).2, 1);
+}
+
+#[test]
+fn what_is_too_large_for_a_small_float_is_none_of_any_type() {
+    let large = arrow_buffer::i256::from_i128(10_i128.pow(38)).checked_mul(10.into()).unwrap();
+    let large = arrow_array::Decimal256Array::from(vec![large, 5.into()]);
+    let large = Column::Array(Arc::new(large.with_precision_and_scale(76, 0).unwrap()));
+    let (small, _, misfits) = run(cast, &[large], &DataType::Float32);
+    let small = small.as_primitive::<arrow_array::types::Float32Type>();
+    assert_eq!((small.is_null(0), small.value(1), misfits), (true, 5.0, 1));
+}
+
+#[test]
+fn times_of_two_units_are_compared_without_loss() {
+    // The last second of 9999, and one that has more digits.
+    let micros = [Some(253_402_300_799_000_000), Some(1_000_000), Some(-1), None];
+    let micros = TimestampMicrosecondArray::from(micros.to_vec()).with_timezone("Europe/Berlin");
+    let nanos = [Some(0), Some(1_000_000_001), Some(-1), Some(0)];
+    let nanos = TimestampNanosecondArray::from(nanos.to_vec());
+    let args = [Column::Array(Arc::new(micros) as ArrayRef), Column::Array(Arc::new(nanos))];
+    for (function, holds) in [
+        (gt as Scalar, [true, false, false]),
+        (ge, [true, false, false]),
+        (lt, [false, true, true]),
+        (le, [false, true, true]),
+        (eq, [false, false, false]),
+        (ne, [true, true, true]),
+    ] {
+        let found = run(function, &args, &DataType::Boolean).0;
+        assert_eq!(as_bools(&found)[..3], holds.map(Some));
+        assert!(found.is_null(3));
+    }
+    let seconds = run(seconds_since, &args, &DataType::Int64).0;
+    assert_eq!(as_ints(&seconds), [Some(253_402_300_799), Some(0), Some(0), None]);
+    let years = run(year, &args[..1], &DataType::Int64).0;
+    assert_eq!(as_ints(&years), [Some(9999), Some(1970), Some(1969), None]);
 }
 
 /// Maps of one entry each.
