@@ -397,7 +397,6 @@ mod tests {
         // Beside a network, --time and --key are of the files, and what is late is of the network.
         let both = "--from ws://a --from b.csv --time t --key k --late error";
         assert_eq!(late(both), [(None, error), (None, None)]);
-        assert_eq!(late("--from b.csv --late drop"), [(None, drops)], "it has none");
     }
 
     #[test]

@@ -305,7 +305,7 @@ fn a_recording_of_a_numbering_that_began_anew_follows_the_one_before() {
         Bytes::from(Message::Identity(message).to_frame_bytes())
     };
     let before: Vec<Bytes> = (1000..1300).zip(0..).map(identity).collect();
-    let after: Vec<Bytes> = (1..=500).zip(600..).map(identity).collect();
+    let after: Vec<Bytes> = (1..=500).zip(500..).map(identity).collect();
     let folder = tempfile::tempdir().unwrap();
     // The third begins within the second.
     let [a, b, c] = [("a.frames", &before[..]), ("b.frames", &after[..300]), ("c.frames.zst", &after[100..])]
