@@ -16,8 +16,9 @@ pub(crate) const PROFILE: &str = "dist";
 const POSTS: &str = "posts.with_key(record.langs[0]).count()";
 const LIKES: &str = "likes.with_key(record.subject.uri).count()";
 
-/// Measures decoding and queries over a recording, beside a full decode and, where `SKYTIDE_PEERS` names the folder of peer
-/// scripts and `SKYTIDE_PYTHON` an interpreter that has what they need, beside the Python ways.
+/// Measures decoding and queries over a recording, beside a full decode and, where `SKYTIDE_PEERS` names the
+/// folder of peer scripts and `SKYTIDE_PYTHON` an interpreter that has what they need, beside the Python
+/// ways.
 pub(crate) fn bench(recording: Option<&str>) -> Result<(), String> {
     let recording = recording.ok_or("which recording? cargo xtask bench FRAMES.zst")?;
     if !Path::new(recording).is_file() {

@@ -1,4 +1,5 @@
-//! `cargo xtask bench-events`: queries over a Parquet file of events, beside Kaskada, DuckDB and polars, in turn, per CPU-second.
+//! `cargo xtask bench-events`: queries over a Parquet file of events, beside Kaskada, DuckDB and polars, in
+//! turn, per CPU-second.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use crate::{say, target};
 /// How often each is measured; they take turns, and medians are quoted. Each runs itself once more, to warm up.
 const ROUNDS: usize = 3;
 
-/// The queries of the peer's script by its names, and what they are in ours; the file has `ts`, `key`, `lang` and `text`.
+/// The queries of the peer's script by its names, and what they are in ours; the file has `ts`, `key`, `lang`
+/// and `text`.
 const QUERIES: [(&str, &str); 10] = [
     ("count", "events.count()"),
     ("langcount", "events.with_key(lang).count()"),
@@ -45,8 +47,8 @@ run()
 print(json.dumps({'cpu_s': cpu() - start}))
 ";
 
-/// Measures queries over a file; beside the peers where `SKYTIDE_PEERS` names the folder of their scripts and `SKYTIDE_PYTHON` an
-/// interpreter that has what they need.
+/// Measures queries over a file; beside the peers where `SKYTIDE_PEERS` names the folder of their scripts and
+/// `SKYTIDE_PYTHON` an interpreter that has what they need.
 pub(crate) fn bench(file: Option<&str>) -> Result<(), String> {
     let file = file.ok_or("which file? cargo xtask bench-events EVENTS.parquet")?;
     if !Path::new(file).is_file() {

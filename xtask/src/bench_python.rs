@@ -1,6 +1,7 @@
 //! `cargo xtask bench-python`: the Python package's figures beside the peers', in turn, as ratios per CPU-second.
 //!
-//! The package is laid out in a folder as its wheel is, from the profile that is shipped, and run by the peers' interpreter.
+//! The package is laid out in a folder as its wheel is, from the profile that is shipped, and run by the
+//! peers' interpreter.
 
 use std::env::{self, consts};
 use std::fs;
@@ -22,8 +23,8 @@ const PEERS: [&str; 2] = ["websockets-sync", "websockets-asyncio"];
 const TYPED: &str = "P1 sdk, posts typed";
 const EXPERT: &str = "P4 libipld, CAR if a post";
 
-/// Measures the package over a recording. `SKYTIDE_PYTHON` names an interpreter; where `SKYTIDE_PEERS` names the folder of peer
-/// scripts, it has to have what they need.
+/// Measures the package over a recording. `SKYTIDE_PYTHON` names an interpreter; where `SKYTIDE_PEERS` names
+/// the folder of peer scripts, it has to have what they need.
 pub(crate) fn bench(recording: Option<&str>) -> Result<(), String> {
     let recording = recording.ok_or("which recording? cargo xtask bench-python FRAMES.zst")?;
     build(&["--package", "skytide", "--bins"])?;

@@ -162,8 +162,8 @@ fn test_program(messages: &[serde_json::Value]) -> Option<PathBuf> {
     programs.find_map(|of| Some(PathBuf::from(of["executable"].as_str()?)))
 }
 
-/// Takes away what cargo says about xtask to xtask: build scripts that look at it would run again, and what hangs on them be
-/// built again, whenever a build by hand follows one from here.
+/// Takes away what cargo says about xtask to xtask: build scripts that look at it would run again, and what
+/// hangs on them be built again, whenever a build by hand follows one from here.
 fn forget_ourselves(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if name
@@ -190,7 +190,8 @@ fn target() -> PathBuf {
 #[derive(Default)]
 struct Steps(Vec<(String, Duration)>);
 
-/// A step that runs while others do. Its output goes to a file and is shown when it is waited for; if it is not, it is killed.
+/// A step that runs while others do. Its output goes to a file and is shown when it is waited for; if it is
+/// not, it is killed.
 struct Beside {
     name: &'static str,
     command: Command,

@@ -1,9 +1,10 @@
 //! Mutants: small breaks of the engine, each kept as a file, each to be caught by the tests that it names.
 //!
-//! A test that passes says little until it has been seen to fail. A mutant is a text that stands once in a source file and what
-//! takes its place (`mutants/NAME.toml`), which lasts longer than line numbers do. The sources are copied beside the build, so the
-//! checkout is never touched; all mutants share one folder of builds, in which each makes anew only what hangs on it. A mutant
-//! that does not build, or whose tests fail without it, proves nothing, and fails the command as one that survives does.
+//! A test that passes says little until it has been seen to fail. A mutant is a text that stands once in a
+//! source file and what takes its place (`mutants/NAME.toml`), which lasts longer than line numbers do. The
+//! sources are copied beside the build, so the checkout is never touched; all mutants share one folder of
+//! builds, in which each makes anew only what hangs on it. A mutant that does not build, or whose tests fail
+//! without it, proves nothing, and fails the command as one that survives does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -209,7 +210,8 @@ impl Bench {
         Ok(bench)
     }
 
-    /// Makes the copy what the checkout is. What is the same already stays untouched, so that it need not be built again.
+    /// Makes the copy what the checkout is. What is the same already stays untouched, so that it need not be
+    /// built again.
     fn copy(&self) -> Result<(), String> {
         let mut git = Command::new("git");
         git.current_dir(root()).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);

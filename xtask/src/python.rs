@@ -1,7 +1,7 @@
 //! The Python package: its wheel, and its checks in an environment of their own under `target/python`.
 //!
-//! Everything but the interpreter is got here: the environment is made from the requirements that `pyproject.toml` names, and
-//! kept for as long as they and the interpreter stay the same.
+//! Everything but the interpreter is got here: the environment is made from the requirements that
+//! `pyproject.toml` names, and kept for as long as they and the interpreter stay the same.
 
 use std::env;
 use std::ffi::OsString;
@@ -32,7 +32,8 @@ pub(crate) struct Python {
     about: String,
 }
 
-/// The interpreter that `SKYTIDE_PYTHON` names, which must do, or the first on the path that does; `None` where there is none.
+/// The interpreter that `SKYTIDE_PYTHON` names, which must do, or the first on the path that does; `None`
+/// where there is none.
 pub(crate) fn find() -> Result<Option<Python>, String> {
     if let Some(program) = env::var_os("SKYTIDE_PYTHON") {
         return match probe(&program) {
@@ -75,7 +76,8 @@ pub(crate) fn check(steps: &mut Steps, python: &Python) -> Result<(), String> {
     stubs.args(["skytide._skytide", "--mypy-config-file", "pyproject.toml"]);
     steps.run("Python: stubs", stubs)?;
 
-    // As a part of its own tests: so what the workspace's tests built is what is used. A plain build has other features.
+    // As a part of its own tests: so what the workspace's tests built is what is used. A plain build has
+    // other features.
     steps.run(
         "Python: the program",
         cargo(&["test", "--workspace", "--all-features", "--no-run", "--test", PROGRAMS_TESTS]),
@@ -99,8 +101,8 @@ pub(crate) fn wheel() -> Result<(), String> {
     steps.run("Python: the wheel is fit to be shipped", fit)
 }
 
-/// The folders whose names say nothing to those who get a wheel: of the checkout, of what cargo builds and has got, and of the
-/// compiler.
+/// The folders whose names say nothing to those who get a wheel: of the checkout, of what cargo builds and
+/// has got, and of the compiler.
 fn folders_of_this_machine() -> Result<Vec<PathBuf>, String> {
     let printed = |command: &mut Command| match command.output() {
         Ok(output) if output.status.success() => {
@@ -122,7 +124,8 @@ struct Environment {
 }
 
 impl Environment {
-    /// The environment under `target/python`; made anew if the requirements or the interpreter are others than they were.
+    /// The environment under `target/python`; made anew if the requirements or the interpreter are others
+    /// than they were.
     fn make(steps: &mut Steps, python: &Python) -> Result<Self, String> {
         let folder = target().join("python");
         let home = folder.join("environment");
@@ -160,9 +163,9 @@ impl Environment {
         command
     }
 
-    /// Builds the wheel alone into the folder and weighs it. It is stripped: of a profile with debug information the library is
-    /// many times the wheel that users get. `hidden` are folders that must not be named in it: with them it is built apart from
-    /// all else, which is built without such flags.
+    /// Builds the wheel alone into the folder and weighs it. It is stripped: of a profile with debug
+    /// information the library is many times the wheel that users get. `hidden` are folders that must not be
+    /// named in it: with them it is built apart from all else, which is built without such flags.
     fn build(
         &self,
         steps: &mut Steps,

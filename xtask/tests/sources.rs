@@ -30,7 +30,8 @@ fn sources_within(folder: &Path) -> Vec<(PathBuf, String)> {
     if name == "target" || name.to_string_lossy().starts_with('.') { Vec::new() } else { sources(folder) }
 }
 
-/// The protocol is data and operators are state machines: what happens depends on what they are given alone (ARCHITECTURE.md, invariant 5).
+/// The protocol is data and operators are state machines: what happens depends on what they are given alone
+/// (ARCHITECTURE.md, invariant 5).
 #[test]
 fn the_protocol_and_the_engine_have_no_files_sockets_clocks_or_threads() {
     let never = ["fs", "net", "thread", "env", "Instant", "SystemTime"];
@@ -49,6 +50,20 @@ fn the_protocol_and_the_engine_have_no_files_sockets_clocks_or_threads() {
                 let found = names.flat_map(|name| name.split("::")).find(|name| never.contains(name));
                 assert!(found.is_none(), "{}:{}: {line}", path.display(), at + 1);
             }
+        }
+    }
+}
+
+/// A difference between two versions is read line by line. Rows of tables have no other line to go on in.
+#[test]
+fn comments_are_not_wider_than_code() {
+    for (path, text) in
+        ["crates", "xtask", "fuzz"].into_iter().flat_map(|folder| sources(&root().join(folder)))
+    {
+        for (at, line) in text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//")) {
+            let is_row = line.trim_start_matches(['/', '!', ' ']).starts_with('|');
+            let width = line.chars().count();
+            assert!(width <= 120 || is_row, "{}:{}: {width} characters", path.display(), at + 1);
         }
     }
 }

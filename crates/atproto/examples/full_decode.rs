@@ -1,7 +1,7 @@
 //! What decoding everything costs: header, payload and every CAR block into `Ipld` by `serde_ipld_dagcbor`.
 //!
-//! The yardstick of `docs/performance.md`. Usage: `full_decode FRAMES[.zst]`; prints one JSON line. Blocks are found by this
-//! crate's own hop, which costs next to nothing, so the yardstick is on the fast side.
+//! The yardstick of `docs/performance.md`. Usage: `full_decode FRAMES[.zst]`; prints one JSON line. Blocks
+//! are found by this crate's own hop, which costs next to nothing, so the yardstick is on the fast side.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a figure")]
 

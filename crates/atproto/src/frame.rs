@@ -219,9 +219,10 @@ pub struct Peek {
 /// contents are not.
 ///
 /// # Errors
-/// If the header is not one, the frame is not exactly two items, a number is beyond 63 bits, or a commit's payload is not a map with what a commit
-/// needs. What other messages need, [`Message::parse`](crate::message::Message::parse) says: not all of them have
-/// `seq` and `time`, and none is known of one that is yet to come.
+/// If the header is not one, the frame is not exactly two items, a number is beyond 63 bits, or a commit's
+/// payload is not a map with what a commit needs. What other messages need,
+/// [`Message::parse`](crate::message::Message::parse) says: not all of them have `seq` and `time`, and none
+/// is known of one that is yet to come.
 pub fn peek(bytes: &[u8]) -> Result<Peek, FrameError> {
     peek_next(bytes, &mut Times::default())
 }

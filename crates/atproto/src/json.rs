@@ -1,8 +1,8 @@
 //! The data model's JSON: links as `{"$link": "bafy…"}`, bytes as `{"$bytes": "base64"}`, as Jetstream writes it.
 //!
-//! [`write()`] goes from DAG-CBOR to JSON text with nothing in between: strings are copied once, only the entries of a
-//! map are held to be sorted. Keys are sorted bytewise, but a blob's are in their own order; `<`, `>`, `&`,
-//! U+2028 and U+2029 are escaped, and bytes are unpadded: all as the reference servers do.
+//! [`write()`] goes from DAG-CBOR to JSON text with nothing in between: strings are copied once, only the
+//! entries of a map are held to be sorted. Keys are sorted bytewise, but a blob's are in their own order;
+//! `<`, `>`, `&`, U+2028 and U+2029 are escaped, and bytes are unpadded: all as the reference servers do.
 //!
 //! ```
 //! use skytide_atproto::{cbor, json};
@@ -193,8 +193,9 @@ pub fn parse(json: &str) -> Result<Value, JsonError> {
     from_json(&serde_json::from_str(json)?)
 }
 
-/// Reads a record that is to be written: as [`from_json`], and held to the two rules of the data model that other people's
-/// records may break and are still read: it is an object, and has no floats (`1.0` is taken for 1).
+/// Reads a record that is to be written: as [`from_json`], and held to the two rules of the data model that
+/// other people's records may break and are still read: it is an object, and has no floats (`1.0` is taken
+/// for 1).
 ///
 /// # Errors
 /// What is wrong with it.
@@ -205,7 +206,8 @@ pub fn record_from_json(json: &serde_json::Value) -> Result<Value, JsonError> {
     }
 }
 
-/// The value with whole numbers in place of floats that are written as such, `1.0`. Its depth is bounded by its reader.
+/// The value with whole numbers in place of floats that are written as such, `1.0`. Its depth is bounded by
+/// its reader.
 fn without_floats(value: Value) -> Result<Value, JsonError> {
     /// Up to here each whole number has a float of its own.
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -230,8 +232,8 @@ pub fn from_json(json: &serde_json::Value) -> Result<Value, JsonError> {
     value_within(json, 0, Rules::All)
 }
 
-/// The value that a server wrote as JSON. Records in streams may break the rules of `$type` and blobs, and hold maps that
-/// only look like links or bytes: such a map is read as one, as it would be in DAG-CBOR.
+/// The value that a server wrote as JSON. Records in streams may break the rules of `$type` and blobs, and
+/// hold maps that only look like links or bytes: such a map is read as one, as it would be in DAG-CBOR.
 ///
 /// # Errors
 /// Nested too deep.

@@ -12,8 +12,8 @@ use skytide_timestream::plan::Plan;
 
 use crate::source::SourceError;
 
-/// The streams of one firehose (SEMANTICS 8.2): `posts`, `likes.deletes()`, `records("com.example.thing")`, `accounts`, …; and
-/// `labels`, which is another source.
+/// The streams of one firehose (SEMANTICS 8.2): `posts`, `likes.deletes()`, `records("com.example.thing")`,
+/// `accounts`, …; and `labels`, which is another source.
 #[derive(Debug, Clone, Default)]
 pub struct FirehoseCatalog {
     /// Record types of lexicons that the user gave, by NSID; they go before the built-in ones.
@@ -37,8 +37,8 @@ const RECORDS: &str = "records";
 /// Why one query cannot read the streams of both feeds.
 const APART: &str = "labels and repositories in one query: a connection carries either, not both";
 
-/// The kind of connection that carries a plan's streams. Each is a source of its own: their events come in two orders, by two
-/// kinds of cursor.
+/// The kind of connection that carries a plan's streams. Each is a source of its own: their events come in
+/// two orders, by two kinds of cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Feed {
     /// Commits, identities, accounts and syncs: `com.atproto.sync.subscribeRepos`, or a Jetstream.
@@ -72,7 +72,8 @@ impl FirehoseCatalog {
         Self::default()
     }
 
-    /// Adds the record types that lexicon files describe; a lexicon that defines no record may be one that others refer to.
+    /// Adds the record types that lexicon files describe; a lexicon that defines no record may be one that
+    /// others refer to.
     ///
     /// # Errors
     /// What is wrong, and with which of the texts (its place).
@@ -115,7 +116,8 @@ impl FirehoseCatalog {
         Some(records(&record, action))
     }
 
-    /// The kind of connection that a plan needs. A plan that reads nothing can have either, and is given [`Feed::Repos`].
+    /// The kind of connection that a plan needs. A plan that reads nothing can have either, and is given
+    /// [`Feed::Repos`].
     ///
     /// # Errors
     /// If the plan reads both, or a stream that is not of this catalog.
@@ -131,9 +133,10 @@ impl FirehoseCatalog {
         Ok(feed.unwrap_or(Feed::Repos))
     }
 
-    /// The collections whose records a plan reads, sorted: what a server that is told so, as a Jetstream, may leave the commits
-    /// of all others out by. Identities and accounts are sent by it in any case. None where the plan reads no records, so that there
-    /// is nothing to choose by (to a Jetstream, an empty list is all collections).
+    /// The collections whose records a plan reads, sorted: what a server that is told so, as a Jetstream, may
+    /// leave the commits of all others out by. Identities and accounts are sent by it in any case. None where
+    /// the plan reads no records, so that there is nothing to choose by (to a Jetstream, an empty list is all
+    /// collections).
     #[must_use]
     pub fn wanted_collections(&self, plan: &Plan) -> Option<Vec<String>> {
         let collection = |kind| match kind {

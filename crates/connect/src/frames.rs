@@ -226,7 +226,8 @@ impl Frames {
         self
     }
 
-    /// The frames of recordings, one after the other, then those of a connection from there on; what two of them have is shown once.
+    /// The frames of recordings, one after the other, then those of a connection from there on; what two of
+    /// them have is shown once.
     ///
     /// # Errors
     /// The first recording cannot be read.
@@ -286,8 +287,8 @@ impl Frames {
         Ok(())
     }
 
-    /// Shows what there is, at most `max` frames, each with its time of arrival in UTC nanoseconds, to `visit`. Waits at most
-    /// `wait` for the first frame of a socket.
+    /// Shows what there is, at most `max` frames, each with its time of arrival in UTC nanoseconds, to
+    /// `visit`. Waits at most `wait` for the first frame of a socket.
     ///
     /// # Errors
     /// What ended the source. What was read before it has been shown.

@@ -1,8 +1,9 @@
 //! Which points are late, and what becomes of them (SEMANTICS 7.3).
 //!
-//! A [`Judge`] stands where the points of a source come in, and judges them one by one in the order of arrival: by the newest time
-//! of the source, and by how far the query has gone without it. So what is late depends on what came and in which order, never on
-//! batches. What becomes of it is the source's [`Late`]; points that are kept go to the query's [`Side`].
+//! A [`Judge`] stands where the points of a source come in, and judges them one by one in the order of
+//! arrival: by the newest time of the source, and by how far the query has gone without it. So what is late
+//! depends on what came and in which order, never on batches. What becomes of it is the source's [`Late`];
+//! points that are kept go to the query's [`Side`].
 
 use std::error::Error;
 use std::fmt;
@@ -46,11 +47,13 @@ impl Late {
     }
 }
 
-/// Takes the late points of a query, from those of its sources that keep them: a stream of its own. Clones are the same side.
+/// Takes the late points of a query, from those of its sources that keep them: a stream of its own. Clones
+/// are the same side.
 ///
-/// A batch is of one stream, in the order of arrival. Its columns: `_time`, the point's (UTC nanoseconds); `_key`; `_stream`, its
-/// stream's name; `_watermark`, up to which time all was taken to be here when the point came; then all columns of the stream, whether or
-/// not the query reads them (but for one that has such a name). Points that the query would filter out are among them.
+/// A batch is of one stream, in the order of arrival. Its columns: `_time`, the point's (UTC nanoseconds);
+/// `_key`; `_stream`, its stream's name; `_watermark`, up to which time all was taken to be here when the
+/// point came; then all columns of the stream, whether or not the query reads them (but for one that has such
+/// a name). Points that the query would filter out are among them.
 #[derive(Clone)]
 pub struct Side(Arc<Mutex<To>>);
 
@@ -74,14 +77,15 @@ impl Side {
         Self(Arc::new(Mutex::new(To::Function(Box::new(take)))))
     }
 
-    /// Writes late points to a sink, which is finished by [`finish`](Self::finish) alone. One with a [place](Sink::place) has each point once also where a run is
-    /// [recovered](crate::recovery).
+    /// Writes late points to a sink, which is finished by [`finish`](Self::finish) alone. One with a
+    /// [place](Sink::place) has each point once also where a run is [recovered](crate::recovery).
     #[must_use]
     pub fn sink(sink: impl Sink + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(To::Sink(Box::new(sink)))))
     }
 
-    /// Ends what its sink writes: the run has ended well, and a file without a late point takes the place of an earlier one.
+    /// Ends what its sink writes: the run has ended well, and a file without a late point takes the place of
+    /// an earlier one.
     ///
     /// # Errors
     /// As of [`Sink::finish`].
@@ -146,8 +150,8 @@ impl fmt::Debug for Side {
     }
 }
 
-/// How far a query has gone: what comes before that is late, even where a source that was silent has told nothing of the kind.
-/// Clones are the same.
+/// How far a query has gone: what comes before that is late, even where a source that was silent has told
+/// nothing of the kind. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct Passed(Arc<AtomicI64>);
 
@@ -257,8 +261,8 @@ impl Judge {
         self
     }
 
-    /// The scans to read in place of those that it was made for: all points, since each tells what is late, whoever wants it; where late
-    /// points are kept, all columns too.
+    /// The scans to read in place of those that it was made for: all points, since each tells what is late,
+    /// whoever wants it; where late points are kept, all columns too.
     #[must_use]
     pub fn scans(&self, scans: &[Scan]) -> Vec<Scan> {
         let all = |scan: &Scan| match self.policy {
@@ -320,7 +324,8 @@ impl Judge {
         self.side.as_ref().filter(|_| self.policy == Late::Side)
     }
 
-    /// Gives late rows of a scan, read by [`Self::scans`], with their watermarks to the side, if that is where they go.
+    /// Gives late rows of a scan, read by [`Self::scans`], with their watermarks to the side, if that is
+    /// where they go.
     pub(crate) fn keep(&self, scan: usize, rows: &Rows, late: &[(u32, i64)]) -> Result<(), SourceError> {
         let whole = self.streams.get(scan).filter(|whole| whole.is_first && !late.is_empty());
         let (Some(side), Some(whole)) = (self.kept(), whole) else { return Ok(()) };
@@ -404,7 +409,8 @@ impl Whole {
     }
 }
 
-/// A scan of all columns of all points of its stream, those of the scan first; and by field of the stream the place of its column.
+/// A scan of all columns of all points of its stream, those of the scan first; and by field of the stream the
+/// place of its column.
 fn whole(scan: &Scan) -> (Scan, Vec<usize>) {
     // Points that the query has no use for are late all the same.
     let mut all = Scan { keyed: true, tests: Vec::new(), ..scan.clone() };

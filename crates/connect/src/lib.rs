@@ -1,8 +1,9 @@
 //! Where a query's points come from and where its answers go.
 //!
-//! A [`source::Source`] gives epochs: batches of points in order, each after the ones before it. A [`sink::Sink`] takes
-//! record batches. [`run::run`] moves one through a job to the other until the source ends or someone says stop. Nothing
-//! here touches a terminal, the environment or a home folder: that is the program's.
+//! A [`source::Source`] gives epochs: batches of points in order, each after the ones before it. A
+//! [`sink::Sink`] takes record batches. [`run::run`] moves one through a job to the other until the source
+//! ends or someone says stop. Nothing here touches a terminal, the environment or a home folder: that is the
+//! program's.
 
 #![warn(missing_debug_implementations)]
 

@@ -1,12 +1,14 @@
 //! Several sources as one: their points in order of time, then of the sources.
 //!
-//! Each source tells with an epoch up to which time its points are all there. What is before the least of those times goes
-//! out; what is at it waits, since another source may still have a point of that time (a single source without ordinals
-//! of the program's own does not wait). A source that is at its end no longer counts, nor does one that was silent for its time of
-//! idleness; what that says after all may be [late](crate::late), which it judges by how far the others have gone.
+//! Each source tells with an epoch up to which time its points are all there. What is before the least of
+//! those times goes out; what is at it waits, since another source may still have a point of that time (a
+//! single source without ordinals of the program's own does not wait). A source that is at its end no longer
+//! counts, nor does one that was silent for its time of idleness; what that says after all may be
+//! [late](crate::late), which it judges by how far the others have gone.
 //!
-//! What is ahead is held. So a source that can wait is not read on while much of it is held, until the one behind has come as far, has ended, or
-//! is not waited for. What goes out at once may be all that is held: it does so in as many epochs as it takes, so that a stop or a save comes between them.
+//! What is ahead is held. So a source that can wait is not read on while much of it is held, until the one
+//! behind has come as far, has ended, or is not waited for. What goes out at once may be all that is held: it
+//! does so in as many epochs as it takes, so that a stop or a save comes between them.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,8 @@ use crate::source::{
 };
 use crate::tables::Bell;
 
-/// Bytes held of a source that is ahead of the others before it is no longer asked: so much of a file is read again in no time.
+/// Bytes held of a source that is ahead of the others before it is no longer asked: so much of a file is read
+/// again in no time.
 pub(crate) const HELD: usize = 32 << 20;
 /// And of a connection: what its server has for it is not there for ever.
 pub(crate) const HELD_OF_A_CONNECTION: usize = 128 << 20;
@@ -41,22 +44,24 @@ pub struct Feed {
     held: Vec<Backlog>,
     /// Bytes that are held of it before it is no longer asked while it is ahead.
     most: usize,
-    /// The ordinal of the next row to go out, where a program orders rows by numbers of its own: of those several may be equal, and what is no
-    /// other point by its place is the same one.
+    /// The ordinal of the next row to go out, where a program orders rows by numbers of its own: of those
+    /// several may be equal, and what is no other point by its place is the same one.
     counted: Option<u64>,
     told: Option<i64>,
     heard: Instant,
     has_ended: bool,
-    /// Whether it is read no more, or has given all that it had when it was closed: what it would have given next is not known.
+    /// Whether it is read no more, or has given all that it had when it was closed: what it would have given
+    /// next is not known.
     is_left: bool,
 }
 
 shown!(Feed { scans, most, told, has_ended });
 
 impl Feed {
-    /// A source that gives the points of these scans of the plan. After `idle` of silence it is not waited for. `rings` says that
-    /// the bell of the [`Merge`] tells when it has something to read. While it is ahead of another and some 32 MiB of it are held, it is not
-    /// read, unless it is to be [held](Self::holding) further.
+    /// A source that gives the points of these scans of the plan. After `idle` of silence it is not waited
+    /// for. `rings` says that the bell of the [`Merge`] tells when it has something to read. While it is
+    /// ahead of another and some 32 MiB of it are held, it is not read, unless it is to be
+    /// [held](Self::holding) further.
     #[must_use]
     pub fn new(
         source: Box<dyn Source + Send>,
@@ -86,7 +91,8 @@ impl Feed {
         Self { most, ..self }
     }
 
-    /// Its rows are ordered by a subsort column, of which several values may be equal: each of its scans has all rows.
+    /// Its rows are ordered by a subsort column, of which several values may be equal: each of its scans has
+    /// all rows.
     pub(crate) fn counting(self) -> Self {
         Self { counted: Some(0), ..self }
     }
@@ -161,7 +167,8 @@ impl Feed {
         !self.has_ended && self.idle.is_none_or(|idle| self.heard.elapsed() < idle)
     }
 
-    /// How far it goes where nothing is waited for: as far as it has told, or beyond all that it has if it is at its end.
+    /// How far it goes where nothing is waited for: as far as it has told, or beyond all that it has if it is
+    /// at its end.
     fn reaches(&self) -> Option<i64> {
         let held = self.held.iter().filter(|_| self.has_ended).flat_map(Backlog::batches);
         let last = held.filter_map(|rows| rows.places.time.last()).max();
@@ -225,9 +232,10 @@ pub struct Merge {
 shown!(Merge { feeds, mode, has_ended });
 
 impl Merge {
-    /// The points of all `feeds` for a plan of so many scans. With `is_strict` points wait until their time has passed, as they must where
-    /// points that come later may stand before them at one time; several feeds are strict in any case. `passed` tells sources
-    /// that may be idle how far the others have gone: what they give stands at or after it.
+    /// The points of all `feeds` for a plan of so many scans. With `is_strict` points wait until their time
+    /// has passed, as they must where points that come later may stand before them at one time; several feeds
+    /// are strict in any case. `passed` tells sources that may be idle how far the others have gone: what
+    /// they give stands at or after it.
     #[must_use]
     pub fn new(
         feeds: Vec<Feed>,
@@ -272,8 +280,9 @@ impl Merge {
         Ok(self)
     }
 
-    /// The sources that are asked for more: not those at their end, and not those of which much is held, which wait for the one behind; where
-    /// all are to end, what was handed over is asked for however much it is.
+    /// The sources that are asked for more: not those at their end, and not those of which much is held,
+    /// which wait for the one behind; where all are to end, what was handed over is asked for however much it
+    /// is.
     fn asked(&mut self) -> impl Iterator<Item = &mut Feed> {
         let waited_for = self.feeds.iter().filter(|feed| feed.is_waited_for());
         let least = waited_for.map(|feed| feed.told).min().filter(|_| !self.is_closed);

@@ -1,5 +1,5 @@
-//! A firehose by its address, a recording of one or exported repositories by their paths or in memory, or frames that the program
-//! holds: what is opened for each query that reads it.
+//! A firehose by its address, a recording of one or exported repositories by their paths or in memory, or
+//! frames that the program holds: what is opened for each query that reads it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,8 @@ impl fmt::Display for Location {
 pub struct Connection {
     /// Where they are.
     pub location: Location,
-    /// Recordings that are read first, one after the other; it begins where they end, and what two of them have is read once.
+    /// Recordings that are read first, one after the other; it begins where they end, and what two of them
+    /// have is read once.
     pub history: Vec<PathBuf>,
     /// Where to begin, if not where the recordings end.
     pub cursor: Cursor,
@@ -158,8 +159,8 @@ impl Connection {
         Ok(Self { cursor: last.cursor(self.cursor), place, ..self })
     }
 
-    /// As [`frames`](Self::frames), but only what is after a mark, for a query that is run so. Recordings, and frames that the program
-    /// holds, are counted up to there: numbers may begin anew in them.
+    /// As [`frames`](Self::frames), but only what is after a mark, for a query that is run so. Recordings,
+    /// and frames that the program holds, are counted up to there: numbers may begin anew in them.
     pub(crate) fn frames_after(
         &self,
         wish: &Wish,
@@ -247,8 +248,8 @@ impl Connection {
     }
 }
 
-/// A firehose, labeler or Jetstream, or a recording of one, as a source of queries. Unless told otherwise each query has its own connection,
-/// times are the frames', and nothing waits for what is late.
+/// A firehose, labeler or Jetstream, or a recording of one, as a source of queries. Unless told otherwise
+/// each query has its own connection, times are the frames', and nothing waits for what is late.
 #[derive(Debug, Clone, Default)]
 pub struct Network {
     /// Where it is.
@@ -268,14 +269,15 @@ pub struct Network {
 }
 
 impl Network {
-    /// Opens it for what a plan reads, all of which is its own: a connection for it alone, or a place at the one that is
-    /// [shared](Self::shared). `mode` is that of the run ([`RunOptions::mode`](crate::run::RunOptions)); `side` takes late points, if they are
-    /// kept. A run that is to be saved opens it by [`Sources`](crate::sources::Sources::reopen). What is opened is read by a thread that may wait: in async
-    /// code by an [`AnswerStream`](crate::run::AnswerStream).
+    /// Opens it for what a plan reads, all of which is its own: a connection for it alone, or a place at the
+    /// one that is [shared](Self::shared). `mode` is that of the run
+    /// ([`RunOptions::mode`](crate::run::RunOptions)); `side` takes late points, if they are kept. A run that
+    /// is to be saved opens it by [`Sources`](crate::sources::Sources::reopen). What is opened is read by a
+    /// thread that may wait: in async code by an [`AnswerStream`](crate::run::AnswerStream).
     ///
     /// # Errors
-    /// The file cannot be read, the address is none, the plan reads what one connection does not carry, or late points are to be
-    /// kept and there is no side.
+    /// The file cannot be read, the address is none, the plan reads what one connection does not carry, or
+    /// late points are to be kept and there is no side.
     pub fn open(
         &self,
         plan: &Plan,
@@ -439,8 +441,8 @@ impl Wish {
         }
     }
 
-    /// Describes the subscription that brings it, and says to which service it is. An address that never answered is given up
-    /// after a few attempts.
+    /// Describes the subscription that brings it, and says to which service it is. An address that never
+    /// answered is given up after a few attempts.
     pub fn subscribe(&self, url: &str) -> (Service, Builder) {
         let service = self.service_at(url);
         let builder = match service {

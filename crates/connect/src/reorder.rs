@@ -1,8 +1,10 @@
-//! Puts points in the order of their times, for clocks that do not run forward: the author's claim, the author's server.
+//! Puts points in the order of their times, for clocks that do not run forward: the author's claim, the
+//! author's server.
 //!
-//! `once` reads everything and sorts it: nothing is late. `live` holds points until the newest time seen less the lateness
-//! has passed theirs; a point that comes after its time was let go is [late](crate::late). What is let go of at once may be all there is: it goes
-//! out in as many epochs as it takes, and nothing is read before all of it is out.
+//! `once` reads everything and sorts it: nothing is late. `live` holds points until the newest time seen less
+//! the lateness has passed theirs; a point that comes after its time was let go is [late](crate::late). What
+//! is let go of at once may be all there is: it goes out in as many epochs as it takes, and nothing is read
+//! before all of it is out.
 
 use std::time::Duration;
 
@@ -32,8 +34,8 @@ pub struct Reorder<S> {
 shown!(Reorder<S: Sized> { mode, admitted, ended });
 
 impl<S: Source> Reorder<S> {
-    /// Orders the points of `inner`, which reads [the scans of the judge](Judge::scans); in live mode a point waits for the lateness of the
-    /// judge.
+    /// Orders the points of `inner`, which reads [the scans of the judge](Judge::scans); in live mode a point
+    /// waits for the lateness of the judge.
     pub fn new(inner: S, mode: Mode, judge: Judge) -> Self {
         Self { inner, mode, judge, held: Vec::new(), admitted: 0, failed: None, ended: false }
     }
@@ -165,7 +167,8 @@ impl<S: Source> Source for Reorder<S> {
         status
     }
 
-    /// What is sorted as a whole may be read live, too; what lets points go on the way leaves late ones out, which once there are none.
+    /// What is sorted as a whole may be read live, too; what lets points go on the way leaves late ones out,
+    /// which once there are none.
     fn fits(&self, mode: Mode) -> bool {
         mode == Mode::Live || self.mode == Mode::Once
     }

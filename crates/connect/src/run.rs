@@ -1,5 +1,5 @@
-//! Moves epochs from a source through a job to a sink, until the source ends, enough rows are out, time is up, or someone
-//! says stop.
+//! Moves epochs from a source through a job to a sink, until the source ends, enough rows are out, time is
+//! up, or someone says stop.
 
 mod stream;
 #[cfg(test)]
@@ -57,7 +57,8 @@ pub const WAIT: Duration = Duration::from_millis(50);
 
 /// So long is read on at an end for a source to tell where it stands.
 const LAST_SAVE: Duration = Duration::from_secs(1);
-/// What is being computed or written when an end is asked for has so much time to be done; what is not is left out, so that nobody waits for it.
+/// What is being computed or written when an end is asked for has so much time to be done; what is not is
+/// left out, so that nobody waits for it.
 pub const GRACE: Duration = Duration::from_secs(1);
 
 /// How many epochs may be on their way through the workers.
@@ -68,8 +69,10 @@ const EPOCHS_IN_FLIGHT: usize = 4;
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Ends the run it belongs to, as soon as its source can be asked again, but about [`GRACE`] later even if what it computes takes
-    /// long, unless that is one call of a function of the program's own, which nothing can break off; what is complete is delivered, rows that were [pushed](crate::tables) before among it. What waits for rows that may be late is not.
+    /// Ends the run it belongs to, as soon as its source can be asked again, but about [`GRACE`] later even
+    /// if what it computes takes long, unless that is one call of a function of the program's own, which
+    /// nothing can break off; what is complete is delivered, rows that were [pushed](crate::tables) before
+    /// among it. What waits for rows that may be late is not.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -150,7 +153,8 @@ pub enum RunError {
     /// The sink.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// What the program brought along panicked on the thread of an [`AnswerStream`], as a source may: the query has ended with it.
+    /// What the program brought along panicked on the thread of an [`AnswerStream`], as a source may: the
+    /// query has ended with it.
     #[error("the thread that computes the answer panicked: {message}")]
     Panicked {
         /// What the panic said.
@@ -172,7 +176,8 @@ impl RunError {
 /// Runs a plan over a source into a sink. `watch` is told what has been done after each epoch and each wait.
 ///
 /// It waits, and is not for a thread that drives async code: over a connection it fails there
-/// ([`WithinRuntime`](skytide_firehose::Error::WithinRuntime)). [`AnswerStream`] is for async code, or a thread that may wait (`spawn_blocking`).
+/// ([`WithinRuntime`](skytide_firehose::Error::WithinRuntime)). [`AnswerStream`] is for async code, or a
+/// thread that may wait (`spawn_blocking`).
 ///
 /// # Errors
 /// What ended it early; a closed pipe is an [`End`], not an error.
@@ -261,10 +266,12 @@ fn write(sink: &mut dyn Sink, batch: &RecordBatch) -> Result<bool, SinkError> {
     }
 }
 
-/// A run whose rows are asked for: the batches of an answer, in order, computed as they are taken. [`AnswerStream`] is the same for
-/// async code, where this one is refused as [`run`] is. It stays on its thread, since its job does.
+/// A run whose rows are asked for: the batches of an answer, in order, computed as they are taken.
+/// [`AnswerStream`] is the same for async code, where this one is refused as [`run`] is. It stays on its
+/// thread, since its job does.
 ///
-/// It ends where [`run`] does. An error of the source comes after the rows of what was read before it, and is the last item.
+/// It ends where [`run`] does. An error of the source comes after the rows of what was read before it, and is
+/// the last item.
 pub struct Answers<S: Source> {
     running: Option<Running<S>>,
     ready: VecDeque<RecordBatch>,
@@ -381,7 +388,8 @@ impl<S: Source> Running<S> {
         })
     }
 
-    /// Writes rows, for so long after an end is asked for as what is being computed has; tells whether anyone takes more of them.
+    /// Writes rows, for so long after an end is asked for as what is being computed has; tells whether anyone
+    /// takes more of them.
     fn put(&mut self, sink: &mut dyn Sink, batches: Vec<RecordBatch>) -> Result<bool, SinkError> {
         let mut asked = None;
         for batch in batches {
@@ -434,7 +442,8 @@ impl<S: Source> Running<S> {
         matches!(self.end, Some(Ok(End::Source | End::Duration | End::Stopped)))
     }
 
-    /// Saves it, where it can be at this moment, and tells whether that is done. It is settled, and its rows are in the sink.
+    /// Saves it, where it can be at this moment, and tells whether that is done. It is settled, and its rows
+    /// are in the sink.
     fn save(&mut self, query: &str, sink: &mut dyn Sink, recovery: &mut Recovery) -> Result<bool, RunError> {
         // What was cut short, or has failed, has no state to go on from: the last one that was saved stands.
         if self.is_cut || matches!(self.end, Some(Err(_))) || self.given.is_all() {
@@ -515,8 +524,8 @@ impl<S: Source> Running<S> {
         Ok(Some(self.given.cut(ready.unwrap_or_default())))
     }
 
-    /// Why it ends here. Where it is asked to, what a program has handed to the source comes first, as far as that takes no longer than
-    /// what is being computed may.
+    /// Why it ends here. Where it is asked to, what a program has handed to the source comes first, as far as
+    /// that takes no longer than what is being computed may.
     fn may_end(&mut self) -> Option<End> {
         let end = self.asked_to_end()?;
         if end == End::Limit {

@@ -15,8 +15,9 @@ use crate::recovery::{SaveError, StateError};
 use crate::tables::PipeError;
 use crate::{firehose, frames};
 
-/// Rows of an epoch at most, and about how many bytes they may have, but for those of one time: whatever came at once. What operators make of an epoch is
-/// bounded by them, and so is how long a stop or a save waits for the next.
+/// Rows of an epoch at most, and about how many bytes they may have, but for those of one time: whatever came
+/// at once. What operators make of an epoch is bounded by them, and so is how long a stop or a save waits for
+/// the next.
 pub(crate) const EPOCH_ROWS: usize = 16_384;
 pub(crate) const EPOCH_BYTES: usize = 64 << 20;
 
@@ -24,8 +25,8 @@ pub(crate) const EPOCH_BYTES: usize = 64 << 20;
 pub trait Source {
     /// The next epoch. All its points come after those of the epochs before it.
     ///
-    /// Waits at most `wait` for something to read; a zero `wait` only looks. A connection that is busy may take some milliseconds
-    /// more, also to look: it gathers frames for the same epoch.
+    /// Waits at most `wait` for something to read; a zero `wait` only looks. A connection that is busy may
+    /// take some milliseconds more, also to look: it gathers frames for the same epoch.
     ///
     /// # Errors
     /// What ended the source. What was read before it has been given out.
@@ -34,21 +35,23 @@ pub trait Source {
     /// What it has done so far.
     fn status(&self) -> Status;
 
-    /// The run is to end: from now on it gives what a program has handed over by now, as far as it is complete, and then its end, without
-    /// waiting for anything.
-    /// Gives false, as does a source that does not say how, where there is no such thing to be given: it is not read on.
+    /// The run is to end: from now on it gives what a program has handed over by now, as far as it is
+    /// complete, and then its end, without waiting for anything. Gives false, as does a source that does not
+    /// say how, where there is no such thing to be given: it is not read on.
     fn close(&mut self) -> bool {
         false
     }
 
-    /// Whether a run in this mode may read it; it was opened for one. A source for which that makes no difference does not say.
+    /// Whether a run in this mode may read it; it was opened for one. A source for which that makes no
+    /// difference does not say.
     fn fits(&self, mode: Mode) -> bool {
         let _ = mode;
         true
     }
 
-    /// What it takes to give the points after those that were given out, in another process (see [`recovery`](crate::recovery)). What
-    /// was read and has not been given out yet is not behind it: it is in what is saved, or is read again.
+    /// What it takes to give the points after those that were given out, in another process (see
+    /// [`recovery`](crate::recovery)). What was read and has not been given out yet is not behind it: it is
+    /// in what is saved, or is read again.
     ///
     /// # Errors
     /// It never can, as is said of a source that does not say how; or not at this moment.
@@ -71,7 +74,8 @@ pub enum Saved {
     },
 }
 
-/// Where a source stands and what it holds, as bytes. Whoever can open the source can open it [there](crate::sources::Sources::reopen).
+/// Where a source stands and what it holds, as bytes. Whoever can open the source can open it
+/// [there](crate::sources::Sources::reopen).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceState(pub(crate) Vec<u8>);
 

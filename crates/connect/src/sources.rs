@@ -38,7 +38,8 @@ pub enum Offer {
 /// The function by which a stream is named where a field of its name stands in the way: `source("posts")`.
 pub const SOURCE: &str = "source";
 
-/// The sources of a query, in the order in which it names them: events of one time stand in that order (SEMANTICS 1.2).
+/// The sources of a query, in the order in which it names them: events of one time stand in that order
+/// (SEMANTICS 1.2).
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     offers: Vec<Offer>,
@@ -169,7 +170,9 @@ impl Sources {
         Arc::new(StreamDef { source: self.number(at), ..stream.clone() })
     }
 
-    /// Opens what a plan over this catalog reads, for a run in this mode, and no other ([`RunOptions::mode`](crate::run::RunOptions)). `stalled` says that nobody takes the answer, so that nobody need wait for it.
+    /// Opens what a plan over this catalog reads, for a run in this mode, and no other
+    /// ([`RunOptions::mode`](crate::run::RunOptions)). `stalled` says that nobody takes the answer, so that
+    /// nobody need wait for it.
     ///
     /// # Errors
     /// A source cannot be opened, the plan reads what none of them has, or late points are to be kept and there is no
@@ -178,7 +181,8 @@ impl Sources {
         self.reopen(plan, mode, stalled, None)
     }
 
-    /// As [`open`](Self::open), but where an earlier run left them, if one is given ([`Recovery::source`](crate::recovery::Recovery::source)).
+    /// As [`open`](Self::open), but where an earlier run left them, if one is given
+    /// ([`Recovery::source`](crate::recovery::Recovery::source)).
     ///
     /// # Errors
     /// As of `open`, or the state is of other sources, or damaged.

@@ -1,6 +1,7 @@
 //! Frames that a program holds: in a list, in a store of its own, or made as they are asked for.
 //!
-//! A program lends its frames for the length of a call: they are decoded where they are, and nothing of them is copied.
+//! A program lends its frames for the length of a call: they are decoded where they are, and nothing of them
+//! is copied.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use crate::source::SourceError;
 pub trait Supply: Send {
     /// Shows what comes next, at most `max` frames, to `show`.
     ///
-    /// With a zero `wait` it shows what can be had at once; with a longer one it may take its time, and whoever asks waits.
+    /// With a zero `wait` it shows what can be had at once; with a longer one it may take its time, and
+    /// whoever asks waits.
     ///
     /// # Errors
     /// What ended the frames ([`SourceError::Supply`]). Those before it have been shown by the calls before.
@@ -35,8 +37,8 @@ type Open = dyn Fn(Mode) -> Result<Box<dyn Supply>, SourceError> + Send + Sync;
 pub struct Supplier(Arc<Open>);
 
 impl Supplier {
-    /// `open` is called once for each query, when it starts, with how that is run: live, what is shown must not wait for a frame that is
-    /// still to come.
+    /// `open` is called once for each query, when it starts, with how that is run: live, what is shown must
+    /// not wait for a frame that is still to come.
     pub fn new(open: impl Fn(Mode) -> Result<Box<dyn Supply>, SourceError> + Send + Sync + 'static) -> Self {
         Self(Arc::new(open))
     }
@@ -74,7 +76,8 @@ pub(crate) struct FromSeq {
 }
 
 impl FromSeq {
-    /// Leaves out what is before the first frame numbered `seq` or above. That there is none is an error if the supply has a name.
+    /// Leaves out what is before the first frame numbered `seq` or above. That there is none is an error if
+    /// the supply has a name.
     pub(crate) fn new(supply: Box<dyn Supply>, seq: u64, must: Option<String>) -> Self {
         Self { supply, seq, must, is_there: false }
     }

@@ -1,9 +1,10 @@
 //! How fast frames come in: from a recording, and over the loopback, beside what the socket and the WebSocket alone
 //! allow.
 //!
-//! `cargo run --release --example wire_bench -- RECORDING [MILLION_FRAMES [ONLY]]`. The frames of the recording are sent again
-//! and again with rising numbers. Figures are for the receiving thread alone: by its own processor time where Linux tells
-//! it, by the wall clock elsewhere. The kernel's share of a loopback is partly the sender's.
+//! `cargo run --release --example wire_bench -- RECORDING [MILLION_FRAMES [ONLY]]`. The frames of the
+//! recording are sent again and again with rising numbers. Figures are for the receiving thread alone: by its
+//! own processor time where Linux tells it, by the wall clock elsewhere. The kernel's share of a loopback is
+//! partly the sender's.
 
 #![allow(clippy::print_stdout, reason = "this program prints its figures")]
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// The wait before a reconnect: it grows with each failure in a row, and is spread so that many clients that lost the
-/// same server do not come back in one moment. A frame that moves the cursor ends the row: a server that accepts and drops
-/// without one is waited for ever longer.
+/// The wait before a reconnect: it grows with each failure in a row, and is spread so that many clients that
+/// lost the same server do not come back in one moment. A frame that moves the cursor ends the row: a server
+/// that accepts and drops without one is waited for ever longer.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Backoff {
@@ -16,8 +16,8 @@ pub struct Backoff {
     pub cap: Duration,
     /// The part of the wait that is drawn by chance, from 0 (none) to 1 (anything between no wait and the full one).
     pub jitter: f64,
-    /// A connection that lasted this long proves the server healthy, also without a frame: the next failure counts as the
-    /// first again.
+    /// A connection that lasted this long proves the server healthy, also without a frame: the next failure
+    /// counts as the first again.
     pub healthy_after: Duration,
     /// The attempts to connect in a row that may fail before the subscription ends with [`Error::GaveUp`]; `None`
     /// goes on for ever.

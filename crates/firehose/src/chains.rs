@@ -1,8 +1,8 @@
 //! The chain of each repository: whether a commit follows the last one that was seen of it.
 //!
-//! A relay that lost frames does not say so, and its numbers may have holes by rights: a commit that names another
-//! revision before it than the last one seen is the only proof. Of each account 16 bytes are known, a keyed hash of its DID
-//! and its last revision, which with the table's own room is never more than 40 bytes.
+//! A relay that lost frames does not say so, and its numbers may have holes by rights: a commit that names
+//! another revision before it than the last one seen is the only proof. Of each account 16 bytes are known, a
+//! keyed hash of its DID and its last revision, which with the table's own room is never more than 40 bytes.
 
 use std::{
     collections::HashMap,
@@ -22,8 +22,8 @@ pub(crate) struct Chains {
 }
 
 impl Chains {
-    /// Takes in a message; gives the break, if it does not follow what was seen before. A first sight is accepted, and so
-    /// is whatever comes after a break.
+    /// Takes in a message; gives the break, if it does not follow what was seen before. A first sight is
+    /// accepted, and so is whatever comes after a break.
     pub(crate) fn see(&mut self, message: &Message<'_>) -> Option<Cause> {
         let (seq, did, rev, since, is_commit) = match message {
             Message::Commit(commit) => (commit.seq, commit.repo, commit.rev, commit.since, true),

@@ -9,7 +9,8 @@ use crate::EndpointError;
 
 /// Why a subscription ended, or never began.
 ///
-/// Its text has those of its causes, as all errors here have: whoever prints it prints it alone. `source` gives a cause to whoever asks for its type.
+/// Its text has those of its causes, as all errors here have: whoever prints it prints it alone. `source`
+/// gives a cause to whoever asks for its type.
 ///
 /// What passes by itself is not here: it is a [`ConnectionError`], counted and reported as an
 /// [`Event`](crate::Event), and the subscription connects again.
@@ -40,7 +41,8 @@ pub enum Error {
     /// A frame was asked for as a message and is none. The subscription goes on.
     #[error(transparent)]
     Message(#[from] MessageError),
-    /// A blocking subscription was asked for frames by a thread that drives async code, which must not wait. It has ended.
+    /// A blocking subscription was asked for frames by a thread that drives async code, which must not wait.
+    /// It has ended.
     #[error(
         "a blocking read within async code, whose thread must not wait: take the async subscription (`stream`, `buffered`), of a query \
          `AnswerStream`, or read on a thread of its own (`spawn_blocking`)"

@@ -136,8 +136,8 @@ impl Cause {
         }
     }
 
-    /// Whether it is certain that nothing was missed: a reconnect whose first frame is the one asked for, or has the next
-    /// number.
+    /// Whether it is certain that nothing was missed: a reconnect whose first frame is the one asked for, or
+    /// has the next number.
     #[must_use]
     pub fn lost_nothing(&self) -> bool {
         match self {
@@ -217,8 +217,8 @@ impl Ledger {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a gap that was found at `at` (UTC nanoseconds). A program that finds one of its own, such as a frame that
-    /// only it could tell to be damaged, enters it here too.
+    /// Enters a gap that was found at `at` (UTC nanoseconds). A program that finds one of its own, such as a
+    /// frame that only it could tell to be damaged, enters it here too.
     pub fn enter(&self, at: i64, cause: Cause) {
         let mut book = self.book();
         let number = book.next;
@@ -293,8 +293,8 @@ impl fmt::Debug for Ledger {
     }
 }
 
-/// The entries of a [`Ledger`] as they come: a [`Stream`]. If it is not read for so long that entries are forgotten, their
-/// numbers are missing.
+/// The entries of a [`Ledger`] as they come: a [`Stream`]. If it is not read for so long that entries are
+/// forgotten, their numbers are missing.
 #[derive(Debug)]
 pub struct Gaps {
     ledger: Ledger,

@@ -19,20 +19,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`Subscription`] is to the [repositories](Subscription::repos) of a relay or PDS, to the [labels](Subscription::labels) of a
-//! labeler, or to a [Jetstream](Subscription::jetstream). It hands out whole [`Frame`]s with what is needed to keep one's
-//! place: the sequence number, the frame's own time and when it came. [`Frame::message`] reads the message in one,
-//! [`Frame::operations`] what was done to which records. It is one state machine that is polled; the async
-//! [`Stream`](futures_core::Stream), the blocking [`Iterator`] and the interfaces that take whole batches are thin ways of
-//! polling it, so that they cannot differ. Nothing here needs Arrow.
+//! A [`Subscription`] is to the [repositories](Subscription::repos) of a relay or PDS, to the
+//! [labels](Subscription::labels) of a labeler, or to a [Jetstream](Subscription::jetstream). It hands out
+//! whole [`Frame`]s with what is needed to keep one's place: the sequence number, the frame's own time and
+//! when it came. [`Frame::message`] reads the message in one, [`Frame::operations`] what was done to which
+//! records. It is one state machine that is polled; the async [`Stream`](futures_core::Stream), the blocking
+//! [`Iterator`] and the interfaces that take whole batches are thin ways of polling it, so that they cannot
+//! differ. Nothing here needs Arrow.
 //!
 //! # Nothing is lost in silence
 //!
 //! [`Handle::cursor`] is the low-water mark of what the caller has *finished*: saved, and given to
-//! [`Builder::cursor`] the next time, nothing is missed, and the last frames may come again. What may have been missed
-//! nevertheless is an entry in the [`Ledger`]. While nobody asks for frames the socket is not read: the server waits, or says
-//! that this client is too slow, and the subscription goes on from its place; for a reader that would rather miss
-//! frames than fall behind there is [`Builder::buffered`].
+//! [`Builder::cursor`] the next time, nothing is missed, and the last frames may come again. What may have
+//! been missed nevertheless is an entry in the [`Ledger`]. While nobody asks for frames the socket is not
+//! read: the server waits, or says that this client is too slow, and the subscription goes on from its place;
+//! for a reader that would rather miss frames than fall behind there is [`Builder::buffered`].
 //!
 //! # What happens when
 //!

@@ -7,15 +7,17 @@
 /// A frame this much later than the newest, in nanoseconds, cannot be a repetition.
 const RESTART_AFTER: i64 = 60 * 1_000_000_000;
 
-/// No time further ahead of the arrival than this, in nanoseconds, is believed: one absurd time would otherwise hide a
-/// numbering that begins anew for as long as it lies ahead, or, come again, be taken for one.
+/// No time further ahead of the arrival than this, in nanoseconds, is believed: one absurd time would
+/// otherwise hide a numbering that begins anew for as long as it lies ahead, or, come again, be taken for
+/// one.
 pub(crate) const BELIEVED_AHEAD: i64 = 5 * 60 * 1_000_000_000;
 
-/// So many frames in a row that would be repetitions, and whose times are not believed, are a numbering that begins anew: then it is
-/// the clock here that is wrong.
+/// So many frames in a row that would be repetitions, and whose times are not believed, are a numbering that
+/// begins anew: then it is the clock here that is wrong.
 const CONVINCING: u8 = 16;
 
-/// The time of a frame that arrived at `arrival`, if it is believed: what lies more than five minutes ahead is not. Both in UTC nanoseconds.
+/// The time of a frame that arrived at `arrival`, if it is believed: what lies more than five minutes ahead
+/// is not. Both in UTC nanoseconds.
 #[must_use]
 pub fn believed(time: i64, arrival: i64) -> Option<i64> {
     (time <= arrival.saturating_add(BELIEVED_AHEAD)).then_some(time)
@@ -91,7 +93,8 @@ impl Place {
         sight
     }
 
-    /// Whether a frame whose number is not above the last one is of a new numbering, by its time, and that if it is believed.
+    /// Whether a frame whose number is not above the last one is of a new numbering, by its time, and that if
+    /// it is believed.
     #[cold]
     fn begins_anew(&mut self, time: Option<i64>, known: Option<i64>) -> bool {
         // One that is not believed says nothing, or it would be a new numbering whenever it comes again.

@@ -1,7 +1,7 @@
 //! Calls of Python from threads that it does not know, as those of queries and subscriptions are.
 //!
-//! A thread that waits for Python's lock, or gives it back, while the interpreter ends is hung, or ends the process. So before it ends calls
-//! are let finish and no new one begins.
+//! A thread that waits for Python's lock, or gives it back, while the interpreter ends is hung, or ends the
+//! process. So before it ends calls are let finish and no new one begins.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

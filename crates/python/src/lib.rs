@@ -7,8 +7,8 @@ mod query;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
-/// What is Python's is held once a process here, as classes of exceptions are: another interpreter would get the first one's, and
-/// threads that call Python would wait for it for ever.
+/// What is Python's is held once a process here, as classes of exceptions are: another interpreter would get
+/// the first one's, and threads that call Python would wait for it for ever.
 fn refuse_another_interpreter(py: Python<'_>) -> PyResult<()> {
     let name = if py.version_info() >= (3, 13) { "_interpreters" } else { "_xxsubinterpreters" };
     // A Python without it has one interpreter, or is a program's own.

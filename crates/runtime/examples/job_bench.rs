@@ -1,7 +1,9 @@
-//! What running a plan costs beside computing it: `cargo run --release -p skytide-runtime --example job_bench [WORKERS]`.
+//! What running a plan costs beside computing it: `cargo run --release -p skytide-runtime --example job_bench
+//! [WORKERS]`.
 //!
-//! `with_key(text).count()` over made-up events, by rows an epoch: million rows a CPU-second through a [`Job`], through the
-//! operators alone, and the microseconds from an epoch pushed to it answered, on the clock and of all threads' CPU time.
+//! `with_key(text).count()` over made-up events, by rows an epoch: million rows a CPU-second through a
+//! [`Job`], through the operators alone, and the microseconds from an epoch pushed to it answered, on the
+//! clock and of all threads' CPU time.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement, run by hand")]
 

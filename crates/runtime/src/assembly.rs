@@ -43,8 +43,8 @@ impl Assembly {
         Self { parcels, inputs, first: 0, open: VecDeque::new() }
     }
 
-    /// Takes a parcel. With the last one of an epoch, gives the rows of each input, by sender, those of inputs without rows being
-    /// empty, and how far time has come.
+    /// Takes a parcel. With the last one of an epoch, gives the rows of each input, by sender, those of
+    /// inputs without rows being empty, and how far time has come.
     pub(crate) fn add(&mut self, epoch: u64, parcel: Parcel) -> Result<Option<Complete>, Disorder> {
         let clock = parcel.clock;
         let pieces = match parcel.contents {

@@ -1,7 +1,7 @@
 //! Numbers, parts and rows as bytes: what parcels between processes and the saved places of sources are written in.
 //!
-//! All numbers are 64-bit little-endian, and every part has its length before it and is padded to 8 bytes, as timely's channels want
-//! it. Nothing is allocated by a length that the bytes do not bear out.
+//! All numbers are 64-bit little-endian, and every part has its length before it and is padded to 8 bytes, as
+//! timely's channels want it. Nothing is allocated by a length that the bytes do not bear out.
 
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -147,8 +147,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Times, ordinals, lanes and origins if each row has one, where rows stand apart, for which keys ticks were made and turns if
-/// any do, were and have them, key and its hashes if there is one, then the columns.
+/// Times, ordinals, lanes and origins if each row has one, where rows stand apart, for which keys ticks were
+/// made and turns if any do, were and have them, key and its hashes if there is one, then the columns.
 fn encode_rows(rows: &Rows) -> Result<Vec<u8>, ArrowError> {
     let Places { time, lane, ordinal, apart, made_for, turn } = &rows.places;
     let mut columns: Vec<ArrayRef> = vec![

@@ -1,4 +1,5 @@
-//! The state of a job at a moment when all it was given is answered, as bytes that any number of workers can go on from.
+//! The state of a job at a moment when all it was given is answered, as bytes that any number of workers can
+//! go on from.
 
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
@@ -11,14 +12,14 @@ const VERSION: u32 = 1;
 
 /// The state of a job: what every operator holds, by shard of its keys.
 ///
-/// It belongs to one plan in one mode. It does not hold where the sources were: whoever drives the job saves their cursors
-/// with it.
+/// It belongs to one plan in one mode. It does not hold where the sources were: whoever drives the job saves
+/// their cursors with it.
 ///
 /// # Format
-/// `skytide\0`, then little-endian: version `u32` = 1, plan `u64`, mode `u8` (0 once, 1 live), whether there is a newest
-/// time `u8`, that time `i64` in UTC nanoseconds, number of pieces `u32`; for each piece the operator `u32` (a region's
-/// place in the plan, `u32::MAX` for the results), shard `u8`, length `u64`, bytes as the operator wrote them; last the
-/// XXH3 (64 bits, seed 0) of all before it.
+/// `skytide\0`, then little-endian: version `u32` = 1, plan `u64`, mode `u8` (0 once, 1 live), whether there
+/// is a newest time `u8`, that time `i64` in UTC nanoseconds, number of pieces `u32`; for each piece the
+/// operator `u32` (a region's place in the plan, `u32::MAX` for the results), shard `u8`, length `u64`, bytes
+/// as the operator wrote them; last the XXH3 (64 bits, seed 0) of all before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Hash of the plan.
@@ -146,7 +147,8 @@ impl Checkpoint {
     /// Reads what [`Self::to_bytes`] wrote. Nothing is allocated by a length that the bytes do not bear out.
     ///
     /// # Errors
-    /// The bytes are not a checkpoint, of another version, or damaged. Whether it fits a job is seen when that starts.
+    /// The bytes are not a checkpoint, of another version, or damaged. Whether it fits a job is seen when
+    /// that starts.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
         let mut reader = Reader(bytes);
         if reader.chunk::<8>().ok().as_ref() != Some(MAGIC) {
@@ -205,8 +207,8 @@ impl Reader<'_> {
     }
 }
 
-/// The hash by which a checkpoint knows its plan: that of everything that is computed and of the types it is computed on, but
-/// not of the query's wording.
+/// The hash by which a checkpoint knows its plan: that of everything that is computed and of the types it is
+/// computed on, but not of the query's wording.
 pub(crate) fn plan_hash(plan: &Plan) -> u64 {
     let Plan { query: _, scans, regions, output } = plan;
     XxHash3_64::oneshot(format!("{scans:?}{regions:?}{output:?}").as_bytes())

@@ -1,4 +1,5 @@
-//! A plan as timely operators at one worker: an input for each edge from the sources, an operator for each region, the sink.
+//! A plan as timely operators at one worker: an input for each edge from the sources, an operator for each
+//! region, the sink.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -8,7 +8,8 @@ use skytide_timestream::engine::Watch;
 
 use crate::station::lock;
 
-/// When a job that was asked to end is cut short: what it is at has some time to be done, so that what is quick is answered whole.
+/// When a job that was asked to end is cut short: what it is at has some time to be done, so that what is
+/// quick is answered whole.
 ///
 /// Nobody waits for it: the workers look themselves.
 #[derive(Debug)]

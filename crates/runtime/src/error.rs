@@ -5,8 +5,8 @@ use skytide_timestream::functions::user::CallError;
 
 use crate::checkpoint::CheckpointError;
 
-/// Why a job cannot start or go on. After one of the errors marked fatal every further call says [`JobError::Ended`], or again
-/// [`JobError::Stopped`].
+/// Why a job cannot start or go on. After one of the errors marked fatal every further call says
+/// [`JobError::Ended`], or again [`JobError::Stopped`].
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// There are between 1 and 256 workers: as many as there are shards of keys at most.
@@ -96,8 +96,9 @@ pub enum JobError {
         /// What it said.
         message: String,
     },
-    /// An end was asked for, and the job had not settled within the time for it (see [`Job::heed`](crate::Job::heed)): its last epochs are
-    /// left where they are. Fatal, but for [`Job::finish`](crate::Job::finish), which gives what was complete.
+    /// An end was asked for, and the job had not settled within the time for it (see
+    /// [`Job::heed`](crate::Job::heed)): its last epochs are left where they are. Fatal, but for
+    /// [`Job::finish`](crate::Job::finish), which gives what was complete.
     #[error("the job was stopped before all that it was given was answered")]
     Stopped,
     /// The checkpoint is not one of this job.

@@ -27,9 +27,10 @@ use crate::workers::{Crew, Pulse};
 /// How a job runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Number of workers, 1 to 256: the caller's thread and `workers - 1` more, which share the keys of regions that hold
-    /// state. A region that holds none stays where its rows are; the sources are at the first worker. Moving a row to
-    /// another worker costs more than most queries do with it: several workers are for big state and heavy aggregations.
+    /// Number of workers, 1 to 256: the caller's thread and `workers - 1` more, which share the keys of
+    /// regions that hold state. A region that holds none stays where its rows are; the sources are at the
+    /// first worker. Moving a row to another worker costs more than most queries do with it: several workers
+    /// are for big state and heavy aggregations.
     pub workers: usize,
     /// Whether an end is waited for (a snapshot comes at the end), or not (a snapshot is a row for each change).
     pub mode: Mode,
@@ -50,16 +51,16 @@ impl Default for Options {
 pub struct Epoch {
     /// The points of each of the plan's scans, in order; none: no points.
     pub scans: Vec<Option<Rows>>,
-    /// All points before this time are here (SEMANTICS 7.3), in UTC nanoseconds: the time of the newest event, also one that
-    /// no scan wanted, less the lateness. It tells the newest event's time where points were dropped before they got here.
-    /// `i64::MIN`: nothing is known; `i64::MAX`: nothing follows.
+    /// All points before this time are here (SEMANTICS 7.3), in UTC nanoseconds: the time of the newest
+    /// event, also one that no scan wanted, less the lateness. It tells the newest event's time where points
+    /// were dropped before they got here. `i64::MIN`: nothing is known; `i64::MAX`: nothing follows.
     pub watermark: i64,
 }
 
 /// A plan being run.
 ///
-/// It belongs to the thread that started it, which is its first worker: work is done in the calls. Dropping it ends its
-/// threads, each after the epoch it is at.
+/// It belongs to the thread that started it, which is its first worker: work is done in the calls. Dropping
+/// it ends its threads, each after the epoch it is at.
 pub struct Job {
     // Dropped in this order: the other workers stop before the first one's ends of their channels go.
     _crew: Crew,
@@ -96,8 +97,8 @@ impl Job {
     /// Starts a job, from the beginning or from where a checkpoint left it; the number of workers may be another one.
     ///
     /// # Errors
-    /// The number of workers is out of bounds, a thread is not to be had, or the checkpoint is not one of this plan in this
-    /// mode.
+    /// The number of workers is out of bounds, a thread is not to be had, or the checkpoint is not one of
+    /// this plan in this mode.
     pub fn start(plan: Arc<Plan>, options: Options, from: Option<&Checkpoint>) -> Result<Self, JobError> {
         let channels = match options.workers {
             1 => CommunicationConfig::Thread,
@@ -163,9 +164,10 @@ impl Job {
         })
     }
 
-    /// Has the work cut short: past the deadline epochs are left, by each worker as soon as it looks, which it does between any two things
-    /// that take long. The calls then fail with [`JobError::Stopped`], and [`Self::finish`] gives what was complete. Each call that
-    /// waits for epochs has the whole time that the deadline gives.
+    /// Has the work cut short: past the deadline epochs are left, by each worker as soon as it looks, which
+    /// it does between any two things that take long. The calls then fail with [`JobError::Stopped`], and
+    /// [`Self::finish`] gives what was complete. Each call that waits for epochs has the whole time that the
+    /// deadline gives.
     pub fn heed(&mut self, deadline: Deadline) {
         let deadline = Arc::new(deadline);
         for station in self.stations.iter().flatten() {
@@ -181,11 +183,12 @@ impl Job {
         }
     }
 
-    /// Takes an epoch. Waits while more than [`Options::epochs_in_flight`] are unfinished; what they give is kept until
-    /// [`Self::ready`] or [`Self::settle`] takes it.
+    /// Takes an epoch. Waits while more than [`Options::epochs_in_flight`] are unfinished; what they give is
+    /// kept until [`Self::ready`] or [`Self::settle`] takes it.
     ///
     /// # Errors
-    /// The epoch does not fit the plan or stands before an earlier one: nothing of it is taken. Or the job has failed.
+    /// The epoch does not fit the plan or stands before an earlier one: nothing of it is taken. Or the job
+    /// has failed.
     pub fn push(&mut self, epoch: Epoch) -> Result<(), JobError> {
         self.pulse.check()?;
         self.check(&epoch)?;
@@ -228,8 +231,8 @@ impl Job {
         }
     }
 
-    /// The answers that are complete, in order, none of them empty. Takes a step of the work, and does not wait for other
-    /// workers; a single worker answers all that was pushed.
+    /// The answers that are complete, in order, none of them empty. Takes a step of the work, and does not
+    /// wait for other workers; a single worker answers all that was pushed.
     ///
     /// # Errors
     /// The job has failed.
@@ -254,8 +257,8 @@ impl Job {
         Ok(self.take())
     }
 
-    /// Waits until all that was pushed is answered, and gives the state there. The answers so far are not in it: they stay
-    /// until [`Self::ready`] or [`Self::settle`] takes them.
+    /// Waits until all that was pushed is answered, and gives the state there. The answers so far are not in
+    /// it: they stay until [`Self::ready`] or [`Self::settle`] takes them.
     ///
     /// # Errors
     /// The job has failed.
@@ -282,11 +285,13 @@ impl Job {
         Ok(Checkpoint { plan: plan_hash(&self.plan), mode: self.options.mode, newest: self.newest, pieces })
     }
 
-    /// Waits until all that was pushed is answered, and gives the rest of the answer, with what was held for the end, and
-    /// what the job has done. Where an end was waited for, ticks and moved points that are due by then come too (SEMANTICS 7.1).
+    /// Waits until all that was pushed is answered, and gives the rest of the answer, with what was held for
+    /// the end, and what the job has done. Where an end was waited for, ticks and moved points that are due
+    /// by then come too (SEMANTICS 7.1).
     ///
-    /// A job that was [cut short](Self::heed) gives the answers of the epochs before, whole and in order; of a snapshot what it was after
-    /// those, without what would have come at the end, and nothing where it is meant for a later time.
+    /// A job that was [cut short](Self::heed) gives the answers of the epochs before, whole and in order; of
+    /// a snapshot what it was after those, without what would have come at the end, and nothing where it is
+    /// meant for a later time.
     ///
     /// # Errors
     /// The job has failed.

@@ -1,10 +1,10 @@
 //! Which edges a plan has and how rows cross them, decided once a job from the plan and the number of workers.
 //!
-//! Rows move between workers only where they must: to the worker that holds their key's state, and where points that may be
-//! one come from different places. All else stays where it is.
+//! Rows move between workers only where they must: to the worker that holds their key's state, and where
+//! points that may be one come from different places. All else stays where it is.
 //!
-//! Of a region that feeds another, the rows of one place are all on one worker, in the order of their keys. Were they apart,
-//! nobody could put them back in that order once they have other keys.
+//! Of a region that feeds another, the rows of one place are all on one worker, in the order of their keys.
+//! Were they apart, nobody could put them back in that order once they have other keys.
 
 use std::collections::BTreeMap;
 
@@ -130,8 +130,8 @@ impl Place {
     }
 }
 
-/// Whether rows of one place can have several keys in a region: streams that were given keys one by one meet in it, or it is
-/// fed from a region where they did. Before all re-keying a point has one key, its event's.
+/// Whether rows of one place can have several keys in a region: streams that were given keys one by one meet
+/// in it, or it is fed from a region where they did. Before all re-keying a point has one key, its event's.
 fn is_mixed(region: &Region, mixed: &[bool]) -> bool {
     let several = region.inputs.len() > 1;
     region.inputs.iter().any(|input| match *input {

@@ -8,8 +8,8 @@ use timely::Accountable;
 
 /// The rows that one sender has for one receiver in one epoch; before it is split, for all of its receivers.
 ///
-/// It is counted in parcels, not in rows: timely's account must not change where a parcel is split, and an empty parcel
-/// must be seen to arrive.
+/// It is counted in parcels, not in rows: timely's account must not change where a parcel is split, and an
+/// empty parcel must be seen to arrive.
 #[derive(Debug, Clone)]
 pub(crate) struct Parcel {
     /// Number of parcels that this one stands for: that of its receivers, one after the split.

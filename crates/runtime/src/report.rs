@@ -93,8 +93,8 @@ impl Report {
         self.regions.iter().map(|region| region.held).sum()
     }
 
-    /// Points whose time has not come, over all regions: those that are moved to a later time, and rows that wait until all of theirs
-    /// are here. At the end of a job they are in no answer.
+    /// Points whose time has not come, over all regions: those that are moved to a later time, and rows that
+    /// wait until all of theirs are here. At the end of a job they are in no answer.
     #[must_use]
     pub fn not_due(&self) -> u64 {
         self.regions.iter().map(RegionReport::not_due).sum()

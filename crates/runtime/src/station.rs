@@ -1,7 +1,7 @@
 //! The operators of all workers, where both their worker and the caller can reach them.
 //!
-//! A worker locks its operator for an epoch; the caller does so for a report, a checkpoint or a restore, when the job is
-//! settled or has not begun. So state needs no messages between threads to be read.
+//! A worker locks its operator for an epoch; the caller does so for a report, a checkpoint or a restore, when
+//! the job is settled or has not begun. So state needs no messages between threads to be read.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

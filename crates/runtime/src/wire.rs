@@ -1,7 +1,7 @@
 //! Parcels as bytes, for workers in different processes: a small head, then each piece as an Arrow IPC stream.
 //!
-//! A parcel that cannot be written or read arrives as a broken one and ends the job by name; timely's own signatures leave no room
-//! for an error.
+//! A parcel that cannot be written or read arrives as a broken one and ends the job by name; timely's own
+//! signatures leave no room for an error.
 
 use std::io::Write;
 
@@ -29,7 +29,8 @@ impl ContainerBytes for Parcel {
     }
 
     fn into_bytes<W: Write>(&self, writer: &mut W) {
-        // The writer is timely's buffer, which has room for `length_in_bytes`; were it short, the receiver would see it.
+        // The writer is timely's buffer, which has room for `length_in_bytes`; were it short, the receiver
+        // would see it.
         if let Err(error) = writer.write_all(self.bytes()) {
             tracing::error!(%error, "a parcel was cut");
         }

@@ -1,4 +1,5 @@
-//! What a job says that it holds: of each part by the name that the plan is shown by, and about as many bytes as the allocator says.
+//! What a job says that it holds: of each part by the name that the plan is shown by, and about as many bytes
+//! as the allocator says.
 
 #![allow(unsafe_code, reason = "an allocator that counts is an `unsafe impl`")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so where it cannot go on")]

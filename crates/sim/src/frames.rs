@@ -1,8 +1,8 @@
 //! Frames on their way to a relay: what a source of them is, and a source that serves given frames, once or for ever.
 //!
-//! A source writes into a buffer of the caller's, so that serving a million frames a second costs one copy each and no
-//! allocation. Frames that are repeated get a new `seq` and `time` in their envelope, which no signature covers; all
-//! else, the `rev` and the signature too, stays as it was.
+//! A source writes into a buffer of the caller's, so that serving a million frames a second costs one copy
+//! each and no allocation. Frames that are repeated get a new `seq` and `time` in their envelope, which no
+//! signature covers; all else, the `rev` and the signature too, stays as it was.
 
 use std::ops::Range;
 
@@ -17,8 +17,8 @@ use crate::time;
 pub struct SimFrame {
     /// The sequence number in the envelope; of an `#info`, which has none, that of the frame before.
     pub seq: u64,
-    /// The envelope's `time` in nanoseconds since 1970, UTC, to the millisecond; of `#labels`, which have none, the newest
-    /// `cts`; of an `#info` when it was sent.
+    /// The envelope's `time` in nanoseconds since 1970, UTC, to the millisecond; of `#labels`, which have
+    /// none, the newest `cts`; of an `#info` when it was sent.
     pub time: i64,
     /// The frame as a relay sends it: two DAG-CBOR items, header and payload.
     pub bytes: Bytes,
@@ -26,8 +26,8 @@ pub struct SimFrame {
 
 /// Where a relay's frames come from.
 pub trait FrameSource: Send {
-    /// Appends the next frame to `out` and gives its sequence number: `None` inside where it has none (`#info`, or bytes
-    /// that are no frame). `None` outside: there are no more.
+    /// Appends the next frame to `out` and gives its sequence number: `None` inside where it has none
+    /// (`#info`, or bytes that are no frame). `None` outside: there are no more.
     fn next_into(&mut self, out: &mut Vec<u8>) -> Option<Option<u64>>;
 }
 
@@ -77,8 +77,8 @@ impl Replay {
         Self { frames, at: 0, lap: 0, repeat: None }
     }
 
-    /// Serves the frames again and again: the first lap byte for byte, every later one with `seq` and `time` moved on so
-    /// that they follow the lap before. An empty list ends at once.
+    /// Serves the frames again and again: the first lap byte for byte, every later one with `seq` and `time`
+    /// moved on so that they follow the lap before. An empty list ends at once.
     pub fn repeating(frames: impl IntoIterator<Item = Bytes>) -> Self {
         let mut replay = Self::once(frames);
         replay.repeat = Some(Span::of(&replay.frames));
@@ -133,7 +133,8 @@ impl Span {
     }
 }
 
-/// Whether a time is one that its neighbours know nothing of: by such a span later laps would be at the end of all times.
+/// Whether a time is one that its neighbours know nothing of: by such a span later laps would be at the end
+/// of all times.
 fn is_absurd(times: &[i64], at: usize) -> bool {
     let time = times[at];
     let mut neighbours =

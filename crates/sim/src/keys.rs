@@ -41,8 +41,8 @@ impl Key {
         self.curve
     }
 
-    /// The public key as the AT Protocol writes it: `did:key:z` and base58btc of the curve's multicodec prefix and the
-    /// compressed point.
+    /// The public key as the AT Protocol writes it: `did:key:z` and base58btc of the curve's multicodec
+    /// prefix and the compressed point.
     pub(crate) fn did_key(&self) -> String {
         let (prefix, point) = match self.ready() {
             Ready::K256(key) => ([0xe7, 0x01], key.verifying_key().to_sec1_bytes()),
@@ -51,7 +51,8 @@ impl Key {
         format!("did:key:z{}", base58(&[&prefix, &*point].concat()))
     }
 
-    /// The compact signature (r, then s) of `message`, which is hashed with SHA-256; s is in the lower half of the order.
+    /// The compact signature (r, then s) of `message`, which is hashed with SHA-256; s is in the lower half
+    /// of the order.
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         match self.ready() {
             Ready::K256(key) => {

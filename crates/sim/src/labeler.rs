@@ -1,7 +1,7 @@
 //! A labeler: an account whose word about other accounts and their records goes out as a stream of signed labels.
 //!
-//! It watches a network of its own, made from the same configuration as the one that a relay serves, so what it labels is
-//! there: DIDs of accounts, AT-URIs and CIDs of their records.
+//! It watches a network of its own, made from the same configuration as the one that a relay serves, so what
+//! it labels is there: DIDs of accounts, AT-URIs and CIDs of their records.
 
 mod values;
 
@@ -31,7 +31,8 @@ pub struct LabelerConfig {
 }
 
 impl Default for LabelerConfig {
-    /// The default network; 10 frames a second, numbered from 1; of 1,000 labels 80 take one back, 50 of the others end.
+    /// The default network; 10 frames a second, numbered from 1; of 1,000 labels 80 take one back, 50 of the
+    /// others end.
     fn default() -> Self {
         Self { network: Config::default(), rate: 10, first_seq: 1, negations: 80, expiring: 50 }
     }
@@ -109,8 +110,8 @@ impl Labeler {
         self.account.handle()
     }
 
-    /// Its public key, as the DID document's `#atproto_label` verification method gives it, in the form `did:key:z…`. The
-    /// curve is K-256.
+    /// Its public key, as the DID document's `#atproto_label` verification method gives it, in the form
+    /// `did:key:z…`. The curve is K-256.
     pub fn did_key(&self) -> String {
         self.account.did_key()
     }
@@ -131,8 +132,8 @@ impl Labeler {
         SimFrame { seq, time, bytes: self.frame(seq, &drafts).into() }
     }
 
-    /// Lets time pass, and sees some of what happens in it: the network may be far faster, and labels may come long after
-    /// what they are about.
+    /// Lets time pass, and sees some of what happens in it: the network may be far faster, and labels may
+    /// come long after what they are about.
     fn watch(&mut self) {
         const SEEN: usize = 4;
         self.now += self.chance.between(0, 2 * self.step);

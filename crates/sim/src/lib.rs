@@ -1,12 +1,12 @@
 //! A simulated AT Protocol network: from a seed, real signed bytes, the same every time, served by a relay.
 //!
-//! [`Network`] holds accounts with signing keys and repositories that act on a logical clock and gives the frames a relay
-//! sends of it: every commit is signed, its blocks hash to their CIDs, and its tree proves what it says. [`Relay`] serves
-//! a network, or frames from elsewhere, over WebSocket. Programs try themselves out on it without the real network;
-//! nothing in the library needs it.
+//! [`Network`] holds accounts with signing keys and repositories that act on a logical clock and gives the
+//! frames a relay sends of it: every commit is signed, its blocks hash to their CIDs, and its tree proves
+//! what it says. [`Relay`] serves a network, or frames from elsewhere, over WebSocket. Programs try
+//! themselves out on it without the real network; nothing in the library needs it.
 //!
-//! What real streams hold but rarely, an [`Act`] each, comes by rates ([`Odd`]) or by a [`Script`], and an [`ActLog`] tells
-//! what was done. A [`Labeler`] labels what a network writes.
+//! What real streams hold but rarely, an [`Act`] each, comes by rates ([`Odd`]) or by a [`Script`], and an
+//! [`ActLog`] tells what was done. A [`Labeler`] labels what a network writes.
 //!
 //! ```
 //! use skytide_sim::{Config, Network};

@@ -48,8 +48,8 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// Seed 1; 2,000 accounts, 50 in a thousand with P-256; from 2026-01-01T00:00:00Z at 500 frames a second, numbered
-    /// from 1; the mix of the real network; nothing out of the ordinary.
+    /// Seed 1; 2,000 accounts, 50 in a thousand with P-256; from 2026-01-01T00:00:00Z at 500 frames a second,
+    /// numbered from 1; the mix of the real network; nothing out of the ordinary.
     fn default() -> Self {
         Self {
             seed: 1,
@@ -152,9 +152,10 @@ impl Network {
     }
 
     /// Has acts done at set frames, the stream's first being number 1: what is given here comes beside what
-    /// [`Config::odd`] brings by chance. An act that nobody can do at its frame, as where all accounts are active and one is
-    /// to be reactivated, is done with the first frame at which somebody can; of acts due at once, the one given first goes
-    /// first, each with a frame of its own. For each `account created` the network gets one more account.
+    /// [`Config::odd`] brings by chance. An act that nobody can do at its frame, as where all accounts are
+    /// active and one is to be reactivated, is done with the first frame at which somebody can; of acts due
+    /// at once, the one given first goes first, each with a frame of its own. For each `account created` the
+    /// network gets one more account.
     #[must_use]
     pub fn script(mut self, acts: impl IntoIterator<Item = (u64, Act)>) -> Self {
         for (frame, act) in acts {
@@ -319,7 +320,8 @@ impl Network {
         self.commit_of(who, MOST_WRITES, seq, time, |draft| draft.write(deed))
     }
 
-    /// Commits what `write` puts into a draft, which has so many keys for new records. `None` where it cannot be done.
+    /// Commits what `write` puts into a draft, which has so many keys for new records. `None` where it cannot
+    /// be done.
     fn commit_of(
         &mut self,
         who: usize,

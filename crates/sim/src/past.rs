@@ -1,8 +1,9 @@
 //! What repositories held before the stream: a few trees, shared by all accounts.
 //!
-//! A frame's size comes from the depth of its repository. To give each of thousands of accounts records of its own would
-//! cost seconds and gigabytes; a tree does not say whose it is, so accounts start from one of a few, each made when first
-//! needed, and differ from their first commit on. The old records themselves exist by their CIDs only.
+//! A frame's size comes from the depth of its repository. To give each of thousands of accounts records of
+//! its own would cost seconds and gigabytes; a tree does not say whose it is, so accounts start from one of a
+//! few, each made when first needed, and differ from their first commit on. The old records themselves exist
+//! by their CIDs only.
 
 use std::sync::Arc;
 
@@ -65,7 +66,8 @@ impl Past {
             (RecordType::ListItem, 1),
         ];
         let some_cid = |chance: &mut Chance| Cid::for_dag_cbor(&chance.bytes::<16>());
-        // Each record at some time in a stretch of its own: their keys rise, and none lies after the stream's beginning.
+        // Each record at some time in a stretch of its own: their keys rise, and none lies after the stream's
+        // beginning.
         let begin = end.saturating_sub(TWO_YEARS);
         let step = ((end - begin) / size as u64).max(1);
         let mut last = begin;

@@ -100,8 +100,8 @@ impl Repo {
         self.past = Some(past);
     }
 
-    /// Keys for `count` records and, last, the revision to commit them at: rising, all after those before, and as near to
-    /// `micros` as that allows.
+    /// Keys for `count` records and, last, the revision to commit them at: rising, all after those before,
+    /// and as near to `micros` as that allows.
     pub(crate) fn tids(&mut self, micros: u64, count: u64) -> Option<Vec<Tid>> {
         self.last = micros.max(self.last + 1);
         let tids = (0..=count).map(|after| self.tid(after)).collect();
@@ -211,8 +211,8 @@ impl Repo {
 }
 
 impl Head {
-    /// The signed commit object and its CID: the same bytes each time, since signatures are deterministic. `None` where the
-    /// DID is none.
+    /// The signed commit object and its CID: the same bytes each time, since signatures are deterministic.
+    /// `None` where the DID is none.
     fn commit_block(self, key: &Key, did: &str) -> Option<(Cid, Vec<u8>)> {
         let mut object =
             CommitObject { did: did.parse().ok()?, data: self.data, rev: self.rev, prev: None, sig: [0; 64] };

@@ -1,7 +1,7 @@
 //! Chance, the same on every machine: ChaCha8 and integer arithmetic only.
 //!
-//! Distributions of a library may change with its version and differ between word sizes; these few lines may not, since
-//! the bytes of a whole network depend on them.
+//! Distributions of a library may change with its version and differ between word sizes; these few lines may
+//! not, since the bytes of a whole network depend on them.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};

@@ -1,4 +1,5 @@
-//! Looks into commits: their blocks, the signed commit object, what was done in which collection, and the blobs referred to.
+//! Looks into commits: their blocks, the signed commit object, what was done in which collection, and the
+//! blobs referred to.
 //!
 //! `cargo run --example commits` is all of Bluesky's network until Ctrl-C,
 //! `cargo run --example commits -- wss://bsky.network 10` the next 10 commits of this relay.
@@ -48,8 +49,8 @@ fn describe(commit: &Commit<'_>) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
     writeln!(text, "commit {} of {}, rev {}", commit.seq, commit.repo, commit.rev)?;
 
-    // A CAR of blocks, each by the CID of its bytes, which is checked here: the commit object, the records, and the nodes
-    // of the tree that lead to them.
+    // A CAR of blocks, each by the CID of its bytes, which is checked here: the commit object, the records,
+    // and the nodes of the tree that lead to them.
     let blocks = Blocks::read(commit.blocks)?;
     writeln!(text, "  {} blocks in a CAR of {} bytes", blocks.len(), commit.blocks.len())?;
     let block = blocks.get(&commit.commit).ok_or("the commit object is not among the blocks")?;

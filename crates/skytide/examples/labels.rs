@@ -18,8 +18,8 @@ struct Label {
     ends: Option<Timestamp>,
 }
 
-/// The newest label of each identity: who says it, about what, and what. Retractions stay in it: a label that is older
-/// may yet come.
+/// The newest label of each identity: who says it, about what, and what. Retractions stay in it: a label that
+/// is older may yet come.
 #[derive(Default)]
 struct Labels(BTreeMap<(String, String, String), Label>);
 

@@ -1,5 +1,5 @@
-//! Counts posts by language, live: a query made with the builder, run over a relay. Each post gives a row: its time, its
-//! language, and how many there have been in it.
+//! Counts posts by language, live: a query made with the builder, run over a relay. Each post gives a row:
+//! its time, its language, and how many there have been in it.
 //!
 //! `cargo run --example language_counts` is all of Bluesky's network until Ctrl-C,
 //! `cargo run --example language_counts -- wss://bsky.network 100` the next 100 rows of this relay.

@@ -1,8 +1,8 @@
-//! A stream to rely on: it connects again, keeps its place in a file, skips what is malformed, and tells what it may have
-//! missed.
+//! A stream to rely on: it connects again, keeps its place in a file, skips what is malformed, and tells what
+//! it may have missed.
 //!
-//! `cargo run --example robust -- wss://bsky.network cursor.txt` prints an event a line until Ctrl-C, or so many events as a
-//! third argument says. Started again, it goes on where it was.
+//! `cargo run --example robust -- wss://bsky.network cursor.txt` prints an event a line until Ctrl-C, or so
+//! many events as a third argument says. Started again, it goes on where it was.
 
 use std::error::Error;
 use std::fs::{self, File};

@@ -1,5 +1,6 @@
-//! Sums what a program pushes, live: rows of a table go in from one thread, batches of the answer are awaited by another. Each order gives a
-//! row: its time, who ordered, and what all orders of theirs in the last minute come to.
+//! Sums what a program pushes, live: rows of a table go in from one thread, batches of the answer are awaited
+//! by another. Each order gives a row: its time, who ordered, and what all orders of theirs in the last
+//! minute come to.
 //!
 //! `cargo run --example rows` pushes 20 orders, `cargo run --example rows -- 1000` so many.
 

@@ -1,5 +1,5 @@
-//! Counts the words of posts by language, live, by a function of its own in the query. Each post gives a row: its time, its
-//! language, and how many words there have been in it.
+//! Counts the words of posts by language, live, by a function of its own in the query. Each post gives a row:
+//! its time, its language, and how many words there have been in it.
 //!
 //! `cargo run --example words` is all of Bluesky's network until Ctrl-C,
 //! `cargo run --example words -- wss://bsky.network 100` the next 100 rows of this relay.

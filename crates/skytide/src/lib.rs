@@ -1,7 +1,7 @@
 //! Skytide: live, time-aware queries over the AT Protocol firehose and its past.
 //!
-//! This crate is the facade: it hands on the parts, each a crate of its own, under one name. The program `skytide` stands on the
-//! same parts.
+//! This crate is the facade: it hands on the parts, each a crate of its own, under one name. The program
+//! `skytide` stands on the same parts.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -29,9 +29,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Types of other crates that stand in signatures here are handed on with their crates, in the one version that fits: [`arrow_array`] and
-//! [`arrow_schema`] (answers, rows, functions of one's own), [`bytes`] (frames), [`serde_json`] (records as JSON) and
-//! [`firehose::rustls`] (roots of trust of one's own).
+//! Types of other crates that stand in signatures here are handed on with their crates, in the one version
+//! that fits: [`arrow_array`] and [`arrow_schema`] (answers, rows, functions of one's own), [`bytes`]
+//! (frames), [`serde_json`] (records as JSON) and [`firehose::rustls`] (roots of trust of one's own).
 
 pub use arrow_array;
 pub use arrow_schema;

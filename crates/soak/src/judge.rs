@@ -1,7 +1,8 @@
 //! What is wrong with a run: what is missing from the sink, and what no fault and no kill explains.
 //!
-//! A fault fires when the relay sends it; that the client has met it is only certain if nothing took the rest of the
-//! connection away: a reset, or a kill. So the client may have met fewer than fired, but only of those, and never more.
+//! A fault fires when the relay sends it; that the client has met it is only certain if nothing took the rest
+//! of the connection away: a reset, or a kill. So the client may have met fewer than fired, but only of
+//! those, and never more.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -267,7 +268,8 @@ struct Hidden {
 }
 
 fn hidden(run: &Run) -> Hidden {
-    // At a kill the last that was counted is open, or one is being made, or was taken from the system's queue only then.
+    // At a kill the last that was counted is open, or one is being made, or was taken from the system's queue
+    // only then.
     let killed = run.lives.iter().filter_map(|life| life.killed).flat_map(|counted| counted..=counted + 2);
     let reset = run.fired.iter().filter(|fired| fired.kind() == FaultKind::Reset);
     Hidden { killed: killed.collect(), reset: reset.filter_map(|fired| fired.connection).collect() }
@@ -298,8 +300,8 @@ fn explained(run: &Run) -> Vec<String> {
     wrong
 }
 
-/// The relay and the client count the same connections, but for those that a kill, or the client's clock, cut off as they
-/// were made.
+/// The relay and the client count the same connections, but for those that a kill, or the client's clock, cut
+/// off as they were made.
 fn connections(run: &Run) -> Option<String> {
     let connected = lines(run).filter(|line| matches!(line, Line::Connected { .. })).count() as u64;
     let kills = run.lives.iter().filter(|life| life.killed.is_some()).count() as u64;

@@ -1,4 +1,5 @@
-//! The log of one life of the client: a line for all that happens beside events, whole before anything follows from it.
+//! The log of one life of the client: a line for all that happens beside events, whole before anything
+//! follows from it.
 
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -1,11 +1,14 @@
-//! The soak: proves that the client of event streams loses nothing. `soak [EVENTS]` serves so many events from a relay that
-//! shows every fault, to a client process that is killed again and again and begins each time at its saved cursor.
+//! The soak: proves that the client of event streams loses nothing. `soak [EVENTS]` serves so many events
+//! from a relay that shows every fault, to a client process that is killed again and again and begins each
+//! time at its saved cursor.
 //!
-//! Relay and judge live in one process, the client in another, the same program called as `soak client`: only a process
-//! can be killed as programs are killed. What the client leaves behind are files (a sink, a cursor, a log of each life),
-//! and from these and from what the relay recorded the judge says what is missing or unexplained.
+//! Relay and judge live in one process, the client in another, the same program called as `soak client`: only
+//! a process can be killed as programs are killed. What the client leaves behind are files (a sink, a cursor,
+//! a log of each life), and from these and from what the relay recorded the judge says what is missing or
+//! unexplained.
 //!
-//! `--faults RATES` adds faults by their text form. `--faults "gap=500000"` loses frames on purpose, to see it noticed.
+//! `--faults RATES` adds faults by their text form. `--faults "gap=500000"` loses frames on purpose, to see
+//! it noticed.
 
 mod client;
 mod driver;

@@ -1,7 +1,8 @@
 //! What the client leaves behind for its next life: the sink, and the cursor that never runs ahead of it.
 //!
-//! The sink has a slot for each number, so that writing an event twice is writing it once: that makes "at least once" enough.
-//! What a killed process had written is the system's to keep, so nothing is flushed to the disk.
+//! The sink has a slot for each number, so that writing an event twice is writing it once: that makes "at
+//! least once" enough. What a killed process had written is the system's to keep, so nothing is flushed to
+//! the disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Seek as _, SeekFrom, Write as _};

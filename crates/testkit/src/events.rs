@@ -1,7 +1,7 @@
 //! Events in memory: what a query of a language test is asked over, and the catalog that names it.
 //!
-//! A table is a stream; several tables may come from one source, whose order of arrival is then by time and, at equal times, by
-//! the order in which the rows stand in the test.
+//! A table is a stream; several tables may come from one source, whose order of arrival is then by time and,
+//! at equal times, by the order in which the rows stand in the test.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,7 +67,8 @@ pub struct Event {
 }
 
 impl Events {
-    /// Numbers the tables' sources in the order in which the query names them (SEMANTICS 1.2), and their events as they arrive.
+    /// Numbers the tables' sources in the order in which the query names them (SEMANTICS 1.2), and their
+    /// events as they arrive.
     #[must_use]
     pub fn new(tables: &[Table], query: &str) -> Self {
         let mut sources: Vec<(usize, &str)> = Vec::new();

@@ -14,11 +14,12 @@
 //! 00:00:01, A, 1
 //! ```
 //!
-//! Blocks end at an empty line. `events NAME key=COLUMN [source=SOURCE] COLUMN:TYPE …` starts a table, whose rows are a time
-//! and a value a column; `events NAME` alone goes on with it, which tells in what order the tables of one source arrive. Tables
-//! serve the queries after them, until tables follow queries again. `query [results=snapshot] [since=…] [until=…]
-//! [changed_since=…] [at=…] [overflows=N] [misfits=N] [moved_back=N] [held=N]` is followed by the query's text and by `----` and the rows, or by `error`
-//! and pieces of the message. Types have no spaces here; see [`crate::text`] for them and for values.
+//! Blocks end at an empty line. `events NAME key=COLUMN [source=SOURCE] COLUMN:TYPE …` starts a table, whose
+//! rows are a time and a value a column; `events NAME` alone goes on with it, which tells in what order the
+//! tables of one source arrive. Tables serve the queries after them, until tables follow queries again.
+//! `query [results=snapshot] [since=…] [until=…] [changed_since=…] [at=…] [overflows=N] [misfits=N]
+//! [moved_back=N] [held=N]` is followed by the query's text and by `----` and the rows, or by `error` and
+//! pieces of the message. Types have no spaces here; see [`crate::text`] for them and for values.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -125,8 +126,8 @@ impl TestFile {
         Ok(read)
     }
 
-    /// The file with these answers (the header and the rows) in place of the rows that stand in it, case by case; none leaves
-    /// a case as it is.
+    /// The file with these answers (the header and the rows) in place of the rows that stand in it, case by
+    /// case; none leaves a case as it is.
     #[must_use]
     pub fn with_answers(&self, answers: &[Option<Vec<String>>]) -> String {
         let mut text = String::new();

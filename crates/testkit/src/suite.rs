@@ -114,8 +114,8 @@ impl Tally {
     }
 }
 
-/// A checked query, the reference's answer, and how that differs from what the test says; none where the query is refused as it
-/// should be.
+/// A checked query, the reference's answer, and how that differs from what the test says; none where the
+/// query is refused as it should be.
 type Judged = Option<(Arc<Query>, Answer, Option<String>)>;
 
 fn judge(case: &Case, events: &Events) -> Result<Judged, String> {

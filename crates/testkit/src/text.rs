@@ -1,8 +1,8 @@
 //! The text form of types and values in language tests: short to write by hand, and read back to the same value.
 //!
-//! Types: `bool i8 … i64 u8 … u64 f32 f64 utf8 binary timestamp duration list<T> struct<a: T, b: T>`.
-//! Cells: `null` or nothing; `true`; numbers; text bare or in JSON's quotes; `0x00ff`; `00:01:10.5` (on 2026-01-01) or RFC 3339;
-//! `1h 30m`; `[a, b]`; `{a: 1, b: x}`.
+//! Types: `bool i8 … i64 u8 … u64 f32 f64 utf8 binary timestamp duration list<T> struct<a: T, b: T>`. Cells:
+//! `null` or nothing; `true`; numbers; text bare or in JSON's quotes; `0x00ff`; `00:01:10.5` (on 2026-01-01)
+//! or RFC 3339; `1h 30m`; `[a, b]`; `{a: 1, b: x}`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Values as the reference sees them: one enum, one value at a time, because what judges the engine's columns must not be
-//! made of columns.
+//! Values as the reference sees them: one enum, one value at a time, because what judges the engine's columns
+//! must not be made of columns.
 //!
-//! The text form of a value (the cells of a language test) and the way to and from Arrow arrays stand here too. They need the
-//! type, which every caller has: a cell is read in its column's type.
+//! The text form of a value (the cells of a language test) and the way to and from Arrow arrays stand here
+//! too. They need the type, which every caller has: a cell is read in its column's type.
 
 use std::cmp::Ordering;
 

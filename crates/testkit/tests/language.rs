@@ -141,7 +141,8 @@ fn every_example_of_a_function_gives_its_rows_in_every_way() {
     assert_ways_were_taken(&tally);
 }
 
-/// The rules of docs/semantics.md that cases can show: those with a number in bold, the functions, and the worked cases.
+/// The rules of docs/semantics.md that cases can show: those with a number in bold, the functions, and the
+/// worked cases.
 fn rules() -> BTreeSet<String> {
     let text =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/semantics.md")).unwrap();

@@ -1,7 +1,8 @@
-//! Random small queries over random events: the engine in every way against the reference, and the reference against laws.
+//! Random small queries over random events: the engine in every way against the reference, and the reference
+//! against laws.
 //!
-//! Some of the functions are our own. Events have few keys and few times, so that points meet; times are seconds, parts of minutes or parts of hours apart, so that
-//! there are ticks.
+//! Some of the functions are our own. Events have few keys and few times, so that points meet; times are
+//! seconds, parts of minutes or parts of hours apart, so that there are ticks.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by failing")]
 
@@ -29,7 +30,8 @@ use skytide_timestream::plan::Results;
 /// Of the cases of a landing.
 const SEED: u64 = 7;
 
-/// So many cases, the same ones each time: a landing does not fail by luck. Or other ones, as many times more as `SKYTIDE_RANDOM` says.
+/// So many cases, the same ones each time: a landing does not fail by luck. Or other ones, as many times more
+/// as `SKYTIDE_RANDOM` says.
 fn cases(cases: u32) -> ProptestConfig {
     let times = std::env::var("SKYTIDE_RANDOM").ok().and_then(|times| times.parse().ok());
     let rng_seed = if times.is_none() { RngSeed::Fixed(SEED) } else { RngSeed::Random };
@@ -74,7 +76,8 @@ impl Pace {
     }
 }
 
-/// Steps of a second, of a part of a minute, of about an hour; from a midnight on, or shortly before a new year or a leap day.
+/// Steps of a second, of a part of a minute, of about an hour; from a midnight on, or shortly before a new
+/// year or a leap day.
 fn pace() -> impl Strategy<Value = Pace> {
     let start = select(vec!["2026-01-01T00:00:00Z", "2025-12-31T23:59:10Z", "2024-02-28T22:30:00Z"]);
     let seconds = select(vec![1, 20, 20, 30, 40, 1_800, 3_000]);
@@ -267,8 +270,8 @@ proptest! {
         prop_assert_eq!(one.difference(&other), None, "{} and {}", text, same);
     }
 
-    /// 7.5: a snapshot has each key's last row of the history up to its time; an earlier end takes away what is after it, and ticks
-    /// or moved points with it, and nothing else.
+    /// 7.5: a snapshot has each key's last row of the history up to its time; an earlier end takes away what
+    /// is after it, and ticks or moved points with it, and nothing else.
     #[test]
     fn histories_and_snapshots_agree(
         query in query(),

@@ -1,4 +1,5 @@
-//! Functions of the program's own: in every way of running the rows of the reference, and failures that end their query alone.
+//! Functions of the program's own: in every way of running the rows of the reference, and failures that end
+//! their query alone.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by failing")]
 

@@ -1,8 +1,9 @@
 //! Rows per CPU-second of the operators, on one thread, from memory:
 //! `cargo run --release -p skytide-timestream --example engine_bench [MILLION ROWS [ROWS A BATCH [QUERY]]]`.
 //!
-//! 100,000 keys of 32 bytes, 50 languages, text of 3 to 24 words, 6 hours; the first pass over the rows numbers the keys and is measured too.
-//! Beside each figure stand the rows of the answer and the bytes of state a key.
+//! 100,000 keys of 32 bytes, 50 languages, text of 3 to 24 words, 6 hours; the first pass over the rows
+//! numbers the keys and is measured too. Beside each figure stand the rows of the answer and the bytes of
+//! state a key.
 
 use std::error::Error;
 use std::io::Write;

@@ -41,7 +41,8 @@ pub trait Catalog {
     /// What is wrong with the argument, or that there is no such function, as a sentence for the user.
     fn stream_function(&self, function: &str, argument: &str) -> Result<Arc<StreamDef>, String>;
 
-    /// The stream that a method without arguments makes of another, as `posts.deletes()`; none if there is no such method.
+    /// The stream that a method without arguments makes of another, as `posts.deletes()`; none if there is no
+    /// such method.
     fn stream_method(&self, stream: &StreamDef, method: &str) -> Option<Arc<StreamDef>>;
 
     /// The methods that [`Catalog::stream_method`] knows of a stream, for completion.
@@ -49,8 +50,8 @@ pub trait Catalog {
         Vec::new()
     }
 
-    /// The functions that [`Catalog::stream_function`] knows, each with the arguments that are known; others may do, too. For completion, and for
-    /// errors that say what a function takes.
+    /// The functions that [`Catalog::stream_function`] knows, each with the arguments that are known; others
+    /// may do, too. For completion, and for errors that say what a function takes.
     fn stream_functions(&self) -> Vec<(String, Vec<String>)> {
         Vec::new()
     }
@@ -68,8 +69,8 @@ pub trait Catalog {
     /// Every bare name, for the nearest one in an error and for completion.
     fn names(&self) -> Vec<String>;
 
-    /// The program's own functions, which [`UserFunctions::over`] adds to any catalog. They come before a source's functions
-    /// and methods of the same name.
+    /// The program's own functions, which [`UserFunctions::over`] adds to any catalog. They come before a
+    /// source's functions and methods of the same name.
     fn functions(&self) -> Option<&UserFunctions> {
         None
     }

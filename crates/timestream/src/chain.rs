@@ -1,8 +1,10 @@
-//! A query as a program holds it: expressions that are shared, each built of others, printed as the text that means them.
+//! A query as a program holds it: expressions that are shared, each built of others, printed as the text that
+//! means them.
 //!
-//! A chain of [`builder`](crate::builder) owns all it is made of, so that using it twice doubles it. Here it is used in place, and where the
-//! text would grow long, what is used more than once becomes a `let`. Names mean the same wherever they stand: a stream is written
-//! so that no field of what a method is called on stands in its way.
+//! A chain of [`builder`](crate::builder) owns all it is made of, so that using it twice doubles it. Here it
+//! is used in place, and where the text would grow long, what is used more than once becomes a `let`. Names
+//! mean the same wherever they stand: a stream is written so that no field of what a method is called on
+//! stands in its way.
 //!
 //! ```
 //! use std::collections::{BTreeMap, BTreeSet};
@@ -33,8 +35,8 @@ const SHORT: u32 = 3;
 /// So many levels make a `let` of their own in a long text.
 const DEEP: u32 = 64;
 
-/// Most expressions within each other, whatever becomes of them in the text: looking at them calls itself. A row of conditions is as high as it
-/// is long.
+/// Most expressions within each other, whatever becomes of them in the text: looking at them calls itself. A
+/// row of conditions is as high as it is long.
 const HIGHEST: u32 = 2000;
 
 /// The function by which a stream is named where a field of its name stands in the way.
@@ -126,7 +128,8 @@ impl Chain {
         Ok(Self::new(Kind::Text { program: syntax::parse(text)?, bound }))
     }
 
-    /// Whether a longer chain may be made of it, which is to be asked of each: what is written in halves is no deep text, however long.
+    /// Whether a longer chain may be made of it, which is to be asked of each: what is written in halves is
+    /// no deep text, however long.
     ///
     /// # Errors
     /// It is too long.
@@ -149,7 +152,8 @@ impl Chain {
         Self::new(Kind::Field(self.clone(), name.into()))
     }
 
-    /// A function of arguments, each with the name of its parameter or in its place; one that an operator means is written as that.
+    /// A function of arguments, each with the name of its parameter or in its place; one that an operator
+    /// means is written as that.
     #[must_use]
     pub fn call(function: impl Into<String>, args: Vec<(Option<String>, Self)>) -> Self {
         Self::new(Kind::Call { function: function.into(), args })
@@ -167,8 +171,8 @@ impl Chain {
         Self::new(Kind::Window { name: name.into(), calendar, args })
     }
 
-    /// The program that means it. `taken` are the names of the fields of all structs in it, `renamed` what functions are called in it
-    /// that have another name in the chain.
+    /// The program that means it. `taken` are the names of the fields of all structs in it, `renamed` what
+    /// functions are called in it that have another name in the chain.
     #[must_use]
     pub fn program(&self, taken: &BTreeSet<String>, renamed: &BTreeMap<String, String>) -> Program {
         let mut order = Vec::new();
@@ -198,7 +202,8 @@ impl Chain {
         let mut names = names.filter(|name| !taken.contains(name) && !streams.contains(name));
         for chain in &order {
             if let Kind::Text { program: text, bound } = &chain.0.kind {
-                // A stream by its own name is that, unless another text calls something else so: then checking finds two of one name.
+                // A stream by its own name is that, unless another text calls something else so: then
+                // checking finds two of one name.
                 let is_told = |name: &str, value: &Self| {
                     !value.is_stream(name)
                         || defined.contains(name) && text.lets.iter().all(|one| one.name.name != name)

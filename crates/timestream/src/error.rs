@@ -115,7 +115,8 @@ fn cut(text: &str) -> usize {
     text.char_indices().nth(CONTEXT).map_or(text.len(), |(at, _)| at)
 }
 
-/// Text that cannot move a terminal's cursor and has the columns that its letters have, so that carets stay where they belong.
+/// Text that cannot move a terminal's cursor and has the columns that its letters have, so that carets stay
+/// where they belong.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -126,8 +127,8 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// Whether a character shows nothing of itself: one that steers a terminal, turns the text around it, has no width (but for what is set
-/// onto a letter), or is none.
+/// Whether a character shows nothing of itself: one that steers a terminal, turns the text around it, has no
+/// width (but for what is set onto a letter), or is none.
 pub(crate) fn is_unseen(c: char) -> bool {
     let turns =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -62,7 +62,8 @@ impl Plan {
         parts
     }
 
-    /// What a part is called in the plan as text: `r4` (an aggregation), `input 2` (ticks), `feed 0.1`, `keys`, `rows`.
+    /// What a part is called in the plan as text: `r4` (an aggregation), `input 2` (ticks), `feed 0.1`,
+    /// `keys`, `rows`.
     #[must_use]
     pub fn part_label(&self, region: usize, part: Part) -> String {
         match part {

@@ -1,8 +1,9 @@
-//! The language of time-aware queries and its meaning: types, functions, parser, plan, and operators as pure state machines.
+//! The language of time-aware queries and its meaning: types, functions, parser, plan, and operators as pure
+//! state machines.
 //!
-//! A query is text (or the same chain built in Rust); [`query::Query`] is that text checked against what can be named;
-//! [`plan::Plan`] is how it is computed; [`engine`] computes it, one batch at a time. This crate does no I/O, reads no clock,
-//! starts no thread: the same points give the same rows wherever they come from.
+//! A query is text (or the same chain built in Rust); [`query::Query`] is that text checked against what can
+//! be named; [`plan::Plan`] is how it is computed; [`engine`] computes it, one batch at a time. This crate
+//! does no I/O, reads no clock, starts no thread: the same points give the same rows wherever they come from.
 
 pub mod builder;
 pub mod catalog;

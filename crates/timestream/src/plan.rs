@@ -1,13 +1,15 @@
 //! How a query is computed: scans that feed regions of rows with one grouping, regions that feed each other.
 //!
-//! A **region** holds all streams of one grouping between two re-keyings. Its rows are the union of those streams' points, in
-//! order; a stream is a column with a mask that says at which rows it has a point. So joining is a union of masks, `filter`
-//! an `and` of masks, and a continuous value is simply computed at every row: no operator moves rows inside a region, and
-//! the whole region runs fused over one batch. Only a re-keying moves rows, from a region to a later one.
+//! A **region** holds all streams of one grouping between two re-keyings. Its rows are the union of those
+//! streams' points, in order; a stream is a column with a mask that says at which rows it has a point. So
+//! joining is a union of masks, `filter` an `and` of masks, and a continuous value is simply computed at
+//! every row: no operator moves rows inside a region, and the whole region runs fused over one batch. Only a
+//! re-keying moves rows, from a region to a later one.
 //!
-//! Points that operators add are further inputs. A tick depends only on rows before it, so its region makes it itself: rows up to
-//! a boundary are computed first, then the ticks there. Points that are moved to a later time leave their region by a feed that
-//! holds them until then, and enter a later region of the same grouping.
+//! Points that operators add are further inputs. A tick depends only on rows before it, so its region makes
+//! it itself: rows up to a boundary are computed first, then the ticks there. Points that are moved to a
+//! later time leave their region by a feed that holds them until then, and enter a later region of the same
+//! grouping.
 
 use std::sync::Arc;
 
@@ -53,7 +55,8 @@ pub struct Scan {
 /// A value inside a point, to be read as a column of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScanColumn {
-    /// The way from the point's struct to the value. The planner asks for a whole point column by column, never by an empty path.
+    /// The way from the point's struct to the value. The planner asks for a whole point column by column,
+    /// never by an empty path.
     pub path: Vec<PathStep>,
     /// Type of the value.
     pub data_type: DataType,
@@ -74,7 +77,8 @@ pub enum PathStep {
     Field(String),
     /// Item of a list, from 0; null where there is none.
     Index(usize),
-    /// Number of characters of a text, as i64; null where it is. So its source need not copy the text. Always the last step.
+    /// Number of characters of a text, as i64; null where it is. So its source need not copy the text. Always
+    /// the last step.
     Length,
 }
 
@@ -113,8 +117,8 @@ pub struct Region {
     pub grouping: Arc<str>,
     /// Type of the keys; none where nothing in the region depends on them.
     pub key_type: Option<DataType>,
-    /// Where its rows come from; no scan or feed is the input of two regions. The same point from two inputs (equal place, key
-    /// and turn) is one row.
+    /// Where its rows come from; no scan or feed is the input of two regions. The same point from two inputs
+    /// (equal place, key and turn) is one row.
     pub inputs: Vec<Input>,
     /// What is computed at each row; register `i` is the value of step `i`. Steps only use earlier ones.
     pub steps: Vec<Step>,
@@ -122,11 +126,11 @@ pub struct Region {
     pub feeds: Vec<Feed>,
     /// The ticks that it makes, each an input.
     pub ticks: Vec<Ticks>,
-    /// Whether rows wait until all of their time are here: where points come that were moved until a condition was true, which
-    /// stand before the events of the time at which it was.
+    /// Whether rows wait until all of their time are here: where points come that were moved until a
+    /// condition was true, which stand before the events of the time at which it was.
     pub waits: bool,
-    /// Whether an event may be among its rows more than once, under several keys or moved in several ways: what then comes to one place
-    /// and key is told apart by turns (SEMANTICS 1.5).
+    /// Whether an event may be among its rows more than once, under several keys or moved in several ways:
+    /// what then comes to one place and key is told apart by turns (SEMANTICS 1.5).
     pub doubles: bool,
 }
 
@@ -137,7 +141,8 @@ pub struct Ticks {
     pub calendar: Calendar,
     /// Number of intervals of a window.
     pub intervals: u32,
-    /// Which rows are the points that windows hold; none: all. Its steps stand before the one that tells the points of these ticks.
+    /// Which rows are the points that windows hold; none: all. Its steps stand before the one that tells the
+    /// points of these ticks.
     pub present: Option<Reg>,
 }
 
@@ -247,7 +252,8 @@ pub enum StepOp {
     Present(usize),
     /// The row's key, or a part of its place.
     Own(Own),
-    /// Lane or ordinal of where the first of these points stands that are at the row, each apart from what it pairs with.
+    /// Lane or ordinal of where the first of these points stands that are at the row, each apart from what it
+    /// pairs with.
     Apart {
         /// Which of the two.
         part: Part,
@@ -265,7 +271,8 @@ pub enum StepOp {
         /// Its arguments.
         args: Vec<Reg>,
     },
-    /// A function of the program that asks, at the rows at which the mask holds (none: all), since it may fail; else null.
+    /// A function of the program that asks, at the rows at which the mask holds (none: all), since it may
+    /// fail; else null.
     User {
         /// The function.
         function: Arc<UserDefined>,
@@ -298,8 +305,8 @@ pub enum StepOp {
     Both(Reg, Reg),
     /// Mask: one of the masks holds.
     Either(Reg, Reg),
-    /// An aggregation per key over the rows at which the mask holds (none: all); its value at every row. That of a tumbling or
-    /// sliding window means something at the ends alone.
+    /// An aggregation per key over the rows at which the mask holds (none: all); its value at every row. That
+    /// of a tumbling or sliding window means something at the ends alone.
     Aggregate {
         /// The function, its constants and its window.
         aggregation: Aggregation,
@@ -312,8 +319,9 @@ pub enum StepOp {
     },
 }
 
-/// The columns that each answer has of its own: the time of a point and its key. A source's columns of these names are left out where they are
-/// that very time and key; no other field of an answer can have these names.
+/// The columns that each answer has of its own: the time of a point and its key. A source's columns of these
+/// names are left out where they are that very time and key; no other field of an answer can have these
+/// names.
 pub const ANSWERS_OWN: [&str; 2] = ["_time", "_key"];
 
 /// The answer.

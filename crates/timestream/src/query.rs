@@ -96,12 +96,13 @@ pub enum Op {
     Time,
     /// Arguments: value, predicate. The points of their union at which the predicate is true.
     Filter,
-    /// Arguments: value, key. The value's points (joined with the key's) under the key; the node's grouping says which.
+    /// Arguments: value, key. The value's points (joined with the key's) under the key; the node's grouping
+    /// says which.
     WithKey,
     /// An aggregation, per key. Arguments: value, then what the window asks for ([`Window`]).
     Aggregate(Aggregation),
-    /// The ticks of its argument's points (SEMANTICS 5.6): a key has one at each boundary of the calendar while any of its last
-    /// `intervals` intervals holds a point, and one more. Its value is null.
+    /// The ticks of its argument's points (SEMANTICS 5.6): a key has one at each boundary of the calendar
+    /// while any of its last `intervals` intervals holds a point, and one more. Its value is null.
     Ticks {
         /// Whose boundaries.
         calendar: Calendar,
@@ -114,8 +115,9 @@ pub enum Op {
     ShiftTo,
     /// Arguments: value, predicate. The points of their union moved to the key's next at which the predicate is true.
     ShiftUntil,
-    /// Arguments: value, key. The value as of each point of the key's expression, of the key that it gives (SEMANTICS 6.2); the
-    /// points and the grouping are those of the key's expression. A plan has [`Op::Ask`] and [`Op::Reply`] in its place.
+    /// Arguments: value, key. The value as of each point of the key's expression, of the key that it gives
+    /// (SEMANTICS 6.2); the points and the grouping are those of the key's expression. A plan has [`Op::Ask`]
+    /// and [`Op::Reply`] in its place.
     Lookup,
     /// In plans: something of each point of the argument beside its value.
     Own(Own),

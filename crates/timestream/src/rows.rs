@@ -12,29 +12,31 @@ use arrow_select::take::take;
 
 use crate::engine::{EngineError, canonical, hash};
 
-/// Where each point stands in the order of SEMANTICS 1.2: by time, then lane, then for moved points by their origin, then
-/// ordinal, then for ticks under another key by the one that they were made for. Rows are in this order; of rows at one place,
-/// the order is that of their keys, then of their turns.
+/// Where each point stands in the order of SEMANTICS 1.2: by time, then lane, then for moved points by their
+/// origin, then ordinal, then for ticks under another key by the one that they were made for. Rows are in
+/// this order; of rows at one place, the order is that of their keys, then of their turns.
 ///
-/// It is also what a point is: points of one key and turn at one place are one point (1.5), whichever ways they came. So events of
-/// several sources that pair are given one place where they enter, that of the first of them, and say beside it where they stand
-/// apart.
+/// It is also what a point is: points of one key and turn at one place are one point (1.5), whichever ways
+/// they came. So events of several sources that pair are given one place where they enter, that of the first
+/// of them, and say beside it where they stand apart.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// UTC nanoseconds.
     pub time: ScalarBuffer<i64>,
     /// What kind of point it is and, for events, of which source.
     pub lane: Lane,
-    /// The ordinal at the source (firehose: order of release, then the op's index in its commit); of a moved point that of its
-    /// origin; of a tick the largest number, less one for each other key that it was given; of what it looks up the largest.
+    /// The ordinal at the source (firehose: order of release, then the op's index in its commit); of a moved
+    /// point that of its origin; of a tick the largest number, less one for each other key that it was given;
+    /// of what it looks up the largest.
     pub ordinal: ScalarBuffer<u64>,
     /// Where points stand apart from those they pair with; none where that is their place.
     pub apart: Option<Arc<Apart>>,
-    /// Of ticks under another key, also where they were moved: for which key they were made, as bytes in the order of keys; null for
-    /// others. None where there are none.
+    /// Of ticks under another key, also where they were moved: for which key they were made, as bytes in the
+    /// order of keys; null for others. None where there are none.
     pub made_for: Option<Arc<BinaryArray>>,
-    /// Which of the points it is that came to one place and key, where they were last moved or given a key: an event under two keys
-    /// that are given one key again is two points. None where each is the first, 0. A question stands after all of them, at [`LAST`].
+    /// Which of the points it is that came to one place and key, where they were last moved or given a key:
+    /// an event under two keys that are given one key again is two points. None where each is the first, 0. A
+    /// question stands after all of them, at [`LAST`].
     pub turn: Option<ScalarBuffer<u32>>,
 }
 
@@ -66,11 +68,13 @@ impl Apart {
 pub const MOVED: u16 = 0;
 /// The lane of ticks.
 pub(crate) const TICK: u16 = u16::MAX - 1;
-/// The ordinal of a tick under the key that it was made for: after those that came under a key by `with_key`, which have less.
+/// The ordinal of a tick under the key that it was made for: after those that came under a key by `with_key`,
+/// which have less.
 pub(crate) const OWN_TICK: u64 = u64::MAX;
 /// The lane of points that stand after all others of their time: those that look up another source's values.
 pub(crate) const AFTER: u16 = u16::MAX;
-/// The turn of what stands after all points of its place and key: of questions, and of what has moved there and is not counted yet.
+/// The turn of what stands after all points of its place and key: of questions, and of what has moved there
+/// and is not counted yet.
 pub const LAST: u32 = u32::MAX;
 
 /// Lane [`MOVED`] holds moved points, `1 + source` the events of a source, the last but one ticks.
@@ -91,8 +95,8 @@ pub enum Lane {
     },
 }
 
-/// What a point is ordered by, but for the keys that ticks were made for and [turns](field@Places::turn). Two points of one key and turn at the
-/// same place are one point.
+/// What a point is ordered by, but for the keys that ticks were made for and [turns](field@Places::turn). Two
+/// points of one key and turn at the same place are one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// UTC nanoseconds.

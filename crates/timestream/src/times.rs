@@ -1,4 +1,5 @@
-//! Moments and lengths of time as text, which is what a text literal means where one of them is needed; the calendars' boundaries.
+//! Moments and lengths of time as text, which is what a text literal means where one of them is needed; the
+//! calendars' boundaries.
 
 use arrow_schema::TimeUnit;
 use jiff::civil::{Date, DateTime};
@@ -33,7 +34,8 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     i64::try_from(moment.as_nanosecond()).ok()
 }
 
-/// What keeps [`parse_timestamp`] from reading a text that is a moment otherwise, in words after "it is"; none if it is no moment at all.
+/// What keeps [`parse_timestamp`] from reading a text that is a moment otherwise, in words after "it is";
+/// none if it is no moment at all.
 #[must_use]
 pub fn why_unread(text: &str) -> Option<&'static str> {
     if has_zone(text) {
@@ -52,8 +54,8 @@ fn has_zone(text: &str) -> bool {
     text.contains('[')
 }
 
-/// Nanoseconds of `1h30m`, `1h 30m`, `2 days`, `1.5s`, `PT1H`; a day is 24 hours, a week 7 days. None if it is no length of
-/// time, or names months or years, which have no one length.
+/// Nanoseconds of `1h30m`, `1h 30m`, `2 days`, `1.5s`, `PT1H`; a day is 24 hours, a week 7 days. None if it
+/// is no length of time, or names months or years, which have no one length.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<i64> {
     let span: Span = text.parse().ok()?;

@@ -24,14 +24,15 @@ pub const fn duration() -> DataType {
     DataType::Duration(TimeUnit::Nanosecond)
 }
 
-/// The name of a type in the text and in messages: `i64`, `list<utf8>`, `struct<uri: utf8, cid: utf8>`; cut after 60 characters.
+/// The name of a type in the text and in messages: `i64`, `list<utf8>`, `struct<uri: utf8, cid: utf8>`; cut
+/// after 60 characters.
 #[must_use]
 pub fn name(data_type: &DataType) -> String {
     cut(data_type, simple_name)
 }
 
-/// The names of several types that are told apart: where two of them share a name, all say their units, zones and digits, too:
-/// `timestamp[ms, UTC]`, `decimal128(10, 2)`.
+/// The names of several types that are told apart: where two of them share a name, all say their units, zones
+/// and digits, too: `timestamp[ms, UTC]`, `decimal128(10, 2)`.
 #[must_use]
 pub fn names(data_types: &[&DataType]) -> Vec<String> {
     let names: Vec<String> = data_types.iter().map(|data_type| name(data_type)).collect();
@@ -294,9 +295,9 @@ pub fn wide(data_type: &DataType) -> DataType {
     }
 }
 
-/// The narrowest type that holds the values of both (SEMANTICS 2.1): whole numbers widen, with a float they become floats,
-/// u64 beside a signed one becomes f64 (as in polars and pandas), moments and lengths of time take the finer unit; none where no type
-/// holds both.
+/// The narrowest type that holds the values of both (SEMANTICS 2.1): whole numbers widen, with a float they
+/// become floats, u64 beside a signed one becomes f64 (as in polars and pandas), moments and lengths of time
+/// take the finer unit; none where no type holds both.
 #[must_use]
 pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
     if a == b {

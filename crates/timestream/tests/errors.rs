@@ -1,4 +1,5 @@
-//! What is no query: each error with its place, what was expected and the nearest name, read by a person before it was accepted.
+//! What is no query: each error with its place, what was expected and the nearest name, read by a person
+//! before it was accepted.
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 

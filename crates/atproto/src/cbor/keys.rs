@@ -6,8 +6,8 @@ use super::{Cursor, Error, Kind, Result, Rule};
 
 /// Reads the keys of one map in turn: shorter keys first, then bytewise, none twice.
 ///
-/// Between two calls of [`next`](MapKeys::next) or [`next_bytes`](MapKeys::next_bytes) the caller moves the cursor over
-/// exactly one value.
+/// Between two calls of [`next`](MapKeys::next) or [`next_bytes`](MapKeys::next_bytes) the caller moves the
+/// cursor over exactly one value.
 #[derive(Clone, Debug)]
 pub struct MapKeys<'a> {
     left: usize,

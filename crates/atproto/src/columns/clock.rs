@@ -1,8 +1,9 @@
 //! Event time of a firehose: the running maximum of its frames' `time`, guarded against one that is far ahead.
 //!
-//! The rules are those of a source's watermark: real relays' `time` falls back by up to a second at every other
-//! frame, and one absurd `time` must not put the clock ahead for good. Where a server has little to say, frames lie further apart than a `time`
-//! is believed ahead: what has passed by their arrival, too, is no leap. The state is plain data, to be kept with the cursor.
+//! The rules are those of a source's watermark: real relays' `time` falls back by up to a second at every
+//! other frame, and one absurd `time` must not put the clock ahead for good. Where a server has little to
+//! say, frames lie further apart than a `time` is believed ahead: what has passed by their arrival, too, is
+//! no leap. The state is plain data, to be kept with the cursor.
 
 /// How far above the maximum a `time` is believed, above arrival the first one, and above the event clock a time by
 /// another clock: five minutes.

@@ -27,8 +27,8 @@ const MAX_RECORD_BYTES: usize = 5_000_000;
 /// Ordinals from one frame to the next; a commit has fewer operations.
 const ORDINALS: u64 = 256;
 
-/// Reads frames into columns: of a stream of repositories or, where [`StreamKind::Labels`] is wanted, of one of labels. Other
-/// decoders ignore labels.
+/// Reads frames into columns: of a stream of repositories or, where [`StreamKind::Labels`] is wanted, of one
+/// of labels. Other decoders ignore labels.
 #[derive(Debug)]
 pub struct Decoder {
     streams: Vec<Stream>,
@@ -46,14 +46,14 @@ pub struct Decoder {
     hits: Vec<Hit>,
 }
 
-/// Where a decoder stands in its source: what it has to know to go on after a restart. Plain data, to be kept with the
-/// cursor.
+/// Where a decoder stands in its source: what it has to know to go on after a restart. Plain data, to be kept
+/// with the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
     /// The event clock.
     pub clock: EventClock,
-    /// Frames released since the start of the source. One with more than 256 labels counts as one for each 256 begun, so that each
-    /// has an ordinal of its own.
+    /// Frames released since the start of the source. One with more than 256 labels counts as one for each
+    /// 256 begun, so that each has an ordinal of its own.
     pub frames: u64,
     /// The newest arrival, UTC nanoseconds; none before the first frame.
     pub arrival: Option<i64>,
@@ -82,11 +82,12 @@ pub struct Counters {
     pub no_record: u64,
     /// Points whose record is not strict DAG-CBOR: null.
     pub bad_record: u64,
-    /// Frames and labels, and points by another clock, whose time was too far ahead to be believed; they have the event
-    /// clock's.
+    /// Frames and labels, and points by another clock, whose time was too far ahead to be believed; they have
+    /// the event clock's.
     pub ahead: u64,
-    /// Points that have no time by the chosen clock, and were given their frame's; those of frames whose `time`, and labels whose `cts`, is
-    /// no time, or none that nanoseconds in 64 bits can hold, and were given the event clock's.
+    /// Points that have no time by the chosen clock, and were given their frame's; those of frames whose
+    /// `time`, and labels whose `cts`, is no time, or none that nanoseconds in 64 bits can hold, and were
+    /// given the event clock's.
     pub untimed: u64,
     /// Labels that are not about an account or its records: their key is null.
     pub no_subject: u64,
@@ -301,7 +302,8 @@ impl Decoder {
         Ok(found)
     }
 
-    /// Notes an operation for each stream that wants it; says whether one does. The path comes with its offset in the frame.
+    /// Notes an operation for each stream that wants it; says whether one does. The path comes with its
+    /// offset in the frame.
     #[inline]
     fn note<E>(
         &mut self,

@@ -1,9 +1,9 @@
 //! Query-driven decode: from a frame's bytes straight to the Arrow columns that a query reads.
 //!
-//! [`Wanted`] says which streams, and of each which values; a [`Decoder`] is made for that and hops over all else.
-//! Operations are found by the bytes of their paths, records by hopping through the blocks, and a record is read
-//! once, whole and strictly, while the wanted leaves fall into their columns. One that breaks a rule is null, and counted: its author
-//! takes no other point away. A frame that is refused leaves no row.
+//! [`Wanted`] says which streams, and of each which values; a [`Decoder`] is made for that and hops over all
+//! else. Operations are found by the bytes of their paths, records by hopping through the blocks, and a
+//! record is read once, whole and strictly, while the wanted leaves fall into their columns. One that breaks
+//! a rule is null, and counted: its author takes no other point away. A frame that is refused leaves no row.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -130,17 +130,18 @@ pub enum StreamKind {
     Accounts,
     /// `#sync` messages.
     Syncs,
-    /// Labels of a labeler, each of a `#labels` message a point of its own. They are of another stream of frames than all
-    /// else: see [`Decoder`].
+    /// Labels of a labeler, each of a `#labels` message a point of its own. They are of another stream of
+    /// frames than all else: see [`Decoder`].
     Labels,
 }
 
 impl StreamKind {
     /// The columns of a point: those of SEMANTICS 8.2, and `source_time`, the frame's own time.
     ///
-    /// Of records: `record uri cid did rkey action rev seq time source_time`; `record` is null for a delete. Of labels:
-    /// `src uri cid val neg cts exp ver did seq time source_time`, where `did` is the account that `uri` is of, `cts` and
-    /// `exp` are as they were written, `source_time` is what `cts` says, and what a label does not have is null, `neg` too.
+    /// Of records: `record uri cid did rkey action rev seq time source_time`; `record` is null for a delete.
+    /// Of labels: `src uri cid val neg cts exp ver did seq time source_time`, where `did` is the account that
+    /// `uri` is of, `cts` and `exp` are as they were written, `source_time` is what `cts` says, and what a
+    /// label does not have is null, `neg` too.
     #[must_use]
     pub fn fields(&self) -> Fields {
         let text = |name: &str| Field::new(name, DataType::Utf8, true);
@@ -181,8 +182,8 @@ pub struct StreamColumns {
     /// Their times, UTC nanoseconds.
     pub time: Vec<i64>,
     /// Their places in the order of release over all streams: frames released before, times 256, plus the
-    /// operation's place in its commit or the label's in its message (a message of more labels counts as more frames). It
-    /// does not depend on what is wanted.
+    /// operation's place in its commit or the label's in its message (a message of more labels counts as more
+    /// frames). It does not depend on what is wanted.
     pub ordinal: Vec<u64>,
     /// Their keys, if wanted: the account's DID, Utf8. Null for a label that is not about an account or its records.
     pub key: Option<ArrayRef>,

@@ -232,8 +232,9 @@ impl Stream {
         self.time.len()
     }
 
-    /// Reads the values that come from the record of the next point, and counts what is wrong with it. Of one that breaks a rule of
-    /// DAG-CBOR there is no value: what an author writes takes nobody else's points away.
+    /// Reads the values that come from the record of the next point, and counts what is wrong with it. Of one
+    /// that breaks a rule of DAG-CBOR there is no value: what an author writes takes nobody else's points
+    /// away.
     #[inline]
     pub(super) fn read_record(&mut self, record: &[u8], counters: &mut Counters) -> Result<(), Full> {
         let misfits = counters.misfits;

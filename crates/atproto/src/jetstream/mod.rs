@@ -1,10 +1,10 @@
 //! Events in Jetstream v1's JSON, both ways: a frame's events as lines, and an event as a frame.
 //!
-//! Jetstream is a server that reads a relay's frames and serves each operation of a commit, each `#identity` and each
-//! `#account` as a line of JSON. [`write_events`] writes what it would, and all other messages in the same form. [`frame_of`]
-//! goes back: to a frame as the relay's
-//! stream has them, so that all that reads frames reads Jetstream too, by the one way there is. What Jetstream leaves out,
-//! the proof of a commit, does not come back.
+//! Jetstream is a server that reads a relay's frames and serves each operation of a commit, each `#identity`
+//! and each `#account` as a line of JSON. [`write_events`] writes what it would, and all other messages in
+//! the same form. [`frame_of`] goes back: to a frame as the relay's stream has them, so that all that reads
+//! frames reads Jetstream too, by the one way there is. What Jetstream leaves out, the proof of a commit,
+//! does not come back.
 //!
 //! ```
 //! use skytide_atproto::frame::Frame;

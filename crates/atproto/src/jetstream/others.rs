@@ -1,7 +1,7 @@
 //! Lines of the kinds that Jetstream does not have, in the form of those that it has.
 //!
-//! The part of a kind has the message's fields in the order of their names, as an identity's and an account's have. The
-//! blocks of a `#sync` are left out, as those of a commit are.
+//! The part of a kind has the message's fields in the order of their names, as an identity's and an account's
+//! have. The blocks of a `#sync` are left out, as those of a commit are.
 
 use super::Subject;
 use super::line::Line;

@@ -1,15 +1,16 @@
 //! From an event to the frame that it could have been made from, and the message that changes what a server sends.
 //!
-//! The frame is a canonical one. Its `seq` is the event's `time_us`, which is the cursor of a Jetstream, and its `time` the
-//! same moment as a datetime to the microsecond. So a client resumes, and a query tells the time, as with a relay.
+//! The frame is a canonical one. Its `seq` is the event's `time_us`, which is the cursor of a Jetstream, and
+//! its `time` the same moment as a datetime to the microsecond. So a client resumes, and a query tells the
+//! time, as with a relay.
 //!
 //! What an event has not, its frame has not either:
 //!
-//! - A commit has the one operation, and `blocks` with its record alone. No commit object is there, no tree and no
-//!   signature: the commit and the root of the CAR are [`no_commit`], `since` is null, `prevData` and the operation's `prev` are
-//!   not there. Nothing in it can be verified but the record by its CID.
-//! - The `seq` and `time` that an event of an identity or an account has of the relay are not in the frame, which has the
-//!   server's own. The `seq` tells such events apart in [`EventFrame::id`].
+//! - A commit has the one operation, and `blocks` with its record alone. No commit object is there, no tree
+//!   and no signature: the commit and the root of the CAR are [`no_commit`], `since` is null, `prevData` and
+//!   the operation's `prev` are not there. Nothing in it can be verified but the record by its CID.
+//! - The `seq` and `time` that an event of an identity or an account has of the relay are not in the frame,
+//!   which has the server's own. The `seq` tells such events apart in [`EventFrame::id`].
 
 use std::sync::LazyLock;
 
@@ -30,8 +31,8 @@ const LATEST: i64 = i64::MAX / 1000;
 pub struct EventFrame {
     /// The frame, canonically encoded.
     pub bytes: Vec<u8>,
-    /// When the server had the event, in microseconds since 1970: its cursor, and the frame's `seq` and `time`. From one
-    /// event to the next it may fall.
+    /// When the server had the event, in microseconds since 1970: its cursor, and the frame's `seq` and
+    /// `time`. From one event to the next it may fall.
     pub time_us: i64,
     /// [`Kind::Commit`], [`Kind::Identity`] or [`Kind::Account`].
     pub kind: Kind,
@@ -39,10 +40,12 @@ pub struct EventFrame {
     pub id: EventId,
 }
 
-/// What an event is told from all others by, whichever server sent it and when: of a commit's the DID, revision,
-/// collection, record key and operation; of others the kind, the DID and the relay's `seq`. Equal ones are one event that came twice.
+/// What an event is told from all others by, whichever server sent it and when: of a commit's the DID,
+/// revision, collection, record key and operation; of others the kind, the DID and the relay's `seq`. Equal
+/// ones are one event that came twice.
 ///
-/// The first 16 bytes of their SHA-256: small enough to keep for the last million events, and nobody can make two events alike.
+/// The first 16 bytes of their SHA-256: small enough to keep for the last million events, and nobody can make
+/// two events alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 16]);
 
@@ -59,8 +62,9 @@ impl EventId {
         EventId(*id)
     }
 
-    /// Of the frame that was made of an event ([`frame_of`]), as recordings have it: of a commit the event's own. The frames of others do not have
-    /// the relay's `seq`: theirs is made of the time, and tells those of one server apart. None of other frames.
+    /// Of the frame that was made of an event ([`frame_of`]), as recordings have it: of a commit the event's
+    /// own. The frames of others do not have the relay's `seq`: theirs is made of the time, and tells those
+    /// of one server apart. None of other frames.
     #[must_use]
     pub fn of_frame(frame: &[u8]) -> Option<EventId> {
         match Message::from_bytes(frame).ok()? {
@@ -129,8 +133,8 @@ pub enum JetstreamError {
     Record(#[from] JsonError),
 }
 
-/// What stands where a frame has its commit's CID, since an event does not say it: the CID of DAG-CBOR's null, which no
-/// commit object is.
+/// What stands where a frame has its commit's CID, since an event does not say it: the CID of DAG-CBOR's
+/// null, which no commit object is.
 #[must_use]
 pub fn no_commit() -> Cid {
     static NULL: LazyLock<Cid> = LazyLock::new(|| Cid::for_dag_cbor(&[0xf6]));
@@ -139,9 +143,9 @@ pub fn no_commit() -> Cid {
 
 /// Reads an event of Jetstream v1 as a frame: a `#commit` of one operation, an `#identity` or an `#account`.
 ///
-/// Fields that are not known are ignored, and null is as if a field were not there. A record is encoded again, and stands
-/// under the CID that the event names, unchecked; where the event names none, as old servers did, under that of its bytes. Of an event without
-/// one the frame has none either.
+/// Fields that are not known are ignored, and null is as if a field were not there. A record is encoded
+/// again, and stands under the CID that the event names, unchecked; where the event names none, as old
+/// servers did, under that of its bytes. Of an event without one the frame has none either.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -285,8 +289,9 @@ fn datetime(micros: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
 }
 
-/// The message that a client sends to a Jetstream to have other events from then on: of these collections (`prefix.*` too)
-/// and accounts. An empty list is all of them. Of sizes it says nothing, so that there is no limit.
+/// The message that a client sends to a Jetstream to have other events from then on: of these collections
+/// (`prefix.*` too) and accounts. An empty list is all of them. Of sizes it says nothing, so that there is no
+/// limit.
 #[must_use]
 pub fn options_update(collections: &[String], dids: &[String]) -> String {
     let mut json = String::from("{\"type\":\"options_update\",\"payload\":{\"wantedCollections\":");

@@ -1,7 +1,7 @@
 //! From frames to lines: one for each operation of a commit, each label, and each other message.
 //!
-//! Here is what is common to all, and the three kinds that Jetstream has. The order of their fields is Jetstream's own, so
-//! that lines can be compared as bytes (all but `time_us`, which is the server's clock).
+//! Here is what is common to all, and the three kinds that Jetstream has. The order of their fields is
+//! Jetstream's own, so that lines can be compared as bytes (all but `time_us`, which is the server's clock).
 
 use super::line::Line;
 use super::others;
@@ -25,8 +25,9 @@ pub struct Subject<'a> {
 
 /// Appends the wanted events of a frame to `json`, each as a line that ends with `\n`; gives their number.
 ///
-/// `time_us` is the time to put on them, in microseconds since 1970; a label has that of its `cts`, where that is a time. Frames
-/// of an unknown kind have no events. A record that is missing, or is not strict DAG-CBOR, is not in its event.
+/// `time_us` is the time to put on them, in microseconds since 1970; a label has that of its `cts`, where
+/// that is a time. Frames of an unknown kind have no events. A record that is missing, or is not strict
+/// DAG-CBOR, is not in its event.
 ///
 /// # Errors
 /// If the frame is refused; then `json` is as it was.

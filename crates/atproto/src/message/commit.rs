@@ -46,8 +46,8 @@ message! {
 }
 
 impl<'a> Commit<'a> {
-    /// Reads the payload of a frame from `start` on where it has the form that servers write today: in one pass, with all
-    /// that reading it by its keys would refuse left to that.
+    /// Reads the payload of a frame from `start` on where it has the form that servers write today: in one
+    /// pass, with all that reading it by its keys would refuse left to that.
     #[inline]
     pub(super) fn usual(frame: &'a [u8], start: usize) -> Option<Commit<'a>> {
         let text = |bytes| std::str::from_utf8(bytes).ok();

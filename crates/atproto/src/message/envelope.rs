@@ -1,7 +1,8 @@
-//! The fields of a `#commit` that a stream is read by, found in one pass that hops over the others, whatever keys there are.
+//! The fields of a `#commit` that a stream is read by, found in one pass that hops over the others, whatever
+//! keys there are.
 //!
-//! The form that servers write today is recognised before ([`usual`](super::usual)); this reads all others, and knows what is
-//! wrong with those that are refused.
+//! The form that servers write today is recognised before ([`usual`](super::usual)); this reads all others,
+//! and knows what is wrong with those that are refused.
 
 use crate::cbor::{Cursor, MapKeys};
 use crate::frame::FrameError;

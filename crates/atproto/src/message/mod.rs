@@ -126,8 +126,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The DID of the account that it is about; none of labels, which may be about many, and of remarks, errors and unknown
-    /// messages.
+    /// The DID of the account that it is about; none of labels, which may be about many, and of remarks,
+    /// errors and unknown messages.
     #[must_use]
     pub fn did(&self) -> Option<&'a str> {
         match self {

@@ -1,13 +1,15 @@
 //! A `#commit` frame as today's servers write it, taken in by one pass of fixed shapes.
 //!
-//! Nearly every frame of a repository stream has this form: known keys in canonical order, heads in their minimal form, values
-//! of the expected types. Here it is recognised or not, without errors to carry along; what is not recognised, for whatever
-//! reason, is read by its keys ([`Envelope`](super::envelope::Envelope)), which also says what is wrong. So this accepts
-//! nothing that the general way refuses, and gives what it gives.
+//! Nearly every frame of a repository stream has this form: known keys in canonical order, heads in their
+//! minimal form, values of the expected types. Here it is recognised or not, without errors to carry along;
+//! what is not recognised, for whatever reason, is read by its keys
+//! ([`Envelope`](super::envelope::Envelope)), which also says what is wrong. So this accepts nothing that the
+//! general way refuses, and gives what it gives.
 
 use super::Action;
 
-/// What a stream is read by, of a `#commit`. Texts are not checked to be UTF-8; offsets count from the start of the frame.
+/// What a stream is read by, of a `#commit`. Texts are not checked to be UTF-8; offsets count from the start
+/// of the frame.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(any(feature = "arrow", test)), expect(dead_code, reason = "offsets are for columns"))]
 pub(crate) struct Usual<'a> {
@@ -49,8 +51,8 @@ pub(crate) struct UsualOp<'a> {
 const LINK: &[u8; 5] = &[0xd8, 0x2a, 0x58, 0x25, 0x00];
 const NULL: u8 = 0xf6;
 
-/// Reads the payload of a `#commit` in `frame` from `start` on. `visit` is told each operation with its place, and may say by
-/// none that the general way is needed after all.
+/// Reads the payload of a `#commit` in `frame` from `start` on. `visit` is told each operation with its
+/// place, and may say by none that the general way is needed after all.
 #[inline]
 pub(crate) fn read<'a>(
     frame: &'a [u8],

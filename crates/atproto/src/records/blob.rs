@@ -14,10 +14,11 @@ pub struct Blob<'a> {
     pub size: Option<u64>,
 }
 
-/// The blobs in a record, in the order in which they stand in it, wherever they are; one that is there twice is given twice.
+/// The blobs in a record, in the order in which they stand in it, wherever they are; one that is there twice
+/// is given twice.
 ///
-/// Blobs are maps of `$type` "blob", `ref`, `mimeType` and `size`, or older ones of just `cid`, a text, and `mimeType` (AT
-/// Protocol specification, "Data model"). What is not quite one is none.
+/// Blobs are maps of `$type` "blob", `ref`, `mimeType` and `size`, or older ones of just `cid`, a text, and
+/// `mimeType` (AT Protocol specification, "Data model"). What is not quite one is none.
 #[must_use]
 pub fn blobs(record: &Value) -> Vec<Blob<'_>> {
     let mut found = Vec::new();

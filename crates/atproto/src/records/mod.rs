@@ -1,9 +1,9 @@
 //! Records as typed data: which record types exist, which fields they have and of what type.
 //!
-//! A record is an open map; what can be relied on is said by its lexicon. [`Shape`] is what a query needs of that: the
-//! types of fields, without the constraints. The types people query are described in [`types`], checked by a test
-//! against the published lexicons; [`Lexicons`] derives the same from lexicon files that a user gives; any other
-//! record is one value of [`Shape::Json`].
+//! A record is an open map; what can be relied on is said by its lexicon. [`Shape`] is what a query needs of
+//! that: the types of fields, without the constraints. The types people query are described in [`types`],
+//! checked by a test against the published lexicons; [`Lexicons`] derives the same from lexicon files that a
+//! user gives; any other record is one value of [`Shape::Json`].
 
 mod blob;
 mod lexicon;

@@ -1,7 +1,7 @@
 //! Moments as text, read to nanoseconds.
 //!
-//! One hand-written reader serves the validated type, [`parse_time`] and [`Times`]: a frame's `time` is read for every frame,
-//! so it has to be both strict and quick.
+//! One hand-written reader serves the validated type, [`parse_time`] and [`Times`]: a frame's `time` is read
+//! for every frame, so it has to be both strict and quick.
 
 use super::checked_text;
 
@@ -49,8 +49,8 @@ pub fn parse_time(text: &str) -> Option<i64> {
     i64::try_from(i128::from(moment.seconds) * 1_000_000_000 + i128::from(moment.nanos)).ok()
 }
 
-/// Reads moments one after the other, each as [`parse_time`] does: of one that lies in the same second as the one before, as most of a
-/// stream do, only the fraction is read.
+/// Reads moments one after the other, each as [`parse_time`] does: of one that lies in the same second as the
+/// one before, as most of a stream do, only the fraction is read.
 #[derive(Clone, Debug, Default)]
 pub struct Times {
     /// The text of that second with its point, as `2026-07-04T14:38:08.`.

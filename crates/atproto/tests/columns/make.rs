@@ -137,8 +137,9 @@ fn lists(depth: usize) -> Value {
     (1..depth).fold(Value::List(vec![]), |inner, _| Value::List(vec![inner]))
 }
 
-/// Records that break a rule, some of them only after values that are wanted: cut, nested too deep, with a float of 32 bits, more after
-/// its end, and a link of codec dag-pb, which DAG-CBOR allows and the AT Protocol does not use.
+/// Records that break a rule, some of them only after values that are wanted: cut, nested too deep, with a
+/// float of 32 bits, more after its end, and a link of codec dag-pb, which DAG-CBOR allows and the AT
+/// Protocol does not use.
 pub(crate) fn bad_records() -> Vec<Vec<u8>> {
     let good = map([
         ("int", text("one")),

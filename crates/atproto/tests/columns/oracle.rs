@@ -1,4 +1,5 @@
-//! The slow and obvious decode: the whole frame and every wanted record as `Ipld` by `serde_ipld_dagcbor`, then a walk.
+//! The slow and obvious decode: the whole frame and every wanted record as `Ipld` by `serde_ipld_dagcbor`,
+//! then a walk.
 //!
 //! It shares no code with the library but the types that say what is wanted.
 

@@ -1,4 +1,5 @@
-//! Rows of a source before a query's scans: columns side by side, each row with its time and its place among those of its time.
+//! Rows of a source before a query's scans: columns side by side, each row with its time and its place among
+//! those of its time.
 
 use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_buffer::ScalarBuffer;
@@ -60,7 +61,8 @@ impl Chunk {
         }
     }
 
-    /// What a scan wants of them: `fields` names their columns, `key` is the place of their key, `source` the number of the source.
+    /// What a scan wants of them: `fields` names their columns, `key` is the place of their key, `source` the
+    /// number of the source.
     pub(crate) fn rows(
         &self,
         scan: &Scan,

@@ -1,8 +1,10 @@
-//! Columns in the types that the engine takes: one form of text and bytes, everything nullable, what does not fit null and counted.
+//! Columns in the types that the engine takes: one form of text and bytes, everything nullable, what does not
+//! fit null and counted.
 //!
-//! What fits a column is told in one place, by [`Builder`], which takes values as rows have them: whatever holds a value, it fits or it does
-//! not. Whole columns are brought to a type by what does the same faster, where there is that: records by the names of their fields, lists by
-//! their items, moments by their counts, numbers that are wider by Arrow's kernel.
+//! What fits a column is told in one place, by [`Builder`], which takes values as rows have them: whatever
+//! holds a value, it fits or it does not. Whole columns are brought to a type by what does the same faster,
+//! where there is that: records by the names of their fields, lists by their items, moments by their counts,
+//! numbers that are wider by Arrow's kernel.
 
 use std::sync::Arc;
 
@@ -17,7 +19,8 @@ use skytide_timestream::types;
 use super::{path, times, widen};
 use crate::tables::{Builder, Fraction, Value};
 
-/// A field as the engine has it: text, bytes, lists and maps in one form each, all of it nullable but for keys of maps.
+/// A field as the engine has it: text, bytes, lists and maps in one form each, all of it nullable but for
+/// keys of maps.
 pub(crate) fn plain(field: &Field) -> Field {
     let data_type = match field.data_type() {
         DataType::Dictionary(_, values) => {
@@ -92,8 +95,8 @@ pub(crate) fn fitted(values: &ArrayRef, to: &DataType) -> Result<Fitted, ArrowEr
     Ok(Fitted::new(&values, made))
 }
 
-/// Cells of text as values of a column, those that are written otherwise null and counted: numbers by their digits, all else as of values
-/// that are text.
+/// Cells of text as values of a column, those that are written otherwise null and counted: numbers by their
+/// digits, all else as of values that are text.
 pub(crate) fn read(cells: &ArrayRef, to: &DataType) -> Result<Fitted, ArrowError> {
     if types::is_number(to) || *to == DataType::Boolean {
         return Ok(Fitted::new(cells, cast(cells, to)?));
@@ -183,8 +186,8 @@ pub(crate) fn present(values: &ArrayRef) -> u64 {
     (values.len() - values.logical_null_count()) as u64
 }
 
-/// Numbers that order as whole numbers do that are of this type as a column, whatever they are here; null first. Of the greatest two of
-/// 64 bits there is one: no number is left for null otherwise.
+/// Numbers that order as whole numbers do that are of this type as a column, whatever they are here; null
+/// first. Of the greatest two of 64 bits there is one: no number is left for null otherwise.
 pub(crate) fn ordinals(values: &ArrayRef, of: &DataType) -> Result<Vec<u64>, ArrowError> {
     let after_null = |value: Option<u64>| value.map_or(0, |value| value.saturating_add(1));
     if *of == DataType::UInt64 {

@@ -1,4 +1,5 @@
-//! What sources of rows have in common: columns in the engine's types, times from whatever holds them, and the ways to values.
+//! What sources of rows have in common: columns in the engine's types, times from whatever holds them, and
+//! the ways to values.
 
 mod chunk;
 mod fit;

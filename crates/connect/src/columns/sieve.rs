@@ -1,4 +1,5 @@
-//! Which rows of a batch some scan wants, by the tests that all its points pass, before anything else is made of the rows.
+//! Which rows of a batch some scan wants, by the tests that all its points pass, before anything else is made
+//! of the rows.
 
 use std::sync::Arc;
 
@@ -54,7 +55,8 @@ impl Sieve {
         self.scans.iter().flatten().any(|test| test.field.name() == column)
     }
 
-    /// The rows that pass all tests of a scan, of `len`. `column` gives a column by its field: in its type, but text may be in any form.
+    /// The rows that pass all tests of a scan, of `len`. `column` gives a column by its field: in its type,
+    /// but text may be in any form.
     pub(crate) fn wanted(
         &self,
         len: usize,

@@ -32,8 +32,8 @@ pub(crate) fn nanos_counted(data_type: &DataType) -> Option<i64> {
     }
 }
 
-/// Moments and dates as another type of those: a moment is the same in whatever zone, and of a larger unit the one that it is in. Null where
-/// the type has none so far away.
+/// Moments and dates as another type of those: a moment is the same in whatever zone, and of a larger unit
+/// the one that it is in. Null where the type has none so far away.
 pub(crate) fn moments(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     let (Some(by), Some(to_by)) = (nanos_counted(values.data_type()), nanos_counted(to)) else {
         return Err(ArrowError::CastError(format!("{} and {to} are not both moments", values.data_type())));
@@ -62,8 +62,8 @@ fn renamed(values: &ArrayRef, to: DataType) -> Result<ArrayRef, ArrowError> {
     Ok(make_array(values.to_data().into_builder().data_type(to).build()?))
 }
 
-/// UTC nanoseconds of each row: of moments and dates as they are, of numbers as so many units since 1970, of text as it is read
-/// in a query. Null where there is none, or none that fits 64 bits.
+/// UTC nanoseconds of each row: of moments and dates as they are, of numbers as so many units since 1970, of
+/// text as it is read in a query. Null where there is none, or none that fits 64 bits.
 pub(crate) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, ArrowError> {
     let data_type = values.data_type();
     let to = |to: &DataType| cast(values, to);
@@ -105,7 +105,8 @@ pub(crate) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, Arr
     })
 }
 
-/// A count of units as nanoseconds. The whole part is exact; of the fraction as much is kept as a float of that size holds.
+/// A count of units as nanoseconds. The whole part is exact; of the fraction as much is kept as a float of
+/// that size holds.
 fn scaled(count: f64, per: i64) -> Option<i64> {
     if !count.is_finite() || count.abs() > 9.2e18 {
         return None;

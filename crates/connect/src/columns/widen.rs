@@ -19,9 +19,9 @@ pub(crate) enum Unlike {
     IsFirst,
 }
 
-/// The type that holds the values of both, if there is one. Where there are none, as in a column that is empty in all rows, that is of the
-/// type `null`, any type holds them. Records have the fields of both. Whole numbers of which `i64` and `u64` hold some each are decimals, so
-/// that none becomes another.
+/// The type that holds the values of both, if there is one. Where there are none, as in a column that is
+/// empty in all rows, that is of the type `null`, any type holds them. Records have the fields of both. Whole
+/// numbers of which `i64` and `u64` hold some each are decimals, so that none becomes another.
 pub(crate) fn both(a: &DataType, b: &DataType, unlike: Unlike) -> Option<DataType> {
     match (a, b) {
         (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),

@@ -10,8 +10,8 @@ use super::FileError;
 use super::segment::{Counts, Given, SegmentReader};
 use super::set::Definition;
 
-/// Batches that are ready before the query asks for them: about a row group, so that the next one is decoded while this one is
-/// answered.
+/// Batches that are ready before the query asks for them: about a row group, so that the next one is decoded
+/// while this one is answered.
 const READY: usize = 8;
 
 /// A reading thread. It ends with its segment, or soon after this is dropped.

@@ -15,7 +15,8 @@ pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
     done.ok()
 }
 
-/// Has the panic hook of the program not tell of panics that become errors of files. It is called once, before files are read.
+/// Has the panic hook of the program not tell of panics that become errors of files. It is called once,
+/// before files are read.
 pub fn hush_caught() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

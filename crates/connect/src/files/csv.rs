@@ -1,4 +1,5 @@
-//! CSV with a header: cells are read as text and made what their column is; one that is no such value is null and counted.
+//! CSV with a header: cells are read as text and made what their column is; one that is no such value is null
+//! and counted.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};

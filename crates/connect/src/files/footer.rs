@@ -1,9 +1,10 @@
-//! The end of a Parquet file, looked at before its library reads it: the library walks the schema by calling itself, and one that is
-//! nested deep enough ends the process.
+//! The end of a Parquet file, looked at before its library reads it: the library walks the schema by calling
+//! itself, and one that is nested deep enough ends the process.
 //!
-//! The schema is a list of elements, each before its children, of which it only says how many there are. They are read here in a loop,
-//! and by the format's definition alone: a value that is not written as its field demands is refused, since the library, which reads
-//! it as the field demands whatever is written there, would see other elements than those that were looked at.
+//! The schema is a list of elements, each before its children, of which it only says how many there are. They
+//! are read here in a loop, and by the format's definition alone: a value that is not written as its field
+//! demands is refused, since the library, which reads it as the field demands whatever is written there,
+//! would see other elements than those that were looked at.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -62,8 +63,8 @@ pub(super) fn look(footer: &[u8]) -> Result<(), &'static str> {
 
 const UNREADABLE: &str = "its schema cannot be read";
 
-/// How a value is written (Thrift's compact protocol), as far as schemas have such values. What is of no kind known here is passed
-/// over by what is said beside it.
+/// How a value is written (Thrift's compact protocol), as far as schemas have such values. What is of no kind
+/// known here is passed over by what is said beside it.
 enum Kind {
     Flag,
     Byte,
@@ -73,8 +74,8 @@ enum Kind {
     Record(&'static [Kind]),
 }
 
-/// `SchemaElement` of the format: type, length of the type, repetition, name, number of children, converted type, scale, precision,
-/// number of the field, logical type.
+/// `SchemaElement` of the format: type, length of the type, repetition, name, number of children, converted
+/// type, scale, precision, number of the field, logical type.
 const ELEMENT: &[Kind] = &[
     Kind::Int,
     Kind::Int,
@@ -88,8 +89,8 @@ const ELEMENT: &[Kind] = &[
     Kind::Record(LOGICAL),
 ];
 const CHILDREN: i16 = 5;
-/// `LogicalType`: text, map, list, enum, decimal, date, time, timestamp, (none), integer, unknown, JSON, BSON, UUID, half float,
-/// variant, geometry, geography.
+/// `LogicalType`: text, map, list, enum, decimal, date, time, timestamp, (none), integer, unknown, JSON,
+/// BSON, UUID, half float, variant, geometry, geography.
 const LOGICAL: &[Kind] = &[
     EMPTY,
     EMPTY,

@@ -1,5 +1,5 @@
-//! The frame of an Arrow file or stream, looked at before its library reads it: the library takes memory by the lengths that stand in it,
-//! and what takes more than there is ends the process.
+//! The frame of an Arrow file or stream, looked at before its library reads it: the library takes memory by
+//! the lengths that stand in it, and what takes more than there is ends the process.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
@@ -91,7 +91,8 @@ struct Found {
     end: u64,
 }
 
-/// Looks at the message at a byte of a file of this size, if there is one. The inner error says what is wrong with it.
+/// Looks at the message at a byte of a file of this size, if there is one. The inner error says what is wrong
+/// with it.
 fn message(file: &mut (impl Read + Seek), at: u64, size: u64) -> io::Result<Result<Option<Found>, String>> {
     let cut_off = || Ok(Err("is cut off".to_owned()));
     let mut word = |at: u64| -> io::Result<Option<[u8; 4]>> {

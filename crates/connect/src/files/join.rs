@@ -39,7 +39,8 @@ pub(super) fn settled(fields: &Fields) -> Fields {
     fields.iter().map(|field| known(field)).collect()
 }
 
-/// Columns as what they may be: of those without values, which are of any type, numbers, which may be times, keys and what orders rows.
+/// Columns as what they may be: of those without values, which are of any type, numbers, which may be times,
+/// keys and what orders rows.
 pub(super) fn possible(fields: &Fields) -> Fields {
     let possible =
         |field: &FieldRef| Field::clone(field).with_data_type(filled(field.data_type(), &DataType::Int64));

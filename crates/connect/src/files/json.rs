@@ -1,5 +1,5 @@
-//! JSON lines: an object a line. A value that is not of its column's type is null and counted, one that is in no column counted; a line that
-//! is no object is an error.
+//! JSON lines: an object a line. A value that is not of its column's type is null and counted, one that is in
+//! no column counted; a line that is no object is an error.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};

@@ -1,6 +1,6 @@
-//! A file as it was when it was looked at. Its end or its schema is read once and its rows later, piece by piece and by several readers, each
-//! by a handle of its own (of many files not all can be open at once): each is of that very file, and of no other one that has taken its
-//! name meanwhile.
+//! A file as it was when it was looked at. Its end or its schema is read once and its rows later, piece by
+//! piece and by several readers, each by a handle of its own (of many files not all can be open at once):
+//! each is of that very file, and of no other one that has taken its name meanwhile.
 
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use super::FileError;
 
-/// Whether what stands at a path is neither a file nor a folder but a pipe or a device: who opens it may wait for long, and has it once.
+/// Whether what stands at a path is neither a file nor a folder but a pipe or a device: who opens it may wait
+/// for long, and has it once.
 #[must_use]
 pub fn may_wait(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())

@@ -1,7 +1,7 @@
 //! An Arrow stream that is read once, message by message, as through a pipe.
 //!
-//! A message is read as far as there are bytes, whatever its lengths say, and looked at before the library decodes it. As a pipe may
-//! have no end, one that says it is too long is not read at all.
+//! A message is read as far as there are bytes, whatever its lengths say, and looked at before the library
+//! decodes it. As a pipe may have no end, one that says it is too long is not read at all.
 
 use std::io::{self, Read};
 
@@ -64,7 +64,8 @@ impl<R: Read> Iterator for Messages<R> {
 /// Decodes a whole message.
 fn decode(decoder: &mut StreamDecoder, mut message: Vec<u8>) -> Result<Option<RecordBatch>, ArrowError> {
     framing::of_message(&message).map_err(|reason| wrong(&format!("a message {reason}")))?;
-    // The library looks at a message without a body, as a schema is, when something follows: what may begin any message.
+    // The library looks at a message without a body, as a schema is, when something follows: what may begin
+    // any message.
     message.extend(CONTINUATION);
     let mut buffer = Buffer::from(message);
     // It may be given anything here.

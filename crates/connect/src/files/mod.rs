@@ -1,9 +1,10 @@
 //! Files as sources: Parquet, CSV, JSON lines, Arrow IPC.
 //!
-//! [`Files`] are one or more files of one stream: their ends or first rows are read when they are opened, so that a query over them
-//! can be checked before anything runs. Each query reads them anew as a [`FileSource`], which decodes the columns that the plan
-//! asks for and gives rows in order of time: sorted files as they are read, others sorted within a limit of memory.
-//! Where a row stands among those of its time is told by the subsort column, else by the order of the files and of their rows.
+//! [`Files`] are one or more files of one stream: their ends or first rows are read when they are opened, so
+//! that a query over them can be checked before anything runs. Each query reads them anew as a
+//! [`FileSource`], which decodes the columns that the plan asks for and gives rows in order of time: sorted
+//! files as they are read, others sorted within a limit of memory. Where a row stands among those of its time
+//! is told by the subsort column, else by the order of the files and of their rows.
 
 mod ahead;
 mod caught;

@@ -1,17 +1,18 @@
 //! In which order units are read, and which of them must be sorted.
 //!
-//! Units whose times do not overlap need no sorting among each other: the earlier is read before the later. What overlaps, or of
-//! which nothing is known, makes one **segment**. Of each segment the times alone are read first: if they stand in order, the segment
-//! is streamed, a batch at a time; else it is sorted. So a sorted file is never held, however large it is, and a day's
-//! file that was written out of order in places costs the sorting of those places.
+//! Units whose times do not overlap need no sorting among each other: the earlier is read before the later.
+//! What overlaps, or of which nothing is known, makes one **segment**. Of each segment the times alone are
+//! read first: if they stand in order, the segment is streamed, a batch at a time; else it is sorted. So a
+//! sorted file is never held, however large it is, and a day's file that was written out of order in places
+//! costs the sorting of those places.
 
 use super::unit::{Range, Unit};
 
 /// Units that are sorted together, if they need to be; their numbers in the order of the files.
 pub(super) type Segment = Vec<usize>;
 
-/// The segments of units, in order of time. `is_strict` says that two units that share a time overlap, as they do where
-/// another column than their order in the file tells which row of one time is first.
+/// The segments of units, in order of time. `is_strict` says that two units that share a time overlap, as
+/// they do where another column than their order in the file tells which row of one time is first.
 pub(super) fn segments(units: &[Unit], is_strict: bool) -> Vec<Segment> {
     let (mut empty, mut timed) = (Vec::new(), Vec::new());
     for (number, unit) in units.iter().enumerate() {

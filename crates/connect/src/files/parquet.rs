@@ -1,4 +1,5 @@
-//! Parquet: units are row groups, whose statistics tell between which times they stand; only wanted columns are decoded.
+//! Parquet: units are row groups, whose statistics tell between which times they stand; only wanted columns
+//! are decoded.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -40,8 +41,9 @@ impl ParquetFile {
             let reason = format!("it is no whole Parquet file: {}", reason.to_string());
             FileError::damaged(path, "", reason)
         };
-        // Pages of a megabyte come and go all the time. An allocator that gives such memory back to the system each time, and clears
-        // what it gets, learns from this one, which is never touched, to keep it.
+        // Pages of a megabyte come and go all the time. An allocator that gives such memory back to the
+        // system each time, and clears what it gets, learns from this one, which is never touched, to keep
+        // it.
         drop(std::hint::black_box(Vec::<u8>::with_capacity(TURNOVER_BYTES)));
         let footer = footer::read(&file).map_err(FileError::io(path))?;
         let footer = footer.and_then(|footer| footer::look(&footer).map(|()| footer));
@@ -181,8 +183,8 @@ fn plain_type(field: &Field) -> DataType {
     plain(field).data_type().clone()
 }
 
-/// A column as it is best decoded: text and bytes in the engine's form at once, and for a dictionary what it stands for, which the library
-/// has not for every type.
+/// A column as it is best decoded: text and bytes in the engine's form at once, and for a dictionary what it
+/// stands for, which the library has not for every type.
 fn simple(field: &FieldRef) -> FieldRef {
     let to = match field.data_type() {
         DataType::Dictionary(..) => plain_type(field),

@@ -14,8 +14,9 @@ fn has_wildcard(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?'])
 }
 
-/// The files that a path names: itself, or where its last part has `*` (any letters) or `?` (any one) and is no file's name, those
-/// in its folder whose names fit, in the order of their names. Hidden ones are left out: files that are being written are.
+/// The files that a path names: itself, or where its last part has `*` (any letters) or `?` (any one) and is
+/// no file's name, those in its folder whose names fit, in the order of their names. Hidden ones are left
+/// out: files that are being written are.
 ///
 /// # Errors
 /// The folder cannot be read, or none fits.
@@ -41,7 +42,8 @@ pub fn matching(pattern: &Path) -> Result<Vec<PathBuf>, FileError> {
     if paths.is_empty() { Err(FileError::NoneFits(pattern.to_owned())) } else { Ok(paths) }
 }
 
-/// Whether a name fits a pattern. A star takes as little as it can; where that fails, the last one takes one letter more.
+/// Whether a name fits a pattern. A star takes as little as it can; where that fails, the last one takes one
+/// letter more.
 fn fits(name: &str, pattern: &str) -> bool {
     let (name, pattern): (Vec<char>, Vec<char>) = (name.chars().collect(), pattern.chars().collect());
     let (mut at, mut on) = (0, 0);

@@ -1,9 +1,10 @@
 //! One segment ([`order`](super::order)) of files, read a piece at a time.
 //!
-//! It is first looked at: its times alone are read. In order, it is streamed: the other columns are read beside the times that are
-//! already there. Out of order, all of it goes through the [`Sorter`]. Text has no columns that could be read alone: what fits is read
-//! once and sorted in memory (which finds it in order and leaves it so), only what does not is looked at before. Segments
-//! know nothing of each other, so that several can be read at once.
+//! It is first looked at: its times alone are read. In order, it is streamed: the other columns are read
+//! beside the times that are already there. Out of order, all of it goes through the [`Sorter`]. Text has no
+//! columns that could be read alone: what fits is read once and sorted in memory (which finds it in order and
+//! leaves it so), only what does not is looked at before. Segments know nothing of each other, so that
+//! several can be read at once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -25,7 +25,8 @@ use crate::columns::Roles;
 pub struct Definition {
     /// What a query calls the stream.
     pub name: String,
-    /// The files, in the order in which rows of one time stand. Columns go by name: one that a file does not have is null there.
+    /// The files, in the order in which rows of one time stand. Columns go by name: one that a file does not
+    /// have is null there.
     pub paths: Vec<PathBuf>,
     /// What they are; told by their names or first bytes unless given.
     pub format: Option<Format>,
@@ -50,8 +51,9 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// A file with its columns of times and keys: the stream has the name of the file without its ending, numbers in the time
-    /// column are nanoseconds, [`MEMORY`] is for sorting, and what is more goes to the file's own folder.
+    /// A file with its columns of times and keys: the stream has the name of the file without its ending,
+    /// numbers in the time column are nanoseconds, [`MEMORY`] is for sorting, and what is more goes to the
+    /// file's own folder.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, time: impl Into<String>, key: impl Into<String>) -> Self {
         let path = path.into();
@@ -125,8 +127,8 @@ impl Files {
     /// Reads what files say of themselves, or the first rows of those that say nothing.
     ///
     /// # Errors
-    /// A file cannot be read or is damaged, a column that is named is not in it or cannot be what it is to be, or two files
-    /// disagree about a column.
+    /// A file cannot be read or is damaged, a column that is named is not in it or cannot be what it is to
+    /// be, or two files disagree about a column.
     pub fn open(definition: Definition) -> Result<Self, FileError> {
         let given = definition.fields.as_ref().map(plain_fields);
         let mut fields: Vec<Arc<Field>> = given.iter().flatten().cloned().collect();

@@ -162,8 +162,8 @@ impl Times {
 }
 
 impl Shape {
-    /// What `scans` want of these columns, with rows ordered by `time` (numbers in `unit`) and `subsort`; `key` is the column of
-    /// their keys.
+    /// What `scans` want of these columns, with rows ordered by `time` (numbers in `unit`) and `subsort`;
+    /// `key` is the column of their keys.
     pub(super) fn new(
         scans: &[Scan],
         columns: &Fields,

@@ -1,5 +1,5 @@
-//! How large the rows of a row group are when they are decoded. What its file says of a column is the size of its pages, in which a text that
-//! repeats stands once, in a dictionary; decoded, it stands in each row.
+//! How large the rows of a row group are when they are decoded. What its file says of a column is the size of
+//! its pages, in which a text that repeats stands once, in a dictionary; decoded, it stands in each row.
 
 use std::fs::File;
 use std::sync::Arc;

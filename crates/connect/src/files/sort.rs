@@ -1,9 +1,10 @@
 //! Sorting of what may not fit into memory: sorted runs are kept in files without a name, then merged.
 //!
-//! Rows are gathered until they take their share of memory; then they are sorted and written as Arrow IPC to a file that has no
-//! name from the moment it is made, so that nothing remains of it however the process ends. When there are many runs, neighbours are
-//! merged into one, so that few files are open and few batches in memory. Runs stand in the order in which their
-//! rows came, which decides between rows of equal time and ordinal.
+//! Rows are gathered until they take their share of memory; then they are sorted and written as Arrow IPC to
+//! a file that has no name from the moment it is made, so that nothing remains of it however the process
+//! ends. When there are many runs, neighbours are merged into one, so that few files are open and few batches
+//! in memory. Runs stand in the order in which their rows came, which decides between rows of equal time and
+//! ordinal.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write as _};
@@ -37,7 +38,8 @@ pub(super) struct Sorter {
     folder: PathBuf,
     held: Vec<Chunk>,
     bytes: usize,
-    /// Runs as they were made, then runs of those, …; by level in the order of their rows, higher levels before lower ones.
+    /// Runs as they were made, then runs of those, …; by level in the order of their rows, higher levels
+    /// before lower ones.
     levels: Vec<Vec<Run>>,
     joining: Option<Joining>,
     spilled: u64,
@@ -86,8 +88,8 @@ impl Sorter {
         if self.bytes > self.memory / 2 { self.spill() } else { Ok(()) }
     }
 
-    /// Does a piece of what is to be done before more is taken; tells whether there was something. Whoever must not be kept
-    /// waiting calls it until there is nothing.
+    /// Does a piece of what is to be done before more is taken; tells whether there was something. Whoever
+    /// must not be kept waiting calls it until there is nothing.
     pub(super) fn work(&mut self) -> Result<bool, ArrowError> {
         let Some(mut joining) = self.joining.take() else { return Ok(false) };
         match joining.merge.next(ROWS)? {

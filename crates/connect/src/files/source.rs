@@ -1,8 +1,8 @@
 //! Files as a source of a query: rows in order of time, read a batch at a time.
 //!
-//! Segments ([`order`](super::order)) stand one after another, and each is read by a [`SegmentReader`]: on the query's own thread, where
-//! each call does a piece of it, so that whoever runs the query can stop at any time; or several on threads of their own, ahead of
-//! the query, where it is told to use more than one.
+//! Segments ([`order`](super::order)) stand one after another, and each is read by a [`SegmentReader`]: on
+//! the query's own thread, where each call does a piece of it, so that whoever runs the query can stop at any
+//! time; or several on threads of their own, ahead of the query, where it is told to use more than one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use crate::source::{Next, Progress, Saved, Source, SourceError, Status};
 
 /// Reads the scans of a plan from files.
 ///
-/// Rows without a time are dropped and counted; values that do not fit their column are null and counted. The watermark of an
-/// epoch is its newest time: nothing is late.
+/// Rows without a time are dropped and counted; values that do not fit their column are null and counted. The
+/// watermark of an epoch is its newest time: nothing is late.
 pub struct FileSource {
     reading: Reading,
     scans: Vec<Scan>,

@@ -13,17 +13,18 @@ use crate::frames::{Frames, Last};
 use crate::recovery::SaveError;
 use crate::source::SourceError;
 
-/// So many frames make an epoch at most: enough that what an epoch costs is nothing beside them, few enough that the rows
-/// of one stay in the cache.
+/// So many frames make an epoch at most: enough that what an epoch costs is nothing beside them, few enough
+/// that the rows of one stay in the cache.
 const FRAMES_PER_EPOCH: usize = 4096;
 
-/// A connection that has so many frames at once is busy: each wake of this thread costs more than the frames that it finds.
+/// A connection that has so many frames at once is busy: each wake of this thread costs more than the frames
+/// that it finds.
 const BUSY: usize = 32;
 /// Then so much time is left to it to gather more of them. The wait is part of what a row takes to be written: see
 /// docs/performance.md.
 const GATHERING: Duration = Duration::from_micros(400);
-/// And again, as long as it is as busy each time, but no longer than this for one epoch: then it brings what lay waiting elsewhere, and
-/// what an epoch costs counts for more than a few milliseconds do.
+/// And again, as long as it is as busy each time, but no longer than this for one epoch: then it brings what
+/// lay waiting elsewhere, and what an epoch costs counts for more than a few milliseconds do.
 const GATHERING_AT_MOST: Duration = Duration::from_millis(6);
 
 /// What takes in frames.
@@ -56,14 +57,16 @@ impl Decode for Decoder {
     }
 }
 
-/// Frames on their way into a decoder: none is lost where there was no room for it, or where the source ends or fails behind it.
+/// Frames on their way into a decoder: none is lost where there was no room for it, or where the source ends
+/// or fails behind it.
 pub(crate) struct Intake {
     pub(crate) frames: Frames,
     /// Frames for which there was no room, with their times of arrival.
     full: VecDeque<(Bytes, i64)>,
     /// Whether frames come over a connection by now.
     is_connected: bool,
-    /// Whether a frame of the connection has told its time: the first one's is believed up to five minutes after its arrival.
+    /// Whether a frame of the connection has told its time: the first one's is believed up to five minutes
+    /// after its arrival.
     has_begun: bool,
     /// Where frames that do not decode are entered, of a subscription.
     ledger: Option<Ledger>,
@@ -105,7 +108,8 @@ impl Intake {
         }
     }
 
-    /// Frames that come over a connection already go on where another one ended: it is not their first, once one has told its time.
+    /// Frames that come over a connection already go on where another one ended: it is not their first, once
+    /// one has told its time.
     pub(super) fn go_on(&mut self, mark: Mark) {
         self.has_begun = mark.has_begun;
         if self.has_begun && self.frames.is_live() {
@@ -329,7 +333,8 @@ mod tests {
         }
     }
 
-    /// How many frames each of the epochs has that a connection with these pulses gives, if so long may be gathered for each.
+    /// How many frames each of the epochs has that a connection with these pulses gives, if so long may be
+    /// gathered for each.
     fn epochs(pulses: impl IntoIterator<Item = usize>, patience: Duration) -> Vec<u64> {
         let frame = skytide_sim::Network::new(skytide_sim::Config::default()).next().unwrap().bytes;
         let mut intake = Intake::new(Frames::held(Box::new(Pulses(pulses.into_iter().collect(), frame))));

@@ -157,7 +157,8 @@ pub enum RecoveryError {
         /// The file.
         file: PathBuf,
     },
-    /// The source was not opened where the run that was saved left it: its points would be counted twice, or be missing.
+    /// The source was not opened where the run that was saved left it: its points would be counted twice, or
+    /// be missing.
     #[error("{}: the sources were not opened where this run was left: open them by `Sources::reopen`, with `Recovery::source`", .path.display())]
     OtherPlace {
         /// The file.

@@ -1,15 +1,19 @@
-//! A run that is killed goes on where it stopped: the state of its job is saved with the cursors of its sources, as one file.
+//! A run that is killed goes on where it stopped: the state of its job is saved with the cursors of its
+//! sources, as one file.
 //!
-//! At a save everything that was read is answered and its rows are brought to the disk; then one file says all of it: what the operators
-//! hold, after which frame each source stands, what is held until its time has come and what late points are judged by, and where the rows
-//! end. It takes the place of the file before at once, so a crash finds the one or the other, and the cursor never runs ahead of the state.
-//! Rows that a [`TextFile`](crate::sink::TextFile) has after the place that was saved are cut off when a run goes on: it writes them again, and each is there
-//! once. A [`FileSink`](crate::sink::FileSink) keeps the rows of the file that is not whole yet, and writes it anew. A pipe has them twice. Whatever was decided on arrival (what is late, how far time had come) was decided before the save and is in
-//! it, or is decided again by the same frames in the same order: so the answer is that of a run that was never killed.
+//! At a save everything that was read is answered and its rows are brought to the disk; then one file says
+//! all of it: what the operators hold, after which frame each source stands, what is held until its time has
+//! come and what late points are judged by, and where the rows end. It takes the place of the file before at
+//! once, so a crash finds the one or the other, and the cursor never runs ahead of the state. Rows that a
+//! [`TextFile`](crate::sink::TextFile) has after the place that was saved are cut off when a run goes on: it
+//! writes them again, and each is there once. A [`FileSink`](crate::sink::FileSink) keeps the rows of the
+//! file that is not whole yet, and writes it anew. A pipe has them twice. Whatever was decided on arrival
+//! (what is late, how far time had come) was decided before the save and is in it, or is decided again by the
+//! same frames in the same order: so the answer is that of a run that was never killed.
 //!
-//! A connection goes on after the number of its last frame, that to a Jetstream after its time, and knows the events that come again; recordings,
-//! files of rows, and frames that the program holds are read again up to the place. Rows that a program pushes, and exported repositories,
-//! cannot be gone on with.
+//! A connection goes on after the number of its last frame, that to a Jetstream after its time, and knows the
+//! events that come again; recordings, files of rows, and frames that the program holds are read again up to
+//! the place. Rows that a program pushes, and exported repositories, cannot be gone on with.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -93,12 +97,12 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Opens `folder`, which is made if it is not there, and reads what was saved in it under `name`, if anything. The folder may hold other
-    /// queries under other names.
+    /// Opens `folder`, which is made if it is not there, and reads what was saved in it under `name`, if
+    /// anything. The folder may hold other queries under other names.
     ///
     /// # Errors
-    /// The folder cannot be made or written to; another run has this name open; what is there is no saved run, of another version, damaged, or
-    /// of another query or mode.
+    /// The folder cannot be made or written to; another run has this name open; what is there is no saved
+    /// run, of another version, damaged, or of another query or mode.
     pub fn open(folder: &Path, name: &str, plan: &Plan, mode: Mode) -> Result<Self, RecoveryError> {
         let failed = |path: &Path, source| RecoveryError::Io { path: path.to_owned(), source };
         if folder.exists() && !folder.is_dir() {
@@ -134,28 +138,31 @@ impl Recovery {
         self.standing.as_ref()
     }
 
-    /// Where a sink of files that are written whole [keeps rows](crate::sink::FileSink::kept_in): beside what is saved, as all that begins with
-    /// this path is.
+    /// Where a sink of files that are written whole [keeps rows](crate::sink::FileSink::kept_in): beside what
+    /// is saved, as all that begins with this path is.
     #[must_use]
     pub fn rows(&self) -> PathBuf {
         self.path.with_extension("rows")
     }
 
-    /// Where the sources are to be [opened](crate::sources::Sources::reopen); none if nothing is saved: at their beginning.
+    /// Where the sources are to be [opened](crate::sources::Sources::reopen); none if nothing is saved: at
+    /// their beginning.
     #[must_use]
     pub fn source(&self) -> Option<&SourceState> {
         self.state.as_ref().map(|state| &state.source)
     }
 
-    /// As [`run`](crate::run::run), from where the run that was saved stood. `source` is opened [there](Self::source), and of this plan; one
-    /// that is opened elsewhere is refused.
+    /// As [`run`](crate::run::run), from where the run that was saved stood. `source` is opened
+    /// [there](Self::source), and of this plan; one that is opened elsewhere is refused.
     ///
-    /// It is saved before it begins, from time to time, and where it ends by itself, by [`Stop`](crate::run::Stop) or after its time: what comes
-    /// only at an end, as the rows of a snapshot, is taken back by the run that goes on. Where it fails, or has all the rows that were asked
-    /// for, the one saved before stands. Rows and what the source did are counted from the beginning of the first run.
+    /// It is saved before it begins, from time to time, and where it ends by itself, by
+    /// [`Stop`](crate::run::Stop) or after its time: what comes only at an end, as the rows of a snapshot, is
+    /// taken back by the run that goes on. Where it fails, or has all the rows that were asked for, the one
+    /// saved before stands. Rows and what the source did are counted from the beginning of the first run.
     ///
     /// # Errors
-    /// As of [`run`](crate::run::run); the source is opened elsewhere, or cannot be saved; rows before are not where they were.
+    /// As of [`run`](crate::run::run); the source is opened elsewhere, or cannot be saved; rows before are
+    /// not where they were.
     pub fn run(
         mut self,
         plan: Arc<Plan>,

@@ -1,4 +1,5 @@
-//! A saved run, as one file: the state of its job, where its sources stand, and where its rows end. All of one moment.
+//! A saved run, as one file: the state of its job, where its sources stand, and where its rows end. All of
+//! one moment.
 
 use std::hash::Hasher;
 use std::io::{self, Write};
@@ -20,17 +21,22 @@ const VERSION: u64 = 2;
 /// A run at a moment: everything up to the cursors of its sources is in the state of its job, and its rows are out.
 ///
 /// # Format
-/// `skysaved`, then numbers of 64 bits, little-endian, and parts, each with its length before it and padded with zeros to 8 bytes: version = 1;
-/// the query's text; when it was saved, UTC nanoseconds; rows given out; 0, or 1 where they are in a file, and then its path and their bytes there, or 2 where they are in files that are written
-/// whole: its path or their folder's, the bytes of the rows kept, the number in their names, that of the first that is not whole, name and bytes of the last that is (or an empty name
-/// and 0), the XXH3 of the rows kept (of the bytes of an Arrow IPC stream); the [`Checkpoint`]; the state of the source (below); last the XXH3 (64 bits, seed 0) of all before it.
+/// `skysaved`, then numbers of 64 bits, little-endian, and parts, each with its length before it and padded
+/// with zeros to 8 bytes: version = 1; the query's text; when it was saved, UTC nanoseconds; rows given out;
+/// 0, or 1 where they are in a file, and then its path and their bytes there, or 2 where they are in files
+/// that are written whole: its path or their folder's, the bytes of the rows kept, the number in their names,
+/// that of the first that is not whole, name and bytes of the last that is (or an empty name and 0), the XXH3
+/// of the rows kept (of the bytes of an Arrow IPC stream); the [`Checkpoint`]; the state of the source
+/// (below); last the XXH3 (64 bits, seed 0) of all before it.
 ///
-/// The state of several sources in order (`merge.rs`): for each the places of its scans in the plan, and either 0, its own state, up to
-/// which time it told all to be here, whether it was at its end and the rows held of each scan, or 1, what it is and how many of its rows have
-/// gone out; then up to which time points have gone out, and whether all was at its end. That of frames (`firehose.rs`): what tells the source from
-/// others, the number of the last frame and the newest time of those up to it, the clocks, how much was read and counted, the place of a Jetstream. Where points are put in order (`reorder.rs`): that
-/// of the frames, the newest time and the number of late points, where the late ones of the side end, whether it was at its end, points
-/// admitted, and the rows held. Rows are as between processes: an Arrow IPC stream.
+/// The state of several sources in order (`merge.rs`): for each the places of its scans in the plan, and
+/// either 0, its own state, up to which time it told all to be here, whether it was at its end and the rows
+/// held of each scan, or 1, what it is and how many of its rows have gone out; then up to which time points
+/// have gone out, and whether all was at its end. That of frames (`firehose.rs`): what tells the source from
+/// others, the number of the last frame and the newest time of those up to it, the clocks, how much was read
+/// and counted, the place of a Jetstream. Where points are put in order (`reorder.rs`): that of the frames,
+/// the newest time and the number of late points, where the late ones of the side end, whether it was at its
+/// end, points admitted, and the rows held. Rows are as between processes: an Arrow IPC stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     query: String,

@@ -1,4 +1,5 @@
-//! What sources write of themselves, beyond numbers and parts: times that may not be there, counts, rows that are held.
+//! What sources write of themselves, beyond numbers and parts: times that may not be there, counts, rows that
+//! are held.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! Of several exports of one account, as those of each day in one folder, the one whose revision is the newest: it holds what stands now, and
-//! with the others each record would be there as many times.
+//! Of several exports of one account, as those of each day in one folder, the one whose revision is the
+//! newest: it holds what stands now, and with the others each record would be there as many times.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,8 +14,8 @@ use super::Export;
 /// So many bytes of an export are looked at first: its commit is its first block, as it is nearly always written.
 const HEAD: u64 = 16 << 10;
 
-/// The exports but for those of an account of which another one is newer, or the same and before it; and how many those are. What cannot
-/// be read stays: whoever reads it says why.
+/// The exports but for those of an account of which another one is newer, or the same and before it; and how
+/// many those are. What cannot be read stays: whoever reads it says why.
 pub(super) fn newest(exports: Vec<Export>) -> (Vec<Export>, u64) {
     // One alone is not read twice.
     if exports.len() < 2 {

@@ -1,5 +1,5 @@
-//! Exports one after the other, each record that a plan reads as a point. They come in the order of their paths: whoever reads them
-//! puts them in order of time.
+//! Exports one after the other, each record that a plan reads as a point. They come in the order of their
+//! paths: whoever reads them puts them in order of time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

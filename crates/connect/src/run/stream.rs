@@ -1,6 +1,7 @@
 //! The answer as an async stream: a thread computes, whoever polls takes; neither goes ahead of the other by much.
 //!
-//! A job belongs to its thread and waits for its source there, so it cannot be polled itself. It needs no runtime, and any will do.
+//! A job belongs to its thread and waits for its source there, so it cannot be polled itself. It needs no
+//! runtime, and any will do.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,9 +22,10 @@ const WAITING: usize = 16;
 
 /// A run whose batches are awaited: an async [`Stream`] of them, in order.
 ///
-/// It ends where [`run`](super::run) does; an error of the source comes after the rows of what was read before it, and is the
-/// last item. While nobody takes batches the query waits, and reads no further. Dropping the stream stops the query, within
-/// 100 ms and without waiting for it; [`Stop`](super::Stop) ends it and gives what is complete.
+/// It ends where [`run`](super::run) does; an error of the source comes after the rows of what was read
+/// before it, and is the last item. While nobody takes batches the query waits, and reads no further.
+/// Dropping the stream stops the query, within 100 ms and without waiting for it; [`Stop`](super::Stop) ends
+/// it and gives what is complete.
 ///
 /// ```
 /// use std::sync::Arc;

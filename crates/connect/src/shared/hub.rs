@@ -1,8 +1,8 @@
 //! The one connection: a thread that reads frames, decodes them for all queries, and lays each query's points ready.
 //!
-//! It reads as fast as the fastest query takes them: it waits while each has half of what may be laid ready for it. A query that
-//! has all of that while another wants more is left behind: what is laid ready stays, nothing is added, and the query goes on
-//! from there by itself.
+//! It reads as fast as the fastest query takes them: it waits while each has half of what may be laid ready
+//! for it. A query that has all of that while another wants more is left behind: what is laid ready stays,
+//! nothing is added, and the query goes on from there by itself.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -41,7 +41,8 @@ pub(super) enum Found {
     End,
     /// What the connection failed with.
     Failed(Arc<SourceError>),
-    /// It was too slow: it has had everything up to the last mark, of a Jetstream up to this place, and goes on by itself.
+    /// It was too slow: it has had everything up to the last mark, of a Jetstream up to this place, and goes
+    /// on by itself.
     Behind(Option<Arc<JetstreamPlace>>),
 }
 
@@ -120,8 +121,8 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a query from the next frame on; none where that would be too late for it, or where others read something else. `open`
-    /// opens the connection where nobody has.
+    /// Adds a query from the next frame on; none where that would be too late for it, or where others read
+    /// something else. `open` opens the connection where nobody has.
     pub(super) fn join(
         &self,
         wanting: Arc<Wanting>,
@@ -180,7 +181,8 @@ impl Hub {
         self.room.notify_one();
     }
 
-    /// What is laid ready for a query; waits for it no longer than `wait`. The first one to ask has the reading begin.
+    /// What is laid ready for a query; waits for it no longer than `wait`. The first one to ask has the
+    /// reading begin.
     pub(super) fn next(self: &Arc<Self>, id: u64, wait: Duration) -> Found {
         let until = Instant::now() + wait;
         let mut state = self.lock();
@@ -218,8 +220,8 @@ impl Hub {
         }
     }
 
-    /// Has one of the next batches of a query tell where a Jetstream stands after it: one that lies ready, if it does, as each tells
-    /// all events of half a minute.
+    /// Has one of the next batches of a query tell where a Jetstream stands after it: one that lies ready, if
+    /// it does, as each tells all events of half a minute.
     pub(super) fn ask_place(&self, id: u64) {
         if let Some(line) = self.lock().queries.get_mut(&id) {
             line.wants_place = line.batches.iter().all(|batch| batch.place.is_none());
@@ -345,7 +347,8 @@ impl Hub {
         for (id, mut batch) in of_each {
             // It may have left meanwhile.
             let Some(line) = state.queries.get_mut(&id).filter(|line| line.is_reading()) else { continue };
-            // Nobody leaves a Jetstream without its place: what was read with the batch before lies ready, too, until that is told.
+            // Nobody leaves a Jetstream without its place: what was read with the batch before lies ready,
+            // too, until that is told.
             if line.bytes >= self.bound && (!reading.is_jetstream || line.place.is_some()) {
                 line.stage = Stage::Behind;
                 line.until = Some(before.clone());

@@ -1,10 +1,11 @@
-//! One connection for several queries: frames are read once, each is decoded once for all that the queries want of it, and each query
-//! has its own cursor and its own pace.
+//! One connection for several queries: frames are read once, each is decoded once for all that the queries
+//! want of it, and each query has its own cursor and its own pace.
 //!
-//! A thread reads and decodes, and lays the points of each query ready for it, by reference, up to a number of bytes. It keeps
-//! pace with the query that takes them fastest. One that falls behind by more than may lie ready for it stalls nobody and
-//! loses nothing: it takes what is there, then goes on by a connection of its own, from its own cursor and with the clock
-//! as it stood there, so that its rows are those it would have had. It stays there: it has shown to be slower than the stream.
+//! A thread reads and decodes, and lays the points of each query ready for it, by reference, up to a number
+//! of bytes. It keeps pace with the query that takes them fastest. One that falls behind by more than may lie
+//! ready for it stalls nobody and loses nothing: it takes what is there, then goes on by a connection of its
+//! own, from its own cursor and with the clock as it stood there, so that its rows are those it would have
+//! had. It stays there: it has shown to be slower than the stream.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -55,18 +56,22 @@ use query::SharedSource;
 /// Bytes of points that may lie ready for a query, unless told otherwise: a minute of the whole network, and more.
 pub const BACKLOG: usize = 64 << 20;
 
-/// What the queries over one network, given as [`Network::shared`], share: a connection for repositories and one for labels, each
-/// there while a query reads it. Clones are the same; a network with another connection or clock has no part in it.
+/// What the queries over one network, given as [`Network::shared`], share: a connection for repositories and
+/// one for labels, each there while a query reads it. Clones are the same; a network with another connection
+/// or clock has no part in it.
 ///
 /// - Queries that are opened before one of them asks for its first points all begin with the first frame.
-/// - One that is opened later begins with the next frame, where the connection is one to what comes now. Where it has a cursor, recordings
-///   that come first, or a limit, the later query has a connection of its own, and so has its points from there on.
+/// - One that is opened later begins with the next frame, where the connection is one to what comes now.
+///   Where it has a cursor, recordings that come first, or a limit, the later query has a connection of its
+///   own, and so has its points from there on.
 /// - A query leaves when its source is dropped; the connection is closed within 100 ms of the last.
-/// - A Jetstream sends what it is asked for: that is what all of the queries want together. One that comes later and wants more has
-///   it asked again, by another connection from where the one before is; of what nobody wanted before it has the last
-///   seconds, too. Queries over a Jetstream with recordings that come first, or with a limit, each have a connection of their own.
+/// - A Jetstream sends what it is asked for: that is what all of the queries want together. One that comes
+///   later and wants more has it asked again, by another connection from where the one before is; of what
+///   nobody wanted before it has the last seconds, too. Queries over a Jetstream with recordings that come
+///   first, or with a limit, each have a connection of their own.
 ///
-/// Frames that only some of the queries refuse are counted as undecodable for all of them; the others have their points of them.
+/// Frames that only some of the queries refuse are counted as undecodable for all of them; the others have
+/// their points of them.
 #[derive(Clone)]
 pub struct Shared(Arc<Hubs>);
 
@@ -82,8 +87,8 @@ impl Shared {
         Self::with_backlog(BACKLOG)
     }
 
-    /// As [`new`](Self::new), but so many bytes of points may lie ready for a query before it is left behind; each batch counts as
-    /// half a KiB more, and one batch always may.
+    /// As [`new`](Self::new), but so many bytes of points may lie ready for a query before it is left behind;
+    /// each batch counts as half a KiB more, and one batch always may.
     #[must_use]
     pub fn with_backlog(bytes: usize) -> Self {
         let hub = || Arc::new(Hub::new(bytes.max(2)));

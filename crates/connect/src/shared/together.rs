@@ -1,8 +1,9 @@
-//! What several queries want of a firehose, decoded once: streams that are wanted alike are one, with the columns of all, of
-//! which each query is given its own by reference.
+//! What several queries want of a firehose, decoded once: streams that are wanted alike are one, with the
+//! columns of all, of which each query is given its own by reference.
 //!
-//! A frame that is refused leaves no point of it. Where that is for the sake of what only some of the queries read of it, as an
-//! operation's path or the blocks, the others would not have refused it: such a frame is read once more for each query by itself.
+//! A frame that is refused leaves no point of it. Where that is for the sake of what only some of the queries
+//! read of it, as an operation's path or the blocks, the others would not have refused it: such a frame is
+//! read once more for each query by itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,12 +1,14 @@
 //! Answers as Parquet or Arrow files: one, or a folder of them that are rolled by time or size.
 //!
-//! A file has its name only when it is whole: it is written beside it, brought to the disk, and renamed. A run that ends, is
-//! stopped, or loses its source finishes its sink, so there is the whole file of what was delivered; one whose source fails before
-//! anything was, whose sink or operators fail, or whose process is killed, leaves what was there before, or nothing under the name (and, killed, a hidden `.NAME.….part`). In a folder the files before
-//! the last are there in any case.
+//! A file has its name only when it is whole: it is written beside it, brought to the disk, and renamed. A
+//! run that ends, is stopped, or loses its source finishes its sink, so there is the whole file of what was
+//! delivered; one whose source fails before anything was, whose sink or operators fail, or whose process is
+//! killed, leaves what was there before, or nothing under the name (and, killed, a hidden `.NAME.….part`). In
+//! a folder the files before the last are there in any case.
 //!
-//! A run that is [saved](crate::recovery) goes on with the same files: the rows of the one that is not whole yet are [kept](FileSink::kept_in) as they
-//! come, and are the first of it when it is written anew. So a save makes no file, and the files are those of a run that was never killed.
+//! A run that is [saved](crate::recovery) goes on with the same files: the rows of the one that is not whole
+//! yet are [kept](FileSink::kept_in) as they come, and are the first of it when it is written anew. So a save
+//! makes no file, and the files are those of a run that was never killed.
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -135,7 +137,8 @@ impl FileSink {
         Self::file_through(path, format, schema, |file| Box::new(file))
     }
 
-    /// As [`file`](Self::file); what is there and is no file, as a named pipe, is written to through what `through` makes of it.
+    /// As [`file`](Self::file); what is there and is no file, as a named pipe, is written to through what
+    /// `through` makes of it.
     ///
     /// # Errors
     /// As of [`file`](Self::file).
@@ -150,8 +153,8 @@ impl FileSink {
         Ok(Self { format, schema: Arc::clone(schema), to, open: Some(open), keeping: None, misfits: 0 })
     }
 
-    /// Writes `part-00000000.parquet`, … to a folder, which is made if it is not there; numbers go on after those that are there.
-    /// Without rows there is no file.
+    /// Writes `part-00000000.parquet`, … to a folder, which is made if it is not there; numbers go on after
+    /// those that are there. Without rows there is no file.
     ///
     /// # Errors
     /// The folder cannot be made or read, or the format has no form for a column.
@@ -174,12 +177,13 @@ impl FileSink {
         Ok(Self { format, schema: Arc::clone(schema), to, open: None, keeping: None, misfits: 0 })
     }
 
-    /// Makes it a sink whose run can be [saved](crate::recovery) and gone on with: rows of the file that is not whole yet are kept in files
-    /// that begin with the path `rows`, where [`Recovery::rows`](crate::recovery::Recovery::rows) says, and of which nobody else's may
-    /// begin so.
+    /// Makes it a sink whose run can be [saved](crate::recovery) and gone on with: rows of the file that is
+    /// not whole yet are kept in files that begin with the path `rows`, where
+    /// [`Recovery::rows`](crate::recovery::Recovery::rows) says, and of which nobody else's may begin so.
     ///
-    /// The names of a folder's files have a number of the run before their own, `part-RUN-00000000.parquet`, by which a run that goes on knows what it
-    /// made after it was saved: that is taken away and made again. The last file that was whole is to be there then; those before it may be gone.
+    /// The names of a folder's files have a number of the run before their own, `part-RUN-00000000.parquet`,
+    /// by which a run that goes on knows what it made after it was saved: that is taken away and made again.
+    /// The last file that was whole is to be there then; those before it may be gone.
     ///
     /// # Errors
     /// It is one file, and what is there is none, as a device or a named pipe.
@@ -203,7 +207,8 @@ impl FileSink {
         Ok(self)
     }
 
-    /// Writes rows of one stretch of time; where a file ends by its size, a few at a time, so that it does so near there.
+    /// Writes rows of one stretch of time; where a file ends by its size, a few at a time, so that it does so
+    /// near there.
     fn put(&mut self, batch: &RecordBatch, stretch: Option<i64>) -> Result<(), SinkError> {
         let rows = batch.num_rows();
         let few = match self.to {
@@ -315,7 +320,8 @@ impl Keeping {
         Ok(())
     }
 
-    /// Takes away what the run made of the file with a number and of those after it: those that are whole, or those that never were.
+    /// Takes away what the run made of the file with a number and of those after it: those that are whole, or
+    /// those that never were.
     fn take_back(&self, folder: &Path, next: u64, are_whole: bool) -> Result<(), SinkError> {
         remove(folder, |name| {
             let unfinished = || name.strip_prefix('.').filter(|name| name.ends_with(SUFFIX));
@@ -507,8 +513,9 @@ impl Open {
         }
     }
 
-    /// Whether it has so many bytes, or nearly. What is held of a row group is written where it may be enough: only then it is known what it comes
-    /// to, as pages are compressed one by one, and most of a small row group is in pages that are not done.
+    /// Whether it has so many bytes, or nearly. What is held of a row group is written where it may be
+    /// enough: only then it is known what it comes to, as pages are compressed one by one, and most of a
+    /// small row group is in pages that are not done.
     fn has(&mut self, most: u64) -> Result<bool, SinkError> {
         let writer = match &mut self.writer {
             Writer::Parquet(writer) => writer,
@@ -533,7 +540,8 @@ impl Open {
         self.ended()?.finish().map_err(|error| SinkError::file(&path, &error))
     }
 
-    /// As [`Self::finish`], under another of `names` where another run has taken its own. Gives the name and the bytes of the file.
+    /// As [`Self::finish`], under another of `names` where another run has taken its own. Gives the name and
+    /// the bytes of the file.
     fn finish_new(self, names: impl FnMut() -> PathBuf) -> Result<Option<(String, u64)>, SinkError> {
         let path = self.path.clone();
         let whole = self.ended()?;

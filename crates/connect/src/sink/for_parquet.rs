@@ -17,7 +17,8 @@ use super::rewrite::{Form, rewritten};
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 
-/// What Parquet has a form for: it counts no seconds, which would be mere numbers to all readers but Arrow's, and dates in days.
+/// What Parquet has a form for: it counts no seconds, which would be mere numbers to all readers but Arrow's,
+/// and dates in days.
 struct Parquet;
 
 impl Form for Parquet {

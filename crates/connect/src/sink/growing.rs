@@ -1,7 +1,8 @@
 //! Rows in a file that grows, and that is as it was until there are any.
 //!
-//! A run whose source never gives anything has no answer to put in the place of an earlier one: the file is begun anew with its first
-//! rows, or where the run ends well without any. From then on it is the run's own: one that is taken away or cut ends it.
+//! A run whose source never gives anything has no answer to put in the place of an earlier one: the file is
+//! begun anew with its first rows, or where the run ends well without any. From then on it is the run's own:
+//! one that is taken away or cut ends it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -34,8 +35,8 @@ enum State {
 }
 
 impl GrowingFile {
-    /// Opens a file, which is made if it is not there, for the rows of the sink that `make` gives. That is called once what the file
-    /// holds is gone.
+    /// Opens a file, which is made if it is not there, for the rows of the sink that `make` gives. That is
+    /// called once what the file holds is gone.
     ///
     /// # Errors
     /// The file cannot be made or written to.

@@ -1,11 +1,12 @@
 //! Rows of a file that is not whole yet, kept so that whoever goes on can write them again.
 //!
-//! A Parquet or Arrow file cannot be gone on with where a run was killed, and to end one at every save would make thousands of small
-//! ones a day. So the rows of the file that is being written are in another one, too, which grows as text does and is cut back
-//! to where it was when the run was saved.
+//! A Parquet or Arrow file cannot be gone on with where a run was killed, and to end one at every save would
+//! make thousands of small ones a day. So the rows of the file that is being written are in another one, too,
+//! which grows as text does and is cut back to where it was when the run was saved.
 //!
-//! Live rows come one at a time, and a batch of Arrow takes some thousand bytes for its columns however few its rows are. So they are
-//! gathered until a save needs them, or there are enough of them: what is not saved would be cut off anyway.
+//! Live rows come one at a time, and a batch of Arrow takes some thousand bytes for its columns however few
+//! its rows are. So they are gathered until a save needs them, or there are enough of them: what is not saved
+//! would be cut off anyway.
 
 use std::fs::File;
 use std::hash::Hasher;

@@ -37,21 +37,22 @@ pub trait Sink {
     /// The target is gone or full, or a value has no form in this format.
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError>;
 
-    /// Writes what belongs after the last row. A [run](crate::run::run) whose source fails before it has given a row does not finish its
-    /// sink: what a file held before it stays.
+    /// Writes what belongs after the last row. A [run](crate::run::run) whose source fails before it has
+    /// given a row does not finish its sink: what a file held before it stays.
     ///
     /// # Errors
     /// As [`Sink::write`].
     fn finish(&mut self) -> Result<(), SinkError>;
 
-    /// How many values had no form in this format so far, as a date that is in no calendar has none in text. They are null there; keys of maps
-    /// are left out with what they stand for.
+    /// How many values had no form in this format so far, as a date that is in no calendar has none in text.
+    /// They are null there; keys of maps are left out with what they stand for.
     fn misfits(&self) -> u64 {
         0
     }
 
-    /// Brings what was written to the disk, and tells where it ends; none where nothing can be taken back, as of a pipe. Then rows that
-    /// are written after the place that a run was saved with come twice when it goes on.
+    /// Brings what was written to the disk, and tells where it ends; none where nothing can be taken back, as
+    /// of a pipe. Then rows that are written after the place that a run was saved with come twice when it
+    /// goes on.
     ///
     /// # Errors
     /// As [`Sink::write`].
@@ -59,8 +60,8 @@ pub trait Sink {
         Ok(None)
     }
 
-    /// Takes away what is after a place, of files in a folder what the same run made; everything where there is none, but for a folder, of which nothing
-    /// is known then. A sink without places has nothing to do.
+    /// Takes away what is after a place, of files in a folder what the same run made; everything where there
+    /// is none, but for a folder, of which nothing is known then. A sink without places has nothing to do.
     ///
     /// # Errors
     /// The place is not in this target, or the target does not reach up to it.
@@ -75,7 +76,8 @@ pub trait Sink {
 pub struct Place {
     /// The file or folder.
     pub file: PathBuf,
-    /// Bytes of it; where files are written whole, of the rows that are [kept](FileSink::kept_in) of the one that is not whole yet.
+    /// Bytes of it; where files are written whole, of the rows that are [kept](FileSink::kept_in) of the one
+    /// that is not whole yet.
     pub bytes: u64,
     /// Of files that are written whole, those that are.
     pub parts: Option<Parts>,
@@ -179,8 +181,8 @@ impl<F: FnMut(&RecordBatch) -> Result<(), SinkError>> Sink for Callback<F> {
     }
 }
 
-/// Whether JSON lines and CSV, where lists and records are JSON, have a form for the columns of rows. What is asked before there are any tells
-/// what the first of them would be refused with.
+/// Whether JSON lines and CSV, where lists and records are JSON, have a form for the columns of rows. What is
+/// asked before there are any tells what the first of them would be refused with.
 ///
 /// # Errors
 /// The first column that they have none for, by its name.

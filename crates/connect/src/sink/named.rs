@@ -1,11 +1,12 @@
-//! A file that grows under its name, which someone else may take from it while it does: who goes on writing then writes to a file that has no
-//! name any more, or behind a hole of zeros.
+//! A file that grows under its name, which someone else may take from it while it does: who goes on writing
+//! then writes to a file that has no name any more, or behind a hole of zeros.
 
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Seek, Write};
 use std::path::PathBuf;
 
-/// A file that is looked at before each write and after it: whether its path still leads to it, and whether it has all that was written.
+/// A file that is looked at before each write and after it: whether its path still leads to it, and whether
+/// it has all that was written.
 #[derive(Debug)]
 pub(super) struct Named {
     file: File,

@@ -19,11 +19,13 @@ use crate::tables::texts;
 /// UTC as an offset.
 const UTC: &str = "+00:00";
 
-/// The batch as text formats take it, and how many of its values have no text there: dates and moments of years that no calendar of ours has
-/// (beyond some 262,000), times that are of no day, and lengths of time beyond what is counted in milliseconds. They are null.
+/// The batch as text formats take it, and how many of its values have no text there: dates and moments of
+/// years that no calendar of ours has (beyond some 262,000), times that are of no day, and lengths of time
+/// beyond what is counted in milliseconds. They are null.
 ///
-/// Moments of named zones, as the engine's `UTC` or a file's `Europe/Berlin`, are in UTC: writing them by the clocks of such a zone would
-/// need a table of all zones. Those of a zone that is an offset keep it. Keys of maps are texts, as JSON has no others.
+/// Moments of named zones, as the engine's `UTC` or a file's `Europe/Berlin`, are in UTC: writing them by the
+/// clocks of such a zone would need a table of all zones. Those of a zone that is an offset keep it. Keys of
+/// maps are texts, as JSON has no others.
 ///
 /// # Errors
 /// Columns that are not of their types.

@@ -13,7 +13,8 @@ use arrow_select::filter::filter;
 
 /// What a format makes of values.
 pub(super) trait Form {
-    /// Others in the place of values that are made of no others, null where it has none; nothing where all of their type stay as they are.
+    /// Others in the place of values that are made of no others, null where it has none; nothing where all of
+    /// their type stay as they are.
     ///
     /// # Errors
     /// Values that are not of their type.
@@ -29,7 +30,8 @@ pub(super) trait Form {
     }
 }
 
-/// The batch in a form, and how many of its values that has not: they are null, keys of maps left out with what they stand for.
+/// The batch in a form, and how many of its values that has not: they are null, keys of maps left out with
+/// what they stand for.
 ///
 /// # Errors
 /// Columns that are not of their types.

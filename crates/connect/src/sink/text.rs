@@ -2,8 +2,9 @@
 //!
 //! A run that begins with an empty answer leaves what is there until it has a row, or ends.
 //!
-//! Rows that are in it after that place were written by a run that was killed: whoever goes on from there writes them again, so that
-//! each row is there once. In between it is the run's own: one that is taken away or cut ends the run.
+//! Rows that are in it after that place were written by a run that was killed: whoever goes on from there
+//! writes them again, so that each row is there once. In between it is the run's own: one that is taken away
+//! or cut ends the run.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 use twox_hash::XxHash3_64;
 
-/// A file being written beside the one that it will be: `.NAME.RANDOM.part` in the same folder. Dropped, it is removed.
+/// A file being written beside the one that it will be: `.NAME.RANDOM.part` in the same folder. Dropped, it
+/// is removed.
 ///
 /// What is there already and is no file, as a device or a named pipe, is written to as it is.
 pub(crate) struct Whole {
@@ -50,7 +51,8 @@ impl Whole {
         let prefix = prefix(&path);
         let mut builder = Builder::new();
         builder.prefix(&prefix).suffix(SUFFIX);
-        // As any other file that is made: who may read it is the user's to say, and what the system refuses it says itself.
+        // As any other file that is made: who may read it is the user's to say, and what the system refuses
+        // it says itself.
         let made = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
         let file = builder.make_in(folder(&path), made)?;
         if let Ok(found) = path.metadata() {
@@ -78,8 +80,8 @@ impl Whole {
         }
     }
 
-    /// As [`Self::finish`], but where something has the name by then, it gets the first of `names` that nothing has. Gives the name that it
-    /// has; none where it is written to what was there.
+    /// As [`Self::finish`], but where something has the name by then, it gets the first of `names` that
+    /// nothing has. Gives the name that it has; none where it is written to what was there.
     pub(crate) fn finish_new(self, mut names: impl FnMut() -> PathBuf) -> io::Result<Option<PathBuf>> {
         let (file, mut path) = match self.to {
             To::Itself(_) => return self.finish().map(|()| None),
@@ -101,8 +103,8 @@ impl Whole {
 /// As many links in a row are followed as the system follows.
 const LINKS: usize = 40;
 
-/// Where a file is, however its path is written, also one that is not there yet: then it is in a folder that is. A link stays one, and what
-/// it leads to is written.
+/// Where a file is, however its path is written, also one that is not there yet: then it is in a folder that
+/// is. A link stays one, and what it leads to is written.
 #[must_use]
 pub fn followed(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
@@ -128,7 +130,8 @@ const MOST: usize = 50;
 /// What the names of unfinished files end in.
 pub(super) const SUFFIX: &str = ".part";
 
-/// What the name of an unfinished file begins with. Names have an end: of a long one it is the beginning, and what tells it from others.
+/// What the name of an unfinished file begins with. Names have an end: of a long one it is the beginning, and
+/// what tells it from others.
 fn prefix(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.chars().nth(MOST).is_none() {
@@ -161,8 +164,8 @@ fn synced(file: BufWriter<NamedTempFile>) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Brings the name of a file to the disk: it, too, is to be there after a crash. Only some systems open folders. Of one that may be written
-/// to and not read, the system does so in its own time.
+/// Brings the name of a file to the disk: it, too, is to be there after a crash. Only some systems open
+/// folders. Of one that may be written to and not read, the system does so in its own time.
 pub(super) fn settled(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     match File::open(folder(path)) {

@@ -16,8 +16,8 @@ use super::value::Value;
 use crate::columns::times::nanos_counted;
 
 impl<'a> Value<'a> {
-    /// What an array holds at a row. Text and bytes are in the engine's one form, as are lists; of those in others, and of moments and lengths
-    /// of time that are no nanoseconds of 64 bits, nothing is told.
+    /// What an array holds at a row. Text and bytes are in the engine's one form, as are lists; of those in
+    /// others, and of moments and lengths of time that are no nanoseconds of 64 bits, nothing is told.
     pub(crate) fn of_array(values: &'a dyn Array, row: usize) -> Self {
         if values.is_null(row) {
             return Self::Null;

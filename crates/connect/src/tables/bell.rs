@@ -1,4 +1,5 @@
-//! What those who wait for new rows wait by: a count that only rises, so that nothing that comes before the wait is missed.
+//! What those who wait for new rows wait by: a count that only rises, so that nothing that comes before the
+//! wait is missed.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;

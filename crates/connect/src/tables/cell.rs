@@ -67,8 +67,8 @@ pub(super) fn bytes<'a>(value: &'a Value<'_>, data_type: &DataType) -> Option<&'
     }
 }
 
-/// A number as the unscaled one that a column of decimals holds; places that it has no room for are cut off, but for fractions where it
-/// is of whole numbers.
+/// A number as the unscaled one that a column of decimals holds; places that it has no room for are cut off,
+/// but for fractions where it is of whole numbers.
 pub(super) fn unscaled<T: DecimalType>(
     value: &Value<'_>,
     precision: u8,
@@ -150,8 +150,8 @@ pub(super) fn interval(value: &Value<'_>) -> Option<IntervalMonthDayNano> {
     Some(IntervalMonthDayNano::new(i32::try_from(*months).ok()?, i32::try_from(*days).ok()?, *nanos))
 }
 
-/// Gives the entries of a map: the fields of a record, pairs, or records of a `key` and a `value`; none for an item that is none of
-/// these. False if it is no map at all.
+/// Gives the entries of a map: the fields of a record, pairs, or records of a `key` and a `value`; none for
+/// an item that is none of these. False if it is no map at all.
 pub(super) fn entries(value: &Value<'_>, mut give: impl FnMut(Option<(&Value<'_>, &Value<'_>)>)) -> bool {
     match value {
         Value::Record(fields) => {

@@ -11,7 +11,8 @@ use crate::late::Late;
 pub struct Definition {
     /// What a query calls it.
     pub name: String,
-    /// Its columns. One of which no type is known (Arrow's `Null`, as of a frame without values) is text, as [`super::infer`] has it.
+    /// Its columns. One of which no type is known (Arrow's `Null`, as of a frame without values) is text, as
+    /// [`super::infer`] has it.
     pub fields: Fields,
     /// The column of the rows' times.
     pub time: String,
@@ -27,7 +28,8 @@ pub struct Definition {
     pub unit: TimeUnit,
     /// Whether rows are kept for queries that start later. Else only those that run get them.
     pub keeps: bool,
-    /// Whether who pushes waits for [room](super::Table::has_room), and may do so for other sources, too: as a pipe can.
+    /// Whether who pushes waits for [room](super::Table::has_room), and may do so for other sources, too: as
+    /// a pipe can.
     pub waits: bool,
     /// How far behind the newest a row may be before it is late.
     pub lateness: Duration,
@@ -36,8 +38,9 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// A table by its name, of these columns, with those of the rows' times and keys. Numbers in the time column are nanoseconds, rows are
-    /// kept for queries that start later, pushing waits for no other source, and none waits for rows that are late, which are dropped and counted.
+    /// A table by its name, of these columns, with those of the rows' times and keys. Numbers in the time
+    /// column are nanoseconds, rows are kept for queries that start later, pushing waits for no other source,
+    /// and none waits for rows that are late, which are dropped and counted.
     #[must_use]
     pub fn new(
         name: impl Into<String>,

@@ -4,8 +4,9 @@ use arrow_array::ArrowNativeTypeOp as _;
 use arrow_array::types::DecimalType;
 use arrow_buffer::ArrowNativeType as _;
 
-/// The number of so many digits at most, `scale` of them after its point, that a text like `-1.50` or `12e-3` tells; places that there is
-/// no room for are cut off. None where it tells none, or a larger one: however long the text is, no more than these digits are counted.
+/// The number of so many digits at most, `scale` of them after its point, that a text like `-1.50` or `12e-3`
+/// tells; places that there is no room for are cut off. None where it tells none, or a larger one: however
+/// long the text is, no more than these digits are counted.
 pub(super) fn unscaled<T: DecimalType>(text: &str, precision: u8, scale: i8) -> Option<T::Native> {
     let (is_negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -4,7 +4,8 @@ use arrow_schema::ArrowError;
 
 use crate::columns::ColumnError;
 
-/// A row that takes more is not taken: with what was gathered before it it stays far below what a column of text holds.
+/// A row that takes more is not taken: with what was gathered before it it stays far below what a column of
+/// text holds.
 pub(super) const LARGEST_ROW: usize = 1 << 30;
 
 /// Why a table cannot be, or cannot take what is pushed.

@@ -1,7 +1,8 @@
 //! A line of JSON as a value, whatever its numbers.
 //!
-//! JSON sets numbers no bounds, and the library fails at one that is beyond an `f64`. That is a value that fits no column, as others may be,
-//! and no reason to end a query: something stands in for it, in its place on the line, so that errors are told where they are.
+//! JSON sets numbers no bounds, and the library fails at one that is beyond an `f64`. That is a value that
+//! fits no column, as others may be, and no reason to end a query: something stands in for it, in its place
+//! on the line, so that errors are told where they are.
 
 use std::borrow::Cow;
 

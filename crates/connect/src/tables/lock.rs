@@ -19,8 +19,9 @@ impl<T> Lock<T> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes it one of this process, if that was forked from another, before anyone here has locked it: `fit` sees to what it holds, and says
-    /// whether that could be done. False where it could not, or a thread of the other process has the lock.
+    /// Makes it one of this process, if that was forked from another, before anyone here has locked it: `fit`
+    /// sees to what it holds, and says whether that could be done. False where it could not, or a thread of
+    /// the other process has the lock.
     pub(super) fn enter(&self, fit: impl FnOnce(&mut T) -> bool) -> bool {
         if self.process.load(Ordering::Relaxed) == process::id() {
             return true;

@@ -1,9 +1,10 @@
 //! Tables: rows that a program pushes, as sources of queries.
 //!
-//! A [`Table`] keeps what is pushed as batches of columns that are appended and never merged anew: a push costs what is pushed,
-//! whatever is there already. Any number of queries read it, each at its own place: `once` what is there when it starts,
-//! `live` also what is pushed from then on. Late rows are told here, in the order in which they came (SEMANTICS 7.3), so that a
-//! query's answer depends on what was pushed and not on how.
+//! A [`Table`] keeps what is pushed as batches of columns that are appended and never merged anew: a push
+//! costs what is pushed, whatever is there already. Any number of queries read it, each at its own place:
+//! `once` what is there when it starts, `live` also what is pushed from then on. Late rows are told here, in
+//! the order in which they came (SEMANTICS 7.3), so that a query's answer depends on what was pushed and not
+//! on how.
 
 mod array;
 mod bell;

@@ -1,7 +1,9 @@
-//! Rows from a pipe, pushed to a table as they come: CSV, JSON lines, an Arrow stream, told apart by their first bytes.
+//! Rows from a pipe, pushed to a table as they come: CSV, JSON lines, an Arrow stream, told apart by their
+//! first bytes.
 //!
-//! A pipe is read once, and may pause for hours. So the types of text are found by the rows that come before its first pause, and each
-//! further piece of whole rows is pushed as it is read; whoever reads the table is waited for.
+//! A pipe is read once, and may pause for hours. So the types of text are found by the rows that come before
+//! its first pause, and each further piece of whole rows is pushed as it is read; whoever reads the table is
+//! waited for.
 
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
@@ -22,7 +24,8 @@ const PIECE: usize = 64 << 10;
 const LONGEST_ROW: usize = 64 << 20;
 /// Pieces that are read before anyone takes them.
 const AHEAD: usize = 4;
-/// The types of text are found by so many bytes, or by those before a pause, or by those of so long from the first row on.
+/// The types of text are found by so many bytes, or by those before a pause, or by those of so long from the
+/// first row on.
 const FIRST: usize = 1 << 20;
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
@@ -71,8 +74,8 @@ enum Rows {
 type Input = BufReader<Box<dyn Read + Send>>;
 
 impl Piped {
-    /// Reads the first rows of a pipe, as they come, and finds their columns. What is wrong behind good rows is said when those have been
-    /// pushed.
+    /// Reads the first rows of a pipe, as they come, and finds their columns. What is wrong behind good rows
+    /// is said when those have been pushed.
     ///
     /// # Errors
     /// It cannot be read, is of another form, or its first row is none.
@@ -143,8 +146,8 @@ impl Piped {
         &self.fields
     }
 
-    /// Pushes all its rows to a table, on a thread of its own, and ends the table with the pipe. It goes on no longer than anyone reads
-    /// the table: queries are to be started before.
+    /// Pushes all its rows to a table, on a thread of its own, and ends the table with the pipe. It goes on
+    /// no longer than anyone reads the table: queries are to be started before.
     ///
     /// # Errors
     /// The system gives no thread.

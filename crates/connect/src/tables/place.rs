@@ -1,5 +1,6 @@
-//! Where rows of CSV begin and end, byte by byte, as the library that reads them has it: for those who cut text before it is read, and
-//! who say of a row at which line it stands, and of a quote that it is never closed.
+//! Where rows of CSV begin and end, byte by byte, as the library that reads them has it: for those who cut
+//! text before it is read, and who say of a row at which line it stands, and of a quote that it is never
+//! closed.
 
 /// What is wrong where text ends within quotes.
 pub(crate) const UNCLOSED: &str = "a quote opens here and is never closed: is the text cut off? A quote that is a letter of its cell is \
@@ -82,7 +83,8 @@ pub(super) fn unclosed(rows: &[u8]) -> Option<usize> {
     quotes.open()
 }
 
-/// The line, from 1, at which a row begins; rows are counted from 1, the header among them. None where there are fewer.
+/// The line, from 1, at which a row begins; rows are counted from 1, the header among them. None where there
+/// are fewer.
 pub(super) fn line_of(text: &str, row: usize) -> Option<usize> {
     let (mut place, mut line, mut rows) = (Place::Row, 1, 0);
     for byte in text.bytes() {

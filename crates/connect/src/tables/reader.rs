@@ -45,8 +45,8 @@ impl Reader {
         self.shared.state.lock().last()
     }
 
-    /// The next rows below the number `until`, chunk by chunk: `most` at most, and no more than about so many bytes, but for a row that has
-    /// more.
+    /// The next rows below the number `until`, chunk by chunk: `most` at most, and no more than about so many
+    /// bytes, but for a row that has more.
     pub(super) fn take(&self, most: usize, bytes: usize, until: u64) -> Result<Vec<Chunk>, ArrowError> {
         let mut state = self.shared.state.lock();
         self.shared.close(&mut state)?;

@@ -20,9 +20,10 @@ use crate::source::{EPOCH_BYTES, EPOCH_ROWS, Next, Saved, Source, SourceError, S
 
 /// Reads the scans of a plan from a table.
 ///
-/// What is there at the start is given in order, an epoch at a time; it is late only where the query has gone on without it. Of what is pushed from then on
-/// each epoch is in order by itself, and stands at or after the watermark of the one before; rows that would not are
-/// [late](crate::late). The watermark of an epoch is the newest time less the lateness.
+/// What is there at the start is given in order, an epoch at a time; it is late only where the query has gone
+/// on without it. Of what is pushed from then on each epoch is in order by itself, and stands at or after the
+/// watermark of the one before; rows that would not are [late](crate::late). The watermark of an epoch is the
+/// newest time less the lateness.
 pub struct TableSource {
     reader: Reader,
     scans: Vec<Scan>,
@@ -46,9 +47,9 @@ pub struct TableSource {
 shown!(TableSource { mode, read, points });
 
 impl TableSource {
-    /// Reads `scans`, which are of this table, from what is there now on. `bell` rings when something is pushed; `stalled` says
-    /// that the query cannot go on since nobody takes its answer; `passed` says how far it has gone; `side` takes late rows, if they are
-    /// kept.
+    /// Reads `scans`, which are of this table, from what is there now on. `bell` rings when something is
+    /// pushed; `stalled` says that the query cannot go on since nobody takes its answer; `passed` says how
+    /// far it has gone; `side` takes late rows, if they are kept.
     ///
     /// # Errors
     /// What was pushed last could not be made columns, or late rows are to be kept and there is no side.

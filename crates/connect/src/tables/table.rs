@@ -24,8 +24,8 @@ use crate::columns::{Chunk, Fitted, Roles, fitted, known, ordinals, plain, prese
 const OPEN_ROWS: usize = 4096;
 /// So do those that take so many bytes, about. Chunks are joined up to it, too.
 const OPEN_BYTES: usize = 64 << 20;
-/// So many chunks in a row below a size are joined into one, so that rows pushed one by one do not stay so: each is copied once for
-/// each of the sizes, whatever is there.
+/// So many chunks in a row below a size are joined into one, so that rows pushed one by one do not stay so:
+/// each is copied once for each of the sizes, whatever is there.
 const JOINED: usize = 64;
 const SMALL: [usize; 2] = [64, 4096];
 /// Rows that a reader may be behind before a push asks to wait.
@@ -40,11 +40,13 @@ pub struct TableCounts {
     pub misfits: u64,
     /// Rows without a time, which were dropped.
     pub untimed: u64,
-    /// Values of columns that the table does not have, and of fields that its records do not have, which were left out.
+    /// Values of columns that the table does not have, and of fields that its records do not have, which were
+    /// left out.
     pub unknown: u64,
 }
 
-/// A source that several tables can be streams of: their rows stand in the one order in which they came, and never pair.
+/// A source that several tables can be streams of: their rows stand in the one order in which they came, and
+/// never pair.
 #[derive(Debug, Clone, Default)]
 pub struct Origin(Arc<Arrivals>);
 
@@ -184,11 +186,12 @@ impl Table {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// To be called in a process that may have been forked, by one thread, before the table is used there. Nothing is done in the
-    /// one that made it.
+    /// To be called in a process that may have been forked, by one thread, before the table is used there.
+    /// Nothing is done in the one that made it.
     ///
     /// # Errors
-    /// [`TableError::Forked`]: a thread of the other process was at it, or at one beside it, and holds it here for ever.
+    /// [`TableError::Forked`]: a thread of the other process was at it, or at one beside it, and holds it
+    /// here for ever.
     pub fn enter(&self) -> Result<(), TableError> {
         let enter = |table: &Arc<Shared>| {
             table.state.enter(|state| {
@@ -218,8 +221,8 @@ impl Table {
         }
     }
 
-    /// Adds rows. They are there when this returns. What a row has in no column of the table is left out and counted; the fraction of a
-    /// number in a column of whole ones is cut off.
+    /// Adds rows. They are there when this returns. What a row has in no column of the table is left out and
+    /// counted; the fraction of a number in a column of whole ones is cut off.
     ///
     /// # Errors
     /// The table has [ended](Self::end). A row takes more than 1 GiB: none of them is taken then.
@@ -267,9 +270,9 @@ impl Table {
         shared.tell(state)
     }
 
-    /// Adds the rows of a batch: its columns by name, and so the fields of records; those that are missing are null, values of those that the
-    /// table does not have are left out and counted. What fits of rows fits of columns: other values are null and counted. They are there when
-    /// this returns.
+    /// Adds the rows of a batch: its columns by name, and so the fields of records; those that are missing
+    /// are null, values of those that the table does not have are left out and counted. What fits of rows
+    /// fits of columns: other values are null and counted. They are there when this returns.
     ///
     /// # Errors
     /// The table has [ended](Self::end); a column could not be brought to its type.
@@ -314,8 +317,8 @@ impl Table {
         shared.tell(state)
     }
 
-    /// No more is pushed from now on, which is refused: live queries over it come to their end behind the rows that are there, as far as they
-    /// read nothing else. Ending it twice does nothing.
+    /// No more is pushed from now on, which is refused: live queries over it come to their end behind the
+    /// rows that are there, as far as they read nothing else. Ending it twice does nothing.
     pub fn end(&self) {
         self.end_with(None);
     }
@@ -362,8 +365,8 @@ impl Table {
         shared.state.lock().counts
     }
 
-    /// Someone who takes its rows: from the first on where they are kept, else from now on, though rows may be there for others.
-    /// `stalled` says that it cannot go on.
+    /// Someone who takes its rows: from the first on where they are kept, else from now on, though rows may
+    /// be there for others. `stalled` says that it cannot go on.
     pub(super) fn reader(&self, bell: &Bell, stalled: &Arc<AtomicBool>) -> Result<Reader, TableError> {
         self.enter()?;
         let shared = &self.shared;

@@ -26,8 +26,8 @@ const CSV_ROWS: usize = 8192;
 pub(super) enum Rules {
     /// Those of files, which pipes have, too: what is written as text is text.
     Files,
-    /// Those of rows that a program pushes, as Kaskada and pandas take them: [`NULLS`] are no values, and texts of JSON that are all moments
-    /// are moments.
+    /// Those of rows that a program pushes, as Kaskada and pandas take them: [`NULLS`] are no values, and
+    /// texts of JSON that are all moments are moments.
     Pushed,
 }
 
@@ -37,8 +37,8 @@ const NULLS: [&str; 18] = [
     "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 ];
 
-/// The format of CSV (RFC 4180): a header, then a row a line; a quote within quotes is doubled, a backslash is a letter as any
-/// other; an empty cell is null.
+/// The format of CSV (RFC 4180): a header, then a row a line; a quote within quotes is doubled, a backslash
+/// is a letter as any other; an empty cell is null.
 pub(crate) fn csv_format() -> Format {
     Format::default().with_header(true)
 }
@@ -116,7 +116,8 @@ fn unmarked(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// An error of a row with the line at which that begins: the library counts rows, and no lines that are empty or within quotes.
+/// An error of a row with the line at which that begins: the library counts rows, and no lines that are empty
+/// or within quotes.
 fn at_line(text: &str, error: ArrowError) -> TableError {
     let ArrowError::CsvError(said) = &error else { return error.into() };
     let counted = said.split_once(" for line ").and_then(|(what, rest)| {
@@ -174,8 +175,8 @@ pub fn texts(values: &ArrayRef) -> Result<ArrayRef, TableError> {
 }
 
 impl Table {
-    /// Adds the rows of CSV with a header, columns by name. A cell that is no value of its column is null and counted; one of `null` is no
-    /// value.
+    /// Adds the rows of CSV with a header, columns by name. A cell that is no value of its column is null and
+    /// counted; one of `null` is no value.
     ///
     /// # Errors
     /// It is no CSV, as where a quote is never closed: nothing of it is taken.
@@ -183,8 +184,8 @@ impl Table {
         Rules::Pushed.push_csv(text, self)
     }
 
-    /// Adds the rows of JSON, one a line. A value that is not of its column, as a number beyond an `f64` or one with a fraction among whole
-    /// ones, is null and counted.
+    /// Adds the rows of JSON, one a line. A value that is not of its column, as a number beyond an `f64` or
+    /// one with a fraction among whole ones, is null and counted.
     ///
     /// # Errors
     /// The first line that is no JSON object: nothing of it is taken.

@@ -123,12 +123,13 @@ fn beside(all: &DataType, value: &Value<'_>) -> DataType {
     both(all, &one, Unlike::IsFirst).unwrap_or(one)
 }
 
-/// Stands for whole numbers that `i64` and `u64` both hold, while types are found: which of the two it is, others tell. No value is of
-/// that type by itself.
+/// Stands for whole numbers that `i64` and `u64` both hold, while types are found: which of the two it is,
+/// others tell. No value is of that type by itself.
 const COUNT: DataType = DataType::UInt32;
 
-/// The fields of some rows: each is of the narrowest type that holds all its values; where none does, of the first value's. Whole numbers
-/// are `i64`, where some are beyond it `u64`, and where others are below zero decimals. What is null in all of them is text.
+/// The fields of some rows: each is of the narrowest type that holds all its values; where none does, of the
+/// first value's. Whole numbers are `i64`, where some are beyond it `u64`, and where others are below zero
+/// decimals. What is null in all of them is text.
 #[must_use]
 pub fn infer<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
     seen(rows).iter().map(|field| known(field)).collect()
@@ -143,7 +144,8 @@ pub(crate) fn seen<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields 
     }
 }
 
-/// The same of rows of JSON, which writes moments as text: where all texts of a field are moments, it is one of moments.
+/// The same of rows of JSON, which writes moments as text: where all texts of a field are moments, it is one
+/// of moments.
 pub(super) fn infer_json(rows: &[Value<'_>]) -> Fields {
     let moments = |field: &FieldRef| {
         let values = rows.iter().map(|row| row.field(field.name()));
@@ -192,8 +194,8 @@ fn decimal(digits: &str) -> DataType {
     DataType::Decimal128(precision as u8, places as i8)
 }
 
-/// A type whose whole numbers are of a type of their own: `i64` where nothing says otherwise. Decimals have all the digits before their point
-/// that there is room for.
+/// A type whose whole numbers are of a type of their own: `i64` where nothing says otherwise. Decimals have
+/// all the digits before their point that there is room for.
 fn numbered(data_type: &DataType) -> DataType {
     match data_type {
         &COUNT => DataType::Int64,

@@ -50,7 +50,8 @@ impl Sink for Rows {
     }
 }
 
-/// Runs a query over a stream `m` of files: they are read here, and by threads ahead of the query, which answers the same.
+/// Runs a query over a stream `m` of files: they are read here, and by threads ahead of the query, which
+/// answers the same.
 fn answer(query: &str, definition: Definition) -> Result<(Vec<Row>, Status), RunError> {
     let ahead = answer_by(query, Definition { readers: 3, ..definition.clone() });
     let here = answer_by(query, definition);
@@ -321,7 +322,8 @@ fn rows_of_one_place_stand_as_in_the_file() {
 fn rows_of_one_place_are_points_apart_whatever_the_workers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.parquet");
-    // Keys that stand in no order, and go to several workers: what is asked of all of them says in which order they came.
+    // Keys that stand in no order, and go to several workers: what is asked of all of them says in which
+    // order they came.
     let keys: Vec<String> = (0..40).map(|row| format!("{}", row * 7 % 40)).collect();
     let rows: Vec<(i64, &str, i64)> = (0..40).map(|row| (1, keys[row as usize].as_str(), row)).collect();
     let all = batch(&rows);

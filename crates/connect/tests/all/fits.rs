@@ -278,7 +278,8 @@ fn write(path: &Path, batch: &RecordBatch) {
     }
 }
 
-/// What files of one column `x` each give as one stream, in every format that has types, and how many values did not fit.
+/// What files of one column `x` each give as one stream, in every format that has types, and how many values
+/// did not fit.
 fn read_together(columns: &[ArrayRef]) -> (Vec<String>, u64) {
     let batches: Vec<_> = columns.iter().map(batch).collect();
     let answers = ["arrow", "parquet"].map(|format| {

@@ -21,7 +21,8 @@ const FRAMES: u64 = 8_000;
 const LIMIT: Duration = Duration::from_secs(120);
 
 fn network() -> Network {
-    // Ten seconds of the clock hold 200 frames: what a rewind brings again is little beside what comes between two faults.
+    // Ten seconds of the clock hold 200 frames: what a rewind brings again is little beside what comes
+    // between two faults.
     Network::new(Config { accounts: 100, rate: 20, ..Config::default() })
 }
 
@@ -129,8 +130,8 @@ fn relay(rates: &str, change: impl FnOnce(Relay) -> Relay) -> RelayHandle {
     change(relay).start("127.0.0.1:0").unwrap()
 }
 
-/// Every one of them, none twice, each as it was, and in order: what a connection brings begins no later than where the
-/// one before ended.
+/// Every one of them, none twice, each as it was, and in order: what a connection brings begins no later than
+/// where the one before ended.
 #[track_caller]
 fn assert_all(read: &Read, expected: &[(Key, Record)]) {
     let differs = read.operations.iter().zip(expected).position(|(got, expected)| got != expected);

@@ -1,5 +1,6 @@
-//! Every function over every type that a column of a file can have: what checking takes is answered, too. Unions, which Arrow files
-//! alone can have, are left out: they are carried, and no format of text writes them.
+//! Every function over every type that a column of a file can have: what checking takes is answered, too.
+//! Unions, which Arrow files alone can have, are left out: they are carried, and no format of text writes
+//! them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

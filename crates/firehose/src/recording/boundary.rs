@@ -1,5 +1,5 @@
-//! Where zstd's own frames end in a file, told from their headers alone: what is cut off at the end of it is not whole, and
-//! nothing that follows it could be read.
+//! Where zstd's own frames end in a file, told from their headers alone: what is cut off at the end of it is
+//! not whole, and nothing that follows it could be read.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 

@@ -1,9 +1,9 @@
-//! The sparse index of a recording: a mark now and then, from which reading can begin, with the highest sequence number
-//! and newest time before it.
+//! The sparse index of a recording: a mark now and then, from which reading can begin, with the highest
+//! sequence number and newest time before it.
 //!
-//! Highest-so-far rises whatever the frames do, so that the first frame at or above a target can be found by halving
-//! even if the numbering began anew within the recording. In a zstd recording the index is a skippable frame at the end
-//! of the file: other readers pass over it.
+//! Highest-so-far rises whatever the frames do, so that the first frame at or above a target can be found by
+//! halving even if the numbering began anew within the recording. In a zstd recording the index is a
+//! skippable frame at the end of the file: other readers pass over it.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -80,7 +80,8 @@ impl Index {
         self.marks.get(marks.saturating_sub(1)).copied().unwrap_or(Mark::START)
     }
 
-    /// The index as a skippable zstd frame that is to begin at byte `start` of its file; nothing where it does not fit into one.
+    /// The index as a skippable zstd frame that is to begin at byte `start` of its file; nothing where it
+    /// does not fit into one.
     pub(super) fn to_bytes(&self, start: u64) -> Vec<u8> {
         let Ok(payload) = u32::try_from(self.marks.len() * MARK + FOOTER) else { return Vec::new() };
         let mut bytes = Vec::with_capacity(8 + self.marks.len() * MARK + FOOTER);
@@ -109,7 +110,8 @@ impl Index {
         file.read_exact(&mut footer)?;
         let Some((place, [a, b, c, d, seal @ ..])) = footer.split_first_chunk() else { return Ok(None) };
         let payload = u32::from_le_bytes([*a, *b, *c, *d]);
-        // One that stands elsewhere is of the last of several recordings in one file: its places count from the beginning of that.
+        // One that stands elsewhere is of the last of several recordings in one file: its places count from
+        // the beginning of that.
         let is_its = |start: &u64| seal == SEAL && *start == u64::from_le_bytes(*place);
         let start = length.checked_sub(u64::from(payload) + 8).filter(is_its);
         let Some(start) = start else { return Ok(None) };

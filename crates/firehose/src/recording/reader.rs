@@ -68,8 +68,8 @@ pub struct CutOff {
 
 /// A recording that is read: an [`Iterator`] of frames, in the order of the file.
 ///
-/// The frames share the buffers they were read into, which are used again once all of theirs have been dropped: to keep
-/// a frame for long, copy it. Those of a plain recording in memory are slices of it.
+/// The frames share the buffers they were read into, which are used again once all of theirs have been
+/// dropped: to keep a frame for long, copy it. Those of a plain recording in memory are slices of it.
 pub struct Recording {
     path: PathBuf,
     storage: Storage,
@@ -256,9 +256,10 @@ impl Recording {
         self.seek(|highest| highest.seq >= seq, |peek| peek.seq.is_some_and(|found| found >= seq))
     }
 
-    /// Goes to the first frame that is none of those up to this number and this newest time (UTC nanoseconds), as a subscription tells
-    /// it after them: its number is higher, or its time is over a minute later, since a server's numbering may have begun anew. Says
-    /// whether there is one; otherwise it goes to the end.
+    /// Goes to the first frame that is none of those up to this number and this newest time (UTC
+    /// nanoseconds), as a subscription tells it after them: its number is higher, or its time is over a
+    /// minute later, since a server's numbering may have begun anew. Says whether there is one; otherwise it
+    /// goes to the end.
     ///
     /// # Errors
     /// As [`seek_seq`](Self::seek_seq).
@@ -421,8 +422,8 @@ impl Recording {
         Ok(true)
     }
 
-    /// A buffer that begins with what has not been handed on yet, and how much that is. It is one that was read before,
-    /// if all frames in it have been dropped.
+    /// A buffer that begins with what has not been handed on yet, and how much that is. It is one that was
+    /// read before, if all frames in it have been dropped.
     fn take_buffer(&mut self) -> (Vec<u8>, usize) {
         let chunk = std::mem::take(&mut self.chunk);
         let rest = chunk.get(self.at..self.filled).unwrap_or_default();

@@ -97,12 +97,14 @@ fn alone(path: &Path) -> Result<File, RecordingError> {
 
 /// Writes a recording.
 ///
-/// What a file holds stays until the first frame is written: a source that never gives one costs nothing that was there.
+/// What a file holds stays until the first frame is written: a source that never gives one costs nothing that
+/// was there.
 ///
 /// After each [`flush`](Self::flush) the file is whole; a crash leaves at least what was flushed, and
-/// [`flush_due`](Self::flush_due) sees to it that it is not long ago. While it is there no other one can be made for the file, of
-/// this process or another: the system holds it for the recorder, and lets go of it when the process ends, however it does. A recorder that is dropped writes what it holds, but
-/// cannot say whether it went well: [`finish`](Self::finish) does.
+/// [`flush_due`](Self::flush_due) sees to it that it is not long ago. While it is there no other one can be
+/// made for the file, of this process or another: the system holds it for the recorder, and lets go of it
+/// when the process ends, however it does. A recorder that is dropped writes what it holds, but cannot say
+/// whether it went well: [`finish`](Self::finish) does.
 pub struct Recorder {
     path: PathBuf,
     file: File,
@@ -134,8 +136,8 @@ impl fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// Makes the file. What one holds that is there already is gone when the first frame is written, or the recording is
-    /// [finished](Self::finish).
+    /// Makes the file. What one holds that is there already is gone when the first frame is written, or the
+    /// recording is [finished](Self::finish).
     ///
     /// # Errors
     /// If the file cannot be made, another recorder writes it, or there is no such compression level.
@@ -162,12 +164,12 @@ impl Recorder {
         })
     }
 
-    /// Goes on after what the file holds, and tells what that ends with; it is made if it is not there. A frame that was cut
-    /// off there by a crash goes when the next one is written. What is compressed already stays so, else the file is as
-    /// `compression` says.
+    /// Goes on after what the file holds, and tells what that ends with; it is made if it is not there. A
+    /// frame that was cut off there by a crash goes when the next one is written. What is compressed already
+    /// stays so, else the file is as `compression` says.
     ///
-    /// A plain recording is read to its end for it, and a compressed one that was never finished; of others it is the last
-    /// few MiB.
+    /// A plain recording is read to its end for it, and a compressed one that was never finished; of others
+    /// it is the last few MiB.
     ///
     /// # Errors
     /// As of [`create`](Self::create); or the file is damaged, or no recording.
@@ -229,8 +231,8 @@ impl Recorder {
         self.write_block()
     }
 
-    /// Writes all frames to the file if some of them have waited for a second or longer, by what it was told of the time: called
-    /// again and again, also while no frames come, it bounds what a crash may lose.
+    /// Writes all frames to the file if some of them have waited for a second or longer, by what it was told
+    /// of the time: called again and again, also while no frames come, it bounds what a crash may lose.
     ///
     /// # Errors
     /// If they could not be written.

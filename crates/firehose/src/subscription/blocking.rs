@@ -18,8 +18,9 @@ const TOGETHER: usize = 256;
 
 /// A live subscription to an event stream: a blocking [`Iterator`] of frames.
 ///
-/// Not to be used within async code: waiting there would block the runtime. It ends with [`Error::WithinRuntime`], behind a panic of tokio's that
-/// is caught. Take the [`Subscription`] itself there, or a thread that may wait, as those of `spawn_blocking` may.
+/// Not to be used within async code: waiting there would block the runtime. It ends with
+/// [`Error::WithinRuntime`], behind a panic of tokio's that is caught. Take the [`Subscription`] itself
+/// there, or a thread that may wait, as those of `spawn_blocking` may.
 pub struct Blocking {
     subscription: Subscription,
     /// Received and not yet given by the iterator, the next one last.
@@ -78,8 +79,8 @@ impl Blocking {
         self.wait(out, max, Some(wait))
     }
 
-    /// Shows each frame that is ready to `visit`, at most `max` frames; waits for the first no longer than `wait`. The
-    /// fastest way: see [`Subscription::visit_batch`].
+    /// Shows each frame that is ready to `visit`, at most `max` frames; waits for the first no longer than
+    /// `wait`. The fastest way: see [`Subscription::visit_batch`].
     ///
     /// # Errors
     /// What ended the subscription; once.
@@ -102,7 +103,8 @@ impl Blocking {
 
     /// Ends where the caller's thread drives async code.
     fn may_wait(&mut self) -> Result<(), Error> {
-        // Only tokio knows whether a thread with a runtime may wait, as those of `spawn_blocking` may; it tells by a panic.
+        // Only tokio knows whether a thread with a runtime may wait, as those of `spawn_blocking` may; it
+        // tells by a panic.
         let (true, Some(runtime)) = (runtime::Handle::try_current().is_ok(), &self.runtime) else {
             return Ok(());
         };

@@ -1,5 +1,5 @@
-//! A subscription that reads ahead on a thread of its own, into a bounded buffer: for readers that pause, or that would
-//! rather miss frames than fall behind.
+//! A subscription that reads ahead on a thread of its own, into a bounded buffer: for readers that pause, or
+//! that would rather miss frames than fall behind.
 
 use std::{
     any::Any,
@@ -22,8 +22,8 @@ use crate::{Cause, Error};
 /// What happens to a frame that comes while the buffer is full, by the number of its frames or by their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
-    /// It waits: the socket is not read until there is room. Nothing is lost; a server may lose its patience, and then
-    /// the subscription reconnects from its place.
+    /// It waits: the socket is not read until there is room. Nothing is lost; a server may lose its patience,
+    /// and then the subscription reconnects from its place.
     #[default]
     Wait,
     /// It takes the place of the oldest frame in the buffer, which is dropped, counted in
@@ -91,8 +91,8 @@ impl Queue {
         frames > self.capacity || (state.bytes > self.bytes && frames > 1)
     }
 
-    /// Frames, an error or the end are there to be taken. The lock is given back first: what a reader's waker does is not
-    /// known here, and it may wait for a reader that is about to take the lock.
+    /// Frames, an error or the end are there to be taken. The lock is given back first: what a reader's waker
+    /// does is not known here, and it may wait for a reader that is about to take the lock.
     fn wake(&self, mut state: MutexGuard<'_, Queued>) {
         let reader = state.reader.take();
         drop(state);
@@ -155,9 +155,9 @@ impl Buffered {
         self.queue.state().frames.len()
     }
 
-    /// Adds the frames that are there, at most `max`, to `out`, and gives how many there were, 0 if the subscription has ended.
-    /// Pending where there are none; the waker is called when there are. Asking says that the frames before are
-    /// finished, as everywhere.
+    /// Adds the frames that are there, at most `max`, to `out`, and gives how many there were, 0 if the
+    /// subscription has ended. Pending where there are none; the waker is called when there are. Asking says
+    /// that the frames before are finished, as everywhere.
     ///
     /// # Errors
     /// What ended the subscription; once.

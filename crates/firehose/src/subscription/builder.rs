@@ -167,23 +167,25 @@ impl Builder {
         self
     }
 
-    /// By how much the time of the events may move on more than the time that passes, before it is entered in the ledger:
-    /// a minute unless given, `None` never. A labeler's stream, in which labels are as rare as they like, has no
-    /// limit unless given.
+    /// By how much the time of the events may move on more than the time that passes, before it is entered in
+    /// the ledger: a minute unless given, `None` never. A labeler's stream, in which labels are as rare as
+    /// they like, has no limit unless given.
     pub fn time_jump(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.time_jump = limit.into();
         self
     }
 
-    /// Whether the chain of each repository is checked: a commit that does not follow the last one seen of its account is
-    /// entered in the ledger. Off unless given: it reads each commit, and holds up to 40 bytes of each account.
+    /// Whether the chain of each repository is checked: a commit that does not follow the last one seen of
+    /// its account is entered in the ledger. Off unless given: it reads each commit, and holds up to 40 bytes
+    /// of each account.
     pub fn check_chains(mut self, check: bool) -> Self {
         self.settings.checks_chains = check;
         self
     }
 
-    /// After so long without a message the connection is made anew: 30 s unless given (of labels 300 s), `None` never.
-    /// Answers to pings are not messages; of one that is still coming in, each 16 KiB count as one.
+    /// After so long without a message the connection is made anew: 30 s unless given (of labels 300 s),
+    /// `None` never. Answers to pings are not messages; of one that is still coming in, each 16 KiB count as
+    /// one.
     pub fn receive_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.receive_timeout = timeout.into();
         self
@@ -202,15 +204,15 @@ impl Builder {
         self
     }
 
-    /// The largest frame that is handed on, in bytes; [`MAX_FRAME`] unless given. Of larger ones only the heads are kept,
-    /// for quarantine; the rest is read and let go, and the connection stays.
+    /// The largest frame that is handed on, in bytes; [`MAX_FRAME`] unless given. Of larger ones only the
+    /// heads are kept, for quarantine; the rest is read and let go, and the connection stays.
     pub fn max_frame_size(mut self, bytes: usize) -> Self {
         self.settings.max_frame = bytes;
         self
     }
 
-    /// How many bytes of frames a [`buffered`](Self::buffered) subscription reads ahead; 64 MiB unless given. One frame it
-    /// always does.
+    /// How many bytes of frames a [`buffered`](Self::buffered) subscription reads ahead; 64 MiB unless given.
+    /// One frame it always does.
     pub fn buffer_bytes(mut self, bytes: usize) -> Self {
         self.settings.buffer_bytes = bytes.max(1);
         self
@@ -222,23 +224,25 @@ impl Builder {
         self
     }
 
-    /// How many attempts to connect may fail before there has been any connection: 5 unless given, `None` any number. An
-    /// address that is wrong shows soon, while a connection that once was is sought for as long as the back-off allows.
+    /// How many attempts to connect may fail before there has been any connection: 5 unless given, `None` any
+    /// number. An address that is wrong shows soon, while a connection that once was is sought for as long as
+    /// the back-off allows.
     pub fn first_attempts(mut self, attempts: impl Into<Option<u32>>) -> Self {
         self.settings.first_attempts = attempts.into();
         self
     }
 
-    /// How many times in a row a connection that was lost may be made anew without a frame coming of it; no limit unless
-    /// given. Then the subscription ends with [`Error::GaveUp`], which says how the last attempt failed; with 0 it
-    /// ends with the first loss.
+    /// How many times in a row a connection that was lost may be made anew without a frame coming of it; no
+    /// limit unless given. Then the subscription ends with [`Error::GaveUp`], which says how the last attempt
+    /// failed; with 0 it ends with the first loss.
     pub fn reconnects(mut self, times: impl Into<Option<u32>>) -> Self {
         self.settings.reconnects = times.into();
         self
     }
 
-    /// Begins with the wait that follows so many failures in a row, 0 (no wait) unless given: for a subscription that takes the
-    /// place of one that ended with an error. [`Handle::failures`] says how many that one had.
+    /// Begins with the wait that follows so many failures in a row, 0 (no wait) unless given: for a
+    /// subscription that takes the place of one that ended with an error. [`Handle::failures`] says how many
+    /// that one had.
     ///
     /// [`Handle::failures`]: super::Handle::failures
     pub fn after_failures(mut self, failures: u32) -> Self {
@@ -269,8 +273,8 @@ impl Builder {
         self
     }
 
-    /// A TLS configuration of one's own, for other roots of trust; unless given those of the crate's features: Mozilla's
-    /// (`webpki-roots`, on by default), the system's (`native-roots`), or both.
+    /// A TLS configuration of one's own, for other roots of trust; unless given those of the crate's
+    /// features: Mozilla's (`webpki-roots`, on by default), the system's (`native-roots`), or both.
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.settings.tls = Some(config);
         self

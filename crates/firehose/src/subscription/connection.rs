@@ -35,15 +35,15 @@ use super::{
 };
 use crate::{ConnectionError, Endpoint, Timeout, error::one_line};
 
-/// So many bytes of a message that is still coming in count as one: a message may take its time, but a server that gives it
-/// byte by byte is silent.
+/// So many bytes of a message that is still coming in count as one: a message may take its time, but a server
+/// that gives it byte by byte is silent.
 const PART: u64 = 16 << 10;
 
 /// The library's own buffer, for what it is given, in bytes.
 const RARE: usize = 16 << 10;
 
-/// So many bytes wait at most to be sent. Of pings that come while a server reads no answers the newest is answered, as RFC 6455 (5.5.3)
-/// has it, once there is room.
+/// So many bytes wait at most to be sent. Of pings that come while a server reads no answers the newest is
+/// answered, as RFC 6455 (5.5.3) has it, once there is room.
 const UNSENT: usize = 64 << 10;
 
 /// No server's wish to be left alone is honoured for longer.
@@ -117,8 +117,8 @@ async fn open(endpoint: &Endpoint, asked: Asked, settings: &Settings) -> Result<
     let url = endpoint.url(asked.cursor, &asked.parameters);
     let mut request = url.into_client_request().map_err(translate)?;
     request.headers_mut().insert(USER_AGENT, settings.user_agent.clone());
-    // What is too large is cut before the library sees it: it only meets a length that no message may have. Most messages it does not
-    // see at all.
+    // What is too large is cut before the library sees it: it only meets a length that no message may have.
+    // Most messages it does not see at all.
     let most = settings.max_frame.max(HEAD);
     let config = WebSocketConfig::default()
         .read_buffer_size(RARE)
@@ -199,8 +199,8 @@ impl Connection {
         })
     }
 
-    /// Of what is there to be received nothing was a frame: looks whether one should have been by now, and has whoever waits look at
-    /// the time, too, before more of it is taken.
+    /// Of what is there to be received nothing was a frame: looks whether one should have been by now, and
+    /// has whoever waits look at the time, too, before more of it is taken.
     pub(super) fn poll_in_vain(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionError> {
         cx.waker().wake_by_ref();
         match self.poll_watch(cx) {
@@ -264,8 +264,8 @@ impl Connection {
     }
 }
 
-/// Watches over the silence of a connection. Its one timer is set when there is nothing to receive, and only moved when
-/// it has to ring earlier or has rung: while frames come, it costs two flags.
+/// Watches over the silence of a connection. Its one timer is set when there is nothing to receive, and only
+/// moved when it has to ring earlier or has rung: while frames come, it costs two flags.
 struct Watch {
     receive_timeout: Option<Duration>,
     ping: Option<Duration>,

@@ -1,4 +1,5 @@
-//! What a subscription hands out: a frame as it came, the message in it, the operations of a commit with their records.
+//! What a subscription hands out: a frame as it came, the message in it, the operations of a commit with
+//! their records.
 
 use bytes::Bytes;
 use skytide_atproto::{
@@ -36,7 +37,8 @@ impl Frame {
         Message::from_bytes(&self.bytes).map_err(|source| self.refused(source))
     }
 
-    /// The operations of a `#commit`, each with its record; none of any other message. Records share the frame's bytes.
+    /// The operations of a `#commit`, each with its record; none of any other message. Records share the
+    /// frame's bytes.
     ///
     /// # Errors
     /// As [`message`](Self::message), and if the commit's blocks are no CAR.
@@ -64,7 +66,8 @@ impl Frame {
         self.seq.filter(|_| self.is_place()).map(|seq| Mark { seq, time })
     }
 
-    /// Whether one may go on after its number. That of a Jetstream's event is its time: one that is not believed is no place.
+    /// Whether one may go on after its number. That of a Jetstream's event is its time: one that is not
+    /// believed is no place.
     pub(super) fn is_place(&self) -> bool {
         let number = self.seq.and_then(|seq| i64::try_from(seq).ok());
         let is_number = |time| number.is_some_and(|number| number.saturating_mul(1000) == time);
@@ -93,7 +96,8 @@ pub struct Operation {
     pub collection: String,
     /// Key of the record in the collection.
     pub rkey: String,
-    /// The record's CID after it, as the commit tells it ([`is_of_its_cid`](Self::is_of_its_cid) tells whether it is so); none for a delete.
+    /// The record's CID after it, as the commit tells it ([`is_of_its_cid`](Self::is_of_its_cid) tells
+    /// whether it is so); none for a delete.
     pub cid: Option<Cid>,
     /// The record's CID before an update or delete, where the commit says it.
     pub prev: Option<Cid>,
@@ -102,8 +106,8 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether the record is the one that its CID names; none where there are not both. What a server sends is handed on as it is: whoever
-    /// relies on it asks this, which computes a SHA-256 over the record.
+    /// Whether the record is the one that its CID names; none where there are not both. What a server sends
+    /// is handed on as it is: whoever relies on it asks this, which computes a SHA-256 over the record.
     #[must_use]
     pub fn is_of_its_cid(&self) -> Option<bool> {
         let record = self.record.as_deref()?;

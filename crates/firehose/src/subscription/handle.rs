@@ -35,16 +35,16 @@ impl Handle {
         self.shared.waker.wake();
     }
 
-    /// The low-water mark: the number of the last frame of which, and of all before it, the caller has finished (see
-    /// [`Finish`](super::Finish)); before that the one the subscription was told to begin with. A program that saves it and
-    /// begins there the next time loses nothing.
+    /// The low-water mark: the number of the last frame of which, and of all before it, the caller has
+    /// finished (see [`Finish`](super::Finish)); before that the one the subscription was told to begin with.
+    /// A program that saves it and begins there the next time loses nothing.
     #[must_use]
     pub fn cursor(&self) -> Option<u64> {
         self.shared.published().low.mark().map(|mark| mark.seq)
     }
 
-    /// The [low-water mark](Self::cursor) as the place to begin at the next time: with its time, where that is known, so
-    /// that a numbering that begins anew meanwhile is told.
+    /// The [low-water mark](Self::cursor) as the place to begin at the next time: with its time, where that
+    /// is known, so that a numbering that begins anew meanwhile is told.
     #[must_use]
     pub fn place(&self) -> Option<Cursor> {
         self.shared.published().low.mark().map(|mark| match mark.time {

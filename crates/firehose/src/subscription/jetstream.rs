@@ -1,7 +1,8 @@
 //! Jetstream's side of a subscription: events made into frames, and the seam after a reconnect.
 //!
-//! A Jetstream's cursor is a time, and where it goes over from replay to live the times may go back: so each connection
-//! asks for a few seconds more than it has to, and events that were seen are known by what they are.
+//! A Jetstream's cursor is a time, and where it goes over from replay to live the times may go back: so each
+//! connection asks for a few seconds more than it has to, and events that were seen are known by what they
+//! are.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -15,8 +16,8 @@ use crate::Error;
 /// So many microseconds before its place a connection asks to begin.
 pub(super) const REWIND: u64 = 5_000_000;
 
-/// Events of so many microseconds are remembered: those that a rewind can bring again, and as many more for times that
-/// go back.
+/// Events of so many microseconds are remembered: those that a rewind can bring again, and as many more for
+/// times that go back.
 pub(super) const REMEMBERED: u64 = 6 * REWIND;
 
 /// No more events are remembered than this, whatever their times say.
@@ -134,8 +135,8 @@ impl Seen {
     }
 }
 
-/// Where a subscription to a Jetstream stands, for one in another process: after which time, and which events of the seconds before were
-/// handed on, since those come again.
+/// Where a subscription to a Jetstream stands, for one in another process: after which time, and which events
+/// of the seconds before were handed on, since those come again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JetstreamPlace {
     last: Option<u64>,
@@ -154,8 +155,8 @@ impl JetstreamPlace {
         }
     }
 
-    /// Where what follows begins, of the times that are its numbers (microseconds): some seconds earlier, as a connection does. None before
-    /// the first event.
+    /// Where what follows begins, of the times that are its numbers (microseconds): some seconds earlier, as
+    /// a connection does. None before the first event.
     #[must_use]
     pub fn rewound(&self) -> Option<u64> {
         self.last.map(Jetstream::rewound)
@@ -167,8 +168,9 @@ impl JetstreamPlace {
         size_of::<Self>() + self.events.capacity() * size_of::<(u64, EventId)>()
     }
 
-    /// The bytes to store: numbers of 64 bits, little-endian; whether there is a time (microseconds) to begin after, and that; the same of
-    /// the newest time (UTC nanoseconds); then each event, its time (microseconds) and the 16 bytes of its [`EventId`].
+    /// The bytes to store: numbers of 64 bits, little-endian; whether there is a time (microseconds) to begin
+    /// after, and that; the same of the newest time (UTC nanoseconds); then each event, its time
+    /// (microseconds) and the 16 bytes of its [`EventId`].
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(32 + self.events.len() * EVENT);
@@ -214,8 +216,8 @@ impl JetstreamPlace {
 /// Bytes of an event that is remembered.
 const EVENT: usize = 24;
 
-/// What a server is asked for: parameters of the address, and, where that would be too long, a message to say after the
-/// opening.
+/// What a server is asked for: parameters of the address, and, where that would be too long, a message to say
+/// after the opening.
 pub(super) fn ask(
     parameters: Vec<(String, String)>,
     is_compressed: bool,

@@ -1,4 +1,5 @@
-//! Judging what comes over a connection: handed on, dropped as seen, quarantined, or the end; and what of it may be a gap.
+//! Judging what comes over a connection: handed on, dropped as seen, quarantined, or the end; and what of it
+//! may be a gap.
 
 use std::time::Duration;
 
@@ -52,8 +53,9 @@ impl Subscription {
                     self.reconnected(Some(seq));
                     if is_new {
                         self.note_jump(&frame);
-                        // No place lies ahead of the clock: a server that is asked for it leaves out what is before. One that
-                        // is far ahead is none at all: who reads what was long ago would lose all from there until now.
+                        // No place lies ahead of the clock: a server that is asked for it leaves out what is
+                        // before. One that is far ahead is none at all: who reads what was long ago would
+                        // lose all from there until now.
                         if frame.is_place() {
                             let by_now = u64::try_from(arrival / 1000).unwrap_or_default();
                             self.place.pass(seq.min(by_now), time, arrival);
@@ -160,8 +162,8 @@ impl Subscription {
         self.note_jump_from(self.place.newest(), frame);
     }
 
-    /// Enters a jump of the events' time from the newest before this frame. A time that is not believed is no jump. From a
-    /// saved place no time has passed: the server is to go on from there.
+    /// Enters a jump of the events' time from the newest before this frame. A time that is not believed is no
+    /// jump. From a saved place no time has passed: the server is to go on from there.
     fn note_jump_from(&mut self, newest: Option<i64>, frame: &Frame) {
         let (Some(limit), Some(from), Some(to)) = (self.settings.time_jump, newest, frame.time) else {
             return;
@@ -247,7 +249,8 @@ impl Subscription {
         if self.undecodable == UNDECODABLE_IN_A_ROW {
             let met = Some((self.place.last(), seq));
             if std::mem::replace(&mut self.poison, met) == met {
-                // It was not the connection's fault. Those without a number would be met by each: they are passed over.
+                // It was not the connection's fault. Those without a number would be met by each: they are
+                // passed over.
                 if seq.is_none() {
                     return;
                 }
@@ -262,8 +265,8 @@ impl Subscription {
         }
     }
 
-    /// Skips a message over the limit, but moves the place past it where its number can still be read: a reconnect is not
-    /// to meet it again.
+    /// Skips a message over the limit, but moves the place past it where its number can still be read: a
+    /// reconnect is not to meet it again.
     pub(super) fn oversized(&mut self, bytes: &Bytes, size: u64, arrival: i64) {
         self.counters.oversized += 1;
         let (seq, time) = frame::peek_head(bytes);

@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 /// How a caller says that it has finished a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Finish {
-    /// By asking for more: everything handed on before is finished then. Right for whoever deals with one frame, or one
-    /// batch, before asking for the next. Who leaves off after a frame without asking for another says so of it with
-    /// [`Handle::finish`](super::Handle::finish); else it comes again the next time.
+    /// By asking for more: everything handed on before is finished then. Right for whoever deals with one
+    /// frame, or one batch, before asking for the next. Who leaves off after a frame without asking for
+    /// another says so of it with [`Handle::finish`](super::Handle::finish); else it comes again the next
+    /// time.
     #[default]
     ByAsking,
-    /// By saying so of each frame with [`Handle::finish`](super::Handle::finish), in any order: for whoever hands frames
-    /// to others to work on. Frames without a number have nothing to finish.
+    /// By saying so of each frame with [`Handle::finish`](super::Handle::finish), in any order: for whoever
+    /// hands frames to others to work on. Frames without a number have nothing to finish.
     Told,
 }
 

@@ -1,7 +1,8 @@
 //! A subscription to an event stream: it dials, reads, judges each frame by its place, and dials again.
 //!
-//! [`Subscription`] is a state machine that is polled, with all its state in itself: a receive that is cancelled loses
-//! nothing. Whatever is ready is taken at once, without a timer, a channel or a lock for each frame.
+//! [`Subscription`] is a state machine that is polled, with all its state in itself: a receive that is
+//! cancelled loses nothing. Whatever is ready is taken at once, without a timer, a channel or a lock for each
+//! frame.
 
 mod blocking;
 mod buffered;
@@ -61,8 +62,8 @@ pub enum Cursor {
     /// With whatever comes next.
     #[default]
     Live,
-    /// After the frame of this number. Of a Jetstream, this time in microseconds; it begins some seconds earlier, since
-    /// its times may go back.
+    /// After the frame of this number. Of a Jetstream, this time in microseconds; it begins some seconds
+    /// earlier, since its times may go back.
     Seq(u64),
     /// After the frame of this number and time (UTC nanoseconds). With the time it can be told when the server has
     /// begun its numbering anew since.
@@ -205,8 +206,8 @@ enum State {
 }
 
 impl Subscription {
-    /// Begins to describe a subscription to the repositories' stream of a relay or PDS; see [`Endpoint::parse`] for the forms
-    /// that an address may have.
+    /// Begins to describe a subscription to the repositories' stream of a relay or PDS; see
+    /// [`Endpoint::parse`] for the forms that an address may have.
     pub fn repos(address: &str) -> Builder {
         Builder::new(address, Service::Repos)
     }
@@ -276,7 +277,8 @@ impl Subscription {
     }
 
     /// Of a Jetstream: where it stands after all that was handed on, for a subscription in another process
-    /// ([`Builder::jetstream_place`]). One that has begun live and had no event yet stands after the system's time, once it is connected.
+    /// ([`Builder::jetstream_place`]). One that has begun live and had no event yet stands after the system's
+    /// time, once it is connected.
     #[must_use]
     pub fn jetstream_place(&self) -> Option<JetstreamPlace> {
         let is_live = self.settings.cursor == Cursor::Live && self.counters.connections > 0;
@@ -285,8 +287,8 @@ impl Subscription {
         Some(self.jetstream.as_ref()?.place(last, self.place.newest()))
     }
 
-    /// Takes a [stop](Handle::stop), or the end, back: it goes on from the [low-water mark](Handle::cursor), so frames
-    /// that were handed on and not finished come again.
+    /// Takes a [stop](Handle::stop), or the end, back: it goes on from the [low-water mark](Handle::cursor),
+    /// so frames that were handed on and not finished come again.
     pub fn start_again(&mut self) {
         self.end();
         self.shared.begin_again();
@@ -336,9 +338,9 @@ impl Subscription {
         polled
     }
 
-    /// Waits for the first frame and shows each that is ready with it, at most `max` frames, to `visit`. Gives how many there
-    /// were, 0 if the subscription has ended. The fastest way: nothing is copied out of the socket's buffer. What
-    /// `visit` keeps a clone of costs a buffer of its own.
+    /// Waits for the first frame and shows each that is ready with it, at most `max` frames, to `visit`.
+    /// Gives how many there were, 0 if the subscription has ended. The fastest way: nothing is copied out of
+    /// the socket's buffer. What `visit` keeps a clone of costs a buffer of its own.
     ///
     /// # Errors
     /// What ended the subscription; once.
@@ -353,8 +355,8 @@ impl Subscription {
         .await
     }
 
-    /// Receives what is ready, at most `max` frames and no further one once they have so many `bytes`, for a buffer: they are not
-    /// handed on yet.
+    /// Receives what is ready, at most `max` frames and no further one once they have so many `bytes`, for a
+    /// buffer: they are not handed on yet.
     async fn receive_ahead(
         &mut self,
         out: &mut Vec<Frame>,
@@ -442,8 +444,8 @@ impl Subscription {
         }
     }
 
-    /// Whether a connection is open of which much came just now, and no frame: servers may send what is none for ever. Whoever waits is
-    /// to look at the time, as is done here.
+    /// Whether a connection is open of which much came just now, and no frame: servers may send what is none
+    /// for ever. Whoever waits is to look at the time, as is done here.
     fn is_in_vain(&mut self, cx: &mut Context<'_>) -> bool {
         let State::Open(connection) = &mut self.state else { return false };
         if let Poll::Ready(error) = connection.poll_in_vain(cx) {
@@ -544,8 +546,8 @@ impl Subscription {
         self.state = State::Waiting(Box::pin(tokio::time::sleep(retry_in)));
     }
 
-    /// Takes frames from the open connection, until there are `max`. Ready means that the state is worth another look: the frames
-    /// are there, or the connection has ended.
+    /// Takes frames from the open connection, until there are `max`. Ready means that the state is worth
+    /// another look: the frames are there, or the connection has ended.
     fn receive<T: Taker>(&mut self, cx: &mut Context<'_>, out: &mut Taking<'_, T>, max: usize) -> Poll<()> {
         let arrival = now();
         for _ in 0..BETWEEN_CLOCKS {

@@ -11,12 +11,13 @@ use futures_core::Stream;
 use super::{Blocking, Buffered, BufferedStream, Frame, Handle, Operation, Subscription};
 use crate::Error;
 
-/// The operations of a subscription's commits, in order: an [`Iterator`] over a [`Blocking`] or [`Buffered`] subscription, a [`Stream`]
-/// over an async one. All operations of a frame are handed on before the next frame is asked for, so the low-water mark of
-/// the subscription's handle is that of whole frames.
+/// The operations of a subscription's commits, in order: an [`Iterator`] over a [`Blocking`] or [`Buffered`]
+/// subscription, a [`Stream`] over an async one. All operations of a frame are handed on before the next
+/// frame is asked for, so the low-water mark of the subscription's handle is that of whole frames.
 ///
-/// A frame that cannot be read is an item [`Error::Message`], and the next ones follow: a program that is to go on does where
-/// [`Error::is_end`] is false. Records are not held against their CIDs: [`Operation::is_of_its_cid`] does.
+/// A frame that cannot be read is an item [`Error::Message`], and the next ones follow: a program that is to
+/// go on does where [`Error::is_end`] is false. Records are not held against their CIDs:
+/// [`Operation::is_of_its_cid`] does.
 #[derive(Debug)]
 pub struct Operations<F> {
     frames: F,

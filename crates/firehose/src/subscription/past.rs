@@ -1,7 +1,7 @@
 //! What recordings have of a Jetstream's events.
 //!
-//! A recording of one ends as a connection does: what goes on after it begins some seconds earlier, since times go back there, and
-//! brings events again. They are known by what they are.
+//! A recording of one ends as a connection does: what goes on after it begins some seconds earlier, since
+//! times go back there, and brings events again. They are known by what they are.
 
 use skytide_atproto::frame::{self, Peek};
 use skytide_atproto::jetstream::EventId;
@@ -11,8 +11,8 @@ use super::now;
 use crate::place::BELIEVED_AHEAD;
 use crate::recording::{Recording, RecordingError};
 
-/// Events of a Jetstream that went by in recordings, for what goes on after them: another recording of it, or a subscription, which
-/// begins at the [place](Self::place).
+/// Events of a Jetstream that went by in recordings, for what goes on after them: another recording of it, or
+/// a subscription, which begins at the [place](Self::place).
 #[derive(Debug, Default)]
 pub struct JetstreamPast {
     /// The time of the last one, in microseconds.

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 /// An address that has not answered for so long no longer keeps the next one waiting (RFC 8305, 8).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Tries the addresses in order, each once the one before it has failed or has had its head start; none is given up until one has
-/// answered. The error is that of the one that failed last.
+/// Tries the addresses in order, each once the one before it has failed or has had its head start; none is
+/// given up until one has answered. The error is that of the one that failed last.
 pub(super) async fn first<A, T, F: Future<Output = io::Result<T>>>(
     addresses: impl IntoIterator<Item = A>,
     attempt: impl Fn(A) -> F,

@@ -1,14 +1,17 @@
-//! What lies between the socket and the WebSocket library: it gives the messages that are nearly all there is, and lets the library
-//! see all else but the bodies of messages that are too large, so that they are received without being kept and the connection goes on.
+//! What lies between the socket and the WebSocket library: it gives the messages that are nearly all there
+//! is, and lets the library see all else but the bodies of messages that are too large, so that they are
+//! received without being kept and the connection goes on.
 //!
-//! A binary message in one frame, which is here whole and not too large, asks nothing of the library: it is handed on as a slice of the
-//! buffer that the socket was read into ([`Sieve::poll_whole`]). Any other frame is the library's, and it is given the bytes of one
-//! frame at a time: so between two messages it holds nothing, and the next one may be either's.
+//! A binary message in one frame, which is here whole and not too large, asks nothing of the library: it is
+//! handed on as a slice of the buffer that the socket was read into ([`Sieve::poll_whole`]). Any other frame
+//! is the library's, and it is given the bytes of one frame at a time: so between two messages it holds
+//! nothing, and the next one may be either's.
 //!
-//! The library would refuse such a message by its header and end the connection, and the next connection would meet the
-//! same message. Here its frames are rewritten on the way: the head stays, the rest is read and let go, and the message
-//! is marked with its true size. Text messages are passed on as binary ones with a mark, so that the library does not
-//! read them for UTF-8 and cannot fail at a cut. All else, what breaks the protocol too, is left to the library.
+//! The library would refuse such a message by its header and end the connection, and the next connection
+//! would meet the same message. Here its frames are rewritten on the way: the head stays, the rest is read
+//! and let go, and the message is marked with its true size. Text messages are passed on as binary ones with
+//! a mark, so that the library does not read them for UTF-8 and cannot fail at a cut. All else, what breaks
+//! the protocol too, is left to the library.
 
 use std::{
     collections::VecDeque,
@@ -29,14 +32,15 @@ const READ_THROUGH: u64 = 1 << 30;
 /// The longest header of a frame that is not masked (RFC 6455, 5.2).
 const HEADER: usize = 10;
 
-/// The size of the buffer that the socket is read into: it stays in a core's own cache, and what one call of the system costs is little
-/// beside what it brings. A frame that does not fit is the library's.
+/// The size of the buffer that the socket is read into: it stays in a core's own cache, and what one call of
+/// the system costs is little beside what it brings. A frame that does not fit is the library's.
 const ROOM: usize = 256 << 10;
 
 /// The socket is read where there is room for so much.
 const LEAST: usize = 64 << 10;
 
-/// So often is the library given bytes before whoever waits for a message can look at the time: parts without an end are none.
+/// So often is the library given bytes before whoever waits for a message can look at the time: parts without
+/// an end are none.
 const READS: usize = 256;
 
 const FINAL: u8 = 0x80;
@@ -184,7 +188,8 @@ impl<S> Sieve<S> {
         matches!(self.state, State::Header) && self.message.is_none() && self.failed.is_none()
     }
 
-    /// Takes the message at the front of the buffer, if it is the usual one; none if more has to come, or it is the library's.
+    /// Takes the message at the front of the buffer, if it is the usual one; none if more has to come, or it
+    /// is the library's.
     #[inline]
     fn whole(&mut self) -> Whole {
         self.let_go();
@@ -366,7 +371,8 @@ enum Whole {
     Others,
 }
 
-/// How far the answer to the request has been read. Lines end as the library lets them: with or without a carriage return.
+/// How far the answer to the request has been read. Lines end as the library lets them: with or without a
+/// carriage return.
 #[derive(Clone, Copy, Debug, Default)]
 struct Opening {
     /// Bytes of the first line, as many as [`ACCEPTED`] has.
@@ -439,8 +445,8 @@ impl Header {
 }
 
 impl<S: AsyncRead + Unpin> Sieve<S> {
-    /// Gives the next message if it is a usual one, whole in one binary frame; none if what comes next is for the library to deal with,
-    /// be it the end.
+    /// Gives the next message if it is a usual one, whole in one binary frame; none if what comes next is for
+    /// the library to deal with, be it the end.
     ///
     /// # Errors
     /// The socket cannot be read.

@@ -126,7 +126,8 @@ fn what_is_no_message_does_not_end_a_silence() {
 /// More than the system keeps of what nobody reads.
 const PINGS: u32 = 400_000;
 
-/// Sends pings with numbers, reads none of the answers until all are sent, and tells how many there were and the last one.
+/// Sends pings with numbers, reads none of the answers until all are sent, and tells how many there were and
+/// the last one.
 fn deaf(mut to: TcpStream) {
     let body = |number: u32| format!("{number:0100}").into_bytes();
     for numbers in (0..PINGS).collect::<Vec<_>>().chunks(1000) {

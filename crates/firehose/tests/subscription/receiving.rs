@@ -109,7 +109,8 @@ fn the_blocking_iterator_and_batches_give_the_same_frames() {
     let handle = frames.handle();
     let mut seqs = Vec::new();
     for frame in frames {
-        // What is received ahead is not handed on yet, and what is handed on is not finished before more is asked for.
+        // What is received ahead is not handed on yet, and what is handed on is not finished before more is
+        // asked for.
         assert_eq!(handle.cursor(), seqs.last().copied());
         seqs.push(frame.unwrap().seq.unwrap());
     }

@@ -404,8 +404,8 @@ pub(crate) fn parse_subscribe_repos_message(frame: &Bound<'_, PyAny>) -> PyResul
     Ok(SubscribeReposMessage::new(kind, message))
 }
 
-/// Reads a frame of a labeler's stream: a `MessageFrame`, or the bytes of a whole frame. Raises `MessageParsingError` if it
-/// is not the message that its header names.
+/// Reads a frame of a labeler's stream: a `MessageFrame`, or the bytes of a whole frame. Raises
+/// `MessageParsingError` if it is not the message that its header names.
 #[pyfunction]
 pub(crate) fn parse_subscribe_labels_message(frame: &Bound<'_, PyAny>) -> PyResult<SubscribeLabelsMessage> {
     let (kind, message) = read(frame.py(), &frame_of(frame)?)?;

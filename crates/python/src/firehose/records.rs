@@ -14,8 +14,8 @@ pub(crate) fn record_fields() -> Vec<(String, Vec<String>)> {
     RecordType::all().iter().map(|record| (record.nsid.clone().into_owned(), fields(record))).collect()
 }
 
-/// The path of the first field of a record whose value is of another kind than its type says; `None` if there is none, or
-/// nothing is known of the type. Fields that are not there, or `None`, are not looked at.
+/// The path of the first field of a record whose value is of another kind than its type says; `None` if there
+/// is none, or nothing is known of the type. Fields that are not there, or `None`, are not looked at.
 #[pyfunction]
 pub(crate) fn record_fits(nsid: &str, record: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
     match RecordType::by_nsid(nsid) {

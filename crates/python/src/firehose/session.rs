@@ -1,5 +1,5 @@
-//! `Session`: a client's subscriptions, one after the other, and its place in the stream; `Frames` and `AsyncFrames`, what one
-//! of them hands out.
+//! `Session`: a client's subscriptions, one after the other, and its place in the stream; `Frames` and
+//! `AsyncFrames`, what one of them hands out.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -89,7 +89,8 @@ impl Run {
         if frame.seq.is_some() {
             *lock(&self.place.cursor) = frame.seq;
         }
-        // A copy of its own: as it came it shares a buffer with others, all of which would stay as long as the program keeps it.
+        // A copy of its own: as it came it shares a buffer with others, all of which would stay as long as
+        // the program keeps it.
         Some(PyFrame(Bytes::copy_from_slice(&frame.bytes)))
     }
 
@@ -307,8 +308,8 @@ impl AsyncFrames {
         self.run.next_ready()
     }
 
-    /// A frame, or `None` after which `wake` is called, from another thread, when it is worth asking again. Raises what ended
-    /// the subscription, once, then `StopAsyncIteration`.
+    /// A frame, or `None` after which `wake` is called, from another thread, when it is worth asking again.
+    /// Raises what ended the subscription, once, then `StopAsyncIteration`.
     fn take(&self, py: Python<'_>, wake: Py<PyAny>) -> PyResult<Option<PyFrame>> {
         let waker = Waker::from(Arc::new(Call(wake)));
         loop {
@@ -329,7 +330,8 @@ impl AsyncFrames {
             match polled {
                 Poll::Pending => return Ok(None),
                 Poll::Ready(Ok(0)) => return Err(PyStopAsyncIteration::new_err(())),
-                // Where a stop came meanwhile there is none to hand out, and nobody will wake: it is seen at the next look.
+                // Where a stop came meanwhile there is none to hand out, and nobody will wake: it is seen at
+                // the next look.
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Err(self.run.fail(&error)),
             }

@@ -20,8 +20,8 @@ pub(super) struct Files(Arc<files::Files>);
 
 #[pymethods]
 impl Files {
-    /// `paths` may be none where `schema`, which has `__arrow_c_schema__` or is a dict of names and types, tells the columns. `spill`
-    /// is the folder for what does not fit into `memory` bytes while it is sorted.
+    /// `paths` may be none where `schema`, which has `__arrow_c_schema__` or is a dict of names and types,
+    /// tells the columns. `spill` is the folder for what does not fit into `memory` bytes while it is sorted.
     #[new]
     #[pyo3(signature = (paths, *, time_column, key_column, name, spill, schema=None, subsort_column=None, grouping_name=None,
                         time_unit=None, memory=MEMORY))]

@@ -5,7 +5,8 @@ use pyo3::types::{PyDict, PyList};
 use skytide_timestream::functions as registry;
 use skytide_timestream::functions::signature;
 
-/// Every function of the engine: name, aliases, operator, signature, summary, details, family, parameters, whether it takes a window.
+/// Every function of the engine: name, aliases, operator, signature, summary, details, family, parameters,
+/// whether it takes a window.
 #[pyfunction]
 pub(super) fn functions(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     let all = PyList::empty(py);

@@ -1,4 +1,5 @@
-//! Frames that Python holds as a source: the lock is taken to get some of them, and let go while they are decoded where they are.
+//! Frames that Python holds as a source: the lock is taken to get some of them, and let go while they are
+//! decoded where they are.
 
 use std::ops::Deref;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
@@ -20,7 +21,8 @@ use super::errors::Raised;
 use crate::calls;
 use crate::firehose::PyFrame;
 
-/// So many frames are taken together: what the lock costs is nothing beside them, and no thread of Python's waits for long.
+/// So many frames are taken together: what the lock costs is nothing beside them, and no thread of Python's
+/// waits for long.
 const TOGETHER: usize = 1024;
 /// An iterator that takes its time is asked for no longer than this before what it gave is handed on.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -178,7 +180,8 @@ impl Supply for There {
     }
 }
 
-/// Frames of an iterator that may take its time: a thread of its own asks it, so that who reads waits no longer than it may.
+/// Frames of an iterator that may take its time: a thread of its own asks it, so that who reads waits no
+/// longer than it may.
 struct Awaited {
     given: Receiver<Given>,
     /// Takes frames back, to be let go while the lock is held.

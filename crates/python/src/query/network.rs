@@ -25,8 +25,8 @@ pub(super) struct Network(Arc<network::Network>);
 
 #[pymethods]
 impl Network {
-    /// `cursor` is None (what comes next), a number, or "oldest"; `time` is "frame", "rev", "created_at" or "arrival"; `lexicons` are
-    /// the texts of lexicon files.
+    /// `cursor` is None (what comes next), a number, or "oldest"; `time` is "frame", "rev", "created_at" or
+    /// "arrival"; `lexicons` are the texts of lexicon files.
     #[new]
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     #[pyo3(signature = (location, *, cursor=None, collections=Vec::new(), lateness=None, late="drop", time="frame",

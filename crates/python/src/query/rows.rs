@@ -274,7 +274,8 @@ fn entry(data_type: &DataType) -> Option<(&Field, &Field)> {
     Some((fields.first()?, fields.get(1)?))
 }
 
-/// A whole number. One beyond 64 bits is its digits for a column of decimals and a float for others, as that of a JSON line is.
+/// A whole number. One beyond 64 bits is its digits for a column of decimals and a float for others, as that
+/// of a JSON line is.
 fn whole(value: &Bound<'_, PyAny>, data_type: Option<&DataType>) -> Value<'static> {
     if let Ok(value) = value.extract::<i64>() {
         return Value::Int(value);
@@ -298,8 +299,8 @@ fn nanos_of_day(value: &Bound<'_, PyAny>) -> PyResult<i64> {
     Ok(((hours * 60 + minutes) * 60 + seconds) * 1_000_000_000 + micros * 1_000)
 }
 
-/// The values of a column as Python's. Moments are `datetime`s in UTC (of microseconds: what is finer is cut off), or nanoseconds
-/// where they are beyond those.
+/// The values of a column as Python's. Moments are `datetime`s in UTC (of microseconds: what is finer is cut
+/// off), or nanoseconds where they are beyond those.
 pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bound<'py, PyAny>>> {
     match array.data_type() {
         DataType::Null => Ok(vec![py.None().into_bound(py); array.len()]),

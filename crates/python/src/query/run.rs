@@ -34,7 +34,8 @@ use crate::calls;
 
 /// Batches that wait for the reader before the query does.
 const WAITING: usize = 64;
-/// Late points that wait to be taken before the query fails: it must neither wait for someone who never comes nor lose them.
+/// Late points that wait to be taken before the query fails: it must neither wait for someone who never comes
+/// nor lose them.
 const LATE_WAITING: usize = 100_000;
 /// What is told in a process that was forked.
 const ELSEWHERE: &str = "the query runs in the process that this one was forked from: it is read there";
@@ -158,7 +159,8 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this is the process that computes. In one that was forked from it nothing comes, and the lock may never be free.
+    /// Whether this is the process that computes. In one that was forked from it nothing comes, and the lock
+    /// may never be free.
     fn is_here(&self) -> bool {
         self.process == process::id()
     }
@@ -315,7 +317,8 @@ impl Execution {
         Ok(Self { line: Reader::of(&line), schema })
     }
 
-    /// Looks for Ctrl-C, which ends it; also while batches are always there: those who read on and on give Python no turn of their own.
+    /// Looks for Ctrl-C, which ends it; also while batches are always there: those who read on and on give
+    /// Python no turn of their own.
     fn glance(&self, py: Python<'_>) -> PyResult<()> {
         py.check_signals().inspect_err(|_| self.line.stop())
     }
@@ -338,7 +341,8 @@ impl Execution {
 
 #[pymethods]
 impl Execution {
-    /// Waits until there is something to read, or the end; no longer than a moment. Ctrl-C ends the query and is raised.
+    /// Waits until there is something to read, or the end; no longer than a moment. Ctrl-C ends the query and
+    /// is raised.
     fn wait(&self, py: Python<'_>) -> PyResult<()> {
         self.line.enter()?;
         py.detach(|| drop(self.line.wait(Instant::now() + GLANCE)));
@@ -367,8 +371,8 @@ impl Execution {
         Ok(true)
     }
 
-    /// Writes it to a file, to its end; gives the number of rows. What the file is is told by its name. A Parquet or Arrow file has its name
-    /// once it is whole.
+    /// Writes it to a file, to its end; gives the number of rows. What the file is is told by its name. A
+    /// Parquet or Arrow file has its name once it is whole.
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
         let write = || {
@@ -387,7 +391,8 @@ impl Execution {
         write().inspect_err(|_| self.line.stop())
     }
 
-    /// The late points of sources that keep them that came since the last call; the batches of each source in the order of arrival.
+    /// The late points of sources that keep them that came since the last call; the batches of each source in
+    /// the order of arrival.
     fn late(&self) -> PyResult<Vec<Batch>> {
         self.line.enter()?;
         let kept = std::mem::take(&mut *self.line.late.lock().unwrap_or_else(PoisonError::into_inner));
@@ -416,9 +421,9 @@ impl Execution {
         Schema(Arc::clone(&self.schema))
     }
 
-    /// What the sources have done: messages or rows read, points handed on, what was left out, with the reason, bytes kept on disk
-    /// while rows were sorted; and once it has ended, how many values became null in the query, and how many points moved nowhere, were
-    /// held for a condition, or were not due.
+    /// What the sources have done: messages or rows read, points handed on, what was left out, with the
+    /// reason, bytes kept on disk while rows were sorted; and once it has ended, how many values became null
+    /// in the query, and how many points moved nowhere, were held for a condition, or were not due.
     #[getter]
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.line.enter()?;
@@ -497,9 +502,9 @@ impl Drop for Reader {
 
 /// The batches that are still to come, for another library to read.
 ///
-/// On the thread that asked for them, which is the one that reads as a rule, a wait lets go of the interpreter, whether the
-/// library holds it or not, and looks for Ctrl-C. On any other thread it does neither: the interpreter may be held by someone
-/// who waits for that thread.
+/// On the thread that asked for them, which is the one that reads as a rule, a wait lets go of the
+/// interpreter, whether the library holds it or not, and looks for Ctrl-C. On any other thread it does
+/// neither: the interpreter may be held by someone who waits for that thread.
 struct Rest {
     line: Reader,
     asked_by: ThreadId,
@@ -519,7 +524,8 @@ impl Rest {
             if !signal.is_instance_of::<PyKeyboardInterrupt>(py) {
                 return Err(ArrowError::ExternalError(signal.into()));
             }
-            // Arrow's interface has no place for it: the stream ends, and as soon as the library returns it is raised again.
+            // Arrow's interface has no place for it: the stream ends, and as soon as the library returns it
+            // is raised again.
             py.import("_thread")
                 .and_then(|thread| thread.call_method0("interrupt_main"))
                 .map_err(|error| ArrowError::ExternalError(error.into()))?;

@@ -1,7 +1,7 @@
 //! Scalars of numpy, pandas and `decimal` as values: exactly, and without importing those libraries.
 //!
-//! They are told by the modules of their classes. A moment of numpy is a whole number of units, which its type tells: no float and no
-//! `datetime`, which end at the microsecond, stands in between.
+//! They are told by the modules of their classes. A moment of numpy is a whole number of units, which its
+//! type tells: no float and no `datetime`, which end at the microsecond, stands in between.
 
 use std::borrow::Cow;
 
@@ -37,7 +37,8 @@ pub(super) fn is_array(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(class.name()? == "ndarray" && class.module()? == "numpy")
 }
 
-/// Whether a value is a sequence as Python has it, or an array of one dimension of another library: a Series, an Index, ….
+/// Whether a value is a sequence as Python has it, or an array of one dimension of another library: a Series,
+/// an Index, ….
 pub(super) fn is_sequence(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = value.py();
     static SEQUENCE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -127,7 +128,8 @@ fn count(value: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
     Ok((count != i64::MIN).then_some(count))
 }
 
-/// So many units of a type as `<M8[ms]` or `<m8[25s]` in nanoseconds; none beyond 64 bits, and of units without a length.
+/// So many units of a type as `<M8[ms]` or `<m8[25s]` in nanoseconds; none beyond 64 bits, and of units
+/// without a length.
 fn nanos(of: &str, count: i64) -> Option<i64> {
     let (_, unit) = of.strip_suffix(']')?.split_once('[')?;
     let digits = unit.bytes().take_while(u8::is_ascii_digit).count();

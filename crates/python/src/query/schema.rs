@@ -76,8 +76,8 @@ impl Schema {
     }
 }
 
-/// The fields of anything that offers `__arrow_c_schema__`, or of a dict of names and types: `{"did": "utf8", "langs": ["utf8"], "at":
-/// {"x": "f64"}}`.
+/// The fields of anything that offers `__arrow_c_schema__`, or of a dict of names and types: `{"did": "utf8",
+/// "langs": ["utf8"], "at": {"x": "f64"}}`.
 pub(super) fn fields(schema: &Bound<'_, PyAny>) -> PyResult<Fields> {
     if let Ok(dict) = schema.cast::<PyDict>() {
         return written(dict, 0);

@@ -132,7 +132,8 @@ impl Table {
         Ok(self.entered()?.has_room())
     }
 
-    /// What happened to what was pushed: rows taken, values that did not fit, rows without a time, values of unknown columns.
+    /// What happened to what was pushed: rows taken, values that did not fit, rows without a time, values of
+    /// unknown columns.
     #[getter]
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counts = self.entered()?.counts().map_err(value)?;
@@ -181,7 +182,8 @@ impl Table {
     }
 }
 
-/// The rows of what is given: a mapping is one, else each item of it is. Other threads have their turns, and Ctrl-C is looked for.
+/// The rows of what is given: a mapping is one, else each item of it is. Other threads have their turns, and
+/// Ctrl-C is looked for.
 fn rows_of(given: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Vec<Value<'static>>> {
     let row = |(at, row): (usize, PyResult<Bound<'_, PyAny>>)| {
         if at % TOGETHER == TOGETHER - 1 {

@@ -20,8 +20,8 @@ use crate::calls;
 #[pyclass(frozen, module = "skytide._skytide")]
 pub(super) struct Udf(pub(super) Arc<Function>);
 
-/// The same, as expressions hold it. Of two of one name in one expression the second is called by another: a function that is
-/// defined again is another one.
+/// The same, as expressions hold it. Of two of one name in one expression the second is called by another: a
+/// function that is defined again is another one.
 pub(super) struct Function {
     /// What chains call it, which no other function is called.
     pub(super) id: String,
@@ -52,8 +52,9 @@ fn defined(name: &str, signature: &str, function: Py<PyAny>) -> PyResult<Arc<Use
 
 #[pymethods]
 impl Udf {
-    /// `function` is called with pyarrow's type of the result and an array for each parameter, and gives an array: pyarrow's, or what
-    /// has `__arrow_c_array__`. A name that the engine has itself gets a `_` at its end.
+    /// `function` is called with pyarrow's type of the result and an array for each parameter, and gives an
+    /// array: pyarrow's, or what has `__arrow_c_array__`. A name that the engine has itself gets a `_` at its
+    /// end.
     #[new]
     fn new(py: Python<'_>, signature: &str, function: Py<PyAny>) -> PyResult<Self> {
         let (name, rest) = signature.split_at(signature.find(['<', '(']).unwrap_or(signature.len()));

@@ -21,7 +21,8 @@ pub(super) struct Window {
 
 #[pymethods]
 impl Window {
-    /// A window by its name in queries, by a calendar or by what it is given: a condition, a number of intervals, a timedelta.
+    /// A window by its name in queries, by a calendar or by what it is given: a condition, a number of
+    /// intervals, a timedelta.
     #[new]
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     #[pyo3(signature = (name, args, calendar=None))]

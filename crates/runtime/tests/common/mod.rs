@@ -161,8 +161,8 @@ pub(crate) fn as_it_is() -> Arc<Plan> {
     plan(vec![scan(0, true)], vec![only], &[("text", 0), ("number", 1)], Results::history())
 }
 
-/// Three re-keyings: the sum of numbers by key, how often each sum came by its text, and of each such count how often:
-/// text and whole-number keys, each region with state and a value made of the one before.
+/// Three re-keyings: the sum of numbers by key, how often each sum came by its text, and of each such count
+/// how often: text and whole-number keys, each region with state and a value made of the one before.
 pub(crate) fn chain() -> Arc<Plan> {
     let first = region(
         "key",
@@ -188,8 +188,8 @@ pub(crate) fn chain() -> Arc<Plan> {
     plan(vec![scan(0, true)], vec![first, second, third], &[("count", 1), ("last", 2)], Results::history())
 }
 
-/// Two sources meet under one grouping: `s0` under its own key, and `s0` and `s1` re-keyed by their texts, so that one region
-/// has a scan and the feeds of two regions for inputs.
+/// Two sources meet under one grouping: `s0` under its own key, and `s0` and `s1` re-keyed by their texts, so
+/// that one region has a scan and the feeds of two regions for inputs.
 pub(crate) fn meeting(results: Results) -> Arc<Plan> {
     let re_key = |scan: usize| {
         let steps = vec![column(0, 0, TEXT), column(0, 1, INT)];
@@ -343,8 +343,8 @@ pub(crate) fn finish(mut job: Job, epochs: Vec<Epoch>) -> (Vec<String>, Report) 
     (answer, report)
 }
 
-/// The whole answer of a chain of jobs: before each epoch whose number has workers here, the job is ended and another one
-/// with that many goes on from its checkpoint's bytes. Also says how often that was.
+/// The whole answer of a chain of jobs: before each epoch whose number has workers here, the job is ended and
+/// another one with that many goes on from its checkpoint's bytes. Also says how often that was.
 pub(crate) fn run_restored(
     plan: &Arc<Plan>,
     first: usize,

@@ -1,5 +1,5 @@
-//! Texts with what is marked in them: sentences of a language, tags, mentions and links, and the facets that name their
-//! bytes.
+//! Texts with what is marked in them: sentences of a language, tags, mentions and links, and the facets that
+//! name their bytes.
 
 use skytide_atproto::cbor::Value;
 

@@ -8,12 +8,14 @@ use super::odd::ActKind;
 /// Something that real streams hold now and then. It has a text form, as `account deleted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Act {
-    /// `sync`: an account commits, which the relay does not send, and then a `#sync` shows its repository's new state.
+    /// `sync`: an account commits, which the relay does not send, and then a `#sync` shows its repository's
+    /// new state.
     Sync,
     /// `sync unchanged`: a `#sync` shows the state that the stream has led to already.
     SyncUnchanged,
-    /// `lost`: an account commits twice, and the first commit's frame is never sent though its sequence number is used
-    /// up. The second, which is sent, does not fit the last that was: its `since` and `prevData` are the lost one's.
+    /// `lost`: an account commits twice, and the first commit's frame is never sent though its sequence
+    /// number is used up. The second, which is sent, does not fit the last that was: its `since` and
+    /// `prevData` are the lost one's.
     Lost,
     /// `lost unnumbered`: the same, but the lost commit took no sequence number, so that none is left out.
     LostUnnumbered,
@@ -25,8 +27,8 @@ pub enum Act {
     Tombstone,
     /// `many`: a commit with 200 operations, the most there may be: creates, updates and deletes.
     Many,
-    /// `large`: a commit whose `blocks` are as near to 2,000,000 bytes, the most there may be, as makes no difference: two
-    /// records, one of them as near to 1 MiB.
+    /// `large`: a commit whose `blocks` are as near to 2,000,000 bytes, the most there may be, as makes no
+    /// difference: two records, one of them as near to 1 MiB.
     Large,
     /// `empty`: a commit without operations.
     Empty,

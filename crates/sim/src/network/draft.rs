@@ -49,8 +49,8 @@ impl Draft<'_> {
         Some(())
     }
 
-    /// Writes as often as a commit may: where there are records enough, half of it on them, a sixth updates and a third
-    /// deletes; the rest creates.
+    /// Writes as often as a commit may: where there are records enough, half of it on them, a sixth updates
+    /// and a third deletes; the rest creates.
     pub(super) fn write_many(&mut self) -> Option<()> {
         const COMMON: [RecordType; 5] =
             [RecordType::Like, RecordType::Post, RecordType::Repost, RecordType::Follow, RecordType::Block];
@@ -80,8 +80,8 @@ impl Draft<'_> {
         const LARGE: usize = (1 << 20) - 576;
         self.put_page(0, LARGE);
         self.put_page(1, 0);
-        // The tree's nodes hold CIDs, so they are as large whatever the second page says: a trial tells what is left. A
-        // frame is a little more than its blocks.
+        // The tree's nodes hold CIDs, so they are as large whatever the second page says: a trial tells what
+        // is left. A frame is a little more than its blocks.
         let account = &self.network.population.accounts[self.who];
         let envelope = Envelope { seq: u64::MAX, time: "", did: account.did(), blobs: &[] };
         let trial = account.frame_without_consequence(&self.writes, self.rev, envelope)?;

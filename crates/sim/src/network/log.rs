@@ -21,8 +21,8 @@ pub struct ActEntry {
     pub unsent: Option<String>,
 }
 
-/// The acts of a network, in their order. A clone reads the same log, also after the network was moved into a relay and to
-/// another thread.
+/// The acts of a network, in their order. A clone reads the same log, also after the network was moved into a
+/// relay and to another thread.
 #[derive(Debug, Clone, Default)]
 pub struct ActLog(Arc<Mutex<Entries>>);
 

@@ -32,9 +32,10 @@ macro_rules! kinds {
 
         /// How many frames in a million are each kind of act, by chance: 0 by default.
         ///
-        /// Where all rates come to more than a million together, every frame is an act, and each kind has its share of
-        /// them. An act that nobody can do yet, as a `reactivated` where all accounts are active, gives way to an
-        /// ordinary frame. It has a text form, as `sync=100,lost=50`, with the kinds of a rate other than 0.
+        /// Where all rates come to more than a million together, every frame is an act, and each kind has its
+        /// share of them. An act that nobody can do yet, as a `reactivated` where all accounts are active,
+        /// gives way to an ordinary frame. It has a text form, as `sync=100,lost=50`, with the kinds of a
+        /// rate other than 0.
         ///
         /// ```
         /// use skytide_sim::Odd;
@@ -194,8 +195,8 @@ fn all_kinds() -> String {
 impl FromStr for Odd {
     type Err = OddError;
 
-    /// Reads rates between commas; white space around words does not matter. `all` is the rate of each kind that has none of its own. An
-    /// empty text is no rate at all.
+    /// Reads rates between commas; white space around words does not matter. `all` is the rate of each kind
+    /// that has none of its own. An empty text is no rate at all.
     fn from_str(text: &str) -> Result<Odd, OddError> {
         let mut odd = Odd::default();
         let mut seen = Vec::new();

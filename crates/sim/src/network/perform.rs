@@ -221,8 +221,8 @@ impl Network {
         self.find(Standing::Active, fits)
     }
 
-    /// An account of this standing that fits, by its activity. Not one of which something is still to come: it would come
-    /// from an account that has become another.
+    /// An account of this standing that fits, by its activity. Not one of which something is still to come:
+    /// it would come from an account that has become another.
     fn find(&mut self, standing: Standing, fits: impl Fn(&Account) -> bool) -> Option<usize> {
         const TRIES: usize = 16;
         let Network { population, acts: Acts { chance, .. }, queue, .. } = self;

@@ -131,8 +131,8 @@ impl Hub {
         (first < end).then(|| (from, first..=end - 1))
     }
 
-    /// The place so many frames before another, as far as a cursor could lead there, and the sequence numbers of the first
-    /// and the last frame between the two. `None` where there is nothing between.
+    /// The place so many frames before another, as far as a cursor could lead there, and the sequence numbers
+    /// of the first and the last frame between the two. `None` where there is nothing between.
     pub(super) fn before(&self, place: u64, frames: u64) -> Option<(u64, RangeInclusive<u64>)> {
         let window = &self.state.borrow().window;
         let from = place.saturating_sub(frames).max(window.floor());
@@ -225,7 +225,8 @@ pub(super) fn count(counter: &AtomicU64, amount: u64) {
     counter.fetch_add(amount, Ordering::Relaxed);
 }
 
-/// A client's place in the stream. As long as it exists, nothing it has not been sent is let go where the pace allows it.
+/// A client's place in the stream. As long as it exists, nothing it has not been sent is let go where the
+/// pace allows it.
 pub(super) struct Reader<'a> {
     hub: &'a Hub,
     id: u64,

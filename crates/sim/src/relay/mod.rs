@@ -1,9 +1,11 @@
-//! A relay: serves event streams, such as `com.atproto.sync.subscribeRepos`, over WebSocket to any number of clients, with
-//! cursor and window, each stream at its path; and the faults of a bad connection, where it is told to.
+//! A relay: serves event streams, such as `com.atproto.sync.subscribeRepos`, over WebSocket to any number of
+//! clients, with cursor and window, each stream at its path; and the faults of a bad connection, where it is
+//! told to.
 //!
-//! One thread with a runtime of its own does everything, so that blocking programs and tests can have one, and so that
-//! its state needs no locks. Frames are made when a client at the head of the stream asks for more, or by a pace, and
-//! are written as whole runs of messages: on one core it keeps up with what loopback TCP carries.
+//! One thread with a runtime of its own does everything, so that blocking programs and tests can have one,
+//! and so that its state needs no locks. Frames are made when a client at the head of the stream asks for
+//! more, or by a pace, and are written as whole runs of messages: on one core it keeps up with what loopback
+//! TCP carries.
 //!
 //! ```
 //! use skytide_sim::{Config, Ending, Network, Relay};
@@ -59,8 +61,8 @@ pub const SUBSCRIBE_JETSTREAM: &str = "/subscribe";
 /// When frames are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pacing {
-    /// As fast as they are read: a frame is made when the fastest client asks for it, but never so many that the slowest
-    /// would miss one. Without clients nothing is made.
+    /// As fast as they are read: a frame is made when the fastest client asks for it, but never so many that
+    /// the slowest would miss one. Without clients nothing is made.
     AsRead,
     /// So many frames a second, whoever reads; a client that falls behind the window is sent `ConsumerTooSlow`.
     Rate(f64),
@@ -180,23 +182,23 @@ impl Relay {
         self
     }
 
-    /// Serves the first stream, of repositories, as a Jetstream does too, at [`SUBSCRIBE_JETSTREAM`]: each operation of a
-    /// commit, each `#identity` and each `#account` as a text message of JSON. Default: not, since then each frame has to be
-    /// read as it is made. A stream that is served at this path keeps it.
+    /// Serves the first stream, of repositories, as a Jetstream does too, at [`SUBSCRIBE_JETSTREAM`]: each
+    /// operation of a commit, each `#identity` and each `#account` as a text message of JSON. Default: not,
+    /// since then each frame has to be read as it is made. A stream that is served at this path keeps it.
     ///
-    /// - `time_us` is the frame's `time`, or, where there has been an event at or after it, a microsecond after the last
-    ///   one; the events of a frame follow each other by a microsecond. So it rises strictly, and is the same for every
-    ///   client and in every run. An operation has its time whether a client wants it or not. A `time` more than a day
-    ///   ahead counts only where the frame before said the same.
+    /// - `time_us` is the frame's `time`, or, where there has been an event at or after it, a microsecond
+    ///   after the last one; the events of a frame follow each other by a microsecond. So it rises strictly,
+    ///   and is the same for every client and in every run. An operation has its time whether a client wants
+    ///   it or not. A `time` more than a day ahead counts only where the frame before said the same.
     /// - A frame that cannot be read has no events; a record that cannot be is not in its event.
-    /// - Parameters are `wantedCollections` and `wantedDids`, as often as need be, `cursor` (microseconds; inclusive; one
-    ///   older than the window is the oldest there is, one in the future live), `compress` and `requireHello`. What is
-    ///   malformed or too much is answered with 400.
-    /// - A text message `options_update` replaces the wants. One that is malformed or wants too much, and text that is no
-    ///   JSON with a type, end the connection with 1008.
+    /// - Parameters are `wantedCollections` and `wantedDids`, as often as need be, `cursor` (microseconds;
+    ///   inclusive; one older than the window is the oldest there is, one in the future live), `compress` and
+    ///   `requireHello`. What is malformed or too much is answered with 400.
+    /// - A text message `options_update` replaces the wants. One that is malformed or wants too much, and
+    ///   text that is no JSON with a type, end the connection with 1008.
     /// - A client that falls behind the window is closed with 1008 and `ConsumerTooSlow` as the reason.
-    /// - [`Relay::cursor_rule`] and [`Relay::notices`] are not for it; what faults do to it is told at [`FaultScript`] and
-    ///   [`FrameFault`]. Numbers that begin anew change no times.
+    /// - [`Relay::cursor_rule`] and [`Relay::notices`] are not for it; what faults do to it is told at
+    ///   [`FaultScript`] and [`FrameFault`]. Numbers that begin anew change no times.
     #[must_use]
     pub fn jetstream(mut self) -> Self {
         self.has_jetstream = true;
@@ -246,9 +248,9 @@ impl Relay {
         self
     }
 
-    /// Whether clients are told: `#info` `OutdatedCursor` before a replay that has lost frames, the error `FutureCursor`
-    /// for a cursor beyond the newest frame. The reference servers do, the public relay does not: there the one gets the
-    /// oldest frame, the other the live stream. Default: true.
+    /// Whether clients are told: `#info` `OutdatedCursor` before a replay that has lost frames, the error
+    /// `FutureCursor` for a cursor beyond the newest frame. The reference servers do, the public relay does
+    /// not: there the one gets the oldest frame, the other the live stream. Default: true.
     #[must_use]
     pub fn notices(mut self, notices: bool) -> Self {
         self.settings.notices = notices;
@@ -374,8 +376,8 @@ impl RelayHandle {
         all
     }
 
-    /// What the stream at a path has done so far; `None` if there is none. Connections that were refused before they were
-    /// known to want it are not counted.
+    /// What the stream at a path has done so far; `None` if there is none. Connections that were refused
+    /// before they were known to want it are not counted.
     pub fn counters_of(&self, path: &str) -> Option<RelayCounters> {
         self.streams.iter().find(|(served, _)| *served == path).map(|(_, counted)| counted.read())
     }
@@ -395,8 +397,8 @@ impl RelayHandle {
         self.end();
     }
 
-    /// Waits until the relay ends of itself, which it does only if its listener breaks: for a program that does nothing
-    /// but serve.
+    /// Waits until the relay ends of itself, which it does only if its listener breaks: for a program that
+    /// does nothing but serve.
     pub fn wait(mut self) {
         if let Some((_stop, thread)) = self.running.take() {
             drop(thread.join());
@@ -428,11 +430,13 @@ pub struct RelayCounters {
     pub too_slow: u64,
     /// Frames made. A Jetstream makes none: its events are of the frames of another stream.
     pub made: u64,
-    /// Frames, and events of a Jetstream, given to sockets, over all subscriptions: what a client has read is counted.
+    /// Frames, and events of a Jetstream, given to sockets, over all subscriptions: what a client has read is
+    /// counted.
     pub sent: u64,
     /// Bytes given to sockets for them.
     pub sent_bytes: u64,
-    /// Sequence number of the newest frame, of a Jetstream the time of the newest event in microseconds; 0 before the first.
+    /// Sequence number of the newest frame, of a Jetstream the time of the newest event in microseconds; 0
+    /// before the first.
     pub newest_seq: u64,
 }
 

@@ -1,8 +1,8 @@
 //! One client of a relay: the handshake, the cursor, then frames or their events until either side ends it.
 //!
-//! Messages are written to the socket below the WebSocket library, as runs of bytes that are messages already; the
-//! library still reads, answers pings and does the closing. Its own buffer is flushed before each run, so the two never
-//! mix within a message.
+//! Messages are written to the socket below the WebSocket library, as runs of bytes that are messages
+//! already; the library still reads, answers pings and does the closing. Its own buffer is flushed before
+//! each run, so the two never mix within a message.
 
 use std::time::Duration;
 
@@ -250,8 +250,9 @@ impl Client<'_> {
         Ok(None)
     }
 
-    /// Takes note of what a client said; gives how it ended, if it did. Pings and closes are answered by the library, the
-    /// answer only has to be flushed; all else a subscriber says means nothing but to a Jetstream.
+    /// Takes note of what a client said; gives how it ended, if it did. Pings and closes are answered by the
+    /// library, the answer only has to be flushed; all else a subscriber says means nothing but to a
+    /// Jetstream.
     async fn heard(
         &mut self,
         socket: &mut Socket,
@@ -296,8 +297,8 @@ impl Client<'_> {
         }
     }
 
-    /// Ends a subscription as the reference server does: an error frame, where there are frames, then a close that names
-    /// it.
+    /// Ends a subscription as the reference server does: an error frame, where there are frames, then a close
+    /// that names it.
     async fn refuse(&self, mut socket: Socket, name: &str, message: &str) -> Result<(), Error> {
         if self.served.form == Form::Frames {
             let error = Message::Error(ErrorMessage { error: name, message: Some(message) });

@@ -1,5 +1,5 @@
-//! The stream's last frames, kept for clients that come back: addressed by place (0 is the first frame ever made), found
-//! by cursor.
+//! The stream's last frames, kept for clients that come back: addressed by place (0 is the first frame ever
+//! made), found by cursor.
 //!
 //! Places, not sequence numbers, are what is counted in: they have no gaps, and frames without a number have one too.
 
@@ -104,8 +104,8 @@ impl Window {
         Sought::At(chunk.map_or(self.end, |chunk| chunk.seek(floor, skipped)))
     }
 
-    /// Where a cursor of a Jetstream leads, which is a time in microseconds: never to what is gone, and one in the future to
-    /// the frames to come.
+    /// Where a cursor of a Jetstream leads, which is a time in microseconds: never to what is gone, and one
+    /// in the future to the frames to come.
     pub(super) fn seek_time(&self, cursor: u64, rule: CursorRule) -> u64 {
         let first = rule.first(cursor);
         let skipped = |stamp: &Stamp| stamp.end() <= first;

@@ -1,7 +1,8 @@
-//! Frames as they go over the wire: many WebSocket messages in one run of bytes, made once, sent to any number of clients.
+//! Frames as they go over the wire: many WebSocket messages in one run of bytes, made once, sent to any
+//! number of clients.
 //!
-//! A server does not mask what it sends, so every client gets the same bytes: a client at the head of the stream is sent
-//! a whole chunk by one write, and one that replays from a cursor a slice of it.
+//! A server does not mask what it sends, so every client gets the same bytes: a client at the head of the
+//! stream is sent a whole chunk by one write, and one that replays from a cursor a slice of it.
 
 use bytes::Bytes;
 
@@ -13,8 +14,8 @@ use crate::frames::FrameSource;
 pub(super) struct Chunk {
     /// Place in the stream of the first frame.
     pub(super) first: u64,
-    /// For each frame its sequence number, or the one before it where it has none: falls only where the numbering begins
-    /// anew.
+    /// For each frame its sequence number, or the one before it where it has none: falls only where the
+    /// numbering begins anew.
     seqs: Vec<u64>,
     /// Place in the stream of the last frame whose number is below the one before.
     pub(super) renumbered: Option<u64>,
@@ -35,8 +36,8 @@ pub(super) struct Room {
 }
 
 impl Chunk {
-    /// Takes frames from the source as room allows. `None` where no frame was taken; the flag tells whether the source
-    /// has ended.
+    /// Takes frames from the source as room allows. `None` where no frame was taken; the flag tells whether
+    /// the source has ended.
     pub(super) fn take(
         source: &mut dyn FrameSource,
         first: u64,
@@ -140,8 +141,8 @@ impl Form {
     }
 }
 
-/// Appends the source's next frame as one whole, unmasked binary message (RFC 6455, 5.2); gives its sequence number, or
-/// `None` where the source has ended.
+/// Appends the source's next frame as one whole, unmasked binary message (RFC 6455, 5.2); gives its sequence
+/// number, or `None` where the source has ended.
 ///
 /// The frame is written where it stays, behind room for the header that nearly all frames need.
 fn write_message(source: &mut dyn FrameSource, out: &mut Vec<u8>) -> Option<Option<u64>> {

@@ -1,5 +1,5 @@
-//! The command line: every command, flag and default, defined once; help and errors are made from here. What flags take is in
-//! `values`.
+//! The command line: every command, flag and default, defined once; help and errors are made from here. What
+//! flags take is in `values`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -88,8 +88,9 @@ pub(crate) struct RunArgs {
     /// [default: what the name of the file ends in, else table on a terminal, else ndjson]
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatArg>,
-    /// Write the rows to a file instead of stdout, or to a folder (FOLDER/) of Parquet or Arrow files. Those have their
-    /// names when they are whole; text grows as it is written. Of several queries each has its own, in their order
+    /// Write the rows to a file instead of stdout, or to a folder (FOLDER/) of Parquet or Arrow files. Those
+    /// have their names when they are whole; text grows as it is written. Of several queries each has its
+    /// own, in their order
     #[arg(short, long, visible_alias = "to", value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
     /// Begin the folder's next file where time passes a multiple of this: 1h, 1d
@@ -119,9 +120,10 @@ pub(crate) struct RunArgs {
 /// How a run is saved, and gone on with.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ResumeArgs {
-    /// Save the run in this folder from time to time and when it is stopped; go on from what is saved there, if anything. A file
-    /// of -o then has each row once, also after a crash; on stdout rows since the last save come again. Rows of a Parquet or
-    /// Arrow file that is not whole yet are kept in this folder, too: a save ends no file, and FOLDER/ is rolled as ever
+    /// Save the run in this folder from time to time and when it is stopped; go on from what is saved there,
+    /// if anything. A file of -o then has each row once, also after a crash; on stdout rows since the last
+    /// save come again. Rows of a Parquet or Arrow file that is not whole yet are kept in this folder, too: a
+    /// save ends no file, and FOLDER/ is rolled as ever
     #[arg(long, value_name = "FOLDER")]
     pub(crate) resume: Option<PathBuf>,
     /// How often it is saved
@@ -149,8 +151,8 @@ pub(crate) struct QueryArgs {
 /// Queries that share their sources.
 #[derive(Debug, Args)]
 pub(crate) struct QueriesArgs {
-    /// The query: 'posts.with_key(record.langs[0]).count()'. Several share the connection and its decoding; each may have a
-    /// name: 'langs=posts.with_key(record.langs[0]).count()'
+    /// The query: 'posts.with_key(record.langs[0]).count()'. Several share the connection and its decoding;
+    /// each may have a name: 'langs=posts.with_key(record.langs[0]).count()'
     #[arg(required = true, value_name = "[NAME=]QUERY")]
     pub(crate) queries: Vec<NamedQuery>,
     /// A lexicon file that describes records of your own; may be given several times
@@ -179,7 +181,8 @@ pub(crate) struct FromArgs {
 /// How frames are asked for.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SocketArgs {
-    /// Where a socket or a recording starts: a sequence number (of a Jetstream microseconds), `oldest`, or `live`, which of a recording is all
+    /// Where a socket or a recording starts: a sequence number (of a Jetstream microseconds), `oldest`, or
+    /// `live`, which of a recording is all
     #[arg(long, value_name = "CURSOR", default_value = "live")]
     pub(crate) cursor: Cursor,
     /// Check that each repository's commits follow each other; a broken chain counts as a possible gap
@@ -245,11 +248,13 @@ pub(crate) struct LinesArgs {
 pub(crate) struct RecordArgs {
     #[command(flatten)]
     pub(crate) from: FromArgs,
-    /// The file; compressed if its name ends in .zst. One that has frames is left as it is, unless --append or --overwrite
-    /// says what becomes of them. What was recorded is in the file within about a second, whatever ends the program
+    /// The file; compressed if its name ends in .zst. One that has frames is left as it is, unless --append
+    /// or --overwrite says what becomes of them. What was recorded is in the file within about a second,
+    /// whatever ends the program
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Go on after the frames that the file has, if any: a socket from the last of them on, unless --cursor says otherwise
+    /// Go on after the frames that the file has, if any: a socket from the last of them on, unless --cursor
+    /// says otherwise
     #[arg(long, conflicts_with = "overwrite")]
     pub(crate) append: bool,
     /// Put the new frames in place of those that the file has, once the first is there
@@ -279,8 +284,8 @@ pub(crate) struct CompleteArgs {
     /// The place, in bytes of the query [default: its end]
     #[arg(long, value_name = "N")]
     pub(crate) at: Option<usize>,
-    /// How candidates are printed, each on a line: text, kind, signature and what it does between tabs; or as JSON, with the
-    /// bytes of the query that it replaces
+    /// How candidates are printed, each on a line: text, kind, signature and what it does between tabs; or as
+    /// JSON, with the bytes of the query that it replaces
     #[arg(long, value_enum, default_value = "lines")]
     pub(crate) format: CandidatesArg,
     /// A lexicon file that describes records of your own; may be given several times
@@ -288,7 +293,8 @@ pub(crate) struct CompleteArgs {
     pub(crate) lexicons: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) sources: SourcesArgs,
-    /// For the script of a shell: a command line up to the cursor, of whose last word the candidates are, if it is a query
+    /// For the script of a shell: a command line up to the cursor, of whose last word the candidates are, if
+    /// it is a query
     #[arg(long, value_name = "LINE", requires = "shell", allow_hyphen_values = true)]
     #[arg(conflicts_with_all = ["query", "at", "format"])]
     pub(crate) line: Option<String>,
@@ -321,8 +327,9 @@ pub(crate) struct SimArgs {
     /// Stop making events after N
     #[arg(long, value_name = "N")]
     pub(crate) events: Option<u64>,
-    /// Events a second; 0: as fast as clients read. Accounts keep their repositories, as real ones do: about 300 bytes of memory an
-    /// event, a gigabyte in some 5 minutes at 10,000. --events ends it; --replay takes the recording's memory alone, however long
+    /// Events a second; 0: as fast as clients read. Accounts keep their repositories, as real ones do: about
+    /// 300 bytes of memory an event, a gigabyte in some 5 minutes at 10,000. --events ends it; --replay takes
+    /// the recording's memory alone, however long
     #[arg(long, default_value_t = 1000.0, value_parser = rate)]
     pub(crate) rate: f64,
     /// Serve this recording over and over, renumbered, instead of making events
@@ -334,12 +341,12 @@ pub(crate) struct SimArgs {
     /// The zstd dictionary that events are compressed with for clients of the Jetstream that ask for it
     #[arg(long, value_name = "FILE")]
     pub(crate) dictionary: Option<PathBuf>,
-    /// What goes wrong on the wire: chances per million frames (`reset=20,garbage=100`, `all=50`), or @FILE, a script of
-    /// lines as `at 120 reset after 33 bytes`, `connect 2 answer 503`; may be given twice
+    /// What goes wrong on the wire: chances per million frames (`reset=20,garbage=100`, `all=50`), or @FILE,
+    /// a script of lines as `at 120 reset after 33 bytes`, `connect 2 answer 503`; may be given twice
     #[arg(long, value_name = "FAULTS")]
     pub(crate) faults: Vec<String>,
-    /// What happens rarely: chances per million frames (`sync=100,lost=50`, `all=50`), or @FILE, a script of lines as `at
-    /// 120 sync`; may be given twice
+    /// What happens rarely: chances per million frames (`sync=100,lost=50`, `all=50`), or @FILE, a script of
+    /// lines as `at 120 sync`; may be given twice
     #[arg(long, value_name = "ACTS")]
     pub(crate) acts: Vec<String>,
     #[command(flatten)]

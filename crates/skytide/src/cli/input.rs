@@ -71,8 +71,8 @@ pub(crate) fn is_real_time(location: &Location) -> bool {
     matches!(location, Location::Socket(_))
 }
 
-/// The sources that queries can name, the first network with what the queries share of it, and the pipe among them, for whose first rows it
-/// waits so long; nothing is dialled or started.
+/// The sources that queries can name, the first network with what the queries share of it, and the pipe among
+/// them, for whose first rows it waits so long; nothing is dialled or started.
 pub(crate) fn offers(
     sources: &SourcesArgs,
     socket: &SocketArgs,

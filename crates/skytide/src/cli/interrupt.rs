@@ -1,5 +1,6 @@
-//! Ctrl-C, and what else asks a program to end (SIGTERM; SIGHUP, where its terminal closes): the first asks the work to end with what
-//! it has, the second ends the process. So does time where what is left cannot be written, since nobody reads it.
+//! Ctrl-C, and what else asks a program to end (SIGTERM; SIGHUP, where its terminal closes): the first asks
+//! the work to end with what it has, the second ends the process. So does time where what is left cannot be
+//! written, since nobody reads it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -35,7 +36,8 @@ impl Interrupt {
             signal_hook::flag::register(signal, Arc::clone(&seen)).map_err(failed)?;
             signal_hook::flag::register(signal, stop.flag()).map_err(failed)?;
         }
-        // A file that grows beyond what the system allows (`ulimit -f`) is an error of who writes it, which is told; unheard, the signal ends the process.
+        // A file that grows beyond what the system allows (`ulimit -f`) is an error of who writes it, which
+        // is told; unheard, the signal ends the process.
         signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(failed)?;
         let this = Self { seen, stop, ends };
         let watched = this.clone();
@@ -77,7 +79,8 @@ impl Interrupt {
     }
 }
 
-/// Whether a terminal that closes is to end the program: not where it was started to stay (`nohup`), nor where that cannot be told.
+/// Whether a terminal that closes is to end the program: not where it was started to stay (`nohup`), nor
+/// where that cannot be told.
 fn heeds_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -120,8 +120,8 @@ impl FromStr for Location {
                     let is_repos = first.is_some_and(|first| repo::is_named(&first));
                     return Ok(if is_repos { Self::Repos(path) } else { Self::Rows(path) });
                 }
-                // What neither its name nor its first bytes make one of rows is a recording, or said to be none. A pipe's first
-                // bytes are not looked at: who reads it would miss them.
+                // What neither its name nor its first bytes make one of rows is a recording, or said to be
+                // none. A pipe's first bytes are not looked at: who reads it would miss them.
                 let tells = Format::of_name(&path).is_some() || !may_wait(&path);
                 Ok(if tells && Format::of_file(&path).is_ok() { Self::Rows(path) } else { Self::File(path) })
             }

@@ -50,8 +50,8 @@ impl Compiled {
         Self::of(&args.query, mentions, &catalog, &offers)
     }
 
-    /// The same for queries that share their sources, in their order; and the pipe among those, which is to be begun, and for whose first
-    /// rows it waits so long.
+    /// The same for queries that share their sources, in their order; and the pipe among those, which is to
+    /// be begun, and for whose first rows it waits so long.
     pub(crate) fn all(
         args: &QueriesArgs,
         sources: &SourcesArgs,
@@ -125,8 +125,8 @@ fn in_order(offers: &[Offer], mentions: &[String]) -> Result<Sources, Failure> {
     Ok(Sources::new(ordered))
 }
 
-/// The sources that a query could name, for what is asked before there is one. What would come through a pipe is left out: nothing
-/// is read from there, and nobody waits for it.
+/// The sources that a query could name, for what is asked before there is one. What would come through a pipe
+/// is left out: nothing is read from there, and nobody waits for it.
 pub(crate) fn nameable(lexicons: &[PathBuf], sources: &SourcesArgs) -> Result<Sources, Failure> {
     let lexicons: Vec<_> = lexicons.iter().filter(|path| !may_wait(path)).cloned().collect();
     let catalog = catalog(&lexicons)?;

@@ -1,7 +1,7 @@
 //! `skytide record`: a source's frames into a file, as they came.
 //!
-//! What a file holds may be all that is left of a day: it is not touched unless it is asked for, and then not before there is a
-//! frame to write.
+//! What a file holds may be all that is left of a day: it is not touched unless it is asked for, and then not
+//! before there is a frame to write.
 
 use std::path::Path;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! `skytide run`: queries from sources to rows. One is answered by the thread that began; several each by a thread of its own.
+//! `skytide run`: queries from sources to rows. One is answered by the thread that began; several each by a
+//! thread of its own.
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
@@ -309,8 +310,8 @@ fn refuse_own_files(args: &RunArgs, side: Option<&Path>, offers: &[Offer]) -> Re
     Ok(())
 }
 
-/// The last line, with what the operators could not compute or place, and what could not be written, of late points, too. What queries share
-/// was read once.
+/// The last line, with what the operators could not compute or place, and what could not be written, of late
+/// points, too. What queries share was read once.
 fn finish(status: &StatusLine, outcomes: &[Outcome], late_misfits: u64) {
     let mut source = Status::default();
     for outcome in outcomes {

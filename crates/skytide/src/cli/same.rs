@@ -1,4 +1,5 @@
-//! Which files are one, however they are named: what is written over what is read, or over another answer, is all that is left.
+//! Which files are one, however they are named: what is written over what is read, or over another answer, is
+//! all that is left.
 
 #[cfg(unix)]
 use std::fs::File;

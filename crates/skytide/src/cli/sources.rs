@@ -1,7 +1,8 @@
 //! The sources of a query as the command line names them: each `--from` with what is said of it.
 //!
-//! What is said of a source follows its `--from`; several in a row share what follows them, so `--from a.csv --from b.csv --time ts --key id`
-//! is of both, and with one `--from` any order will do. What is said of late points before any `--from` is of all that say nothing of them themselves.
+//! What is said of a source follows its `--from`; several in a row share what follows them, so `--from a.csv
+//! --from b.csv --time ts --key id` is of both, and with one `--from` any order will do. What is said of late
+//! points before any `--from` is of all that say nothing of them themselves.
 
 use std::path::Path;
 use std::time::Duration;
@@ -55,15 +56,17 @@ pub(crate) enum UnitArg {
 
 #[derive(Debug, Args)]
 struct Given {
-    /// What is read: sim[:…], wss://HOST, ws://HOST:PORT, a recording, exported repositories (FILE.car, a folder of them), a file of rows, or - for rows that come through standard input; may be given several times. What is
-    /// said of a source (--as, --time, --key, --late, …) follows its --from [default: sim]
+    /// What is read: sim[:…], wss://HOST, ws://HOST:PORT, a recording, exported repositories (FILE.car, a
+    /// folder of them), a file of rows, or - for rows that come through standard input; may be given several
+    /// times. What is said of a source (--as, --time, --key, --late, …) follows its --from [default: sim]
     #[arg(long, value_name = "SOURCE")]
     from: Vec<Location>,
-    /// What the query calls the stream of a file [default: the file's name without its ending; of standard input `stdin`]
+    /// What the query calls the stream of a file [default: the file's name without its ending; of standard
+    /// input `stdin`]
     #[arg(long = "as", value_name = "NAME")]
     name: Vec<String>,
-    /// Of a file the column of times; of a network the clock that places points: time (the relay's frame), rev (the author's
-    /// server), created_at (the author's claim), arrival
+    /// Of a file the column of times; of a network the clock that places points: time (the relay's frame),
+    /// rev (the author's server), created_at (the author's claim), arrival
     #[arg(long, value_name = "COLUMN|CLOCK")]
     time: Vec<String>,
     /// Of a file the column of keys
@@ -78,19 +81,20 @@ struct Given {
     /// What the keys of a file are: streams of one grouping can be joined [default: the name of the key column]
     #[arg(long, value_name = "NAME")]
     grouping: Vec<String>,
-    /// How long a live answer waits for points that are out of order (with --time rev or created_at); before the first --from of
-    /// all sources that say nothing themselves [default: 0s]
+    /// How long a live answer waits for points that are out of order (with --time rev or created_at); before
+    /// the first --from of all sources that say nothing themselves [default: 0s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     lateness: Vec<Duration>,
-    /// What becomes of points that come later still: drop (they are counted), side=FILE (they are written there whole, as
-    /// JSON lines), or error (the source stops at the first, once the rows before it are out); before the first --from of all
-    /// sources that say nothing themselves [default: drop]
+    /// What becomes of points that come later still: drop (they are counted), side=FILE (they are written
+    /// there whole, as JSON lines), or error (the source stops at the first, once the rows before it are
+    /// out); before the first --from of all sources that say nothing themselves [default: drop]
     #[arg(long, value_name = "drop|side=FILE|error")]
     late: Vec<LateArg>,
     /// Memory for files that must be sorted: 64MiB, 1GiB; what is more is kept on disk meanwhile [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<u64>,
-    /// Threads that read files ahead of the query, which then takes several processors; 0 reads on the query's own [default: 0]
+    /// Threads that read files ahead of the query, which then takes several processors; 0 reads on the
+    /// query's own [default: 0]
     #[arg(long, value_name = "N", value_parser = readers)]
     readers: Option<usize>,
 }

@@ -59,7 +59,8 @@ impl<W: Write> SnapshotTable<W> {
         Self { target, rows: HashMap::new(), header: Vec::new(), right: Vec::new(), live, misfits: 0 }
     }
 
-    /// At most so many rows; in lines that are at most so wide, the time, which is that of all rows, is left out if it must be.
+    /// At most so many rows; in lines that are at most so wide, the time, which is that of all rows, is left
+    /// out if it must be.
     fn layout(&self, most: usize, width: usize) -> String {
         let mut rows: Vec<&Row> = self.rows.values().collect();
         rows.sort_by(|a, b| {
@@ -215,7 +216,8 @@ fn header(batch: &RecordBatch) -> (Vec<String>, Vec<bool>) {
     fields.map(|field| (field.name().clone(), field.data_type().is_numeric())).unzip()
 }
 
-/// The rows as text a person reads, and how many of their values have none; control characters of hostile text are shown, not obeyed.
+/// The rows as text a person reads, and how many of their values have none; control characters of hostile
+/// text are shown, not obeyed.
 fn cells(batch: &RecordBatch) -> Result<(Vec<Vec<String>>, u64), SinkError> {
     let (batch, lost) = printable(batch)?;
     let options = FormatOptions::new().with_null("null");

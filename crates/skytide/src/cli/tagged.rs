@@ -13,7 +13,8 @@ use super::waiting::Waits;
 /// What the name of the query is called in a row.
 const QUERY: &str = "_query";
 
-/// Writes rows with the name of their query. A batch is written at once: lines of queries that share stdout do not mix.
+/// Writes rows with the name of their query. A batch is written at once: lines of queries that share stdout
+/// do not mix.
 pub(crate) struct Tagged {
     name: String,
     lines: Ndjson<Waits<Stdout>>,

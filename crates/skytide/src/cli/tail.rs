@@ -1,5 +1,5 @@
-//! `skytide tail` and `skytide labels`: events as JSON lines, in the shape of Jetstream v1, and what may have been missed
-//! between them.
+//! `skytide tail` and `skytide labels`: events as JSON lines, in the shape of Jetstream v1, and what may have
+//! been missed between them.
 //!
 //! `time_us` is the frame's own time, not when it was printed: the same frames give the same lines.
 

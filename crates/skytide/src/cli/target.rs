@@ -139,7 +139,8 @@ impl<'a> Target<'a> {
         matches!(self, Self::Stream(_, Form::Table))
     }
 
-    /// Opens it for the rows of a plan. Where it is saved, whoever runs it takes away what an earlier run wrote after it was.
+    /// Opens it for the rows of a plan. Where it is saved, whoever runs it takes away what an earlier run
+    /// wrote after it was.
     pub(crate) fn open(
         &self,
         results: ResultsArg,
@@ -207,7 +208,8 @@ pub(crate) fn growing<S: Sink + Send + 'static>(
     })
 }
 
-/// Whether a name tells of a form that is only read, or of one that is packed or not done, as `x.csv.gz` and `x.parquet.tmp`.
+/// Whether a name tells of a form that is only read, or of one that is packed or not done, as `x.csv.gz` and
+/// `x.parquet.tmp`.
 fn tells_other(path: &Path) -> bool {
     match Format::of_name(path) {
         Some(format) => format == Format::Tsv,

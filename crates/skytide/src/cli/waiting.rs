@@ -1,4 +1,5 @@
-//! Writes that may wait for a reader for ever, as those to a full pipe that nobody reads: an end that is asked for, once, does not.
+//! Writes that may wait for a reader for ever, as those to a full pipe that nobody reads: an end that is
+//! asked for, once, does not.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,7 +11,8 @@ use super::failure::Failure;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// So often it is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-/// So much is written at once, as a full pipe has room for when its reader has taken as much: one that takes a kilobyte a second is seen to read.
+/// So much is written at once, as a full pipe has room for when its reader has taken as much: one that takes
+/// a kilobyte a second is seen to read.
 const PART: usize = 4 << 10;
 
 /// Writes that are going on.
@@ -41,7 +43,8 @@ impl<W: Write> Write for Waits<W> {
     }
 }
 
-/// Ends the process where a write waits that nobody takes anything of, after the end was asked for; `asked` gives the exit code then.
+/// Ends the process where a write waits that nobody takes anything of, after the end was asked for; `asked`
+/// gives the exit code then.
 pub(crate) fn watch(asked: impl Fn() -> Option<u8>) {
     let (mut done, mut since) = (0, Instant::now());
     loop {

@@ -1,5 +1,6 @@
-//! A decoder that shares no code with the client: `serde_ipld_dagcbor` for the data model, its own few lines for frames and
-//! CAR files. The simulated network's own tests hold its frames to the protocol; here they are only read.
+//! A decoder that shares no code with the client: `serde_ipld_dagcbor` for the data model, its own few lines
+//! for frames and CAR files. The simulated network's own tests hold its frames to the protocol; here they are
+//! only read.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The example programs as a newcomer meets them: each is run against a simulated relay, and what it prints is held to what
-//! the network did, as a decoder that shares no code with the client reads it.
+//! The example programs as a newcomer meets them: each is run against a simulated relay, and what it prints
+//! is held to what the network did, as a decoder that shares no code with the client reads it.
 
 #![allow(
     clippy::unwrap_used,

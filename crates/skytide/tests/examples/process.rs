@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 /// More than any of them takes, by far.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Where cargo puts the examples: beside the program. It builds them before it runs tests, but not where it is told which
-/// tests to run.
+/// Where cargo puts the examples: beside the program. It builds them before it runs tests, but not where it
+/// is told which tests to run.
 pub(crate) fn example(name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_skytide"));
     let path = program.with_file_name("examples").join(format!("{name}{EXE_SUFFIX}"));

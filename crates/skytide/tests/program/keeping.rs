@@ -1,4 +1,5 @@
-//! What a file holds stays until there is something to put in its place, and nothing is written over what it is made of.
+//! What a file holds stays until there is something to put in its place, and nothing is written over what it
+//! is made of.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -8,7 +8,8 @@ use skytide_timestream::scalar::Scalar;
 use super::{ReferenceError, Warnings};
 use crate::value::{Val, int_range};
 
-/// An aggregation of one key in one window: takes the value at the next point, gives its own value there. A null changes nothing.
+/// An aggregation of one key in one window: takes the value at the next point, gives its own value there. A
+/// null changes nothing.
 pub(super) type State = Box<dyn FnMut(&Val, &mut Warnings) -> Val>;
 
 /// The aggregation of a name with its constants, with nothing seen, for a result of a type.
@@ -60,7 +61,8 @@ fn keeping(choose: fn(&Val, &Val) -> Val) -> State {
     })
 }
 
-/// A number comes before NaN, whichever way is asked, so that one NaN does not hide all numbers; of equal values the first stays.
+/// A number comes before NaN, whichever way is asked, so that one NaN does not hide all numbers; of equal
+/// values the first stays.
 fn is_before(x: &Val, y: &Val, wanted: Ordering) -> bool {
     match (x, y) {
         (Val::Float(x), Val::Float(y)) => !x.is_nan() && (y.is_nan() || x.partial_cmp(y) == Some(wanted)),
@@ -110,9 +112,9 @@ fn averaging() -> State {
     })
 }
 
-/// The mean square of the distances from the mean, null below two values. Of the ways to keep it, which differ in the last
-/// digits, the rules name Welford's: each value moves the mean by its share, and adds the product of its distances from the
-/// mean before and after.
+/// The mean square of the distances from the mean, null below two values. Of the ways to keep it, which
+/// differ in the last digits, the rules name Welford's: each value moves the mean by its share, and adds the
+/// product of its distances from the mean before and after.
 fn spreading(shown: fn(f64) -> f64) -> State {
     let mut seen = 0.0;
     let (mut mean, mut squares) = (0.0, 0.0);

@@ -40,8 +40,8 @@ pub(super) fn ends_later(calendar: Calendar, end: i64, intervals: u32) -> Option
     (0..intervals).try_fold(end, |end, _| end_of_interval(calendar, end.checked_add(1)?))
 }
 
-/// Month (from 1) and day of the month (from 1) of a day that is counted from 1970-01-01, by taking away year after year and
-/// month after month.
+/// Month (from 1) and day of the month (from 1) of a day that is counted from 1970-01-01, by taking away year
+/// after year and month after month.
 fn month_and_day(day: i128) -> (usize, i128) {
     // The calendar repeats itself every 400 years.
     let (mut year, mut left) = (1970, day.rem_euclid(146_097));
@@ -58,8 +58,8 @@ fn month_and_day(day: i128) -> (usize, i128) {
     }
 }
 
-/// The ticks of points: a key has one at the end of each interval while one of the last so many holds a point, and one more;
-/// none after the end of the run.
+/// The ticks of points: a key has one at the end of each interval while one of the last so many holds a
+/// point, and one more; none after the end of the run.
 pub(super) fn ticks(
     points: &[Point],
     grouping: &str,

@@ -237,7 +237,8 @@ fn fit_duration(nanos: i128, warnings: &mut Warnings) -> Val {
     )
 }
 
-/// Null with a null. Numbers as IEEE 754 has it, also in records and lists: `-0.0` is `0.0`, and nothing compares to NaN.
+/// Null with a null. Numbers as IEEE 754 has it, also in records and lists: `-0.0` is `0.0`, and nothing
+/// compares to NaN.
 pub(super) fn compare(x: &Val, y: &Val, holds: fn(Ordering) -> bool) -> Val {
     match (x, y) {
         (Val::Null, _) | (_, Val::Null) => Val::Null,
@@ -271,8 +272,8 @@ fn hash(value: &Val) -> u64 {
     }
 }
 
-/// All numbers as 64 bits, little-endian; of a struct the fields, of a list their number and the items, each of them 0 for null,
-/// else 1 and its bytes; text in them follows its length.
+/// All numbers as 64 bits, little-endian; of a struct the fields, of a list their number and the items, each
+/// of them 0 for null, else 1 and its bytes; text in them follows its length.
 fn canonical(value: &Val) -> Vec<u8> {
     let sized = |bytes: &[u8]| [&(bytes.len() as u64).to_le_bytes(), bytes].concat();
     let item = |item: &Val| if item.is_null() { vec![0] } else { [vec![1], canonical(item)].concat() };

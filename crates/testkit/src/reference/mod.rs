@@ -1,9 +1,9 @@
 //! The reference evaluator: what a query means, computed slowly and obviously.
 //!
-//! It answers a checked [`Query`] over events in memory, point by point and value by value, straight from the rules of the
-//! language, whose numbers stand beside the code. It knows no plan, no batch, no array and no state of the engine, and
-//! implements each function of its own, by name: what the two agree on, they agree on independently. Functions of the program
-//! that asks are called, with one row at a time.
+//! It answers a checked [`Query`] over events in memory, point by point and value by value, straight from the
+//! rules of the language, whose numbers stand beside the code. It knows no plan, no batch, no array and no
+//! state of the engine, and implements each function of its own, by name: what the two agree on, they agree
+//! on independently. Functions of the program that asks are called, with one row at a time.
 
 mod aggregates;
 mod calendar;
@@ -107,7 +107,8 @@ pub fn columns(data_type: &DataType) -> Vec<(String, DataType)> {
 /// Of each event, by source and ordinal: where the first of the events stands that it is paired with.
 type Pairs = BTreeMap<(u16, u64), Place>;
 
-/// The pairs of all events: of streams that are joined under their own key, each with all that it is joined with, by whatever joins.
+/// The pairs of all events: of streams that are joined under their own key, each with all that it is joined
+/// with, by whatever joins.
 fn all_pairs(query: &Query, events: &Events) -> Pairs {
     // By node the streams whose events its points are, under their own key.
     let mut streams: Vec<BTreeSet<usize>> = Vec::new();

@@ -6,8 +6,8 @@ use super::Warnings;
 use super::points::{Joined, Point, Stream, anew, join};
 use crate::value::Val;
 
-/// 6.1: the points of both arguments, each moved to the time that is told by its own and the second's value there. None: there is
-/// no such time.
+/// 6.1: the points of both arguments, each moved to the time that is told by its own and the second's value
+/// there. None: there is no such time.
 pub(super) fn shifted(
     args: &[&Stream],
     warnings: &mut Warnings,
@@ -24,8 +24,8 @@ pub(super) fn shifted(
     moved(moves)
 }
 
-/// 6.1: the points of both arguments, each moved to its key's next at which the second is true, itself among them. Those for
-/// which none comes are dropped and counted (7.1).
+/// 6.1: the points of both arguments, each moved to its key's next at which the second is true, itself among
+/// them. Those for which none comes are dropped and counted (7.1).
 pub(super) fn shifted_until(args: &[&Stream], warnings: &mut Warnings) -> Vec<Point> {
     let mut held: BTreeMap<Val, Vec<Point>> = BTreeMap::new();
     let mut moves = Vec::new();
@@ -53,7 +53,8 @@ fn moved(moves: Vec<(Point, i64)>) -> Vec<Point> {
 
 /// 6.2: at each point of the key's expression the other stream's value for the key that it gives.
 ///
-/// Of the same source: as of the point's place, the point itself included. Else after all points up to and including its time.
+/// Of the same source: as of the point's place, the point itself included. Else after all points up to and
+/// including its time.
 pub(super) fn looked_up(of: &Stream, by: &Stream, is_same_source: bool) -> Vec<Point> {
     let mut known: BTreeMap<&Val, Vec<&Point>> = BTreeMap::new();
     for point in of.points() {

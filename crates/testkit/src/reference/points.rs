@@ -1,4 +1,5 @@
-//! Points and where they stand: their order, which of them are one, and how streams are joined (SEMANTICS 1.2 to 1.5).
+//! Points and where they stand: their order, which of them are one, and how streams are joined (SEMANTICS 1.2
+//! to 1.5).
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -21,8 +22,9 @@ pub(super) enum Turn {
     Moved(Box<Place>),
     /// An event, by source and ordinal.
     Event { source: u16, ordinal: u64 },
-    /// A tick, by the key that it was made for, of which grouping. One that was given another key since stands, as it did there, before
-    /// those that are made under the new one: of all points of its time a key's own tick is the last.
+    /// A tick, by the key that it was made for, of which grouping. One that was given another key since
+    /// stands, as it did there, before those that are made under the new one: of all points of its time a
+    /// key's own tick is the last.
     Tick { rekeyed: Reverse<u32>, grouping: String, key: Val },
 }
 
@@ -37,8 +39,8 @@ impl Place {
         Self { time, turn: Turn::Tick { rekeyed: Reverse(0), grouping: grouping.to_owned(), key } }
     }
 
-    /// Whether what asks at `other` sees it: it is not after it. The ticks of a boundary all see each other, whichever keys they are
-    /// of, also where they were moved to one time.
+    /// Whether what asks at `other` sees it: it is not after it. The ticks of a boundary all see each other,
+    /// whichever keys they are of, also where they were moved to one time.
     pub(super) fn is_known_at(&self, other: &Self) -> bool {
         match (&self.turn, &other.turn) {
             _ if self.time != other.time => self.time < other.time,
@@ -79,8 +81,9 @@ pub(super) struct Point {
     pub(super) own: Place,
     /// Whether its key is the source's: only then is it paired (SEMANTICS 1.5).
     pub(super) is_of_source: bool,
-    /// Which of the points it is that came to this place and key where they were last moved or given a key: an event under two
-    /// keys, which are given one key again, and a point that comes to one time in two ways, are two.
+    /// Which of the points it is that came to this place and key where they were last moved or given a key:
+    /// an event under two keys, which are given one key again, and a point that comes to one time in two
+    /// ways, are two.
     pub(super) copy: usize,
     pub(super) key: Val,
     pub(super) value: Val,
@@ -98,8 +101,8 @@ impl Point {
         Self { place: own.clone(), own, is_of_source: false, key: key.as_key(), ..self }
     }
 
-    /// Whether two points of one key are one (SEMANTICS 1.5): of the same event or tick, or of paired events as they came from the
-    /// sources.
+    /// Whether two points of one key are one (SEMANTICS 1.5): of the same event or tick, or of paired events
+    /// as they came from the sources.
     fn is_same(&self, other: &Self) -> bool {
         let is_paired = self.is_of_source && other.is_of_source && self.place == other.place;
         self.copy == other.copy && (self.own == other.own || is_paired)
@@ -136,8 +139,8 @@ pub(super) struct Joined {
     pub(super) is_of: Vec<bool>,
 }
 
-/// The union of the arguments' points per key, in order, with each argument's value there: a discrete one's at its own point,
-/// else null; a continuous one's as of there, null before its first (SEMANTICS 1.4).
+/// The union of the arguments' points per key, in order, with each argument's value there: a discrete one's
+/// at its own point, else null; a continuous one's as of there, null before its first (SEMANTICS 1.4).
 pub(super) fn join(args: &[&Stream]) -> Vec<Joined> {
     struct Met {
         point: Point,
@@ -193,8 +196,8 @@ pub(super) fn in_order(mut points: Vec<Point>) -> Vec<Point> {
     points
 }
 
-/// In order: points that are what they were, and others that came to their place and key only now, each told from all that are
-/// there already.
+/// In order: points that are what they were, and others that came to their place and key only now, each told
+/// from all that are there already.
 pub(super) fn anew(known: Vec<Point>, came: Vec<Point>) -> Vec<Point> {
     let mut all = known;
     for point in in_order(came) {

@@ -1,8 +1,8 @@
 //! Aggregations over their windows (SEMANTICS 4, 5), each value from what stands in the window and nothing else.
 //!
-//! What an aggregation folds are its value's own points: those that only the ends of a window bring fold nothing, also where the
-//! value holds. A sum that overflows is counted once where a window goes on (none, `since`), and at each value that it makes
-//! null where it is folded anew (the others).
+//! What an aggregation folds are its value's own points: those that only the ends of a window bring fold
+//! nothing, also where the value holds. A sum that overflows is counted once where a window goes on (none,
+//! `since`), and at each value that it makes null where it is folded anew (the others).
 
 use std::collections::BTreeMap;
 
@@ -85,8 +85,8 @@ impl Fold<'_> {
         Ok(points)
     }
 
-    /// Whether the window that holds a point of this time ended before another without a tick: there are none after the end of the
-    /// run, where points that were moved are (7.1).
+    /// Whether the window that holds a point of this time ended before another without a tick: there are none
+    /// after the end of the run, where points that were moved are (7.1).
     fn has_passed(&self, newest: Option<i64>, at: &Joined) -> bool {
         let end = newest.zip(self.calendar).and_then(|(time, calendar)| end_of_interval(calendar, time));
         end.is_some_and(|end| {

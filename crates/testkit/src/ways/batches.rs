@@ -114,7 +114,8 @@ pub(super) fn timeline<'a>(plan: &Plan, events: &'a Events) -> Vec<Told<'a>> {
 /// An event with its stream.
 type Told<'a> = (&'a Stream, &'a Event);
 
-/// What cannot be split among epochs: an event; of several sources all events of a time, since some of them are one point.
+/// What cannot be split among epochs: an event; of several sources all events of a time, since some of them
+/// are one point.
 fn units<'a, 'b>(timeline: &'b [Told<'a>]) -> Vec<&'b [Told<'a>]> {
     let first = timeline.first().map(|(stream, _)| stream.def.source);
     if timeline.iter().all(|(stream, _)| Some(stream.def.source) == first) {

@@ -1,8 +1,9 @@
-//! The live way: events become commits of repositories, a relay serves them over a WebSocket with pauses, and the product's
-//! own client, decoder and run loop make an answer of them.
+//! The live way: events become commits of repositories, a relay serves them over a WebSocket with pauses, and
+//! the product's own client, decoder and run loop make an answer of them.
 //!
-//! A table is a collection whose lexicon has the table's columns as fields. Types that a record cannot hold (floats, unsigned
-//! and small ints, times) go as text and are read back before the engine, as is the key, for a record's key is its author.
+//! A table is a collection whose lexicon has the table's columns as fields. Types that a record cannot hold
+//! (floats, unsigned and small ints, times) go as text and are read back before the engine, as is the key,
+//! for a record's key is its author.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +85,8 @@ pub(super) fn run(plan: &Arc<Plan>, events: &Events) -> Result<Option<Run>, WayE
             outcome.source.read
         )));
     }
-    // Leaps of time look like gaps, and those that tell of one are not believed at once: every frame came, as was just seen.
+    // Leaps of time look like gaps, and those that tell of one are not believed at once: every frame came, as
+    // was just seen.
     let of_leaps = ["possible gaps", "with a time too far ahead"];
     if outcome.source.dropped.keys().any(|reason| !of_leaps.contains(reason)) {
         return Err(WayError::NotTaken(format!("frames or values were lost: {:?}", outcome.source.dropped)));

@@ -1,7 +1,7 @@
 //! The ways in which a query is run: whatever the batches, workers, restarts or sockets, the rows are the same.
 //!
-//! A way gives its answer together with what shows that it was really taken, and refuses to answer if it was not: a run in
-//! batches of one that had fewer epochs than events would prove nothing.
+//! A way gives its answer together with what shows that it was really taken, and refuses to answer if it was
+//! not: a run in batches of one that had fewer epochs than events would prove nothing.
 
 mod batches;
 mod live;
@@ -32,10 +32,11 @@ pub enum Way {
     Batches(Vec<usize>),
     /// So many workers, in batches of three events.
     Workers(usize),
-    /// Saved to bytes and started anew from them after every batch of so many events, with another number of workers each time.
+    /// Saved to bytes and started anew from them after every batch of so many events, with another number of
+    /// workers each time.
     Restored(usize),
-    /// As commits of a simulated network's repositories, served by its relay over a WebSocket with pauses, read by the
-    /// firehose client, decoded, and run live.
+    /// As commits of a simulated network's repositories, served by its relay over a WebSocket with pauses,
+    /// read by the firehose client, decoded, and run live.
     Live,
 }
 
@@ -144,18 +145,20 @@ impl Way {
         })
     }
 
-    /// What differs between what a run of a plan over events in this way gave and what it should give; none where nothing does.
+    /// What differs between what a run of a plan over events in this way gave and what it should give; none
+    /// where nothing does.
     #[must_use]
     pub fn difference(&self, plan: &Plan, events: &Events, got: &Answer, wanted: &Answer) -> Option<String> {
         match (self, plan.output.results) {
-            // 7.5: live, an upsert per changed key, whose last equals the row of once; its time is that of the change.
+            // 7.5: live, an upsert per changed key, whose last equals the row of once; its time is that of
+            // the change.
             (Self::Live, Results::Snapshot { at, .. }) => {
                 let untimed = |row: &AnswerRow| AnswerRow { time: 0, ..row.clone() };
                 let last: BTreeMap<&Val, &AnswerRow> = got.rows.iter().map(|row| (&row.key, row)).collect();
                 let got = Answer { rows: last.into_values().map(untimed).collect(), ..got.clone() };
                 let wanted = Answer { rows: wanted.rows.iter().map(untimed).collect(), ..wanted.clone() };
-                // What events of the newest time may still let go of, and ticks there, are due at the end alone; so is what moves
-                // beyond it.
+                // What events of the newest time may still let go of, and ticks there, are due at the end
+                // alone; so is what moves beyond it.
                 let sources: Vec<u16> = plan.scans.iter().map(|scan| scan.stream.source).collect();
                 let is_beyond = at > events.newest(&sources);
                 let is_due_then = |region: &Region| {
@@ -168,8 +171,8 @@ impl Way {
                 };
                 if plan.regions.iter().any(is_due_then) { None } else { got.difference(&wanted) }
             }
-            // 7.2: live, what is before the watermark is final; of what stands at or after it, ticks and moved points are due at the
-            // end alone.
+            // 7.2: live, what is before the watermark is final; of what stands at or after it, ticks and
+            // moved points are due at the end alone.
             (Self::Live, Results::History { .. }) if has_added_points(plan) => {
                 let sources: Vec<u16> = plan.scans.iter().map(|scan| scan.stream.source).collect();
                 let watermark = events.newest(&sources).unwrap_or(i64::MIN);

@@ -275,7 +275,8 @@ pub(super) fn query() -> Piece {
     prop_oneof![3 => own.query(), 2 => once.query(), 1 => twice.query()].boxed()
 }
 
-/// Whole queries of few words, in which keys change and points move: what is wrong with them is found sooner, and read.
+/// Whole queries of few words, in which keys change and points move: what is wrong with them is found sooner,
+/// and read.
 pub(super) fn small() -> Piece {
     let columns = || Pieces::columns(&["m", "n", "o"]);
     let moved = |of: Pieces| Pieces {

@@ -1,4 +1,5 @@
-//! What a [`Timestream`] can be asked: the functions of the registry as its methods, Rust's operators, and constants that it is made of.
+//! What a [`Timestream`] can be asked: the functions of the registry as its methods, Rust's operators, and
+//! constants that it is made of.
 
 use std::ops;
 

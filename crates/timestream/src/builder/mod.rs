@@ -11,9 +11,10 @@
 //! assert_eq!(both.to_string(), "{long: posts.filter(record.text.len() > 280).count(), likes: likes.count()}");
 //! ```
 //!
-//! The functions of the [registry](crate::functions) are methods here under the same names; arithmetic, `-x` and `!x` are Rust's
-//! operators. Comparisons are methods, [`eq`](Timestream::eq), [`ne`](Timestream::ne), [`lt`](Timestream::lt) and so on: Rust's `==` gives a
-//! `bool` there and then, which as a condition would be a constant, so that there is none:
+//! The functions of the [registry](crate::functions) are methods here under the same names; arithmetic, `-x`
+//! and `!x` are Rust's operators. Comparisons are methods, [`eq`](Timestream::eq), [`ne`](Timestream::ne),
+//! [`lt`](Timestream::lt) and so on: Rust's `==` gives a `bool` there and then, which as a condition would be
+//! a constant, so that there is none:
 //!
 //! ```compile_fail,E0369
 //! use skytide_timestream::builder::{field, lit, source};
@@ -35,8 +36,8 @@ use crate::scalar::Scalar;
 use crate::syntax::{Arg, BinaryOp, Expr, ExprKind, Ident, MAX_DEPTH, UnaryOp};
 pub use window::Window;
 
-/// A stream, or anything made of streams and constants, as it will be written. Two of them are told apart by their texts: `==` would be taken
-/// for the query's own [`eq`](Self::eq).
+/// A stream, or anything made of streams and constants, as it will be written. Two of them are told apart by
+/// their texts: `==` would be taken for the query's own [`eq`](Self::eq).
 #[derive(Debug, Clone)]
 pub struct Timestream {
     expr: Result<Expr, Unwritable>,
@@ -122,7 +123,8 @@ impl Timestream {
         )
     }
 
-    /// A method without arguments that the stream's source knows, as `posts.deletes()`: [`apply`](Self::apply) without arguments.
+    /// A method without arguments that the stream's source knows, as `posts.deletes()`:
+    /// [`apply`](Self::apply) without arguments.
     #[must_use]
     pub fn method(self, name: &str) -> Self {
         self.apply(name, [])
@@ -196,7 +198,8 @@ impl Timestream {
     }
 }
 
-/// The text that means it; `…` if it is nested deeper than a text can be, or has a [window](Timestream::over) over what is no call.
+/// The text that means it; `…` if it is nested deeper than a text can be, or has a [window](Timestream::over)
+/// over what is no call.
 impl Display for Timestream {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.expr {

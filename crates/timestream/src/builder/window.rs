@@ -56,7 +56,8 @@ impl Window {
         Self::by("tumbling", calendar, [])
     }
 
-    /// The points of the last so many intervals between points at which a condition is true; a value at each of those.
+    /// The points of the last so many intervals between points at which a condition is true; a value at each
+    /// of those.
     #[must_use]
     pub fn sliding(intervals: u32, predicate: impl Into<Timestream>) -> Self {
         Self::call("sliding", [i64::from(intervals).into(), predicate.into()])

@@ -1,5 +1,5 @@
-//! Expressions as the syntax that means them: operators where there are some, names where a `let` has made one, fields of a method's
-//! receiver by their names alone.
+//! Expressions as the syntax that means them: operators where there are some, names where a `let` has made
+//! one, fields of a method's receiver by their names alone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use super::{Chain, Kind, LONG, Node, SOURCE, condition, expr, ident};
 use crate::scalar::Scalar;
 use crate::syntax::{Arg, BinaryOp, Expr, ExprKind, MANY, UnaryOp};
 
-/// What an expression is printed by: streams that fields hide, functions of other names, expressions that have a `let`.
+/// What an expression is printed by: streams that fields hide, functions of other names, expressions that
+/// have a `let`.
 pub(super) struct Printer<'a> {
     pub(super) taken: &'a BTreeSet<String>,
     pub(super) renamed: &'a BTreeMap<String, String>,

@@ -179,8 +179,9 @@ impl<'a> Checker<'a> {
         Ok((nodes, gives))
     }
 
-    /// The signature that the arguments fit: the first of those that take them, or one that takes them but for a text that cannot
-    /// be read; else one that takes the first argument, or the first, whose errors say what is wrong.
+    /// The signature that the arguments fit: the first of those that take them, or one that takes them but
+    /// for a text that cannot be read; else one that takes the first argument, or the first, whose errors say
+    /// what is wrong.
     fn chosen<'f>(&self, function: &'f dyn Callee, given: &[Given<'a>]) -> Option<&'f Signature> {
         let all = function.signatures();
         let fits = |signature: &Signature, unreadable: bool| self.fits(signature, given, unreadable);
@@ -193,7 +194,8 @@ impl<'a> Checker<'a> {
         found.or_else(unreadable).or_else(begun).or_else(|| all.first())
     }
 
-    /// Whether a signature takes such arguments, which may be the first of them; `unreadable` where texts that cannot be read are as good.
+    /// Whether a signature takes such arguments, which may be the first of them; `unreadable` where texts
+    /// that cannot be read are as good.
     pub(super) fn fits(&self, signature: &Signature, given: &[Given<'a>], unreadable: bool) -> bool {
         signature.pairs(given).all(|(param, argument)| match &argument.value {
             Value::Node(node) => {
@@ -412,7 +414,8 @@ impl Signature {
     }
 }
 
-/// What a parameter takes, in words: of the first one all that the function's signatures take, since none took what was given.
+/// What a parameter takes, in words: of the first one all that the function's signatures take, since none
+/// took what was given.
 fn needs(function: &dyn Callee, signature: &Signature, param: &Param) -> String {
     let is_first = signature.params.first() == Some(param);
     let all = function.signatures().iter().filter(|_| is_first);

@@ -72,7 +72,8 @@ impl<'a> Checker<'a> {
         applied
     }
 
-    /// A function of arguments of which the first are known; the names in the others are fields of what it is called on.
+    /// A function of arguments of which the first are known; the names in the others are fields of what it is
+    /// called on.
     fn apply_in_scope(
         &mut self,
         function: Found,

@@ -225,7 +225,8 @@ impl Graph {
         })
     }
 
-    /// A node with the grouping that its arguments share and the continuity that follows from theirs (SEMANTICS 1.3, 1.4).
+    /// A node with the grouping that its arguments share and the continuity that follows from theirs
+    /// (SEMANTICS 1.3, 1.4).
     fn joined(&self, op: Op, args: Vec<usize>, data_type: DataType, span: &Span) -> Result<Node, QueryError> {
         let mut grouping: Option<&Grouping> = None;
         let mut points = Continuity::Constant;
@@ -256,8 +257,8 @@ impl Graph {
         Ok(Node { op, args, data_type, grouping: grouping.cloned(), continuity, span: span.clone() })
     }
 
-    /// What the query itself put into a record under this name; none if it is no record of the query's. A field is at the points
-    /// of its record, and holds between them if what was put there holds.
+    /// What the query itself put into a record under this name; none if it is no record of the query's. A
+    /// field is at the points of its record, and holds between them if what was put there holds.
     fn put_into(&self, mut record: usize, name: &str) -> Option<usize> {
         while let Op::Field(of) = &self.nodes[record].op {
             record = self.put_into(self.nodes[record].args[0], of)?;
@@ -305,7 +306,8 @@ impl Graph {
             depth: 1 + args().map(|size| size.depth).max().unwrap_or(0),
             width: match node.op {
                 Op::Record(_) => 1 + args().map(|size| size.width).sum::<usize>(),
-                // A field is not as wide as what it is of: records made of records' fields would seem to grow without end.
+                // A field is not as wide as what it is of: records made of records' fields would seem to grow
+                // without end.
                 Op::Stream(_) | Op::Field(_) | Op::Time => width(&node.data_type),
                 _ => args().map(|size| size.width).max().unwrap_or(1),
             },

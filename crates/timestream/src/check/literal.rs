@@ -95,7 +95,8 @@ pub(super) fn fit(literal: &Scalar, data_type: &DataType) -> Fit {
     shared.map_or(Fit::Not, Fit::As)
 }
 
-/// The unit itself, or the coarsest finer one of which so many nanoseconds are a whole number: a finer one holds less far moments.
+/// The unit itself, or the coarsest finer one of which so many nanoseconds are a whole number: a finer one
+/// holds less far moments.
 fn whole_in(nanos: i64, unit: TimeUnit) -> TimeUnit {
     [unit, TimeUnit::Millisecond, TimeUnit::Microsecond]
         .into_iter()

@@ -1,8 +1,9 @@
-//! Text to a checked query: names are looked up, types chosen, groupings compared, and each distinct expression kept once.
+//! Text to a checked query: names are looked up, types chosen, groupings compared, and each distinct
+//! expression kept once.
 //!
-//! A literal has no type until it meets something that has one (SEMANTICS 2.1), so checking an expression gives a [`Value`]:
-//! a literal yet to be typed, or a node of the graph. What a name means is in [`names`], a call in [`calls`], what its function makes of its
-//! arguments in [`forms`].
+//! A literal has no type until it meets something that has one (SEMANTICS 2.1), so checking an expression
+//! gives a [`Value`]: a literal yet to be typed, or a node of the graph. What a name means is in [`names`], a
+//! call in [`calls`], what its function makes of its arguments in [`forms`].
 
 mod arguments;
 mod calls;

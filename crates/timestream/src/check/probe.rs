@@ -1,7 +1,8 @@
 //! Parts of a text that is being written, each checked in its place: what completion asks of the checker.
 //!
-//! A text with a hole is no query, but its parts are expressions: what stands before a dot, the `let`s before it, what the calls
-//! around it are called on. They are checked as those of a query are, by the same code, and what is wrong with one is passed over.
+//! A text with a hole is no query, but its parts are expressions: what stands before a dot, the `let`s before
+//! it, what the calls around it are called on. They are checked as those of a query are, by the same code,
+//! and what is wrong with one is passed over.
 
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
-//! Aggregations with their windows and constants, and what moves points: `lag`, `collect`, `shift_by`, `lookup` and the like.
+//! Aggregations with their windows and constants, and what moves points: `lag`, `collect`, `shift_by`,
+//! `lookup` and the like.
 //!
-//! A window is no value: it is read where an aggregation takes it, as `window=since.hourly()`, or from a `let` that names one.
+//! A window is no value: it is read where an aggregation takes it, as `window=since.hourly()`, or from a
+//! `let` that names one.
 
 use std::sync::Arc;
 

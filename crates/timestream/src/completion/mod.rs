@@ -1,8 +1,9 @@
-//! Completion: what may stand at a place of a query that is being written, from the same registry, catalog and checker that the
-//! query has when it is whole.
+//! Completion: what may stand at a place of a query that is being written, from the same registry, catalog
+//! and checker that the query has when it is whole.
 //!
-//! `place` finds by tokens what the cursor is in; the checker says of the parts around it what they are (`check::probe`), and this puts
-//! together what fits. Any text is answered, as well as can be: what is wrong elsewhere in it is passed over.
+//! `place` finds by tokens what the cursor is in; the checker says of the parts around it what they are
+//! (`check::probe`), and this puts together what fits. Any text is answered, as well as can be: what is wrong
+//! elsewhere in it is passed over.
 
 mod place;
 
@@ -25,10 +26,11 @@ use place::{Call, Place, Start, Wanted, place};
 /// What may stand at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
-    /// What each candidate replaces: bytes of the text, the word or the text in quotes at the cursor; empty where there is none.
+    /// What each candidate replaces: bytes of the text, the word or the text in quotes at the cursor; empty
+    /// where there is none.
     pub range: Span,
-    /// What may stand there: named arguments, fields in their order, methods by name; where an expression begins also `let`s, streams,
-    /// functions, words.
+    /// What may stand there: named arguments, fields in their order, methods by name; where an expression
+    /// begins also `let`s, streams, functions, words.
     pub candidates: Vec<Candidate>,
 }
 
@@ -94,8 +96,8 @@ impl fmt::Display for Kind {
 
 /// Says what may stand at byte `at` of a text, which may be no query yet, over what can be named.
 ///
-/// Candidates begin as what is typed there does, capitals or not; where it begins nothing, there are none. A place within a
-/// character, or beyond the end, is the one before.
+/// Candidates begin as what is typed there does, capitals or not; where it begins nothing, there are none. A
+/// place within a character, or beyond the end, is the one before.
 #[must_use]
 pub fn complete(text: &str, at: usize, catalog: &dyn Catalog) -> Completion {
     let Some(place) = place(text, at) else {
@@ -408,7 +410,8 @@ impl<'a> Candidates<'a> {
         self.add(text, Kind::Function, function.text().to_owned(), "A function of this program.");
     }
 
-    /// A name with the brackets of its call: closed if there is nothing to be put into them, none if they stand there.
+    /// A name with the brackets of its call: closed if there is nothing to be put into them, none if they
+    /// stand there.
     fn brackets(&self, name: &str, takes_more: bool) -> String {
         let brackets = match (self.is_called, takes_more) {
             (true, _) => "",

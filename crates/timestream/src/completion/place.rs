@@ -1,7 +1,9 @@
-//! Where a cursor stands in a text that may be no query yet: what is being written there, and which parts around it are whole.
+//! Where a cursor stands in a text that may be no query yet: what is being written there, and which parts
+//! around it are whole.
 //!
-//! It goes by tokens. The brackets that are open tell the calls that the cursor is in; from a dot the way back over names and closed
-//! brackets ends where the expression before it begins. Each part is read by itself, so that what is wrong elsewhere is no matter.
+//! It goes by tokens. The brackets that are open tell the calls that the cursor is in; from a dot the way
+//! back over names and closed brackets ends where the expression before it begins. Each part is read by
+//! itself, so that what is wrong elsewhere is no matter.
 
 use crate::check::windows::is_window;
 use crate::functions::signature::Type;
@@ -134,7 +136,8 @@ struct Written {
     quote: Option<char>,
 }
 
-/// The word, or the name or text in quotes, that a cursor is in, touches, or follows without a blank; none in a number or a symbol.
+/// The word, or the name or text in quotes, that a cursor is in, touches, or follows without a blank; none in
+/// a number or a symbol.
 fn written_at(text: &str, at: usize, all: &[Piece<'_>]) -> Option<Written> {
     let first = all.partition_point(|piece| piece.span.end < at);
     let nothing = |before| Some(Written { range: at..at, typed: String::new(), before, quote: None });
@@ -385,7 +388,8 @@ impl<'p> Scope<'p> {
         Some(call)
     }
 
-    /// The expression before a dot, not further back than `low`: the longest part that reads, then shorter ones whose fields it has.
+    /// The expression before a dot, not further back than `low`: the longest part that reads, then shorter
+    /// ones whose fields it has.
     fn parts_before(&self, dot: usize, low: usize) -> Vec<Expr> {
         let mut parts = Vec::new();
         let mut end = dot;
@@ -406,7 +410,8 @@ impl<'p> Scope<'p> {
         parts
     }
 
-    /// Where the expression that ends before a place begins; and if it ends in a method's call, the places of its dot and name.
+    /// Where the expression that ends before a place begins; and if it ends in a method's call, the places of
+    /// its dot and name.
     fn begin(&self, end: usize, low: usize) -> Option<(usize, Option<(usize, usize)>)> {
         let mut at = end.checked_sub(1).filter(|at| *at >= low)?;
         let mut last = None;

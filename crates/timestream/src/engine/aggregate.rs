@@ -1,4 +1,5 @@
-//! What an aggregation is to the engine: state per key number, folded a batch at a time, its value known at every row.
+//! What an aggregation is to the engine: state per key number, folded a batch at a time, its value known at
+//! every row.
 
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
@@ -34,7 +35,8 @@ pub trait Aggregate: Send {
     /// None but defects.
     fn reset(&mut self, keys: &[u32]) -> Result<(), EngineError>;
 
-    /// Ends the windows of these keys without a row: their next points begin others, rows before those show what the old ones came to.
+    /// Ends the windows of these keys without a row: their next points begin others, rows before those show
+    /// what the old ones came to.
     fn end(&mut self, _keys: &[u32]) {}
 
     /// What it is in whole numbers, whose windows are kept by parts.
@@ -42,8 +44,8 @@ pub trait Aggregate: Send {
         None
     }
 
-    /// The same over the last so many intervals, where it follows from the values of the intervals whatever the points are; others
-    /// are folded from the start of each window.
+    /// The same over the last so many intervals, where it follows from the values of the intervals whatever
+    /// the points are; others are folded from the start of each window.
     ///
     /// # Errors
     /// None but defects.
@@ -51,7 +53,8 @@ pub trait Aggregate: Send {
         None
     }
 
-    /// The same over the last so many nanoseconds, where what a value adds can be taken away when it leaves; others are folded anew.
+    /// The same over the last so many nanoseconds, where what a value adds can be taken away when it leaves;
+    /// others are folded anew.
     ///
     /// # Errors
     /// None but defects.
@@ -59,8 +62,8 @@ pub trait Aggregate: Send {
         None
     }
 
-    /// Bytes that its value at a row has at most, after so many rows more whose values have `fresh` bytes at most; zero where values of its
-    /// type are all alike. What is much is computed in parts.
+    /// Bytes that its value at a row has at most, after so many rows more whose values have `fresh` bytes at
+    /// most; zero where values of its type are all alike. What is much is computed in parts.
     fn shows(&self, _fresh: usize, _rows: usize) -> usize {
         0
     }
@@ -71,7 +74,8 @@ pub trait Aggregate: Send {
     /// The state does not fit one array (2 GiB of text).
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError>;
 
-    /// Takes up what `save` gave, for keys that have no state yet; `keys` in the order of the arrays, all below `known`.
+    /// Takes up what `save` gave, for keys that have no state yet; `keys` in the order of the arrays, all
+    /// below `known`.
     ///
     /// # Errors
     /// The arrays are not of the types that `save` gives.

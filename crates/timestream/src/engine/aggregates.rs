@@ -38,7 +38,8 @@ pub(crate) fn count_if(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggrega
     }
 }
 
-/// `sum`: signed ints as i64, unsigned as u64, floats as f64, in the order of the points. After an overflow of ints null.
+/// `sum`: signed ints as i64, unsigned as u64, floats as f64, in the order of the points. After an overflow
+/// of ints null.
 ///
 /// # Errors
 /// The input is not a number.
@@ -92,7 +93,8 @@ fn spread(
     Err(EngineError::mismatch(what, "a number", input))
 }
 
-/// `min`: the least value. Numbers come before NaN; of equal values (-0.0 and 0.0) the first is kept. Text goes by bytes.
+/// `min`: the least value. Numbers come before NaN; of equal values (-0.0 and 0.0) the first is kept. Text
+/// goes by bytes.
 ///
 /// # Errors
 /// Values of the type cannot be kept.
@@ -100,7 +102,8 @@ pub(crate) fn min(input: &DataType, _: &[Scalar]) -> Result<Box<dyn Aggregate>, 
     kept(input, Keep::Min)
 }
 
-/// `max`: the greatest value. Numbers come before NaN; of equal values (-0.0 and 0.0) the first is kept. Text goes by bytes.
+/// `max`: the greatest value. Numbers come before NaN; of equal values (-0.0 and 0.0) the first is kept. Text
+/// goes by bytes.
 ///
 /// # Errors
 /// Values of the type cannot be kept.

@@ -1,7 +1,7 @@
 //! Byte strings by number, one after another: the keys of an operator.
 //!
-//! Most keys are accounts, whose names are all of one length. As long as all strings are, nothing says where each is: it follows from
-//! the number, and memory need not be asked for it.
+//! Most keys are accounts, whose names are all of one length. As long as all strings are, nothing says where
+//! each is: it follows from the number, and memory need not be asked for it.
 
 use super::array::make_room;
 
@@ -61,8 +61,9 @@ impl Arena {
         }
     }
 
-    /// Puts [`NONE`] in the place of each number whose string is another than the one that is asked for: those lie between `ends`.
-    /// Little is done with each, so that all are asked of memory before the first is waited for.
+    /// Puts [`NONE`] in the place of each number whose string is another than the one that is asked for:
+    /// those lie between `ends`. Little is done with each, so that all are asked of memory before the first
+    /// is waited for.
     pub(super) fn confirm(&self, numbers: &mut [u32], asked: &[u8], ends: &[i32]) {
         match &self.ends {
             Ends::Even { len: USUAL, .. } => {

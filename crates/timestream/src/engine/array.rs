@@ -1,5 +1,5 @@
-//! Views of Arrow arrays by width: a timestamp is 64 bits like an int, so state and kernels are written once for the eleven
-//! native types that carry all others.
+//! Views of Arrow arrays by width: a timestamp is 64 bits like an int, so state and kernels are written once
+//! for the eleven native types that carry all others.
 
 use std::sync::Arc;
 

@@ -8,11 +8,11 @@ use super::parts::{go_together, merged_with, time_within};
 use crate::held::Held;
 use crate::rows::Rows;
 
-/// Rows that wait for their time, as batches that are each in order and grow from the last to the first, so that there are few, but for
-/// what is too much for one.
+/// Rows that wait for their time, as batches that are each in order and grow from the last to the first, so
+/// that there are few, but for what is too much for one.
 ///
-/// Each row is copied as often as what is held doubles, not whenever others come: what a lateness of days holds costs little beside what it lets
-/// go of.
+/// Each row is copied as often as what is held doubles, not whenever others come: what a lateness of days
+/// holds costs little beside what it lets go of.
 #[derive(Debug, Default)]
 pub struct Backlog {
     batches: Vec<Rows>,
@@ -20,8 +20,8 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Of a source's rows, of which those at one place stand as they were given: a program may order rows by numbers of its own, of which some
-    /// are equal.
+    /// Of a source's rows, of which those at one place stand as they were given: a program may order rows by
+    /// numbers of its own, of which some are equal.
     #[must_use]
     pub fn of_source() -> Self {
         Self { batches: Vec::new(), ties: Ties::AsTheyCame }
@@ -44,7 +44,8 @@ impl Backlog {
         Ok(())
     }
 
-    /// Holds rows, which are in order, beside the others: where none is let go of before all are [gathered](Self::gather).
+    /// Holds rows, which are in order, beside the others: where none is let go of before all are
+    /// [gathered](Self::gather).
     pub fn put(&mut self, rows: Rows) {
         if !rows.is_empty() {
             self.batches.push(rows);
@@ -60,8 +61,9 @@ impl Backlog {
         Ok(())
     }
 
-    /// The time before which about so many rows and bytes at most are held, all these together, of those whose time has come: what is let go
-    /// of at once. None where no more are. If it has come for a time, it has for all before; rows of one time stay together.
+    /// The time before which about so many rows and bytes at most are held, all these together, of those
+    /// whose time has come: what is let go of at once. None where no more are. If it has come for a time, it
+    /// has for all before; rows of one time stay together.
     pub fn part<'a>(
         held: impl IntoIterator<Item = &'a Self>,
         has_come: impl Fn(i64) -> bool,
@@ -72,7 +74,8 @@ impl Backlog {
         time_within(&batches, has_come, rows, bytes)
     }
 
-    /// Lets go of the rows whose time has come, each batch in order. If it has come for a time, it has for all before.
+    /// Lets go of the rows whose time has come, each batch in order. If it has come for a time, it has for
+    /// all before.
     #[must_use]
     pub fn take(&mut self, has_come: impl Fn(i64) -> bool) -> Vec<Rows> {
         let mut taken = Vec::new();

@@ -1,4 +1,5 @@
-//! Where ticks stand between a region's rows: rows up to a boundary are computed first, then the ticks there, which are known by then.
+//! Where ticks stand between a region's rows: rows up to a boundary are computed first, then the ticks there,
+//! which are known by then.
 
 use std::collections::HashSet;
 
@@ -17,8 +18,9 @@ use crate::rows::{Keys, Lane, OWN_TICK, Place, Places, TICK};
 
 /// The ticks of a boundary that are due by the rows before it, by tick input.
 ///
-/// Whether there are others depends on its rows: a tick is a point that another calendar's windows may hold, which may then have
-/// one there too. So the points of ticks are told while the rows are computed, each when what its windows hold is known.
+/// Whether there are others depends on its rows: a tick is a point that another calendar's windows may hold,
+/// which may then have one there too. So the points of ticks are told while the rows are computed, each when
+/// what its windows hold is known.
 pub(super) struct Boundary {
     due: Vec<Mask>,
     /// Whether it is a boundary of the ticks' own calendar.
@@ -64,7 +66,8 @@ impl Boundary {
 }
 
 impl RegionOperator {
-    /// Computes rows in parts, none of which goes beyond a boundary, with the ticks between them, and those before the rows that are `next`.
+    /// Computes rows in parts, none of which goes beyond a boundary, with the ticks between them, and those
+    /// before the rows that are `next`.
     pub(super) fn run_between_ticks(
         &mut self,
         joined: &Joined,
@@ -102,7 +105,8 @@ impl RegionOperator {
                 at += ticks;
                 continue;
             }
-            // What stands after the ticks of its time is in the next interval, but no point that a window holds is there.
+            // What stands after the ticks of its time is in the next interval, but no point that a window
+            // holds is there.
             let end = if lane > TICK {
                 at + rest.take_while(|row| places.lane.at(*row) == lane && places.time[*row] == time).count()
             } else {
@@ -200,7 +204,8 @@ impl RegionOperator {
         Ok(())
     }
 
-    /// Ends the windows of keys at a boundary without a tick: a point beyond it is in the next window, though it is no point itself.
+    /// Ends the windows of keys at a boundary without a tick: a point beyond it is in the next window, though
+    /// it is no point itself.
     fn pass(&mut self, time: i64) {
         let of = &self.plan.regions[self.region];
         for (at, schedule) in self.schedules.iter_mut().enumerate() {

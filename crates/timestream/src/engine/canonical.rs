@@ -1,6 +1,7 @@
 //! Values as keys: what is one key has one form, of all that are equal.
 //!
-//! Only floats have several forms of one value: `-0.0` is `0.0`, and every NaN is one; in records, lists and maps, too.
+//! Only floats have several forms of one value: `-0.0` is `0.0`, and every NaN is one; in records, lists and
+//! maps, too.
 
 use std::sync::Arc;
 

@@ -27,7 +27,8 @@ impl Clock {
         time < self.watermark || self.end.is_some_and(|end| time <= end.ticks)
     }
 
-    /// Whether a point moved to a time comes now: all points before it are here, and among them those that are moved there.
+    /// Whether a point moved to a time comes now: all points before it are here, and among them those that
+    /// are moved there.
     pub(super) fn moved(&self, time: i64) -> bool {
         time <= self.watermark || self.end.is_some_and(|end| time <= end.moved)
     }

@@ -1,7 +1,7 @@
 //! `collect`: the newest values of each key, shown as a list at every row.
 //!
-//! A list is copied as it is shown, since Arrow's lists cannot lie over each other. A key's values are kept side by side
-//! ([`Runs`]), so that this is one copy a list and not one a value.
+//! A list is copied as it is shown, since Arrow's lists cannot lie over each other. A key's values are kept
+//! side by side ([`Runs`]), so that this is one copy a list and not one a value.
 
 use std::sync::Arc;
 
@@ -179,7 +179,8 @@ trait Lists: Send {
     fn memory(&self) -> usize;
 }
 
-/// The lists of so many rows are asked for before the first is shown, so that memory is waited for once and not row by row.
+/// The lists of so many rows are asked for before the first is shown, so that memory is waited for once and
+/// not row by row.
 const ABREAST: usize = 16;
 
 /// What a layout is made of.
@@ -383,8 +384,8 @@ struct Texts {
     bytes: Runs<u8>,
     /// For types other than text and binary.
     converter: Option<RowConverter>,
-    /// The memory of earlier answers, to be used again once nobody else has it: asking the system for it anew, page by page, takes
-    /// longer than to copy the values.
+    /// The memory of earlier answers, to be used again once nobody else has it: asking the system for it
+    /// anew, page by page, takes longer than to copy the values.
     lent: Vec<Buffer>,
     /// How many values the lists of the last batch had.
     shown: usize,

@@ -96,7 +96,8 @@ pub(super) fn constant(
 impl RegionOperator {
     /// The value of each step at each row.
     ///
-    /// Where there is state, `self.numbers` are the numbers of the rows' keys. `ticks` are given where the rows are a boundary's.
+    /// Where there is state, `self.numbers` are the numbers of the rows' keys. `ticks` are given where the
+    /// rows are a boundary's.
     pub(super) fn compute(
         &mut self,
         joined: &Joined,
@@ -257,7 +258,8 @@ fn own_part(joined: &Joined, own: Own, len: usize) -> Result<Column, EngineError
     }))
 }
 
-/// A step's call, whose results that do not fit are counted where its mask holds. It rarely has any: only then they are looked at again.
+/// A step's call, whose results that do not fit are counted where its mask holds. It rarely has any: only
+/// then they are looked at again.
 fn counted(
     function: fn(&Call<'_>) -> Result<Column, EvalError>,
     args: &[Reg],

@@ -1,5 +1,6 @@
-//! What can go wrong in an operator. Nothing a user's data holds is an error: what does not fit is null and counted, so
-//! these report defects (a plan and its batches disagree), limits, and what functions of the program that asks say.
+//! What can go wrong in an operator. Nothing a user's data holds is an error: what does not fit is null and
+//! counted, so these report defects (a plan and its batches disagree), limits, and what functions of the
+//! program that asks say.
 
 use arrow_schema::ArrowError;
 
@@ -43,7 +44,8 @@ pub enum EngineError {
     /// An operator holds at most `u32::MAX` keys.
     #[error("more than {} keys in one operator; more workers divide them", u32::MAX)]
     TooManyKeys,
-    /// An end was asked for, and the time for it is over ([`Halt`](super::Halt)): no defect of ours. The state is undefined.
+    /// An end was asked for, and the time for it is over ([`Halt`](super::Halt)): no defect of ours. The
+    /// state is undefined.
     #[error("left at work, as an end was asked for")]
     Halted,
 }

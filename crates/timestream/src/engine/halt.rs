@@ -1,7 +1,8 @@
-//! How work is cut short: an epoch may take long, and whoever has asked for an end waits no longer than a moment for it.
+//! How work is cut short: an epoch may take long, and whoever has asked for an end waits no longer than a
+//! moment for it.
 //!
-//! A job's own thread is at work, so nobody can take it away from outside: loops that may be long look from time to time. When it is time
-//! is not decided here, where there is no clock.
+//! A job's own thread is at work, so nobody can take it away from outside: loops that may be long look from
+//! time to time. When it is time is not decided here, where there is no clock.
 
 use std::fmt;
 use std::sync::Arc;

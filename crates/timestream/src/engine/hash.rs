@@ -14,8 +14,8 @@
 //! | list, map | the number of items as 8 bytes, then the items |
 //! | union | the number of its field as one byte, then its value as an *item* |
 //!
-//! An *item* is 0 for null, else 1 followed by its canonical bytes; those of text and binary follow their length in 8 bytes.
-//! A value of a dictionary, of a run or of a view is what it stands for.
+//! An *item* is 0 for null, else 1 followed by its canonical bytes; those of text and binary follow their
+//! length in 8 bytes. A value of a dictionary, of a run or of a view is what it stands for.
 
 use std::sync::Arc;
 

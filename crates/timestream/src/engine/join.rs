@@ -168,8 +168,8 @@ fn is_same(a: &Rows, b: &Rows) -> bool {
 }
 
 impl Join {
-    /// The rows of a boundary's ticks, some of which were fed to the region as well: `fed` names the row of `joined` that each is.
-    /// As ticks of the region itself they have no columns.
+    /// The rows of a boundary's ticks, some of which were fed to the region as well: `fed` names the row of
+    /// `joined` that each is. As ticks of the region itself they have no columns.
     pub(super) fn ticks(&self, places: Places, key: Keys, joined: &Joined, fed: &[Option<usize>]) -> Joined {
         let part = |(shape, part): (&Shape, &Part)| {
             let rows: UInt32Array = fed.iter().map(|row| part.row((*row)?)).collect();
@@ -326,8 +326,8 @@ impl Joined {
         })
     }
 
-    /// By row: lane and ordinal of where the first of these inputs' points stands that are at the row where their mask holds, each
-    /// apart from what it pairs with; where there is none, of the row's place.
+    /// By row: lane and ordinal of where the first of these inputs' points stands that are at the row where
+    /// their mask holds, each apart from what it pairs with; where there is none, of the row's place.
     pub(super) fn apart(&self, of: &[(usize, Mask)]) -> Result<Vec<(u16, u64)>, EngineError> {
         let mut parts = Vec::with_capacity(of.len());
         for (input, mask) in of {

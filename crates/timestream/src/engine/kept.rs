@@ -1,7 +1,8 @@
-//! `first`, `last`, `min` and `max`, of which a key keeps one value; and the same over the last intervals, of which each keeps one.
+//! `first`, `last`, `min` and `max`, of which a key keeps one value; and the same over the last intervals, of
+//! which each keeps one.
 //!
-//! What a window keeps is what it keeps of its intervals' values, so a point is offered to one interval only. An interval has a slot
-//! once it has a value: a key whose window is empty holds none.
+//! What a window keeps is what it keeps of its intervals' values, so a point is offered to one interval only.
+//! An interval has a slot once it has a value: a key whose window is empty holds none.
 
 use std::sync::Arc;
 
@@ -183,8 +184,8 @@ impl Aggregate for KeptPanes {
         self.slots.shows(fresh) * self.intervals
     }
 
-    /// As windows that begin one interval after the other, the oldest first: how many ends, then of each window that it has
-    /// not ended, and what it keeps.
+    /// As windows that begin one interval after the other, the oldest first: how many ends, then of each
+    /// window that it has not ended, and what it keeps.
     fn save(&self, keys: &[u32]) -> Result<Vec<ArrayRef>, EngineError> {
         let no: ArrayRef = Arc::new(BooleanArray::from(vec![false; keys.len()]));
         let mut state: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(vec![0; keys.len()]))];

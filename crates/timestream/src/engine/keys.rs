@@ -1,9 +1,10 @@
-//! Keys to dense numbers: each key of an operator gets the next number when it is first seen, and every aggregation of the
-//! region keeps its state in plain vectors by that number.
+//! Keys to dense numbers: each key of an operator gets the next number when it is first seen, and every
+//! aggregation of the region keeps its state in plain vectors by that number.
 //!
-//! The table holds nothing but the numbers (about 8 bytes a key); the keys lie in one [`Arena`] and are hashed again when the
-//! table grows. So state of a `count` stays under 64 bytes a key, where all keys are of one length and that is 32. Of many keys little is in the processor's caches:
-//! texts are looked up several at a time, step by step, so that they wait for memory together.
+//! The table holds nothing but the numbers (about 8 bytes a key); the keys lie in one [`Arena`] and are
+//! hashed again when the table grows. So state of a `count` stays under 64 bytes a key, where all keys are of
+//! one length and that is 32. Of many keys little is in the processor's caches: texts are looked up several
+//! at a time, step by step, so that they wait for memory together.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -263,8 +264,8 @@ impl KeyIndex {
         }
     }
 
-    /// The same numbers, none of which is there twice, in the order of their keys, null first. The order of all keys is kept, since
-    /// ticks ask for it at every boundary.
+    /// The same numbers, none of which is there twice, in the order of their keys, null first. The order of
+    /// all keys is kept, since ticks ask for it at every boundary.
     pub(crate) fn in_order(&mut self, numbers: Vec<u32>) -> Result<Vec<u32>, EngineError> {
         if numbers.len() < self.len() / FEW {
             return self.sorted(&numbers);
@@ -289,7 +290,8 @@ impl KeyIndex {
     /// The places of numbers, in the order of their keys, null first; of one number in the order they have.
     pub(crate) fn order(&self, numbers: &[u32]) -> Result<Vec<u32>, EngineError> {
         if let Store::Bytes(arena, None) = &self.store {
-            // All keys together may be more than an array can have. Few differ no sooner than eight bytes behind what all begin with.
+            // All keys together may be more than an array can have. Few differ no sooner than eight bytes
+            // behind what all begin with.
             let mut texts = numbers.iter().filter(|number| self.null != Some(**number));
             let first = texts.next().map_or(&[][..], |number| self.text(arena, *number));
             let common = texts.fold(first.len(), |common, number| {
@@ -390,8 +392,9 @@ impl Seen<'_> {
         self.nulls.is_some_and(|nulls| nulls.is_null(row))
     }
 
-    /// For so many rows from this one on the number that stands first where their hash says; [`NONE`] where there is none. Whether it
-    /// is the key's is not asked here: little is done with each, so that all are asked of memory before the first is waited for.
+    /// For so many rows from this one on the number that stands first where their hash says; [`NONE`] where
+    /// there is none. Whether it is the key's is not asked here: little is done with each, so that all are
+    /// asked of memory before the first is waited for.
     #[inline]
     fn likely(&self, start: usize, rows: usize) -> [u32; ABREAST] {
         let mut likely = [NONE; ABREAST];

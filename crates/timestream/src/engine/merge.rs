@@ -1,7 +1,7 @@
 //! Batches into one, in the order of SEMANTICS 1.2: what an exchange or a join of streams took apart is put back.
 //!
-//! Where points of different keys share a place (as after re-keying both sides of a join), they go by key, null first, then by
-//! turn, so that the order never depends on batches or workers.
+//! Where points of different keys share a place (as after re-keying both sides of a join), they go by key,
+//! null first, then by turn, so that the order never depends on batches or workers.
 
 use std::cmp::Ordering;
 
@@ -30,7 +30,8 @@ pub(super) enum Ties {
     AsTheyCame,
 }
 
-/// Batches that are each in order, as one batch in order. A single one is handed on as it is; none give no rows and no columns.
+/// Batches that are each in order, as one batch in order. A single one is handed on as it is; none give no
+/// rows and no columns.
 ///
 /// # Errors
 /// The batches differ in their columns, or hold more than 2 GiB of one text column.

@@ -1,9 +1,10 @@
 //! The operators: pure state machines, `state x batch -> batch`, with snapshot and restore.
 //!
-//! A [`RegionOperator`] computes a [region](crate::plan::Region) of a plan: all expressions between two re-keyings run fused
-//! over one batch, on Arrow kernels. A [`ResultOperator`] cuts the answer to what is shown. State is typed vectors by
-//! dense key number, and leaves and enters by 256 virtual shards of the keys' hashes, so that any number of workers can share it.
-//! Whatever runs them hands each operator its rows in order ([`merge`]) and all rows of a key.
+//! A [`RegionOperator`] computes a [region](crate::plan::Region) of a plan: all expressions between two
+//! re-keyings run fused over one batch, on Arrow kernels. A [`ResultOperator`] cuts the answer to what is
+//! shown. State is typed vectors by dense key number, and leaves and enters by 256 virtual shards of the
+//! keys' hashes, so that any number of workers can share it. Whatever runs them hands each operator its rows
+//! in order ([`merge`]) and all rows of a key.
 
 mod aggregate;
 pub(crate) mod aggregates;

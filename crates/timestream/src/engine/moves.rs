@@ -33,8 +33,8 @@ pub(super) fn after(mut rows: Rows, all: bool) -> Result<Rows, EngineError> {
     ordered(rows)
 }
 
-/// Rows where these columns say that they stood: lane, the origin's time and lane, ordinal, for which key a tick was made; at which
-/// turn, or the first one.
+/// Rows where these columns say that they stood: lane, the origin's time and lane, ordinal, for which key a
+/// tick was made; at which turn, or the first one.
 pub(super) fn back(
     mut rows: Rows,
     [lane, origin_time, origin_lane, ordinal, made_for]: [ArrayRef; 5],
@@ -81,8 +81,8 @@ pub(super) struct Shift {
 }
 
 impl Shift {
-    /// Takes rows with what says of their times where they move to; gives how many were dropped since that is back, or nowhere. Where
-    /// several may come to one place (`doubles`), what moves is to be counted there.
+    /// Takes rows with what says of their times where they move to; gives how many were dropped since that is
+    /// back, or nowhere. Where several may come to one place (`doubles`), what moves is to be counted there.
     pub(super) fn admit(
         &mut self,
         rows: &Rows,
@@ -175,8 +175,8 @@ impl Until {
         })
     }
 
-    /// Takes rows and at which of them the condition is true; gives those that are let go, in order. Where several may come to one
-    /// place (`doubles`), what has moved is to be counted there.
+    /// Takes rows and at which of them the condition is true; gives those that are let go, in order. Where
+    /// several may come to one place (`doubles`), what has moved is to be counted there.
     pub(super) fn process(
         &mut self,
         rows: &Rows,

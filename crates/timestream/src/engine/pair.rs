@@ -1,9 +1,10 @@
-//! Events of several sources that are one point: the k-th of a source at a time and key with the k-th of another (SEMANTICS 1.5).
+//! Events of several sources that are one point: the k-th of a source at a time and key with the k-th of
+//! another (SEMANTICS 1.5).
 //!
-//! They are counted where they enter, before any operator: the later source's event takes the place of the earlier one's, and
-//! keeps beside it where it stands apart. So from here on "the same place and key" is all that says whether two points are one. All
-//! events of a time must be here together, as they are where sources are merged by their watermarks, and a source must not
-//! leave out points that pair.
+//! They are counted where they enter, before any operator: the later source's event takes the place of the
+//! earlier one's, and keeps beside it where it stands apart. So from here on "the same place and key" is all
+//! that says whether two points are one. All events of a time must be here together, as they are where
+//! sources are merged by their watermarks, and a source must not leave out points that pair.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! Counts and whole sums over the last intervals, kept by interval: a point is folded once, and the end of a window adds up
-//! what its intervals hold.
+//! Counts and whole sums over the last intervals, kept by interval: a point is folded once, and the end of a
+//! window adds up what its intervals hold.
 //!
 //! That is the sum of the points in order as long as no sum on the way can go beyond its type. Once one could
-//! ([`Panes::has_room`]), [`Sliding`](super::windows) folds each window from its start instead, which takes up the state
-//! as it is saved here: in both ways the same.
+//! ([`Panes::has_room`]), [`Sliding`](super::windows) folds each window from its start instead, which takes
+//! up the state as it is saved here: in both ways the same.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ use super::whole::{Added, Whole};
 struct Pane {
     /// What it holds so far; that of u64 by its bits.
     sum: i64,
-    /// How many ends the key has had since the last point that the window's value is not null by; large before there was one.
+    /// How many ends the key has had since the last point that the window's value is not null by; large
+    /// before there was one.
     age: u32,
     /// Which of its closed intervals is the oldest.
     oldest: u32,
@@ -199,8 +200,8 @@ impl Panes {
         windows
     }
 
-    /// The state of these keys as [`Sliding`](super::windows) has it without panes: how many ends, then of each window whether
-    /// it has ended and what it holds.
+    /// The state of these keys as [`Sliding`](super::windows) has it without panes: how many ends, then of
+    /// each window whether it has ended and what it holds.
     pub(super) fn save(&self, keys: &[u32]) -> Vec<ArrayRef> {
         let windows: Vec<Vec<Option<i64>>> = keys.iter().map(|key| self.windows(*key)).collect();
         let no: ArrayRef = Arc::new(BooleanArray::from(vec![false; keys.len()]));
@@ -226,8 +227,8 @@ impl Panes {
         state
     }
 
-    /// Takes up what [`Self::save`] gave, or such a state of windows that were folded from their starts; false, and nothing is done,
-    /// where one is beyond its type or may come to be.
+    /// Takes up what [`Self::save`] gave, or such a state of windows that were folded from their starts;
+    /// false, and nothing is done, where one is beyond its type or may come to be.
     pub(super) fn load(
         &mut self,
         keys: &[u32],

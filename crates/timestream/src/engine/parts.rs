@@ -1,8 +1,9 @@
 //! How much rows are, and what is done so that no array is made of too much at once.
 //!
-//! A value that an aggregation holds is shown at every row, so a few long texts among many rows come to more than an array can have, or
-//! memory. So what could be much is computed in parts, and what comes of them stays in parts up to whoever takes the rows, one place in
-//! no two of them where rows of several batches meet. Where little is at hand, as nearly always, all of it is one part.
+//! A value that an aggregation holds is shown at every row, so a few long texts among many rows come to more
+//! than an array can have, or memory. So what could be much is computed in parts, and what comes of them
+//! stays in parts up to whoever takes the rows, one place in no two of them where rows of several batches
+//! meet. Where little is at hand, as nearly always, all of it is one part.
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
@@ -103,8 +104,9 @@ pub(super) fn merged_with(batches: Vec<Rows>, ties: Ties) -> Result<Vec<Rows>, E
     Ok(merged)
 }
 
-/// The time before which about so many rows and bytes at most stand, of those at the times that have come; none where those are no more. What
-/// is of one time stays together, however much it is. If a time has come, all before have.
+/// The time before which about so many rows and bytes at most stand, of those at the times that have come;
+/// none where those are no more. What is of one time stays together, however much it is. If a time has come,
+/// all before have.
 pub(super) fn time_within(
     batches: &[&Rows],
     has_come: impl Fn(i64) -> bool,
@@ -144,8 +146,8 @@ fn before<'a>(batches: impl IntoIterator<Item = &'a Rows>, has_come: impl Fn(i64
     ends.filter(|(_, end)| *end > 0).map(|(rows, end)| rows.slice(0, end)).collect()
 }
 
-/// Batches of several inputs, each in order, cut at the same places into parts that follow each other: no place is in two, and none has
-/// more bytes than is made at once, but for a place that has.
+/// Batches of several inputs, each in order, cut at the same places into parts that follow each other: no
+/// place is in two, and none has more bytes than is made at once, but for a place that has.
 pub fn cut(inputs: Vec<Vec<Rows>>) -> Vec<Vec<Vec<Rows>>> {
     cut_by(inputs, PART)
 }

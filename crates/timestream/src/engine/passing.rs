@@ -1,7 +1,9 @@
-//! `first last min max lag collect` over the last so many nanoseconds, which show values that are in the window: none is folded anew.
+//! `first last min max lag collect` over the last so many nanoseconds, which show values that are in the
+//! window: none is folded anew.
 //!
-//! A key's values pass through a queue, each once in and once out. One that can never be shown is not kept: with `max` none that a later one
-//! is above, so that the queue falls and the greatest is in front; with `last` all but the newest; with `lag(n)` no more than n + 1.
+//! A key's values pass through a queue, each once in and once out. One that can never be shown is not kept:
+//! with `max` none that a later one is above, so that the queue falls and the greatest is in front; with
+//! `last` all but the newest; with `lag(n)` no more than n + 1.
 
 use std::sync::Arc;
 
@@ -165,7 +167,8 @@ impl Aggregate for Passing {
         Ok(state)
     }
 
-    /// Also what is in a window that is folded anew when values leave, which has more values, and parts that follow from them.
+    /// Also what is in a window that is folded anew when values leave, which has more values, and parts that
+    /// follow from them.
     fn load(&mut self, keys: &[u32], known: usize, state: &[ArrayRef]) -> Result<(), EngineError> {
         self.grow(known);
         load_timed(&mut self.queues, keys, known, state)?;

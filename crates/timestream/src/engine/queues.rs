@@ -1,7 +1,7 @@
 //! Values in the order they came, per key: what `lag` keeps, and what a trailing window holds.
 //!
-//! The values lie in [`Slots`], each in a slot of its own; a key's queue holds the numbers of its slots. A slot that is left
-//! is used again once the batch is done, since the values shown are read at its end.
+//! The values lie in [`Slots`], each in a slot of its own; a key's queue holds the numbers of its slots. A
+//! slot that is left is used again once the batch is done, since the values shown are read at its end.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

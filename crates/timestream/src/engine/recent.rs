@@ -1,8 +1,10 @@
-//! Counts, sums and means of whole numbers over a trailing window, kept as values come and leave: no window is folded anew.
+//! Counts, sums and means of whole numbers over a trailing window, kept as values come and leave: no window
+//! is folded anew.
 //!
-//! Whole numbers lose nothing when they are taken away again. A sum that cannot have gone beyond its type on the way, since the
-//! values without their signs do not either, is the same as if it were folded from the window's start. So is one of floats, as a mean
-//! has it, where those are within 2^53, up to which floats have all whole numbers; beyond, it is added up anew once a value has left.
+//! Whole numbers lose nothing when they are taken away again. A sum that cannot have gone beyond its type on
+//! the way, since the values without their signs do not either, is the same as if it were folded from the
+//! window's start. So is one of floats, as a mean has it, where those are within 2^53, up to which floats
+//! have all whole numbers; beyond, it is added up anew once a value has left.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -128,7 +130,8 @@ impl Window {
 }
 
 impl Recent {
-    /// The state of a window that was folded anew when values left, as its own: the values by their type, then the times, sums and counts.
+    /// The state of a window that was folded anew when values left, as its own: the values by their type,
+    /// then the times, sums and counts.
     fn folded(&self, state: &[ArrayRef]) -> Result<Option<Vec<ArrayRef>>, EngineError> {
         if state.len() != 4 {
             return Ok(None);

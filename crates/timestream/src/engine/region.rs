@@ -1,8 +1,10 @@
-//! The operator of a region: joins its inputs into rows, computes every step at every row, hands on what later regions read.
+//! The operator of a region: joins its inputs into rows, computes every step at every row, hands on what
+//! later regions read.
 //!
-//! One epoch is one call. Registers are Arrow arrays or constants, masks are bitmaps or known to be all or nothing, so that
-//! a region with one input and no filter copies nothing. State is held by aggregations, under one numbering of keys, by the
-//! schedules of ticks, and by rows that wait. Ticks stand between the rows of an epoch ([`boundary`](super::boundary)).
+//! One epoch is one call. Registers are Arrow arrays or constants, masks are bitmaps or known to be all or
+//! nothing, so that a region with one input and no filter copies nothing. State is held by aggregations,
+//! under one numbering of keys, by the schedules of ticks, and by rows that wait. Ticks stand between the
+//! rows of an epoch ([`boundary`](super::boundary)).
 
 use std::sync::Arc;
 
@@ -67,11 +69,12 @@ pub(super) enum Moving {
 /// What an epoch gave.
 #[derive(Debug)]
 pub struct Emitted {
-    /// The rows of each of the region's feeds under their new keys, in batches that are each in order: in one, or none, if they are not too
-    /// many for that.
+    /// The rows of each of the region's feeds under their new keys, in batches that are each in order: in
+    /// one, or none, if they are not too many for that.
     pub feeds: Vec<Vec<Rows>>,
-    /// The points of the answer, in order, likewise one batch after the other; of the last region only. Its columns are the plan's output columns; those of a snapshot may
-    /// have one more, the numbers of their keys, for [`ResultOperator`](super::ResultOperator) alone.
+    /// The points of the answer, in order, likewise one batch after the other; of the last region only. Its
+    /// columns are the plan's output columns; those of a snapshot may have one more, the numbers of their
+    /// keys, for [`ResultOperator`](super::ResultOperator) alone.
     pub answer: Vec<Rows>,
     /// Whole-number results beyond their type, now null (SEMANTICS 2.3).
     pub overflows: u64,
@@ -91,8 +94,8 @@ impl RegionOperator {
     /// The operator of `plan.regions[region]`, with no state.
     ///
     /// # Errors
-    /// The plan has no such region, one of its steps is of a column that no input has, or one of its aggregations does not take its
-    /// input's type.
+    /// The plan has no such region, one of its steps is of a column that no input has, or one of its
+    /// aggregations does not take its input's type.
     pub fn new(plan: Arc<Plan>, region: usize) -> Result<Self, EngineError> {
         let join = Join::new(&plan, region)?;
         let of = &plan.regions[region];
@@ -154,7 +157,8 @@ impl RegionOperator {
         })
     }
 
-    /// Overflows and misfits among its constants (SEMANTICS 2.3, 2.6). They are part of no epoch, nor of a worker: a run has them once.
+    /// Overflows and misfits among its constants (SEMANTICS 2.3, 2.6). They are part of no epoch, nor of a
+    /// worker: a run has them once.
     #[must_use]
     pub const fn unfit_constants(&self) -> (u64, u64) {
         (self.unfit.overflows.get(), self.unfit.casts.get())
@@ -173,8 +177,8 @@ impl RegionOperator {
         self.halt = halt;
     }
 
-    /// Computes an epoch: for each input of the region its batches, each in order. Rows of later epochs come after them, and
-    /// none is of a time before the watermark of an earlier one. Ticks have no batches.
+    /// Computes an epoch: for each input of the region its batches, each in order. Rows of later epochs come
+    /// after them, and none is of a time before the watermark of an earlier one. Ticks have no batches.
     ///
     /// # Errors
     /// The batches are not what the plan says, or the work is [halted](Self::heed). The state is then undefined.
@@ -203,7 +207,8 @@ impl RegionOperator {
         self.emit(outputs, clock, &warnings)
     }
 
-    /// The rows with their turns, where several may have come to one place under their new key. All of a place are of one epoch.
+    /// The rows with their turns, where several may have come to one place under their new key. All of a
+    /// place are of one epoch.
     fn count(&self, mut inputs: Vec<Vec<Rows>>) -> Result<Vec<Vec<Rows>>, EngineError> {
         for (from, batches) in self.plan.regions[self.region].inputs.iter().zip(&mut inputs) {
             if let Input::Feed { region, feed } = *from
@@ -237,7 +242,8 @@ impl RegionOperator {
         Ok(())
     }
 
-    /// How many rows are computed at once of so many that come next: what is shown of state may be more than the state.
+    /// How many rows are computed at once of so many that come next: what is shown of state may be more than
+    /// the state.
     fn at_once(&self, rows: usize) -> usize {
         let mut rows = rows;
         while self.is_wide && rows > 1 {
@@ -261,7 +267,8 @@ impl RegionOperator {
         self.run_numbered(joined, None, warnings, outputs)
     }
 
-    /// The same of rows whose keys are numbered, in parts where they show much. `ticks` are given where they are a boundary's.
+    /// The same of rows whose keys are numbered, in parts where they show much. `ticks` are given where they
+    /// are a boundary's.
     pub(super) fn run_numbered(
         &mut self,
         joined: &Joined,

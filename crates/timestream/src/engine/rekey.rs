@@ -1,8 +1,8 @@
-//! Where points stand under another key: apart from what they paired with, ticks known by the key that they were made for, and
-//! several that come to one place and key known by their turns (SEMANTICS 1.2, 1.5).
+//! Where points stand under another key: apart from what they paired with, ticks known by the key that they
+//! were made for, and several that come to one place and key known by their turns (SEMANTICS 1.2, 1.5).
 //!
-//! A tick is told from the others of its time by its key alone, so what is given another key takes the first one along, as
-//! bytes in the order of keys: keys of any type, of any region, are compared by them.
+//! A tick is told from the others of its time by its key alone, so what is given another key takes the first
+//! one along, as bytes in the order of keys: keys of any type, of any region, are compared by them.
 
 use std::sync::Arc;
 
@@ -15,9 +15,10 @@ use super::hash::widen;
 use super::merge::by_key;
 use crate::rows::{Keys, LAST, Lane, OWN_TICK, Place, Places, Rows, TICK};
 
-/// The places of points under another key; `key` has those that they had, of a grouping of this name. What asks there stands after
-/// all ticks of its boundary, moved as it is: also after the one that it comes from; and after all
-/// points of its place and key, where it is to be the `last`. Others have no turns there until they are [`counted`].
+/// The places of points under another key; `key` has those that they had, of a grouping of this name. What
+/// asks there stands after all ticks of its boundary, moved as it is: also after the one that it comes from;
+/// and after all points of its place and key, where it is to be the `last`. Others have no turns there until
+/// they are [`counted`].
 pub(super) fn rekeyed(
     mut places: Places,
     key: Option<&Keys>,
@@ -66,7 +67,8 @@ pub(super) fn rekeyed(
     places
 }
 
-/// Gives rows in order their turns at their place and key: all of them, or those that came there and are at [`LAST`] yet.
+/// Gives rows in order their turns at their place and key: all of them, or those that came there and are at
+/// [`LAST`] yet.
 pub(super) fn counted(mut rows: Rows, all: bool) -> Result<Rows, EngineError> {
     let places = &rows.places;
     let is_known = |row: usize| !all && places.turn(row) != LAST;
@@ -86,8 +88,8 @@ pub(super) fn counted(mut rows: Rows, all: bool) -> Result<Rows, EngineError> {
     Ok(rows)
 }
 
-/// Appends bytes that are ordered as values of one type are, null first; equal keys have equal ones. No value's bytes begin
-/// another's.
+/// Appends bytes that are ordered as values of one type are, null first; equal keys have equal ones. No
+/// value's bytes begin another's.
 fn ordered(values: &dyn Array, row: usize, out: &mut Vec<u8>) {
     if values.is_null(row) {
         return out.push(0);

@@ -1,7 +1,8 @@
 //! What of the answer is shown (SEMANTICS 7.5): history is cut by time, a snapshot keeps the newest row of each key.
 //!
-//! A snapshot comes of rows of all workers, so it numbers keys itself. But to look each up again would cost more than all else that is
-//! done with a row: where the rows' region has numbered them, its numbers come with the rows, and lead to those here ([`Namesake`]).
+//! A snapshot comes of rows of all workers, so it numbers keys itself. But to look each up again would cost
+//! more than all else that is done with a row: where the rows' region has numbered them, its numbers come
+//! with the rows, and lead to those here ([`Namesake`]).
 
 use std::sync::Arc;
 
@@ -97,8 +98,8 @@ struct Held {
 
 /// The key that came last with a number of its region.
 ///
-/// At one worker a number is of one key. Keys of two workers differ in the bits of their hashes that chose the worker, which are
-/// among those here: so a key with this number and these bits is this one.
+/// At one worker a number is of one key. Keys of two workers differ in the bits of their hashes that chose
+/// the worker, which are among those here: so a key with this number and these bits is this one.
 #[derive(Clone, Copy)]
 struct Namesake {
     /// Its number here; [`NONE`] where no key came.
@@ -134,8 +135,9 @@ impl ResultOperator {
         Ok(Self { results, mode, key_type, columns: columns.len(), held })
     }
 
-    /// Takes the next rows of the answer, in order, and gives those to show now: of a history those within its bounds; of a
-    /// live snapshot each key's newest row, as of the nanosecond after it, in order; of a snapshot that comes at the end none.
+    /// Takes the next rows of the answer, in order, and gives those to show now: of a history those within
+    /// its bounds; of a live snapshot each key's newest row, as of the nanosecond after it, in order; of a
+    /// snapshot that comes at the end none.
     ///
     /// # Errors
     /// The rows are not the plan's answer.
@@ -158,8 +160,9 @@ impl ResultOperator {
         }
     }
 
-    /// The rows that were held to the end: of a snapshot over input that ends, one a key, by key, null first, in one batch if they are not
-    /// too many for that. `newest` is the time of the newest event read. None where nothing was held.
+    /// The rows that were held to the end: of a snapshot over input that ends, one a key, by key, null first,
+    /// in one batch if they are not too many for that. `newest` is the time of the newest event read. None
+    /// where nothing was held.
     ///
     /// # Errors
     /// A row does not fit Arrow's arrays (2 GiB of text in one column).
@@ -297,7 +300,8 @@ impl Held {
         Ok(())
     }
 
-    /// Numbers keys by the numbers that they have in their regions; looks up only those that came with none of these before.
+    /// Numbers keys by the numbers that they have in their regions; looks up only those that came with none
+    /// of these before.
     fn translate(&mut self, keys: &Keys, of_region: &[u32]) -> Result<(), EngineError> {
         let known = of_region.iter().max().map_or(0, |last| *last as usize + 1);
         array::fill(&mut self.namesakes, known, Namesake { number: NONE, hash: 0 });

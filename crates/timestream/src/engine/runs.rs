@@ -1,7 +1,8 @@
 //! The newest items of each key side by side in one arena, so that all of them are read, and copied, at once.
 //!
-//! A key has some room; items enter behind the others and leave in front. Where there is no room behind, what is there moves to the
-//! front of the room or, if it is too much for that, to a larger one at the end of the arena.
+//! A key has some room; items enter behind the others and leave in front. Where there is no room behind, what
+//! is there moves to the front of the room or, if it is too much for that, to a larger one at the end of the
+//! arena.
 
 use super::array::{fill, make_room};
 

@@ -1,4 +1,5 @@
-//! What the states of aggregations have in common: reading what was saved, widening what is summed, putting keys back.
+//! What the states of aggregations have in common: reading what was saved, widening what is summed, putting
+//! keys back.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, UInt64Array};

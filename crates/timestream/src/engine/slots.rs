@@ -1,7 +1,7 @@
 //! A value per key, of any type: what `first last min max` keep, and what a snapshot of the answer is made of.
 //!
-//! Numbers lie in a vector, text and binary in one arena, other types there too in Arrow's row format, which orders as
-//! the values do. No value is boxed.
+//! Numbers lie in a vector, text and binary in one arena, other types there too in Arrow's row format, which
+//! orders as the values do. No value is boxed.
 
 use std::sync::Arc;
 
@@ -64,7 +64,8 @@ impl Slots {
         self.store.grow(keys);
     }
 
-    /// Offers each row's value (where `valid`; none: everywhere) to its key's slot; gives what the slot holds after each row.
+    /// Offers each row's value (where `valid`; none: everywhere) to its key's slot; gives what the slot holds
+    /// after each row.
     pub(crate) fn fold(
         &mut self,
         keep: Keep,
@@ -92,8 +93,8 @@ impl Slots {
         self.store.take(keys, &self.data_type).map_err(EngineError::kernel("state"))
     }
 
-    /// Whether a window that holds the values of both slots, and lets go of `held` first, never shows that again: the new one is kept
-    /// in its place, or is the same. Neither is null.
+    /// Whether a window that holds the values of both slots, and lets go of `held` first, never shows that
+    /// again: the new one is kept in its place, or is the same. Neither is null.
     pub(crate) fn outdoes(&self, keep: Keep, new: u32, held: u32) -> bool {
         match keep {
             Keep::First => false,

@@ -1,8 +1,9 @@
 //! The bytes that state is kept in: per virtual shard, so that any number of workers can take it up again.
 //!
-//! One byte for the format, eight (little-endian) for the XXH3 of what follows, then tables, each a name and an Arrow IPC stream of
-//! one batch, with their lengths before them. `keys` has a row per key: its columns are `key`, then the parts of each
-//! aggregation's state, named by its place in the region, then how many ticks are left. Others hold rows that wait or are on their way.
+//! One byte for the format, eight (little-endian) for the XXH3 of what follows, then tables, each a name and
+//! an Arrow IPC stream of one batch, with their lengths before them. `keys` has a row per key: its columns
+//! are `key`, then the parts of each aggregation's state, named by its place in the region, then how many
+//! ticks are left. Others hold rows that wait or are on their way.
 
 use std::sync::Arc;
 

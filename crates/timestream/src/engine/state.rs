@@ -1,4 +1,5 @@
-//! The state of a region: how much each part of it is, and by virtual shard out as bytes, and in again, on any number of workers.
+//! The state of a region: how much each part of it is, and by virtual shard out as bytes, and in again, on
+//! any number of workers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,7 +62,8 @@ impl RegionOperator {
         self.holds().iter().map(|(_, held)| held.bytes).sum()
     }
 
-    /// The state, by virtual shard of the keys; shards without any are left out, and so is all of a region without state.
+    /// The state, by virtual shard of the keys; shards without any are left out, and so is all of a region
+    /// without state.
     ///
     /// # Errors
     /// A shard's state does not fit Arrow's arrays (2 GiB of text in one).

@@ -1,4 +1,5 @@
-//! Calls of the program's own functions: for the rows that are points, and no others, since such a function may refuse a row.
+//! Calls of the program's own functions: for the rows that are points, and no others, since such a function
+//! may refuse a row.
 
 use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array, new_empty_array, new_null_array};
 use arrow_buffer::BooleanBuffer;
@@ -42,7 +43,8 @@ fn arrays(args: &[Column], len: usize) -> Result<Vec<ArrayRef>, EngineError> {
     args.iter().map(|arg| one_a_row(arg, len)).collect()
 }
 
-/// Calls for rows, if there are any: a slow function is given few at a time, so that it is not waited for where an end is asked for.
+/// Calls for rows, if there are any: a slow function is given few at a time, so that it is not waited for
+/// where an end is asked for.
 fn in_pieces(
     function: &UserDefined,
     args: &[ArrayRef],

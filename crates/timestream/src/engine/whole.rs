@@ -1,5 +1,6 @@
-//! What is counted and summed in whole numbers, which lose nothing when they are put together or taken away again: such windows are
-//! kept by parts ([`panes`](super::panes), [`recent`](super::recent)), others are folded from their start.
+//! What is counted and summed in whole numbers, which lose nothing when they are put together or taken away
+//! again: such windows are kept by parts ([`panes`](super::panes), [`recent`](super::recent)), others are
+//! folded from their start.
 
 use arrow_array::types::{Int64Type, UInt64Type};
 use arrow_buffer::{BooleanBuffer, ScalarBuffer};

@@ -1,11 +1,12 @@
-//! Aggregations over windows, made of aggregations over all points: each window is a number of its own to the one within.
+//! Aggregations over windows, made of aggregations over all points: each window is a number of its own to the
+//! one within.
 //!
-//! [`Since`] gives a key a new number, or a state put back to its first, at the first point after an end. [`Sliding`] is as many
-//! of those as a window has intervals, whose windows begin one interval after the other, so that every point is folded in
-//! order from the start of each window that holds it: floats are the same however rows come in batches. Whole numbers need
-//! no more than what each interval holds ([`Panes`]). [`Trailing`] keeps
-//! the values of its window and folds them anew once one has left: what needs no such thing is in [`passing`](super::passing) and
-//! [`recent`](super::recent).
+//! [`Since`] gives a key a new number, or a state put back to its first, at the first point after an end.
+//! [`Sliding`] is as many of those as a window has intervals, whose windows begin one interval after the
+//! other, so that every point is folded in order from the start of each window that holds it: floats are the
+//! same however rows come in batches. Whole numbers need no more than what each interval holds ([`Panes`]).
+//! [`Trailing`] keeps the values of its window and folds them anew once one has left: what needs no such
+//! thing is in [`passing`](super::passing) and [`recent`](super::recent).
 
 use std::sync::Arc;
 
@@ -163,7 +164,8 @@ impl Since {
 }
 
 impl Since {
-    /// Folds rows that are all points and end nothing, where numbers are the keys themselves: as almost always between ticks.
+    /// Folds rows that are all points and end nothing, where numbers are the keys themselves: as almost
+    /// always between ticks.
     fn fold_points(&mut self, batch: &Batch<'_>) -> Result<ArrayRef, EngineError> {
         if self.windows.closed > 0 {
             let again: Vec<u32> =

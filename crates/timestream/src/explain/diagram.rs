@@ -1,8 +1,9 @@
-//! Where the parts of a picture of a plan stand: boxes in columns, each right of all that feeds it, and the ways between them.
+//! Where the parts of a picture of a plan stand: boxes in columns, each right of all that feeds it, and the
+//! ways between them.
 //!
-//! Scans are the first column, a region stands one column after the last of its inputs, the answer is the last. A way that goes
-//! past columns has a lane of its own in each, so that no way crosses a box. Everything is whole units and follows from the plan
-//! alone: the same plan gives the same picture.
+//! Scans are the first column, a region stands one column after the last of its inputs, the answer is the
+//! last. A way that goes past columns has a lane of its own in each, so that no way crosses a box. Everything
+//! is whole units and follows from the plan alone: the same plan gives the same picture.
 
 use super::{read, region_keys, results, scan_keys, test, ticks, words};
 use crate::error::is_unseen;

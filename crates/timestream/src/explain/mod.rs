@@ -1,4 +1,5 @@
-//! A plan shown to a person: as [text](Plan::explain) with every step, and as a [picture](Plan::explain_svg) of what is read, where keys change and what is held.
+//! A plan shown to a person: as [text](Plan::explain) with every step, and as a [picture](Plan::explain_svg)
+//! of what is read, where keys change and what is held.
 //!
 //! Here is what both say in the same words.
 

@@ -1,5 +1,5 @@
-//! A plan as a picture: what is pushed into the sources on the left, then regions in the order in which rows reach them, each with
-//! what it holds, the answer on the right.
+//! A plan as a picture: what is pushed into the sources on the left, then regions in the order in which rows
+//! reach them, each with what it holds, the answer on the right.
 //!
 //! Plain SVG in text, readable on light and dark ground; whatever a query or a source names is escaped.
 
@@ -47,8 +47,8 @@ const FOOT: usize = 13;
 const INSET: usize = 12;
 
 impl Plan {
-    /// The plan as a picture, in SVG: scans with what is pushed into them, regions with what they hold, where keys change and
-    /// points move, the answer.
+    /// The plan as a picture, in SVG: scans with what is pushed into them, regions with what they hold, where
+    /// keys change and points move, the answer.
     #[must_use]
     pub fn explain_svg(&self) -> String {
         let diagram = Diagram::of(self);

@@ -18,8 +18,8 @@ use crate::types;
 pub enum Line {
     /// The first line of a region.
     Region(usize),
-    /// The line of a part of a region that holds something: an aggregation, ticks, a feed. The keys of a region and its waiting rows
-    /// have no lines of their own.
+    /// The line of a part of a region that holds something: an aggregation, ticks, a feed. The keys of a
+    /// region and its waiting rows have no lines of their own.
     Part(usize, Part),
     /// The first line of the answer.
     Answer,

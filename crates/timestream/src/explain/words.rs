@@ -1,6 +1,7 @@
 //! Values and states of a plan in words, for the picture: an expression as it would be written, not its registers.
 //!
-//! Registers are shared, so an expression written out may be exponentially longer than its plan: what is written has an end.
+//! Registers are shared, so an expression written out may be exponentially longer than its plan: what is
+//! written has an end.
 
 use super::{constants, literal, path, ticks, window};
 use crate::held::Part;

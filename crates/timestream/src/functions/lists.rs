@@ -31,7 +31,8 @@ pub(crate) static INDEX: Function = Function {
     ..list(FunctionKind::Scalar(eval::index))
 };
 
-/// `col` of a list of structs: checking means it by a dot and a name, as of a struct. The name is one of the items' fields.
+/// `col` of a list of structs: checking means it by a dot and a name, as of a struct. The name is one of the
+/// items' fields.
 pub(crate) static FIELDS: Function = Function {
     name: "col",
     operator: Some("."),

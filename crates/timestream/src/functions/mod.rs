@@ -1,7 +1,7 @@
 //! The functions of the language, each defined once: name, signature, docs, examples, evaluation.
 //!
-//! The parser's table, type checking, help, reference pages, completion and Python's methods are made from this registry: [`all`] of it,
-//! or what [`find`] finds. One file a family holds the definitions.
+//! The parser's table, type checking, help, reference pages, completion and Python's methods are made from
+//! this registry: [`all`] of it, or what [`find`] finds. One file a family holds the definitions.
 
 pub(crate) mod aggregations;
 mod comparisons;
@@ -120,7 +120,8 @@ pub enum Form {
 pub struct Example {
     /// The query, over a stream named `events`.
     pub query: &'static str,
-    /// The events in order, as CSV: a header `time, key: utf8, name: type, …`, then a line each; the grouping is `key`.
+    /// The events in order, as CSV: a header `time, key: utf8, name: type, …`, then a line each; the grouping
+    /// is `key`.
     pub events: &'static str,
     /// Rows out, as CSV with the header `_time, _key, …`.
     pub rows: &'static str,

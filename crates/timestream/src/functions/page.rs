@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::{Family, Function, all};
 
 impl Function {
-    /// What a user needs to know of it: signature, meaning, details, examples. Markdown that reads well as plain text.
+    /// What a user needs to know of it: signature, meaning, details, examples. Markdown that reads well as
+    /// plain text.
     #[must_use]
     pub fn page(&self) -> String {
         let mut page = format!("{}\n\n{}\n", self.signature, self.summary);

@@ -7,9 +7,9 @@
 //! class     = number | signed | wide | ordered | any
 //! ```
 //!
-//! A variable stands for one type in all its places: the narrowest that holds the values of all arguments there. A parameter
-//! with `?` may be left out, which is the same as giving null; the last one with `...` takes any number of arguments, one at
-//! least. The result `any` depends on what an argument says.
+//! A variable stands for one type in all its places: the narrowest that holds the values of all arguments
+//! there. A parameter with `?` may be left out, which is the same as giving null; the last one with `...`
+//! takes any number of arguments, one at least. The result `any` depends on what an argument says.
 
 use arrow_schema::DataType;
 

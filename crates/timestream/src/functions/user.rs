@@ -1,7 +1,8 @@
 //! Functions of the program that asks: a trait over Arrow arrays, checked and planned like the language's own.
 //!
-//! One is named by its signature, and called in a query as any other. It is the program's code, so nothing it does may break the
-//! engine: an error, a panic, a result of the wrong length or type ends the query that called it, by the function's name.
+//! One is named by its signature, and called in a query as any other. It is the program's code, so nothing it
+//! does may break the engine: an error, a panic, a result of the wrong length or type ends the query that
+//! called it, by the function's name.
 //!
 //! ```
 //! use std::error::Error;
@@ -57,19 +58,20 @@ const MAX_SIGNATURE: usize = 1000;
 
 /// A function of values, over a batch at a time.
 ///
-/// It must be pure: equal arguments give equal results, row by row, whatever other rows are in the batch. For the engine
-/// chooses the batches, computes what is used twice once, and computes a value that holds between its points wherever it is
-/// looked at.
+/// It must be pure: equal arguments give equal results, row by row, whatever other rows are in the batch. For
+/// the engine chooses the batches, computes what is used twice once, and computes a value that holds between
+/// its points wherever it is looked at.
 pub trait UserFunction: Send + Sync + 'static {
-    /// Its name, what it takes and what it gives, in the language of [`signature`](super::signature): `add_one<N: number>(x: N) ->
-    /// N`. It is read once, when the function is defined.
+    /// Its name, what it takes and what it gives, in the language of [`signature`](super::signature):
+    /// `add_one<N: number>(x: N) -> N`. It is read once, when the function is defined.
     fn signature(&self) -> &str;
 
     /// Computes a batch.
     ///
-    /// `arguments` are arrays of one length, which is not 0, of the types that checking chose for this call; constants are
-    /// repeated, and an argument that is left out is all null. Rows are those at which the call has a point, or holds a value.
-    /// The result has the same length and the type `result`. Several threads may call it at once.
+    /// `arguments` are arrays of one length, which is not 0, of the types that checking chose for this call;
+    /// constants are repeated, and an argument that is left out is all null. Rows are those at which the call
+    /// has a point, or holds a value. The result has the same length and the type `result`. Several threads
+    /// may call it at once.
     ///
     /// # Errors
     /// What ends the query, in words.
@@ -204,8 +206,8 @@ impl UserDefined {
         }
     }
 
-    /// Computes a batch of `rows` rows, of which there is one at least. `arguments` are arrays of that length, `result` is the
-    /// type that follows from theirs.
+    /// Computes a batch of `rows` rows, of which there is one at least. `arguments` are arrays of that
+    /// length, `result` is the type that follows from theirs.
     ///
     /// # Errors
     /// It failed, panicked, or gave something else than `rows` values of the type.

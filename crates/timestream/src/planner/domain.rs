@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::query::{Aggregation, Ends, NodeId, Op, Query, Window};
 
-/// A union of points: those of streams, re-keyed and moved ones and ticks, and those that filters leave. Two equal sets are the same points.
+/// A union of points: those of streams, re-keyed and moved ones and ticks, and those that filters leave. Two
+/// equal sets are the same points.
 pub(super) type Domain = BTreeSet<NodeId>;
 
 /// The domains of a query's nodes.

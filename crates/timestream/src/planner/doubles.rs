@@ -1,7 +1,9 @@
-//! Which expressions may have an event more than once at one place and key: those points are told apart by their turns (SEMANTICS 1.5).
+//! Which expressions may have an event more than once at one place and key: those points are told apart by
+//! their turns (SEMANTICS 1.5).
 //!
-//! A point comes to where it is in some way: from a source, last given a key by one `with_key`, last moved by one shift. An event that is
-//! in a stream under two keys comes to one where the stream is given another key; one that is there at two times, where it is moved.
+//! A point comes to where it is in some way: from a source, last given a key by one `with_key`, last moved by
+//! one shift. An event that is in a stream under two keys comes to one where the stream is given another key;
+//! one that is there at two times, where it is moved.
 
 use std::collections::BTreeSet;
 

@@ -56,7 +56,8 @@ impl Steps<'_> {
         Feed { present: self.mask(&domain), key, columns, moves, apart }
     }
 
-    /// Lane or ordinal of where the points of a domain stand, each apart from what it pairs with: of all that are at a row, the first.
+    /// Lane or ordinal of where the points of a domain stand, each apart from what it pairs with: of all that
+    /// are at a row, the first.
     pub(super) fn apart(&mut self, part: Part, domain: &Domain) -> Reg {
         let inputs: Vec<NodeId> =
             self.planner.layout.regions[self.region].inputs.iter().map(|input| input.node).collect();
@@ -87,7 +88,8 @@ impl Steps<'_> {
         self.shared(StepOp::Apart { part, of }, part.data_type())
     }
 
-    /// The value at questions, back under the key and at the place of the asking point. Nothing is known of the null key.
+    /// The value at questions, back under the key and at the place of the asking point. Nothing is known of
+    /// the null key.
     fn reply(&mut self, request: &Request, value: NodeId, ask: NodeId) -> Feed {
         let domain = self.planner.domains.of_node(ask).clone();
         let nodes = &self.planner.query.nodes;

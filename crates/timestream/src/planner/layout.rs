@@ -1,8 +1,9 @@
 //! Which expressions share a region, and what feeds what.
 //!
-//! An expression's **level** is the number of re-keyings and moves before it. What is joined shares a region at the highest of their
-//! levels: a stream is then read for that region, a value without re-keying computed there. So the same expression may stand at
-//! several levels, and regions are the connected parts of (expression, level).
+//! An expression's **level** is the number of re-keyings and moves before it. What is joined shares a region
+//! at the highest of their levels: a stream is then read for that region, a value without re-keying computed
+//! there. So the same expression may stand at several levels, and regions are the connected parts of
+//! (expression, level).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,8 +1,9 @@
-//! A lookup as what a plan can do: questions under the key that is looked up, answered there, brought back to where they were
-//! asked.
+//! A lookup as what a plan can do: questions under the key that is looked up, answered there, brought back to
+//! where they were asked.
 //!
-//! Nothing else than re-keyings and joins: the question is a point in the grouping of the value, and meets the value there as
-//! any two streams meet. Where the value is of another source than the question, the question stands after all else of its time.
+//! Nothing else than re-keyings and joins: the question is a point in the grouping of the value, and meets
+//! the value there as any two streams meet. Where the value is of another source than the question, the
+//! question stands after all else of its time.
 
 use std::collections::BTreeSet;
 

@@ -1,11 +1,12 @@
 //! A checked query to a plan: which regions there are, what each computes, what is read for them.
 //!
-//! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has its value,
-//! as a set of streams and filters. [`layout`]: which expressions share a region. [`doubles`]: which may have an event
-//! more than once at one place and key. [`region`]: the steps of each region, from the answer back to the sources, so
-//! that what is computed, handed on and read is what something later asked for, and nothing else; [`masks`]: at which
-//! rows that is; [`feeds`]: how it is handed on. [`pairs`]: whose events pair. Then [`pushdown`] finds the tests that
-//! all uses of a scan make, for its source to make them first.
+//! Steps: [`lookup`] makes questions and replies of lookups. [`domain`]: at which points each expression has
+//! its value, as a set of streams and filters. [`layout`]: which expressions share a region. [`doubles`]:
+//! which may have an event more than once at one place and key. [`region`]: the steps of each region, from
+//! the answer back to the sources, so that what is computed, handed on and read is what something later asked
+//! for, and nothing else; [`masks`]: at which rows that is; [`feeds`]: how it is handed on. [`pairs`]: whose
+//! events pair. Then [`pushdown`] finds the tests that all uses of a scan make, for its source to make them
+//! first.
 
 mod domain;
 mod doubles;
@@ -36,8 +37,8 @@ use region::Steps;
 
 /// Plans a query whose points are shown as `results` says.
 ///
-/// Each scan and each feed is the input of one region, and regions stand in an order in which each comes after those that
-/// feed it. `query` must be as [`compile`](crate::compile) makes it.
+/// Each scan and each feed is the input of one region, and regions stand in an order in which each comes
+/// after those that feed it. `query` must be as [`compile`](crate::compile) makes it.
 #[must_use]
 pub fn plan(query: Arc<Query>, results: Results) -> Plan {
     let expanded = lookup::expand(&query);
@@ -197,8 +198,8 @@ impl Planner<'_> {
         data_type.clone()
     }
 
-    /// The step into its first argument that a call is: `list[3]`, where the place is a constant and not negative, and the length of a
-    /// text.
+    /// The step into its first argument that a call is: `list[3]`, where the place is a constant and not
+    /// negative, and the length of a text.
     fn step_of(&self, node: NodeId) -> Option<PathStep> {
         let Op::Call(function) = self.query.nodes[node].op else { return None };
         match *self.query.nodes[node].args.as_slice() {

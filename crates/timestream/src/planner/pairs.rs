@@ -1,4 +1,5 @@
-//! Whose events pair (SEMANTICS 1.5): those of streams of several sources that are joined before they get another key.
+//! Whose events pair (SEMANTICS 1.5): those of streams of several sources that are joined before they get
+//! another key.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,9 @@
 //! The tests that every wanted point of a scan passes, for its source to drop other points unread.
 //!
-//! A point may be dropped if whatever is made of it goes through filters that drop it. So from the answer back: what an
-//! expression's users all demand of it, a filter demanding what its condition says, and everything else that its user demands.
-//! Only what is made of this one stream counts; a join, an aggregation or a re-keying demands nothing.
+//! A point may be dropped if whatever is made of it goes through filters that drop it. So from the answer
+//! back: what an expression's users all demand of it, a filter demanding what its condition says, and
+//! everything else that its user demands. Only what is made of this one stream counts; a join, an aggregation
+//! or a re-keying demands nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,8 +53,8 @@ fn demanded(planner: &Planner<'_>, stream: NodeId, region: usize) -> Conditions 
     for arg in layout.feeds.iter().flat_map(|feed| &nodes[*feed].args) {
         demands.ask(*arg, &Conditions::new());
     }
-    // Users stand after what they use: each node's demands are complete when it is reached. An input's arguments are not of
-    // this region.
+    // Users stand after what they use: each node's demands are complete when it is reached. An input's
+    // arguments are not of this region.
     for at in layout.nodes.iter().rev().filter(|at| !is_fed(&nodes[**at].op)) {
         let mut asked = Conditions::new();
         if local.contains(at) {

@@ -1,8 +1,9 @@
 //! The steps of one region: values as they are asked for.
 //!
-//! A value is computed at every row of its region, and a row may be no point of it. Where that matters, because something wider
-//! uses it, it is made null there: a discrete value outside its points, a continuous one before its first (SEMANTICS 1.4).
-//! Most values are null there anyway ([`Value::quiet`]), as columns of an input and what strict functions make of them.
+//! A value is computed at every row of its region, and a row may be no point of it. Where that matters,
+//! because something wider uses it, it is made null there: a discrete value outside its points, a continuous
+//! one before its first (SEMANTICS 1.4). Most values are null there anyway ([`Value::quiet`]), as columns of
+//! an input and what strict functions make of them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use crate::types;
 #[derive(Clone, Copy)]
 pub(super) struct Value {
     pub(super) reg: Reg,
-    /// Whether it is null at rows outside its expression's points, or before the first of them where it is continuous.
+    /// Whether it is null at rows outside its expression's points, or before the first of them where it is
+    /// continuous.
     pub(super) quiet: bool,
 }
 
@@ -49,8 +51,9 @@ impl<'a> Steps<'a> {
         (self.steps, self.wanted)
     }
 
-    /// Whether a field of the answer is its source's column of the very time or key that the answer's rows have: an answer that was written
-    /// and is read again has these twice. A record of the query's own has none, nor has what came under another time or key.
+    /// Whether a field of the answer is its source's column of the very time or key that the answer's rows
+    /// have: an answer that was written and is read again has these twice. A record of the query's own has
+    /// none, nor has what came under another time or key.
     fn is_own(&self, root: NodeId, name: &str) -> bool {
         let [time, key] = ANSWERS_OWN.map(|own| own == name);
         let (mut left, mut seen) = (vec![root], BTreeSet::new());
@@ -139,8 +142,8 @@ impl<'a> Steps<'a> {
         value
     }
 
-    /// The values of arguments at the points of their user. Planning calls itself here, so it is a loop: the calls of an iterator would
-    /// take stack at each level.
+    /// The values of arguments at the points of their user. Planning calls itself here, so it is a loop: the
+    /// calls of an iterator would take stack at each level.
     fn arguments(&mut self, args: &[NodeId], domain: &Domain) -> Vec<Value> {
         let mut values = Vec::with_capacity(args.len());
         for arg in args {
@@ -236,8 +239,8 @@ impl<'a> Steps<'a> {
         Value { reg: self.push(op, node.data_type.clone()), quiet }
     }
 
-    /// Whether an argument that is null outside its own points is so outside those of its user: not if it goes on where its
-    /// user has no points, as a continuous argument of a discrete expression does.
+    /// Whether an argument that is null outside its own points is so outside those of its user: not if it
+    /// goes on where its user has no points, as a continuous argument of a discrete expression does.
     fn is_quiet(&self, user: NodeId, arg: NodeId, value: Value) -> bool {
         let nodes = &self.planner.query.nodes;
         value.quiet && nodes[user].continuity == nodes[arg].continuity
@@ -301,8 +304,8 @@ impl<'a> Steps<'a> {
         Value { reg: self.shared(op, node.data_type.clone()), quiet }
     }
 
-    /// A column of an input: its point's value, or a value inside it. What is no input of the region has a column of none, which its
-    /// operator refuses: a plan that is not right gives no rows.
+    /// A column of an input: its point's value, or a value inside it. What is no input of the region has a
+    /// column of none, which its operator refuses: a plan that is not right gives no rows.
     pub(super) fn column(&mut self, node: NodeId, path: &[PathStep]) -> Value {
         let inputs = &self.planner.layout.regions[self.region].inputs;
         let input = inputs.iter().position(|input| input.node == node).unwrap_or(inputs.len());

@@ -11,8 +11,9 @@
 //! literal = 1 | 1.5 | 1e3 | "text" | 'text' | true | false | null
 //! ```
 //!
-//! Loosest first. Names are letters, digits, `_` and `$`, or anything between backticks; `#` and `//` begin a comment.
-//! A text is hostile until read: its length and its depth are bounded, and nothing else limits what may be refused.
+//! Loosest first. Names are letters, digits, `_` and `$`, or anything between backticks; `#` and `//` begin a
+//! comment. A text is hostile until read: its length and its depth are bounded, and nothing else limits what
+//! may be refused.
 
 mod ast;
 mod lexer;

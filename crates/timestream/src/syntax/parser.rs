@@ -168,8 +168,8 @@ impl<'a> Parser<'a> {
         Ok(left)
     }
 
-    /// One operation of several, in their order: of the first two, then of that and the next; or of both halves, which is as good where
-    /// it does not matter.
+    /// One operation of several, in their order: of the first two, then of that and the next; or of both
+    /// halves, which is as good where it does not matter.
     fn joined(op: BinaryOp, mut all: Vec<Expr>, in_halves: bool) -> Result<Expr, QueryError> {
         let second = match in_halves {
             true => all.split_off(all.len().div_ceil(2)),

@@ -7,8 +7,9 @@ use crate::syntax::parse_time;
 impl Decoder {
     /// Reads the labels of a message, each as a point.
     ///
-    /// The event clock is told each label's `cts` in turn, as it is a frame's `time`. One that is no datetime has the clock's
-    /// time; if there is none yet, that of the next label that has one, and where none has the message is refused.
+    /// The event clock is told each label's `cts` in turn, as it is a frame's `time`. One that is no datetime
+    /// has the clock's time; if there is none yet, that of the next label that has one, and where none has
+    /// the message is refused.
     pub(super) fn read_labels(&mut self, labels: &Labels<'_>, arrival: i64) -> Result<Pushed, FrameError> {
         let seq = i64::try_from(labels.seq).map_err(|_| FrameError::Seq)?;
         let newest_arrival = self.arrive(arrival);

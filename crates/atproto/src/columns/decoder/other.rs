@@ -57,8 +57,8 @@ impl Decoder {
         Ok(Pushed { kind, seq: message.seq(), source_time: release.source_time, rows })
     }
 
-    /// Gives a point to each stream that is made of such messages; gives the number of those that took it. `timed` says whether it
-    /// has a time by the chosen clock.
+    /// Gives a point to each stream that is made of such messages; gives the number of those that took it.
+    /// `timed` says whether it has a time by the chosen clock.
     pub(super) fn end_rows(&mut self, kind: Kind, point: &Point<'_>, timed: bool) -> Result<u32, FrameError> {
         let mut rows = 0;
         for (stream, _) in self.streams.iter_mut().zip(&self.messages).filter(|(_, of)| **of == Some(kind)) {

@@ -24,7 +24,8 @@ pub struct StandingRecord<'a> {
 }
 
 impl StandingRecord<'_> {
-    /// When it was made: by its key where that is a TID, else by its `createdAt`; with [`Clock::CreatedAt`] the other way round.
+    /// When it was made: by its key where that is a TID, else by its `createdAt`; with [`Clock::CreatedAt`]
+    /// the other way round.
     fn time(&self, clock: Clock) -> Option<i64> {
         let of_key = || {
             let micros = self.path.rkey.parse::<Tid>().ok()?.micros();
@@ -39,9 +40,9 @@ impl StandingRecord<'_> {
 }
 
 impl Decoder {
-    /// Reads a record that stands in a repository, as if it were created now; gives the number of points. They have no number, no
-    /// revision and no time of a frame: these are null. What tells no time, or one over five minutes after the repository was
-    /// written, is counted and has the time of that.
+    /// Reads a record that stands in a repository, as if it were created now; gives the number of points.
+    /// They have no number, no revision and no time of a frame: these are null. What tells no time, or one
+    /// over five minutes after the repository was written, is counted and has the time of that.
     ///
     /// # Errors
     /// [`FrameError::Full`], which is not the record's fault: all is as before, and it can be pushed again after

@@ -55,7 +55,8 @@ fn what_is_late_and_what_waits_is_as_it_was() {
     let query = "{ texts: posts.record.text, likes: likes.filter(seq > 7).count() }";
     for (seed, clock) in (10..).zip([Clock::CreatedAt, Clock::Rev]) {
         for late in [Late::Drop, Late::Side] {
-            // Much waits, and little is late; or the other way round, so that it matters after any frame by what that is judged.
+            // Much waits, and little is late; or the other way round, so that it matters after any frame by
+            // what that is judged.
             let lateness = Duration::from_secs(if late == Late::Side { 20 } else { 1 });
             let network = Network { clock, lateness, late, ..network(few(&frames)) };
             let case = Case { keeps_late: late == Late::Side, ..Case::new(query, network) };

@@ -199,8 +199,8 @@ impl Case {
         })
     }
 
-    /// Lives that are killed in one of their first `turns`, each with another number of workers, until one comes to its end. Some
-    /// go on from what was saved a while before they were killed.
+    /// Lives that are killed in one of their first `turns`, each with another number of workers, until one
+    /// comes to its end. Some go on from what was saved a while before they were killed.
     pub(crate) fn lives(&self, dice: &mut Dice, turns: u64) -> (Told, usize) {
         let folder = tempfile::tempdir().unwrap();
         let saved = folder.path().join("saved");

@@ -156,8 +156,8 @@ fn a_message_without_end_is_an_error() {
     assert_eq!(sieve.failed.unwrap().size, READ_THROUGH + 1);
 }
 
-/// What a reader gets of these frames: messages that the sieve gives, and the bytes that it leaves to the library, which reads them by
-/// one call a frame as the library does.
+/// What a reader gets of these frames: messages that the sieve gives, and the bytes that it leaves to the
+/// library, which reads them by one call a frame as the library does.
 async fn received(frames: &[u8], limit: usize, most: usize) -> Vec<(bool, Vec<u8>)> {
     let whole = [OPENING, frames].concat();
     let mut sieve = Sieve::new(Pieces(whole, most), limit);

@@ -18,8 +18,8 @@ pub struct Fired {
     pub stream: Option<&'static str>,
     /// The frame it fired at; none for faults of a connect.
     pub frame: Option<FiredAt>,
-    /// The numbers, from the first to the last, of the frames that were lost by a gap or sent again as duplicates or at a
-    /// seam.
+    /// The numbers, from the first to the last, of the frames that were lost by a gap or sent again as
+    /// duplicates or at a seam.
     pub seqs: Option<RangeInclusive<u64>>,
 }
 

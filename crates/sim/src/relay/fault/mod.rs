@@ -1,16 +1,20 @@
-//! Faults of the transport that a relay is to show: by rates, so many in a million, and by a script, each at its place.
+//! Faults of the transport that a relay is to show: by rates, so many in a million, and by a script, each at
+//! its place.
 //!
-//! Faults never change what the stream is: messages that have no place in it are sent beside its frames, and a connection
-//! that is broken may be taken up again from its cursor. The two that do are [`ConnectFault::Gap`], which loses frames on
-//! purpose and says which, and [`FaultScript::renumber`], after which old cursors mean nothing.
+//! Faults never change what the stream is: messages that have no place in it are sent beside its frames, and
+//! a connection that is broken may be taken up again from its cursor. The two that do are
+//! [`ConnectFault::Gap`], which loses frames on purpose and says which, and [`FaultScript::renumber`], after
+//! which old cursors mean nothing.
 //!
-//! A Jetstream meets them as the frames do: each event is a message and counts as a frame of its connection, `at N` means the
-//! events of the stream's N-th frame, and numbers are times in microseconds. There, [`FrameFault::Truncated`] cuts the
-//! event, [`FrameFault::Oversized`] begins as an event does, and [`FrameFault::Error`] is a close with 1008 and the
-//! error's name as the reason. [`FrameFault::ThreeItems`], [`FrameFault::UnknownOp`], [`FrameFault::UnknownType`] and
-//! [`FrameFault::Info`] are nothing there: where one is due, it passes without a trace.
+//! A Jetstream meets them as the frames do: each event is a message and counts as a frame of its connection,
+//! `at N` means the events of the stream's N-th frame, and numbers are times in microseconds. There,
+//! [`FrameFault::Truncated`] cuts the event, [`FrameFault::Oversized`] begins as an event does, and
+//! [`FrameFault::Error`] is a close with 1008 and the error's name as the reason. [`FrameFault::ThreeItems`],
+//! [`FrameFault::UnknownOp`], [`FrameFault::UnknownType`] and [`FrameFault::Info`] are nothing there: where
+//! one is due, it passes without a trace.
 //!
-//! All of it has a text form, for the flags and files of programs: [`FaultRates`] in one line, [`FaultScript`] a line each.
+//! All of it has a text form, for the flags and files of programs: [`FaultRates`] in one line,
+//! [`FaultScript`] a line each.
 //!
 //! ```
 //! use skytide_sim::{ConnectFault, Faults, FrameFault, FaultRates, FaultScript};
@@ -52,13 +56,15 @@ use crate::relay::CursorRule;
 /// connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrameFault {
-    /// The connection ends after so many bytes of the frame's message, its header included; at the most after all of them.
+    /// The connection ends after so many bytes of the frame's message, its header included; at the most after
+    /// all of them.
     Disconnect {
         /// Bytes that are sent before.
         after: Option<u64>,
     },
-    /// As [`FrameFault::Disconnect`], by a TCP reset: what the system has not delivered yet is lost on the way. A client
-    /// finds it again by its cursor where the relay's window holds as many frames as the system buffers.
+    /// As [`FrameFault::Disconnect`], by a TCP reset: what the system has not delivered yet is lost on the
+    /// way. A client finds it again by its cursor where the relay's window holds as many frames as the system
+    /// buffers.
     Reset {
         /// Bytes that are sent before.
         after: Option<u64>,
@@ -133,8 +139,8 @@ impl FrameFault {
     pub const OVERSIZED: u64 = 6_000_000;
 }
 
-/// A fault that meets a connection as it is made. The last four are for clients that come with a cursor; others do not
-/// meet them.
+/// A fault that meets a connection as it is made. The last four are for clients that come with a cursor;
+/// others do not meet them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectFault {
     /// The request is answered with this status instead of a WebSocket.
@@ -155,8 +161,8 @@ pub enum ConnectFault {
         /// Frames that are sent again, as far as the window has them.
         frames: Option<u64>,
     },
-    /// The replay leaves out so many frames after the cursor: they are lost. Drawn: up to 32. Duplicates do not come where
-    /// a script asks for both.
+    /// The replay leaves out so many frames after the cursor: they are lost. Drawn: up to 32. Duplicates do
+    /// not come where a script asks for both.
     Gap {
         /// Frames that are lost.
         frames: Option<u64>,
@@ -166,8 +172,8 @@ pub enum ConnectFault {
         /// The rule.
         rule: Option<CursorRule>,
     },
-    /// Where a Jetstream goes over from replay to live, the last events before come again, each two of them swapped, so that
-    /// the times go back. Drawn: up to 32. Streams of frames do not meet it.
+    /// Where a Jetstream goes over from replay to live, the last events before come again, each two of them
+    /// swapped, so that the times go back. Drawn: up to 32. Streams of frames do not meet it.
     Seam {
         /// Events that are sent again, as far as there are any.
         events: Option<u64>,
@@ -188,8 +194,8 @@ pub enum Fault {
 /// How often faults fire by chance, in a million: those of frames for each frame sent, those of connects for each
 /// connection. At most one of the rates fires at a frame, and at most one at a connect.
 ///
-/// Text: `FAULT=N` with commas between, where `FAULT` is written as in a [`FaultScript`]: `reset=20, stall for 50ms=5`.
-/// `all=N` stands for every fault of frames that loses nothing and ends in time, each with `N`.
+/// Text: `FAULT=N` with commas between, where `FAULT` is written as in a [`FaultScript`]: `reset=20, stall
+/// for 50ms=5`. `all=N` stands for every fault of frames that loses nothing and ends in time, each with `N`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FaultRates {
     pub(super) frames: Vec<(FrameFault, u32)>,
@@ -211,8 +217,8 @@ impl FaultRates {
         self
     }
 
-    /// Adds every fault of frames that loses nothing and ends in time, each with this rate and the values that a script
-    /// takes where it gives none.
+    /// Adds every fault of frames that loses nothing and ends in time, each with this rate and the values
+    /// that a script takes where it gives none.
     #[must_use]
     pub fn all(self, per_million: u32) -> Self {
         FaultKind::ALL.into_iter().map(FaultKind::fault).fold(self, |rates, fault| match fault {
@@ -222,8 +228,8 @@ impl FaultRates {
     }
 }
 
-/// Faults at given places. Frames and connections are counted from one; connections are those of the address, whatever
-/// they ask for.
+/// Faults at given places. Frames and connections are counted from one; connections are those of the address,
+/// whatever they ask for.
 ///
 /// Text: one fault a line, `#` and what follows it is a comment.
 ///
@@ -320,8 +326,8 @@ impl FaultScript {
         self.line(Line::Connect { connection: Which::Every, fault })
     }
 
-    /// From the stream's frame of this number on `seq` begins with 1 again, as after a server lost its numbering. Frames
-    /// before it are no longer found by a cursor.
+    /// From the stream's frame of this number on `seq` begins with 1 again, as after a server lost its
+    /// numbering. Frames before it are no longer found by a cursor.
     #[must_use]
     pub fn renumber(self, frame: u64) -> Self {
         self.line(Line::Renumber { frame })

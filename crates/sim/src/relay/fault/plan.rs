@@ -135,8 +135,8 @@ impl Plan<'_> {
             || self.drawn.is_some()
     }
 
-    /// The next fault at the frame at hand, until there are no more. `of_stream` is its number in the stream, if that is
-    /// the one the script means.
+    /// The next fault at the frame at hand, until there are no more. `of_stream` is its number in the stream,
+    /// if that is the one the script means.
     pub(in crate::relay) fn due(&mut self, of_stream: Option<u64>) -> Option<FrameFault> {
         let at = of_stream.and_then(|frame| take(&mut self.shared.at.borrow_mut(), frame));
         at.or_else(|| take(&mut self.on, self.frames)).or_else(|| self.drawn.take())
@@ -157,8 +157,8 @@ impl Plan<'_> {
         None
     }
 
-    /// The same fault with everything drawn that it leaves open, and cut to what a message of this length allows, header
-    /// included, and its payload.
+    /// The same fault with everything drawn that it leaves open, and cut to what a message of this length
+    /// allows, header included, and its payload.
     pub(in crate::relay) fn settle(
         &mut self,
         fault: FrameFault,

@@ -162,7 +162,8 @@ pub(in crate::relay) fn compressor(dictionary: &[u8]) -> io::Result<Compressor<'
     Compressor::with_dictionary(zstd::DEFAULT_COMPRESSION_LEVEL, dictionary)
 }
 
-/// The line with another time than it was written with: all lines of a frame are written with that of its first event.
+/// The line with another time than it was written with: all lines of a frame are written with that of its
+/// first event.
 fn with_time(line: &str, written: u64, time_us: u64) -> Cow<'_, str> {
     if time_us == written {
         return Cow::Borrowed(line);

@@ -1,7 +1,9 @@
-//! The stream of repositories as a Jetstream (version 1) serves it: JSON events, made from the frames as they are sent.
+//! The stream of repositories as a Jetstream (version 1) serves it: JSON events, made from the frames as they
+//! are sent.
 //!
-//! Only the times of the events are made with the frames, since they hang on all frames before; the events themselves are
-//! written for each client, which wants few of them or all. So a relay without a Jetstream does nothing for it.
+//! Only the times of the events are made with the frames, since they hang on all frames before; the events
+//! themselves are written for each client, which wants few of them or all. So a relay without a Jetstream
+//! does nothing for it.
 
 mod events;
 mod options;

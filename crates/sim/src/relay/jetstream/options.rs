@@ -46,7 +46,8 @@ pub(in crate::relay) struct Options {
 }
 
 impl Options {
-    /// Reads the query of an address. Parameters that are not known are ignored; of those that stand once the first counts.
+    /// Reads the query of an address. Parameters that are not known are ignored; of those that stand once the
+    /// first counts.
     pub(in crate::relay) fn of_query(query: &str) -> Result<Self, OptionsError> {
         let (mut collections, mut dids) = (Vec::new(), Vec::new());
         let (mut cursor, mut compress, mut require_hello) = (None, None, None);

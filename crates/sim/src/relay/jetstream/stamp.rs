@@ -20,8 +20,8 @@ impl Stamp {
     }
 }
 
-/// A time so far ahead, in microseconds, is believed only where the frame before it said about the same: one absurd time
-/// must not have all that follow crowd behind it.
+/// A time so far ahead, in microseconds, is believed only where the frame before it said about the same: one
+/// absurd time must not have all that follow crowd behind it.
 const LEAP: u64 = 24 * 3600 * 1_000_000;
 
 /// The clock of a Jetstream: the time of the frame, or, where that has been, the microsecond after the event before.

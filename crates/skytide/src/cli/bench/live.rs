@@ -1,4 +1,5 @@
-//! How long a row that a program pushes takes to the row of its answer, one at a time, beside a loopback echo at the same pace.
+//! How long a row that a program pushes takes to the row of its answer, one at a time, beside a loopback echo
+//! at the same pace.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

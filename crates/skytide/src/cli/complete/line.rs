@@ -40,8 +40,8 @@ impl Line {
 }
 
 impl Word {
-    /// Whether a text can continue this word: bash and zsh take a `!` between double quotes for a line of their history, and leave
-    /// what is put before it in the text.
+    /// Whether a text can continue this word: bash and zsh take a `!` between double quotes for a line of
+    /// their history, and leave what is put before it in the text.
     pub(super) fn takes(&self, text: &str, rules: Rules) -> bool {
         let is_history = rules == Rules::Posix && self.open == Some('"') && text.contains('!');
         !is_history && !text.contains(char::is_control)

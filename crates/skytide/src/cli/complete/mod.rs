@@ -1,8 +1,9 @@
 //! `skytide complete` and `skytide completions`: what may stand at a place of a query, for editors and for shells.
 //!
-//! A shell's script is the one that clap makes of commands and flags, which knows nothing of queries, and a few lines that ask the program itself
-//! first: [`line`] finds in the line of the shell the query, if its last word is one, and quotes what is offered as the word is quoted.
-//! (clap's own way to have the program asked is not stable, and knows of a word neither its quotes nor the flags beside it.)
+//! A shell's script is the one that clap makes of commands and flags, which knows nothing of queries, and a
+//! few lines that ask the program itself first: [`line`] finds in the line of the shell the query, if its
+//! last word is one, and quotes what is offered as the word is quoted. (clap's own way to have the program
+//! asked is not stable, and knows of a word neither its quotes nor the flags beside it.)
 
 mod line;
 
@@ -70,8 +71,9 @@ fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// What a shell's script is told: for bash and zsh what of the word is replaced, then for each candidate what is put there and, after a tab, what it
-/// is; for fish the whole word instead. Nothing where the word is no query.
+/// What a shell's script is told: for bash and zsh what of the word is replaced, then for each candidate what
+/// is put there and, after a tab, what it is; for fish the whole word instead. Nothing where the word is no
+/// query.
 fn of_line(before: &str, after: &str, shell: LineShellArg) -> String {
     let rules = match shell {
         LineShellArg::Bash | LineShellArg::Zsh => Rules::Posix,

@@ -1,4 +1,5 @@
-//! The operators on plans made by hand: what they give, and that they give it however the rows are cut, moved and restored.
+//! The operators on plans made by hand: what they give, and that they give it however the rows are cut, moved
+//! and restored.
 
 mod memory;
 mod order;

@@ -44,7 +44,8 @@ fn live_each_changed_key_is_upserted() {
     assert_eq!(live(Some(2), Some(2)), ["3 b 2", "3 null 3"]);
 }
 
-/// A count a key over batches that each worker sees its keys of: the same numbers stand for other keys at another worker.
+/// A count a key over batches that each worker sees its keys of: the same numbers stand for other keys at
+/// another worker.
 #[test]
 fn a_snapshot_is_the_same_however_keys_are_numbered_by_workers() {
     let steps = vec![column(0, 0, Int64), aggregate("count", 0, None, Int64)];

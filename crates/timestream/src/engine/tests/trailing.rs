@@ -1,4 +1,5 @@
-//! Trailing windows whose values are taken away when they leave: the same as if each window were folded anew, at a cost that is not that.
+//! Trailing windows whose values are taken away when they leave: the same as if each window were folded anew,
+//! at a cost that is not that.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,8 @@ type Cell = (u32, i64, bool, usize);
 
 type Make = fn(&DataType, &[Scalar]) -> Result<Box<dyn Aggregate>, EngineError>;
 
-/// Values of each type, null among them: those that equal others, those that order as no other, those that are no floats.
+/// Values of each type, null among them: those that equal others, those that order as no other, those that
+/// are no floats.
 fn values() -> Vec<ArrayRef> {
     let large = i64::MAX - 1;
     let ints = [Some(3), None, Some(-7), Some(3), Some(large), Some(1 << 53), Some(i64::MIN), Some(0)];
@@ -143,7 +145,8 @@ proptest! {
 
 #[test]
 fn a_long_window_costs_no_more_than_a_short_one() {
-    // 40,000 values in the window, one of which leaves at each of as many points: folded anew they are 1.6 thousand million.
+    // 40,000 values in the window, one of which leaves at each of as many points: folded anew they are 1.6
+    // thousand million.
     let start = Instant::now();
     let of: ArrayRef = Arc::new(Int64Array::from_iter_values((0..97).map(|value| value * 37 % 97)));
     let of_text: ArrayRef =

@@ -1,7 +1,7 @@
 //! `+ - * / %` and `neg`.
 //!
-//! Whole numbers run through a loop without branches that also tells whether any result left its type; only then the rows
-//! are gone over again, the bad ones made null and counted.
+//! Whole numbers run through a loop without branches that also tells whether any result left its type; only
+//! then the rows are gone over again, the bad ones made null and counted.
 
 use std::cell::Cell;
 

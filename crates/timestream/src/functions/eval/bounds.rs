@@ -61,7 +61,8 @@ fn numbers_first<T: ArrowPrimitiveType>(
     }))
 }
 
-/// `clamp(value, min, max)`: a bound that is null or NaN is none; null where the value is null or the bounds hold nothing.
+/// `clamp(value, min, max)`: a bound that is null or NaN is none; null where the value is null or the bounds
+/// hold nothing.
 ///
 /// # Errors
 /// The arguments are not numbers of one type.

@@ -58,8 +58,8 @@ pub fn seconds_since(call: &Call<'_>) -> Result<Column, EvalError> {
         let ((time, of_time), (since, of_since)) = (counts(&call.array(0)?)?, counts(&call.array(1)?)?);
         let pairs = time.values().iter().zip(since.values());
         let seconds = pairs.map(|(time, since)| {
-            // The nanoseconds between two moments may be beyond 64 bits. Their seconds are only where no calendar has both: as far then as
-            // can be counted.
+            // The nanoseconds between two moments may be beyond 64 bits. Their seconds are only where no
+            // calendar has both: as far then as can be counted.
             let nanos = i128::from(*time) * of_time - i128::from(*since) * of_since;
             (nanos / 1_000_000_000).clamp(i64::MIN.into(), i64::MAX.into()) as i64
         });

@@ -1,7 +1,7 @@
 //! Values in another type, and constants.
 //!
-//! Moments and lengths of time are read and written as [`times`] has it; all else by Arrow's kernel. A moment is its count of
-//! nanoseconds in UTC whatever zone its type names, so the kernel sees it without one.
+//! Moments and lengths of time are read and written as [`times`] has it; all else by Arrow's kernel. A moment
+//! is its count of nanoseconds in UTC whatever zone its type names, so the kernel sees it without one.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ use crate::engine::array::{carried, retyped};
 use crate::scalar::Scalar;
 use crate::{times, types};
 
-/// The argument in the call's type; what does not fit is null and counted (SEMANTICS 2.6). Floats lose their fraction.
+/// The argument in the call's type; what does not fit is null and counted (SEMANTICS 2.6). Floats lose their
+/// fraction.
 ///
 /// # Errors
 /// No value of the one type is ever one of the other.
@@ -38,8 +39,8 @@ pub fn cast(call: &Call<'_>) -> Result<Column, EvalError> {
     named("cast", run())
 }
 
-/// Whether values of a type are ever values of another: whether [`cast()`] takes them, which a column of none of them tells. What
-/// Arrow says by types alone holds more than it does.
+/// Whether values of a type are ever values of another: whether [`cast()`] takes them, which a column of none
+/// of them tells. What Arrow says by types alone holds more than it does.
 #[must_use]
 pub fn can_cast(from: &DataType, to: &DataType) -> bool {
     converted(&new_empty_array(from), to).is_ok()

@@ -1,5 +1,6 @@
-//! `== != < <= > >=`. Null beside anything is null. Floats compare as IEEE 754 says: `-0.0 == 0.0`, and NaN is neither equal
-//! to, less nor greater than anything. Text and binary go by bytes; structs and lists field by field, item by item ([`order`]).
+//! `== != < <= > >=`. Null beside anything is null. Floats compare as IEEE 754 says: `-0.0 == 0.0`, and NaN
+//! is neither equal to, less nor greater than anything. Text and binary go by bytes; structs and lists field
+//! by field, item by item ([`order`]).
 
 use std::cmp::Ordering;
 use std::sync::Arc;

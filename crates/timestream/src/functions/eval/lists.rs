@@ -1,5 +1,5 @@
-//! `length`, `flatten`, `union`, and `col` of a list: lists of any items, which are moved by their places, never looked into but to tell equal
-//! ones apart.
+//! `length`, `flatten`, `union`, and `col` of a list: lists of any items, which are moved by their places,
+//! never looked into but to tell equal ones apart.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -81,7 +81,8 @@ pub fn flatten(call: &Call<'_>) -> Result<Column, EvalError> {
     named("flatten", run())
 }
 
-/// `union`: the distinct items of two lists, in the order in which they first stand; a null list has none (SEMANTICS 2.5).
+/// `union`: the distinct items of two lists, in the order in which they first stand; a null list has none
+/// (SEMANTICS 2.5).
 ///
 /// # Errors
 /// The arguments are not lists of one type.

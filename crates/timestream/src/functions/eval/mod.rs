@@ -1,9 +1,11 @@
-//! How the scalar functions are computed: over whole columns, on Arrow's kernels where those mean what the language means.
+//! How the scalar functions are computed: over whole columns, on Arrow's kernels where those mean what the
+//! language means.
 //!
 //! The functions here have the names of the language's and are called through the [registry](super). Nulls follow
 //! SEMANTICS 2.2; whole numbers beyond their type are null and counted (2.3), never wrapped, never an error.
 //!
-//! Arguments are arrays of the call's length, or constants among them; a call of constants alone comes as arrays of length 1.
+//! Arguments are arrays of the call's length, or constants among them; a call of constants alone comes as
+//! arrays of length 1.
 
 mod arithmetic;
 mod bounds;

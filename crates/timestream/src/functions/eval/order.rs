@@ -1,7 +1,7 @@
 //! How records, lists and maps stand to each other: field by field, item by item, the first that differ decide.
 //!
-//! Floats in them compare as they do alone: `-0.0` is `0.0`, and where NaN meets anything there is no order. Nulls in them come first,
-//! and are equal.
+//! Floats in them compare as they do alone: `-0.0` is `0.0`, and where NaN meets anything there is no order.
+//! Nulls in them come first, and are equal.
 
 use std::cmp::Ordering;
 

@@ -73,8 +73,8 @@ fn mapped(call: &Call<'_>, ascii: fn(&mut [u8]), any: fn(&str) -> String) -> Res
     Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), text.nulls().cloned())?))
 }
 
-/// `substring(text, start, end)`: characters from `start` up to, not including, `end`; negative places are counted from the end, a
-/// null one is no bound (SEMANTICS 2.5). What lies beyond the text is cut off.
+/// `substring(text, start, end)`: characters from `start` up to, not including, `end`; negative places are
+/// counted from the end, a null one is no bound (SEMANTICS 2.5). What lies beyond the text is cut off.
 ///
 /// # Errors
 /// The arguments are not a text and two whole numbers.
