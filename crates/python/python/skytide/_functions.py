@@ -227,8 +227,8 @@ class Functions:
     def neg(self) -> Timestream:
         """The number with the other sign.
 
-        An unsigned number becomes the signed type that holds it; a u64 beyond i64 is null and
-        counted.
+        An unsigned number becomes the signed type that holds it; of a u64 what i64 does not hold
+        is null and counted.
 
         ``neg<N: signed>(x: N) -> N``
         """

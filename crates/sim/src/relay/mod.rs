@@ -205,8 +205,8 @@ impl Relay {
         self
     }
 
-    /// A zstd dictionary, with which a [Jetstream](Relay::jetstream) compresses each event by itself, as a binary message,
-    /// for a client that says `compress=true`. Without one such a client is answered with 400.
+    /// A zstd dictionary, with which a [Jetstream](Relay::jetstream) compresses each event by itself, as a
+    /// binary message, for a client that says `compress=true`. Without one such a client is refused (400).
     #[must_use]
     pub fn dictionary(mut self, dictionary: impl Into<Vec<u8>>) -> Self {
         self.dictionary = Some(dictionary.into());

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! signature = name [ "<" variable ":" class, … ">" ] "(" parameter ":" type [ "?" | "..." ], … ")" "->" type
-//! type      = any | variable | bool | i8 … i64 | u8 … u64 | f32 | f64 | utf8 | string | binary | timestamp | duration
-//!           | list<type> | map<type, type>
+//! type      = any | variable | bool | i8 … i64 | u8 … u64 | f32 | f64 | utf8 | string | binary
+//!           | timestamp | duration | list<type> | map<type, type>
 //! class     = number | signed | wide | ordered | any
 //! ```
 //!
