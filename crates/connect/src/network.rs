@@ -269,6 +269,15 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network, or the recording, that is there.
+    #[must_use]
+    pub fn at(location: impl Into<Location>) -> Self {
+        Self {
+            connection: Connection { location: location.into(), ..Connection::default() },
+            ..Self::default()
+        }
+    }
+
     /// Opens it for what a plan reads, all of which is its own: a connection for it alone, or a place at the
     /// one that is [shared](Self::shared). `mode` is that of the run
     /// ([`RunOptions::mode`](crate::run::RunOptions)); `side` takes late points, if they are kept. A run that

@@ -44,6 +44,7 @@ pub const SOURCE: &str = "source";
 pub struct Sources {
     offers: Vec<Offer>,
     side: Option<Side>,
+    stalled: Arc<AtomicBool>,
 }
 
 impl Offer {
@@ -109,13 +110,20 @@ impl Sources {
     /// These sources. Of two streams of one name the first is the one that can be named.
     #[must_use]
     pub fn new(offers: Vec<Offer>) -> Self {
-        Self { offers, side: None }
+        Self { offers, ..Self::default() }
     }
 
     /// Gives late points of those sources that keep them ([`Late::Side`](crate::late::Late)) to a side.
     #[must_use]
     pub fn late_to(self, side: Side) -> Self {
         Self { side: Some(side), ..self }
+    }
+
+    /// Whoever pushes into a table waits for a query that reads it and is behind, but not while this says that
+    /// nobody takes its answer.
+    #[must_use]
+    pub fn stalled_by(self, stalled: Arc<AtomicBool>) -> Self {
+        Self { stalled, ..self }
     }
 
     /// The number of the source that an offer is: its place, but tables of one origin are one source.
@@ -171,14 +179,13 @@ impl Sources {
     }
 
     /// Opens what a plan over this catalog reads, for a run in this mode, and no other
-    /// ([`RunOptions::mode`](crate::run::RunOptions)). `stalled` says that nobody takes the answer, so that
-    /// nobody need wait for it.
+    /// ([`RunOptions::mode`](crate::run::RunOptions)).
     ///
     /// # Errors
     /// A source cannot be opened, the plan reads what none of them has, or late points are to be kept and there is no
     /// [side](Self::late_to).
-    pub fn open(&self, plan: &Plan, mode: Mode, stalled: &Arc<AtomicBool>) -> Result<Merge, SourceError> {
-        self.reopen(plan, mode, stalled, None)
+    pub fn open(&self, plan: &Plan, mode: Mode) -> Result<Merge, SourceError> {
+        self.reopen(plan, mode, None)
     }
 
     /// As [`open`](Self::open), but where an earlier run left them, if one is given
@@ -186,13 +193,7 @@ impl Sources {
     ///
     /// # Errors
     /// As of `open`, or the state is of other sources, or damaged.
-    pub fn reopen(
-        &self,
-        plan: &Plan,
-        mode: Mode,
-        stalled: &Arc<AtomicBool>,
-        from: Option<&SourceState>,
-    ) -> Result<Merge, SourceError> {
+    pub fn reopen(&self, plan: &Plan, mode: Mode, from: Option<&SourceState>) -> Result<Merge, SourceError> {
         let mut left_at = from.map(|state| Reader::new(&state.0));
         let (bell, passed, side) = (Bell::default(), Passed::default(), self.side.as_ref());
         let mut feeds = Vec::new();
@@ -214,7 +215,7 @@ impl Sources {
             let feed = match offer {
                 Offer::Table { table, idle, .. } => {
                     is_strict |= mode == Mode::Live && table.definition().subsort.is_some();
-                    let source = TableSource::new(table, part, mode, &bell, stalled, &passed, side)?;
+                    let source = TableSource::new(table, part, mode, &bell, &self.stalled, &passed, side)?;
                     // Over what is there everything is waited for: nothing is late.
                     let idle = idle.filter(|_| mode == Mode::Live);
                     let feed = Feed::new(Box::new(source), scans, idle, true);

@@ -8,14 +8,12 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use skytide::atproto::columns::Clock;
-use skytide::connect::catalog::FirehoseCatalog;
-use skytide::connect::firehose::FirehoseSource;
-use skytide::connect::frames::Frames;
+use skytide::connect::network::Network;
 use skytide::connect::run::{RunOptions, run};
 use skytide::connect::sink::Ndjson;
-use skytide::firehose::Subscription;
+use skytide::connect::sources::{Offer, Sources};
 use skytide::timestream::builder::{field, source};
+use skytide::timestream::engine::Mode;
 use skytide::timestream::plan;
 use skytide::timestream::plan::Results;
 
@@ -26,13 +24,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // posts.with_key(record.langs[0]).count()
     let counts = source("posts").with_key(field("record").field("langs").index(0)).count();
-    let catalog = FirehoseCatalog::new();
-    let query = counts.compile(&catalog)?;
+    // A recording, files of rows or a table of the program's own may stand beside it, or in its place.
+    let sources = Sources::new(vec![Offer::Network(Arc::new(Network::at(relay)))]);
+    let query = counts.compile(&sources)?;
     let plan = Arc::new(plan(Arc::new(query), Results::history()));
 
-    let subscription = Subscription::repos(&relay).first_attempts(3).blocking()?;
-    let frames = Frames::socket(subscription);
-    let mut source = FirehoseSource::new(&plan, &catalog, frames, Clock::FrameTime)?;
+    let mut source = sources.open(&plan, Mode::Live)?;
     let mut rows = Ndjson::new(io::stdout());
     let options = RunOptions { limit, ..RunOptions::live() };
     run(plan, &mut source, &mut rows, &options, |_, _| {})?;

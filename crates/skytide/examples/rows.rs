@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let text = "orders.cents.sum(window=trailing(\"1m\"))";
     let query = skytide::compile(text, &sources).map_err(|error| error.render(text))?;
     let plan = Arc::new(plan(Arc::new(query), Results::history()));
-    let source = sources.open(&plan, Mode::Live, &Arc::default())?;
+    let source = sources.open(&plan, Mode::Live)?;
     let mut answers = AnswerStream::start(plan, source, RunOptions::live())?;
 
     let pusher = thread::spawn(move || {

@@ -6,23 +6,24 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use skytide::atproto::columns::Clock;
-//! use skytide::connect::catalog::FirehoseCatalog;
-//! use skytide::connect::firehose::FirehoseSource;
-//! use skytide::connect::frames::Frames;
+//! use skytide::connect::network::{Location, Network};
 //! use skytide::connect::run::{RunOptions, run};
 //! use skytide::connect::sink::Ndjson;
-//! use skytide::sim::{Config, Network};
+//! use skytide::connect::sources::{Offer, Sources};
+//! use skytide::sim;
+//! use skytide::timestream::engine::Mode;
 //! use skytide::timestream::plan::Results;
 //!
-//! // A thousand events of the simulated network, in memory.
-//! let frames: Vec<_> = Network::new(Config::default()).take(1000).map(|frame| frame.bytes).collect();
+//! // A thousand events of the simulated network as a recording in memory: each frame after its length.
+//! let frames = sim::Network::new(sim::Config::default()).take(1000).map(|frame| frame.bytes);
+//! let frames = frames.flat_map(|frame| [&(frame.len() as u32).to_le_bytes()[..], &frame[..]].concat());
+//! let recording = Location::Memory(frames.collect::<Vec<u8>>().into());
 //!
-//! let catalog = FirehoseCatalog::new();
-//! let query = skytide::compile("posts.with_key(record.langs[0]).count()", &catalog)?;
+//! // What is asked for may be a network (`Network::at("wss://bsky.network")`), files, tables, or several.
+//! let sources = Sources::new(vec![Offer::Network(Arc::new(Network::at(recording)))]);
+//! let query = skytide::compile("posts.with_key(record.langs[0]).count()", &sources)?;
 //! let plan = Arc::new(skytide::timestream::plan(Arc::new(query), Results::snapshot()));
-//! let frames = Frames::repeating(frames.into()).until(Some(1000));
-//! let mut source = FirehoseSource::new(&plan, &catalog, frames, Clock::FrameTime)?;
+//! let mut source = sources.open(&plan, Mode::Once)?;
 //! let mut rows = Vec::new();
 //! run(plan, &mut source, &mut Ndjson::new(&mut rows), &RunOptions::once(), |_, _| {})?;
 //! assert!(String::from_utf8(rows)?.contains(r#""_key":"en""#));

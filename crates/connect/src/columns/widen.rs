@@ -115,7 +115,7 @@ pub(super) fn map(key: DataType, value: DataType, is_sorted: bool) -> DataType {
     }
 }
 
-/// A field whose type is text where nothing is known of it: what comes later may be written as text, whatever it is.
+/// A field whose type is text where nothing is known of it.
 pub(crate) fn known(field: &Field) -> Field {
     Field::new(field.name(), filled(field.data_type(), &DataType::Utf8), field.is_nullable())
 }

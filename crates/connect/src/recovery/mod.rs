@@ -43,7 +43,7 @@
 //!
 //! let run = |options: RunOptions| -> Result<_, Box<dyn std::error::Error>> {
 //!     let recovery = Recovery::open(&folder.join("saved"), "langs", &plan, options.mode)?;
-//!     let mut source = sources.reopen(&plan, options.mode, &Arc::default(), recovery.source())?;
+//!     let mut source = sources.reopen(&plan, options.mode, recovery.source())?;
 //!     let mut sink = TextFile::ndjson(&folder.join("langs.ndjson"))?;
 //!     Ok(recovery.run(Arc::clone(&plan), &mut source, &mut sink, &options, |_, _| {})?)
 //! };

@@ -61,7 +61,7 @@ fn open(m: Offer, n: &Table, mode: Mode) -> Merge {
     let sources = Sources::new(vec![m, offer(n)]);
     let query = skytide_timestream::compile("{ m: m.text, n: n.text }", &sources).unwrap();
     let plan = skytide_timestream::plan(Arc::new(query), Results::history());
-    sources.open(&plan, mode, &Arc::default()).unwrap()
+    sources.open(&plan, mode).unwrap()
 }
 
 fn offer(table: &Table) -> Offer {

@@ -5,7 +5,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
@@ -81,7 +80,7 @@ fn answer_with(
     let sources = Sources::new(vec![Offer::Files(Arc::new(files))]);
     let query = skytide_timestream::compile(query, &sources).unwrap_or_else(|error| panic!("{error}"));
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
-    let mut source = sources.open(&plan, Mode::Once, &Arc::new(AtomicBool::new(false)))?;
+    let mut source = sources.open(&plan, Mode::Once)?;
     let mut rows = Rows::default();
     let outcome = run(plan, &mut source, &mut rows, options, |_, _| {})?;
     assert_eq!(outcome.end, End::Source);
@@ -703,7 +702,7 @@ fn two_files_beside_each_other_stand_in_order_of_time() {
     let sources = Sources::new(offers);
     let query = skytide_timestream::compile("m.x.sum() + n.x.sum()", &sources).unwrap();
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
-    let mut source = sources.open(&plan, Mode::Once, &Arc::new(AtomicBool::new(false))).unwrap();
+    let mut source = sources.open(&plan, Mode::Once).unwrap();
     let mut rows = Rows::default();
     run(plan, &mut source, &mut rows, &RunOptions::once(), |_, _| {}).unwrap();
     let values: Vec<_> = rows.0.iter().map(|row| (row.0, row.2)).collect();
@@ -755,7 +754,7 @@ fn files_that_are_added_are_read_by_later_queries() {
     let query = Arc::new(skytide_timestream::compile("m.x.cast(\"i64\").sum()", &sources).unwrap());
     let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
     let sums = || {
-        let source = sources.open(&plan, Mode::Once, &Arc::default()).unwrap();
+        let source = sources.open(&plan, Mode::Once).unwrap();
         let answers = Answers::start(Arc::clone(&plan), source, &RunOptions::once()).unwrap();
         let of = |batch: RecordBatch| batch.column(2).as_primitive::<Int64Type>().values().to_vec();
         answers.map(|batch| of(batch.unwrap())).collect::<Vec<_>>().concat()
@@ -781,7 +780,7 @@ fn answers_are_computed_as_they_are_taken() {
         let sources = Sources::new(vec![Offer::Files(Arc::new(Files::open(define(path)).unwrap()))]);
         let query = Arc::new(skytide_timestream::compile("m.x", &sources).unwrap());
         let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
-        let source = sources.open(&plan, Mode::Once, &Arc::default()).unwrap();
+        let source = sources.open(&plan, Mode::Once).unwrap();
         Answers::start(plan, source, options).unwrap()
     };
     let mut answers = start(&path, &RunOptions::once());

@@ -5,7 +5,6 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DurationMillisecondArray,
@@ -32,7 +31,7 @@ fn answer(query: &str, offer: Offer) -> (Vec<String>, Status) {
     let sources = Sources::new(vec![offer]);
     let checked = skytide_timestream::compile(query, &sources).unwrap_or_else(|error| panic!("{error}"));
     let plan = Arc::new(skytide_timestream::plan(Arc::new(checked), Results::history()));
-    let mut source = sources.open(&plan, Mode::Once, &Arc::new(AtomicBool::new(false))).unwrap();
+    let mut source = sources.open(&plan, Mode::Once).unwrap();
     let mut text = Vec::new();
     let ran = run(plan, &mut source, &mut Ndjson::new(&mut text), &RunOptions::once(), |_, _| {}).unwrap();
     let value = |line: &str| {

@@ -5,7 +5,6 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
@@ -65,7 +64,7 @@ fn answer(query: &str, path: &Path, results: Results) -> Result<(Vec<Vec<String>
     let sources = Sources::new(vec![Offer::Files(Arc::new(files))]);
     let query = skytide_timestream::compile(query, &sources).unwrap_or_else(|error| panic!("{error}"));
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), results));
-    let mut source = sources.open(&plan, Mode::Once, &Arc::new(AtomicBool::new(false)))?;
+    let mut source = sources.open(&plan, Mode::Once)?;
     let mut rows = Written::default();
     let outcome = run(plan, &mut source, &mut rows, &RunOptions::once(), |_, _| {})?;
     Ok((rows.0, outcome.source))

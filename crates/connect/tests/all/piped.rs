@@ -71,7 +71,7 @@ fn answer_of(query: &str, input: impl Read + Send + 'static) -> (Vec<i64>, Optio
         Err(error) => return (Vec::new(), Some(error.to_string())),
     };
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
-    let source = sources.open(&plan, Mode::Live, &Arc::default()).unwrap();
+    let source = sources.open(&plan, Mode::Live).unwrap();
     let options = RunOptions { duration: Some(Duration::from_secs(60)), ..RunOptions::live() };
     let mut answers = Answers::start(plan, source, &options).unwrap();
     piped.feed(table).unwrap();

@@ -66,7 +66,7 @@ fn start(query: &str, files: Files) -> Answers<skytide_connect::merge::Merge> {
     let sources = Sources::new(vec![Offer::Files(Arc::new(files))]);
     let query = skytide_timestream::compile(query, &sources).unwrap_or_else(|error| panic!("{error}"));
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
-    let source = sources.open(&plan, Mode::Once, &Arc::default()).unwrap();
+    let source = sources.open(&plan, Mode::Once).unwrap();
     Answers::start(plan, source, &RunOptions::once()).unwrap()
 }
 
@@ -134,7 +134,7 @@ fn text_that_is_replaced_between_two_readings_has_rows_of_one_file_alone() {
             let sources = Sources::new(vec![Offer::Files(Arc::new(files))]);
             let query = Arc::new(skytide_timestream::compile("m.x", &sources).unwrap());
             let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
-            let mut source = sources.open(&plan, Mode::Once, &Arc::default()).unwrap();
+            let mut source = sources.open(&plan, Mode::Once).unwrap();
             for _ in 0..steps {
                 source.next(Duration::ZERO).unwrap();
             }

@@ -114,7 +114,7 @@ impl Case {
 
     /// The answer, why the run ended, and whether anything that was read was left out.
     fn answer(&self, options: &RunOptions) -> (RecordBatch, End, bool) {
-        let source = self.sources.open(&self.plan, options.mode, &Arc::default()).unwrap();
+        let source = self.sources.open(&self.plan, options.mode).unwrap();
         let mut answers = Answers::start(Arc::clone(&self.plan), source, options).unwrap();
         let batches: Vec<RecordBatch> = answers.by_ref().map(Result::unwrap).collect();
         let rows = concat_batches(&answer_schema(&self.plan).unwrap(), &batches).unwrap();
@@ -199,7 +199,7 @@ fn a_snapshot_that_is_cut_short_is_that_of_what_is_complete() {
 /// Runs to its end, or until someone says stop.
 fn saved(case: &Case, folder: &Path, options: &RunOptions) -> (End, bool) {
     let recovery = Recovery::open(&folder.join("saved"), "langs", &case.plan, options.mode).unwrap();
-    let source = case.sources.reopen(&case.plan, options.mode, &Arc::default(), recovery.source());
+    let source = case.sources.reopen(&case.plan, options.mode, recovery.source());
     let mut sink = TextFile::ndjson(&folder.join("langs.ndjson")).unwrap();
     let recovery = recovery.every(Duration::ZERO);
     let outcome = recovery.run(Arc::clone(&case.plan), &mut source.unwrap(), &mut sink, options, |_, _| {});

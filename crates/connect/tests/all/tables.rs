@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -65,7 +64,7 @@ fn open(query: &str, offers: Vec<Offer>, mode: Mode) -> (Arc<Plan>, Merge) {
 fn open_over(query: &str, sources: &Sources, mode: Mode) -> (Arc<Plan>, Merge) {
     let query = Arc::new(skytide_timestream::compile(query, sources).unwrap());
     let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
-    let source = sources.open(&plan, mode, &Arc::new(AtomicBool::new(false))).unwrap();
+    let source = sources.open(&plan, mode).unwrap();
     (plan, source)
 }
 
@@ -486,9 +485,9 @@ fn a_side_that_takes_nothing_ends_the_source_and_none_at_all_is_refused() {
     let sources = Sources::new(vec![offer(&m)]);
     let query = Arc::new(skytide_timestream::compile("m.x", &sources).unwrap());
     let plan = skytide_timestream::plan(query, Results::history());
-    let refused = sources.open(&plan, Mode::Live, &Arc::default()).map(|_| ()).unwrap_err();
+    let refused = sources.open(&plan, Mode::Live).map(|_| ()).unwrap_err();
     assert_eq!(refused.to_string(), "nobody takes late points of `m`, which go to the side");
-    assert!(sources.open(&plan, Mode::Once, &Arc::default()).is_ok(), "nothing is late once");
+    assert!(sources.open(&plan, Mode::Once).is_ok(), "nothing is late once");
 }
 
 #[test]

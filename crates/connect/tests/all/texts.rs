@@ -29,7 +29,7 @@ fn shown(fields: &Fields) -> Vec<String> {
 fn run(query: &str, fields: &Fields, sources: &Sources, mode: Mode, begin: impl FnOnce()) -> Answered {
     let query = skytide_timestream::compile(query, sources).map_err(|error| error.to_string())?;
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
-    let source = sources.open(&plan, mode, &Arc::default()).map_err(|error| error.to_string())?;
+    let source = sources.open(&plan, mode).map_err(|error| error.to_string())?;
     let options = match mode {
         Mode::Once => RunOptions::once(),
         Mode::Live => RunOptions { duration: Some(Duration::from_secs(60)), ..RunOptions::live() },

@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
@@ -250,7 +249,7 @@ fn what_is_checked_is_answered() {
 fn answer(query: &str, sources: &Sources) -> Result<String, String> {
     let checked = skytide_timestream::compile(query, sources).map_err(|error| error.to_string())?;
     let plan = Arc::new(skytide_timestream::plan(Arc::new(checked), Results::history()));
-    let mut source = sources.open(&plan, Mode::Once, &Arc::new(AtomicBool::new(false))).unwrap();
+    let mut source = sources.open(&plan, Mode::Once).unwrap();
     let mut text = Vec::new();
     let ran = run(plan, &mut source, &mut Ndjson::new(&mut text), &RunOptions::once(), |_, _| {});
     ran.map(|_| String::from_utf8(text).unwrap()).map_err(|error| error.to_string())

@@ -33,7 +33,7 @@ fn opened(query: &str, table: &Table, mode: Mode) -> (Arc<Plan>, Merge) {
     let sources = Sources::new(vec![Offer::Table { table: table.clone(), idle: None }]);
     let query = Arc::new(skytide_timestream::compile(query, &sources).unwrap());
     let plan = Arc::new(skytide_timestream::plan(query, Results::history()));
-    let source = sources.open(&plan, mode, &Arc::default()).unwrap();
+    let source = sources.open(&plan, mode).unwrap();
     (plan, source)
 }
 
@@ -63,7 +63,7 @@ fn columns_of_other_types_than_the_query_was_compiled_with_are_refused() {
         table.push_rows(&[row(1)]).unwrap();
         Sources::new(vec![Offer::Table { table, idle: None }])
     };
-    let open = |query: &str, sources: &Sources| sources.open(&compiled(query), Mode::Once, &Arc::default());
+    let open = |query: &str, sources: &Sources| sources.open(&compiled(query), Mode::Once);
     let other = with(fields.clone());
     let error = open("m.x.sum()", &other).map(drop).unwrap_err().to_string();
     assert!(error.contains("another `m`, whose column `x` is i64: here it is utf8"), "{error}");

@@ -276,8 +276,8 @@ impl Execution {
         let kept = Arc::clone(&line.late);
         let keep =
             move |late: &RecordBatch| Ok(kept.lock().unwrap_or_else(PoisonError::into_inner).keep(late)?);
-        let sources = sources.clone().late_to(Side::new(keep));
-        let mut source = sources.open(&plan, mode, &line.stalled).map_err(|error| Failed::of(&error))?;
+        let sources = sources.clone().late_to(Side::new(keep)).stalled_by(Arc::clone(&line.stalled));
+        let mut source = sources.open(&plan, mode).map_err(|error| Failed::of(&error))?;
         let mut options = if args.live { RunOptions::live() } else { RunOptions::once() };
         options.limit = args.row_limit;
         options.stop = line.stop.clone();

@@ -218,6 +218,7 @@ def test_a_column_without_values_is_text() -> None:
     ]
     for source in sources:
         source.add_data(pd.DataFrame({"t": [1], "k": ["A"], "x": ["y"]}))
+        # A number is no text, as in a row of a dict.
         source.add_data(pa.table({"t": [2], "k": ["B"], "x": [5]}))
-        assert source.counts == {"rows": 2, **NOTHING}
-        assert [(row["_key"], row["x"]) for row in source.to_rows()] == [("A", "y"), ("B", "5")]
+        assert source.counts == {"rows": 2, **NOTHING, "misfits": 1}
+        assert [(row["_key"], row["x"]) for row in source.to_rows()] == [("A", "y"), ("B", None)]

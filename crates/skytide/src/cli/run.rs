@@ -133,8 +133,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
             kept = Some(side.clone());
             sources = sources.late_to(side);
         }
-        let source =
-            sources.reopen(&plan, mode, &Arc::default(), recovery.as_ref().and_then(Recovery::source))?;
+        let source = sources.reopen(&plan, mode, recovery.as_ref().and_then(Recovery::source))?;
         if let Some(standing) = standing {
             lock(&status).resumed(source.status().read);
             if args.stats || !args.status.quiet {

@@ -85,7 +85,7 @@ fn a_stop_takes_nothing_from_the_answer() {
             let saved = folder.path().join("saved");
             let recovery = Recovery::open(&saved, "q", &plan, mode).unwrap();
             let sources = case.sources(folder.path(), true);
-            let mut source = sources.reopen(&plan, mode, &Arc::default(), recovery.source()).unwrap();
+            let mut source = sources.reopen(&plan, mode, recovery.source()).unwrap();
             let mut sink = TextFile::ndjson(&folder.path().join("rows.ndjson")).unwrap();
             let (options, mut turns) = (case.options(1), 0);
             let stop = options.stop.clone();

@@ -138,7 +138,7 @@ impl Case {
         let folder = tempfile::tempdir().unwrap();
         let plan = self.plan();
         let mut sink = TextFile::ndjson(&folder.path().join("rows.ndjson")).unwrap();
-        let mut source = self.sources(folder.path(), true).open(&plan, self.mode, &Arc::default()).unwrap();
+        let mut source = self.sources(folder.path(), true).open(&plan, self.mode).unwrap();
         let begun = Instant::now();
         let watch = |_: &_, _| self.is_in_time(begun);
         let outcome = run(plan, &mut source, &mut sink, &self.options(1), watch).unwrap();
@@ -179,7 +179,7 @@ impl Case {
             let saved = folder.join("saved");
             let recovery = Recovery::open(&saved, "q", &plan, self.mode)?.every(Duration::ZERO);
             let sources = self.sources(folder, recovery.source().is_none());
-            let mut source = sources.reopen(&plan, self.mode, &Arc::default(), recovery.source())?;
+            let mut source = sources.reopen(&plan, self.mode, recovery.source())?;
             let mut sink = self.sink(folder, &plan, &recovery)?;
             let (mut turn, begun) = (0, Instant::now());
             let options = self.options(workers);

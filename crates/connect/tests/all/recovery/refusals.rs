@@ -84,10 +84,7 @@ fn what_was_saved_of_something_else_is_refused() {
     let plan = case.plan();
     let recovery = Recovery::open(&folder.path().join("saved"), "q", &plan, Mode::Live).unwrap();
     let mut elsewhere = TextFile::ndjson(&folder.path().join("other.ndjson")).unwrap();
-    let mut source = case
-        .sources(folder.path(), true)
-        .reopen(&plan, Mode::Live, &Arc::default(), recovery.source())
-        .unwrap();
+    let mut source = case.sources(folder.path(), true).reopen(&plan, Mode::Live, recovery.source()).unwrap();
     let busy = Recovery::open(&folder.path().join("saved"), "q", &plan, Mode::Live);
     assert!(matches!(busy, Err(RecoveryError::Busy { .. })));
     let options = case.options(1);
@@ -115,8 +112,7 @@ fn a_file_is_not_emptied_for_rows_that_went_elsewhere_before() {
     let folder = tempfile::tempdir().unwrap();
     let plan = case.plan();
     let recovery = Recovery::open(&folder.path().join("saved"), "q", &plan, Mode::Live).unwrap();
-    let mut source =
-        case.sources(folder.path(), true).reopen(&plan, Mode::Live, &Arc::default(), None).unwrap();
+    let mut source = case.sources(folder.path(), true).reopen(&plan, Mode::Live, None).unwrap();
     let mut out = Ndjson::new(Vec::new());
     let outcome = recovery.run(plan, &mut source, &mut out, &case.options(1), |_, _| {}).unwrap();
     assert!(outcome.rows > 0);
@@ -135,7 +131,7 @@ fn sources_that_stand_elsewhere_than_the_run_are_refused() {
     let refused = |name: &str, from: Option<&SourceState>| {
         let recovery = Recovery::open(&saved, name, &plan, Mode::Live).unwrap();
         let sources = case.sources(folder.path(), true);
-        let mut source = sources.reopen(&plan, Mode::Live, &Arc::default(), from).unwrap();
+        let mut source = sources.reopen(&plan, Mode::Live, from).unwrap();
         let mut rows = TextFile::ndjson(&folder.path().join("rows.ndjson")).unwrap();
         let watch = |_: &_, _| panic!("it runs");
         let error = recovery.run(Arc::clone(&plan), &mut source, &mut rows, &case.options(1), watch);
@@ -163,7 +159,7 @@ fn late_points_stay_where_they_were() {
     let to_function = |folder: &Path| {
         let recovery = Recovery::open(&folder.join("saved"), "q", &plan, Mode::Live).unwrap();
         let sources = Sources::new(to_file.offers.clone()).late_to(Side::new(|_| Ok(())));
-        let mut source = sources.reopen(&plan, Mode::Live, &Arc::default(), recovery.source())?;
+        let mut source = sources.reopen(&plan, Mode::Live, recovery.source())?;
         let mut rows = TextFile::ndjson(&folder.join("rows.ndjson"))?;
         recovery.run(Arc::clone(&plan), &mut source, &mut rows, &to_file.options(1), |_, _| {})
     };
@@ -255,7 +251,7 @@ fn bytes_that_somebody_made_do_no_harm() {
         fs::write(&saved, bytes).unwrap();
         let opened = Recovery::open(&folder.path().join("saved"), "q", &plan, Mode::Live);
         let opened = opened.map_err(RunError::from).and_then(|recovery| {
-            let source = sources.reopen(&plan, Mode::Live, &Arc::default(), recovery.source())?;
+            let source = sources.reopen(&plan, Mode::Live, recovery.source())?;
             Ok((recovery, source))
         });
         let Ok((recovery, mut source)) = opened else {

@@ -153,7 +153,7 @@ fn a_jetstream_that_had_nothing_yet_goes_on_from_when_it_was_read() {
             let plan = case.plan();
             let recovery = Recovery::open(folder.path(), "q", &plan, Mode::Live).unwrap();
             let sources = case.sources(folder.path(), true);
-            let mut source = sources.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).unwrap();
+            let mut source = sources.reopen(&plan, Mode::Live, recovery.source()).unwrap();
             let mut sink = TextFile::ndjson(&folder.path().join("rows.ndjson")).unwrap();
             let options = RunOptions { duration: Some(Duration::from_secs(30)), ..RunOptions::live() };
             let watch = |status: &Status, _| {
@@ -444,7 +444,7 @@ fn queries_that_share_a_jetstream_are_saved_each_by_itself() {
             let recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
             let before = recovery.standing().map_or(0, Standing::rows);
             let source = case.sources(folder, true);
-            let mut source = source.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).unwrap();
+            let mut source = source.reopen(&plan, Mode::Live, recovery.source()).unwrap();
             let mut sink = TextFile::ndjson(&folder.join("rows.ndjson")).unwrap();
             let watch = |_: &_, rows| {
                 assert!(begun.elapsed() < Duration::from_secs(120), "{} does not end", case.query);
@@ -477,7 +477,7 @@ fn queries_that_share_a_jetstream_are_saved_each_by_itself() {
         .map(|query| {
             let case = of(query, &network);
             let plan = case.plan();
-            let source = case.sources(Path::new(""), true).open(&plan, Mode::Live, &Arc::default()).unwrap();
+            let source = case.sources(Path::new(""), true).open(&plan, Mode::Live).unwrap();
             (plan, source)
         })
         .collect();
@@ -524,7 +524,7 @@ fn a_stop_saves_queries_that_share_a_jetstream_where_they_are() {
             let offers = vec![Offer::Network(Arc::clone(&network))];
             let case = Case { offers, ..Case::new(query, Network::default()) };
             let (plan, sources) = (case.plan(), case.sources(folder.path(), true));
-            let source = sources.open(&plan, Mode::Live, &Arc::default()).unwrap();
+            let source = sources.open(&plan, Mode::Live).unwrap();
             (case, plan, source)
         });
         std::thread::scope(|scope| {
@@ -563,7 +563,7 @@ fn a_limit_is_of_all_lives_and_csv_has_one_header() {
             let saved = folder.path().join("saved");
             let recovery = Recovery::open(&saved, "q", &plan, Mode::Live).unwrap().every(Duration::ZERO);
             let source = case.sources(folder.path(), true);
-            let mut source = source.reopen(&plan, Mode::Live, &Arc::default(), recovery.source()).unwrap();
+            let mut source = source.reopen(&plan, Mode::Live, recovery.source()).unwrap();
             let mut sink = TextFile::csv(&path, &answer_schema(&plan).unwrap()).unwrap();
             let watch = |_: &_, rows| {
                 if killed.is_some_and(|killed| rows >= killed) {

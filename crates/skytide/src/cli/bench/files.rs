@@ -32,7 +32,7 @@ pub(super) fn files(input: &FilesInput) -> Result<(), Failure> {
     // The first run warms up.
     for run in 0..=input.read.runs.max(1) {
         let (clock, start) = (ProcessClock::start(), Instant::now());
-        let mut source = sources.open(&plan, Mode::Once, &Arc::default())?;
+        let mut source = sources.open(&plan, Mode::Once)?;
         let plan = Arc::clone(&plan);
         let outcome = skytide_connect::run::run(plan, &mut source, &mut Discard, &options, |_, _| {})?;
         (rows, events) = (outcome.rows, outcome.source.read);
@@ -54,7 +54,7 @@ pub(super) fn files(input: &FilesInput) -> Result<(), Failure> {
     });
     if !input.stream_only {
         let mut memory = Vec::new();
-        let mut source = sources.open(&plan, Mode::Once, &Arc::default())?;
+        let mut source = sources.open(&plan, Mode::Once)?;
         let (mut epochs, mut read) = (Vec::new(), 0);
         loop {
             match source.next(Duration::ZERO)? {

@@ -42,7 +42,7 @@ pub(super) fn live(input: &LiveInput) -> Result<(), Failure> {
     let query = skytide_timestream::compile(QUERY, &sources)
         .map_err(|error| Failure::new(DATA, error.to_string()))?;
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
-    let mut source = sources.open(&plan, Mode::Live, &Arc::default())?;
+    let mut source = sources.open(&plan, Mode::Live)?;
 
     let pushed = Pushed::default();
     let mut sink =

@@ -35,7 +35,7 @@ pub(super) fn read(input: &ReadInput) -> Result<(), Failure> {
     // The first run warms up.
     for run in 0..=input.runs.max(1) {
         let clock = CpuClock::start();
-        let mut source = sources.open(&plan, Mode::Once, &Arc::default())?;
+        let mut source = sources.open(&plan, Mode::Once)?;
         rows = 0;
         loop {
             match source.next(Duration::ZERO)? {
