@@ -90,7 +90,8 @@ fn query_like_a_flag(error: &clap::Error) -> Option<Failure> {
     let is_query = |text: &String| {
         text.starts_with('-') && !text.starts_with("--") && text.contains(['(', '.', ' ', '=', '*', '+', '/'])
     };
-    let mut given = std::env::args().skip(1).take_while(|text| text != "--");
+    let given = std::env::args_os().skip(1).filter_map(|text| text.into_string().ok());
+    let mut given = given.take_while(|text| text != "--");
     let query = given.find(is_query).filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
     let failure =
         Failure::new(failure::USAGE, format!("`{query}` is taken for flags, which begin with a dash"));

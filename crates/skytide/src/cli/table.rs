@@ -1,6 +1,5 @@
 //! Answers as a table for a person: on a terminal one that grows, in a file or a pipe one at the end.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -49,7 +48,7 @@ impl Live {
 
 struct Row {
     cells: Vec<String>,
-    /// What a growing table is ordered by: its last number, largest first.
+    /// What a growing table is ordered by: its last number, largest first; where there is none, 0.
     size: f64,
 }
 
@@ -64,7 +63,7 @@ impl<W: Write> SnapshotTable<W> {
     fn layout(&self, most: usize, width: usize) -> String {
         let mut rows: Vec<&Row> = self.rows.values().collect();
         rows.sort_by(|a, b| {
-            b.size.partial_cmp(&a.size).unwrap_or(Ordering::Equal).then_with(|| a.cells.cmp(&b.cells))
+            b.size.total_cmp(&a.size).then_with(|| a.cells.cmp(&b.cells))
         });
         let of = |first: usize| {
             let cells = rows.iter().take(most).map(|row| row.cells.get(first..).unwrap_or_default());
@@ -239,5 +238,6 @@ fn last_numbers(batch: &RecordBatch) -> Option<Vec<f64>> {
     let column = batch.columns().iter().rev().find(|column| column.data_type().is_numeric())?;
     let floats = arrow_cast::cast(column, &DataType::Float64).ok()?;
     let floats = floats.as_any().downcast_ref::<arrow_array::Float64Array>()?;
-    Some((0..floats.len()).map(|row| if floats.is_null(row) { 0.0 } else { floats.value(row) }).collect())
+    let size = |row: usize| Some(floats.value(row)).filter(|size| floats.is_valid(row) && !size.is_nan());
+    Some((0..floats.len()).map(|row| size(row).unwrap_or(0.0)).collect())
 }

@@ -9,3 +9,4 @@ mod late;
 mod pipe;
 mod recovery;
 mod several;
+mod tables;
