@@ -130,6 +130,33 @@ fn every_case_gives_its_rows_in_every_way() {
     assert!(one_by_one.dropped > 0, "no scan's test dropped an event: {one_by_one:?}");
 }
 
+/// The cases that the book shows: its indented blocks of events and queries, each on its line.
+fn book(text: &str) -> String {
+    let mut is_case = false;
+    let mut before = "";
+    let lines = text.lines().map(|line| {
+        let shown = line.strip_prefix("    ").unwrap_or_default();
+        if before.trim().is_empty() {
+            is_case = ["events ", "query"].iter().any(|word| shown.starts_with(word));
+        }
+        before = line;
+        if is_case { shown } else { "" }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_case_of_the_book_gives_its_rows() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/queries.md");
+    let cases = TestFile::parse(&book(&fs::read_to_string(path).unwrap())).unwrap().cases;
+    let mut tally = Tally::default();
+    for case in &cases {
+        tally.run("docs/queries.md", case);
+    }
+    assert!(tally.failures.is_empty(), "{} failures:\n{}", tally.failures.len(), tally.failures.join("\n"));
+    assert!(tally.answered >= 8, "{} cases", tally.answered);
+}
+
 #[test]
 fn every_example_of_a_function_gives_its_rows_in_every_way() {
     let mut tally = Tally::default();

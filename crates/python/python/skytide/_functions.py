@@ -22,7 +22,9 @@ class Functions:
         """The points at which a condition is true.
 
         Points at which it is false or null are left out. Bare names in the condition are fields of
-        the stream. A value that holds between its points is cut to the points of the condition.
+        the stream. A value that holds between its points is cut to the points of the condition. A
+        condition of another stream has that one's points, too; `lookup` asks for its value at the
+        points of this one alone.
 
         ``filter<T: any>(stream: T, condition: bool) -> T``
         """
@@ -445,7 +447,9 @@ class Functions:
     def else_(self, other: Arg) -> Timestream:
         """The value, or another where there is none.
 
-        Null only where both are null.
+        Null only where both are null. What is made of one stream alone has no value before that
+        stream's first point, with a default or without: joined with another, the whole is given
+        one.
 
         ``else_<T: any>(value: T, default: T) -> T``
         """
@@ -508,6 +512,25 @@ class Functions:
         """
         return self._call("substring", self, input=self, start=start, end=end)
 
+    def starts_with(self, start: Arg) -> Timestream:
+        """Whether a text begins with another.
+
+        Capitals count: `text.lower().starts_with("re:")` takes both. Null where one of the two is
+        null.
+
+        ``starts_with(text: utf8, start: utf8) -> bool``
+        """
+        return self._call("starts_with", self, start, input=self)
+
+    def ends_with(self, end: Arg) -> Timestream:
+        """Whether a text ends with another.
+
+        Capitals count. Null where one of the two is null.
+
+        ``ends_with(text: utf8, end: utf8) -> bool``
+        """
+        return self._call("ends_with", self, end, input=self)
+
     def index(self, key: Arg) -> Timestream:
         """An item of a list, counted from 0, or the value of a map's key.
 
@@ -528,6 +551,16 @@ class Functions:
         ``length<T: any>(value: list<T>) -> i64``
         """
         return self._call("length", self, input=self)
+
+    def contains(self, part: Arg) -> Timestream:
+        """Whether a text has another in it, or a list an item.
+
+        Capitals count: `text.lower().contains("rust")` takes all. The empty text is in every text;
+        an item that is null equals nothing. Null where one of the two is null.
+
+        ``contains(value: utf8, part: utf8) -> bool``
+        """
+        return self._call("contains", self, part, input=self)
 
     def flatten(self) -> Timestream:
         """The items of the lists in a list, one after the other.

@@ -62,9 +62,7 @@ impl<W: Write> SnapshotTable<W> {
     /// out if it must be.
     fn layout(&self, most: usize, width: usize) -> String {
         let mut rows: Vec<&Row> = self.rows.values().collect();
-        rows.sort_by(|a, b| {
-            b.size.total_cmp(&a.size).then_with(|| a.cells.cmp(&b.cells))
-        });
+        rows.sort_by(|a, b| b.size.total_cmp(&a.size).then_with(|| a.cells.cmp(&b.cells)));
         let of = |first: usize| {
             let cells = rows.iter().take(most).map(|row| row.cells.get(first..).unwrap_or_default());
             let of_column = self.header.get(first..).zip(self.right.get(first..));
@@ -212,7 +210,7 @@ fn table<'a>(header: &[String], right: &[bool], rows: impl Iterator<Item = &'a [
 fn header(batch: &RecordBatch) -> (Vec<String>, Vec<bool>) {
     let schema = batch.schema();
     let fields = schema.fields().iter();
-    fields.map(|field| (field.name().clone(), field.data_type().is_numeric())).unzip()
+    fields.map(|field| (visible(field.name()), field.data_type().is_numeric())).unzip()
 }
 
 /// The rows as text a person reads, and how many of their values have none; control characters of hostile

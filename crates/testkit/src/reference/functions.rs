@@ -126,6 +126,15 @@ pub(super) fn call(
         ("col", [Val::List(items), Val::Text(name)]) => {
             Val::List(items.iter().map(|item| item.field(name)).collect())
         }
+        ("starts_with", [Val::Text(text), Val::Text(start)]) => Val::Bool(text.find(start) == Some(0)),
+        ("ends_with", [Val::Text(text), Val::Text(end)]) => {
+            Val::Bool(text.rfind(end).is_some_and(|at| at + end.len() == text.len()))
+        }
+        ("contains", [Val::Text(text), Val::Text(part)]) => Val::Bool(text.find(part).is_some()),
+        ("contains", [Val::List(items), part]) if !part.is_null() => {
+            Val::Bool(items.iter().any(|item| compare(item, part, Ordering::is_eq) == Val::Bool(true)))
+        }
+        ("starts_with" | "ends_with" | "contains", [_, _]) => Val::Null,
         ("length", [Val::Text(text)]) => Val::Int(text.chars().count() as i128),
         ("length", [Val::List(items)]) => Val::Int(items.len() as i128),
         ("flatten", [Val::List(lists)]) => {

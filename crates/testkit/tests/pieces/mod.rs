@@ -211,6 +211,9 @@ impl Pieces {
                 with(int, order(), int),
                 with(float, order(), &literal),
                 with(text, order(), text),
+                (text.clone(), select(vec!["starts_with", "ends_with", "contains"]), text.clone())
+                    .prop_map(|(of, name, part)| format!("{of}.{name}({part}.substring(0, 1))")),
+                two(list, text, |of, item| format!("{of}.contains({item})")),
                 with(truth, select(vec!["and", "or"]), truth),
                 truth.clone().prop_map(|x| format!("(not {x})")),
                 call(&any, &["is_null()", "is_not_null()"]),

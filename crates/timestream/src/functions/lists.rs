@@ -63,6 +63,21 @@ pub(super) static FUNCTIONS: &[&Function] = &[
     &INDEX,
     &LENGTH,
     &Function {
+        name: "contains",
+        signature: "contains(value: utf8, part: utf8) -> bool",
+        also: &["contains<T: any>(value: list<T>, part: T) -> bool"],
+        summary: "Whether a text has another in it, or a list an item.",
+        details: "Capitals count: `text.lower().contains(\"rust\")` takes all. The empty text is in every text; an item that is null \
+                  equals nothing. Null where one of the two is null.",
+        examples: &[Example {
+            query: "{text: events.text.contains(\"aß\"), langs: events.langs.contains(\"de\")}",
+            events: "time, key: utf8, langs: list<utf8>, text: utf8\n00:00:01, A, [en, de], Straße\n00:00:02, A, [null], \"\"\n\
+                     00:00:03, A,,",
+            rows: "_time, _key, text, langs\n00:00:01, A, true, true\n00:00:02, A, false, false\n00:00:03, A, null, null",
+        }],
+        ..list(FunctionKind::Scalar(eval::contains))
+    },
+    &Function {
         name: "flatten",
         signature: "flatten<T: any>(lists: list<list<T>>) -> list<T>",
         summary: "The items of the lists in a list, one after the other.",

@@ -100,7 +100,8 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         name: "else_",
         signature: "else_<T: any>(value: T, default: T) -> T",
         summary: "The value, or another where there is none.",
-        details: "Null only where both are null.",
+        details: "Null only where both are null. What is made of one stream alone has no value before that stream's first point, with \
+                  a default or without: joined with another, the whole is given one.",
         examples: &[Example {
             query: "events.x.else_(0)",
             events: EVENTS,

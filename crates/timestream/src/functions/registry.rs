@@ -98,7 +98,7 @@ mod tests {
                 assert!(!function.strict && whole.all(|whole| whole), "{name}");
             }
         }
-        assert_eq!(all().count(), 71);
+        assert_eq!(all().count(), 74);
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         signature: "filter<T: any>(stream: T, condition: bool) -> T",
         summary: "The points at which a condition is true.",
         details: "Points at which it is false or null are left out. Bare names in the condition are fields of the stream. \
-                  A value that holds between its points is cut to the points of the condition.",
+                  A value that holds between its points is cut to the points of the condition. A condition of another stream has \
+                  that one's points, too; `lookup` asks for its value at the points of this one alone.",
         examples: &[Example {
             query: "events.filter(x > 2).count()",
             events: "time, key: utf8, x: i64\n00:00:01, A, 1\n00:00:02, A, 3\n00:00:03, A,\n00:00:04, A, 5",

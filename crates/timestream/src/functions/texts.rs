@@ -63,4 +63,28 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         strict: false,
         ..text(FunctionKind::Scalar(eval::substring))
     },
+    &Function {
+        name: "starts_with",
+        signature: "starts_with(text: utf8, start: utf8) -> bool",
+        summary: "Whether a text begins with another.",
+        details: "Capitals count: `text.lower().starts_with(\"re:\")` takes both. Null where one of the two is null.",
+        examples: &[Example {
+            query: "events.text.starts_with(\"Str\")",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, true\n00:00:02, A, false\n00:00:03, A, null",
+        }],
+        ..text(FunctionKind::Scalar(eval::starts_with))
+    },
+    &Function {
+        name: "ends_with",
+        signature: "ends_with(text: utf8, end: utf8) -> bool",
+        summary: "Whether a text ends with another.",
+        details: "Capitals count. Null where one of the two is null.",
+        examples: &[Example {
+            query: "events.text.ends_with(\"ße\")",
+            events: EVENTS,
+            rows: "_time, _key, result\n00:00:01, A, true\n00:00:02, A, false\n00:00:03, A, null",
+        }],
+        ..text(FunctionKind::Scalar(eval::ends_with))
+    },
 ];

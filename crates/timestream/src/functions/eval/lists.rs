@@ -1,5 +1,5 @@
-//! `length`, `flatten`, `union`, and `col` of a list: lists of any items, which are moved by their places,
-//! never looked into but to tell equal ones apart.
+//! `length`, `flatten`, `union`, `contains`, and `col` of a list: lists of any items, which are moved by their
+//! places, never looked into but to tell equal ones apart.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use arrow_select::take::take;
 use super::super::{Call, Column, EvalError};
 use super::cast::converted;
 use super::compare::equal;
+use super::text::tested;
 use super::{len, named, refused};
 
 /// `length`: items of a list, or characters of a text.
@@ -58,6 +59,27 @@ pub fn fields(call: &Call<'_>) -> Result<Column, EvalError> {
             as ArrayRef)
     };
     named("col", run())
+}
+
+/// `contains`: whether a list has an item, or a text another text in it. An item that is null equals nothing.
+///
+/// # Errors
+/// The arguments are neither two texts nor a list and what its items can be compared with.
+pub fn contains(call: &Call<'_>) -> Result<Column, EvalError> {
+    if matches!(call.args, [text, _] if text.data_type() == &DataType::Utf8) {
+        return named("contains", tested(call, |text, part| text.contains(part)));
+    }
+    let run = || {
+        let (lists, wanted) = (call.array(0)?, call.array(1)?);
+        let lists = list(&lists)?;
+        let is_found = found(lists.value_offsets(), lists.values(), &wanted)?;
+        let rows = (0..lists.len()).map(|row| {
+            let known = lists.is_valid(row) && wanted.is_valid(row);
+            known.then(|| present(lists, row).any(|item| is_found(&item)))
+        });
+        Ok(Arc::new(rows.collect::<BooleanArray>()) as ArrayRef)
+    };
+    named("contains", run())
 }
 
 /// `flatten`: the items of the lists in a list, one after the other; a null among those lists has none.
@@ -122,20 +144,26 @@ pub fn union(call: &Call<'_>) -> Result<Column, EvalError> {
 pub(super) fn looked_up(call: &Call<'_>) -> Result<ArrayRef, ArrowError> {
     let (maps, wanted) = (call.array(0)?, call.array(1)?);
     let maps = maps.as_map_opt().ok_or_else(|| refused(maps.data_type()))?;
+    let is_found = found(maps.value_offsets(), maps.keys(), &wanted)?;
     let ends = maps.value_offsets();
-    let entries = |row: usize| ends[row] as usize..ends[row + 1] as usize;
-    let (first, end) = (ends[0] as usize, ends[maps.len()] as usize);
-    let rows = (0..maps.len()).flat_map(|row| entries(row).map(move |_| row as u64));
-    // Each entry's key beside the one that its row asks for, in the type of what is asked for, which holds both.
-    let wanted = take(&wanted, &UInt64Array::from_iter_values(rows), None)?;
-    let keys = converted(&maps.keys().slice(first, end - first), wanted.data_type())?;
-    let found = equal(&keys, &wanted)?;
-    let is_found = |entry: &usize| found.is_valid(entry - first) && found.value(entry - first);
     let last = |row: usize| {
-        let mut entries = if maps.is_null(row) { 0..0 } else { entries(row) };
-        entries.rfind(is_found).map(|entry| entry as u64)
+        let mut entries = if maps.is_null(row) { 0..0 } else { ends[row] as usize..ends[row + 1] as usize };
+        entries.rfind(&is_found).map(|entry| entry as u64)
     };
     take(maps.values(), &(0..maps.len()).map(last).collect::<UInt64Array>(), None)
+}
+
+/// Whether the item at a place equals what its row, which ends there in `ends`, asks for.
+fn found(ends: &[i32], items: &ArrayRef, wanted: &ArrayRef) -> Result<impl Fn(&usize) -> bool, ArrowError> {
+    let places = |ends: &[i32]| ends[0] as usize..ends[1] as usize;
+    let rows = ends.windows(2).enumerate();
+    let rows = rows.flat_map(|(row, ends)| places(ends).map(move |_| row as u64));
+    // Each item beside what its row asks for, in the type of that, which holds both.
+    let wanted = take(wanted, &UInt64Array::from_iter_values(rows), None)?;
+    let (first, end) = (ends[0] as usize, ends[ends.len() - 1] as usize);
+    let items = converted(&items.slice(first, end - first), wanted.data_type())?;
+    let found = equal(&items, &wanted)?;
+    Ok(move |item: &usize| found.is_valid(item - first) && found.value(item - first))
 }
 
 fn list(values: &ArrayRef) -> Result<&ListArray, ArrowError> {

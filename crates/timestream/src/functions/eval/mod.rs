@@ -23,10 +23,10 @@ pub use bounds::{clamp, greatest, least};
 pub use calendar::{day, hour, minute, month, seconds_since, weekday, year};
 pub use cast::{can_cast, cast, literal};
 pub use compare::{eq, ge, gt, le, lt, ne};
-pub use lists::{fields, flatten, length, union};
+pub use lists::{contains, fields, flatten, length, union};
 pub use logic::{and, coalesce, else_, if_, is_not_null, is_null, not, null_if, or};
 pub use rounding::{ceil, exp, floor, powf, round, sqrt};
-pub use text::{hash, index, len, lengths, lower, substring, upper};
+pub use text::{ends_with, hash, index, len, lengths, lower, starts_with, substring, upper};
 
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, PrimitiveArray};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    Array, ArrayRef, Int64Array, PrimitiveArray, StringArray, UInt64Array, new_null_array, types::Int64Type,
+    Array, ArrayRef, BooleanArray, Int64Array, PrimitiveArray, StringArray, UInt64Array, new_null_array,
+    types::Int64Type,
 };
 use arrow_buffer::{Buffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType};
@@ -101,6 +102,33 @@ fn part(text: &str, start: Option<i64>, end: Option<i64>) -> &str {
     };
     let (start, end) = (start.map_or(0, byte), end.map_or(text.len(), byte));
     text.get(start..end).unwrap_or_default()
+}
+
+/// `starts_with`: whether a text begins with another.
+///
+/// # Errors
+/// The arguments are not two texts.
+pub fn starts_with(call: &Call<'_>) -> Result<Column, EvalError> {
+    named("starts_with", tested(call, |text, start| text.starts_with(start)))
+}
+
+/// `ends_with`: whether a text ends with another.
+///
+/// # Errors
+/// The arguments are not two texts.
+pub fn ends_with(call: &Call<'_>) -> Result<Column, EvalError> {
+    named("ends_with", tested(call, |text, end| text.ends_with(end)))
+}
+
+/// What a test says of each two texts; null where one is (SEMANTICS 2.2).
+pub(super) fn tested(call: &Call<'_>, test: impl Fn(&str, &str) -> bool) -> Result<ArrayRef, ArrowError> {
+    let (values, others) = (call.array(0)?, call.array(1)?);
+    let text =
+        |values: &ArrayRef| values.as_string_opt::<i32>().cloned().ok_or_else(|| refused(values.data_type()));
+    let rows = text(&values)?;
+    let others = text(&others)?;
+    let rows = rows.iter().zip(others.iter()).map(|(text, other)| Some(test(text?, other?)));
+    Ok(Arc::new(rows.collect::<BooleanArray>()))
 }
 
 /// `index(list, at)`, `list[at]`: the item, counted from 0; null where there is none (SEMANTICS 2.2).
