@@ -22,7 +22,7 @@ use crate::engine::array::carried;
 pub fn len(call: &Call<'_>) -> Result<Column, EvalError> {
     let run = || {
         let values = call.array(0)?;
-        let text = values.as_string_opt::<i32>().ok_or_else(|| refused(values.data_type()))?;
+        let text = texts(&values)?;
         Ok(Arc::new(lengths(text)?) as ArrayRef)
     };
     named("len", run())
@@ -63,7 +63,7 @@ pub fn upper(call: &Call<'_>) -> Result<Column, EvalError> {
 /// ASCII keeps its lengths, so that all values are changed at once.
 fn mapped(call: &Call<'_>, ascii: fn(&mut [u8]), any: fn(&str) -> String) -> Result<ArrayRef, ArrowError> {
     let values = call.array(0)?;
-    let text = values.as_string_opt::<i32>().ok_or_else(|| refused(values.data_type()))?;
+    let text = texts(&values)?;
     if !text.is_ascii() {
         return Ok(Arc::new(text.iter().map(|value| value.map(any)).collect::<StringArray>()));
     }
@@ -82,7 +82,7 @@ fn mapped(call: &Call<'_>, ascii: fn(&mut [u8]), any: fn(&str) -> String) -> Res
 pub fn substring(call: &Call<'_>) -> Result<Column, EvalError> {
     let run = || {
         let (values, start, end) = (call.array(0)?, call.array(1)?, call.array(2)?);
-        let text = values.as_string_opt::<i32>().ok_or_else(|| refused(values.data_type()))?;
+        let text = texts(&values)?;
         let (start, end) = (carried::<Int64Type>(&start)?, carried::<Int64Type>(&end)?);
         let rows = text.iter().zip(start.iter()).zip(end.iter());
         let cut = rows.map(|((text, start), end)| Some(part(text?, start, end)));
@@ -120,14 +120,15 @@ pub fn ends_with(call: &Call<'_>) -> Result<Column, EvalError> {
     named("ends_with", tested(call, |text, end| text.ends_with(end)))
 }
 
+fn texts(values: &ArrayRef) -> Result<&StringArray, ArrowError> {
+    values.as_string_opt::<i32>().ok_or_else(|| refused(values.data_type()))
+}
+
 /// What a test says of each two texts; null where one is (SEMANTICS 2.2).
 pub(super) fn tested(call: &Call<'_>, test: impl Fn(&str, &str) -> bool) -> Result<ArrayRef, ArrowError> {
     let (values, others) = (call.array(0)?, call.array(1)?);
-    let text =
-        |values: &ArrayRef| values.as_string_opt::<i32>().cloned().ok_or_else(|| refused(values.data_type()));
-    let rows = text(&values)?;
-    let others = text(&others)?;
-    let rows = rows.iter().zip(others.iter()).map(|(text, other)| Some(test(text?, other?)));
+    let rows = texts(&values)?.iter().zip(texts(&others)?);
+    let rows = rows.map(|(text, other)| Some(test(text?, other?)));
     Ok(Arc::new(rows.collect::<BooleanArray>()))
 }
 
