@@ -22,7 +22,10 @@ class Functions:
         """The points at which a condition is true.
 
         Points at which it is false or null are left out. Bare names in the condition are fields of
-        the stream. A value that holds between its points is cut to the points of the condition.
+        the stream. A value that holds between its points is cut to the points of the condition. A
+        condition on another stream's value has that stream's points, too, at which there is
+        nothing to filter: `posts.filter(likes.count().lookup(did) > 10)` asks for it at posts
+        alone.
 
         ``filter<T: any>(stream: T, condition: bool) -> T``
         """
@@ -445,7 +448,10 @@ class Functions:
     def else_(self, other: Arg) -> Timestream:
         """The value, or another where there is none.
 
-        Null only where both are null.
+        Null only where both are null. It has no points but those of its arguments, and of an
+        aggregation none before its first: `a.count() - b.count().else_(0)` is null until the key
+        has a point of `b`. A default until then is given to the whole: `(a.count() -
+        b.count()).else_(a.count())`.
 
         ``else_<T: any>(value: T, default: T) -> T``
         """

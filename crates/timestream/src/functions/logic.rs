@@ -100,7 +100,9 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         name: "else_",
         signature: "else_<T: any>(value: T, default: T) -> T",
         summary: "The value, or another where there is none.",
-        details: "Null only where both are null.",
+        details: "Null only where both are null. It has no points but those of its arguments, and of an aggregation none before \
+                  its first: `a.count() - b.count().else_(0)` is null until the key has a point of `b`. A default until then is \
+                  given to the whole: `(a.count() - b.count()).else_(a.count())`.",
         examples: &[Example {
             query: "events.x.else_(0)",
             events: EVENTS,
