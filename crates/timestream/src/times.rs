@@ -66,14 +66,27 @@ pub fn parse_duration(text: &str) -> Option<i64> {
 /// A moment as [`parse_timestamp`] reads it.
 #[must_use]
 pub fn timestamp_text(nanos: i64) -> String {
-    Timestamp::from_nanosecond(i128::from(nanos))
-        .map_or_else(|_| nanos.to_string(), |moment| moment.to_string())
+    far_timestamp_text(i128::from(nanos)).unwrap_or_else(|| nanos.to_string())
+}
+
+/// The same, of a moment that 64 bits of nanoseconds may not hold; none beyond the years -9999 to 9999.
+#[must_use]
+pub fn far_timestamp_text(nanos: i128) -> Option<String> {
+    const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    let since = SignedDuration::try_from_nanos_i128(nanos)?;
+    Some(format!("{}Z", EPOCH.checked_add(since).ok()?))
 }
 
 /// A length of time as [`parse_duration`] reads it: `1h 30m`.
 #[must_use]
 pub fn duration_text(nanos: i64) -> String {
-    format!("{:#}", SignedDuration::from_nanos(nanos))
+    far_duration_text(i128::from(nanos)).unwrap_or_else(|| nanos.to_string())
+}
+
+/// The same, of a length that 64 bits of nanoseconds may not hold; none beyond 64 bits of seconds.
+#[must_use]
+pub fn far_duration_text(nanos: i128) -> Option<String> {
+    Some(format!("{:#}", SignedDuration::try_from_nanos_i128(nanos)?))
 }
 
 impl Calendar {
@@ -164,6 +177,15 @@ mod tests {
         for nanos in [0, -1, second, i64::MIN, i64::MAX] {
             assert_eq!(parse_timestamp(&timestamp_text(nanos)), Some(nanos));
         }
+        for (seconds, text) in [
+            (253_402_300_799, Some("9999-12-31T23:59:59Z")),
+            (253_402_300_800, None),
+            (-62_135_596_800, Some("0001-01-01T00:00:00Z")),
+            (i64::MAX, None),
+            (i64::MIN, None),
+        ] {
+            assert_eq!(far_timestamp_text(i128::from(seconds) * 1_000_000_000).as_deref(), text);
+        }
         for (text, why) in [
             ("9999-12-31", Some("beyond")),
             ("2026-07-04T14:38:08[Europe/Berlin]", Some("zone")),
@@ -196,6 +218,12 @@ mod tests {
         }
         for nanos in [0, 1, -1, hour + 1, i64::MAX, i64::MIN] {
             assert_eq!(parse_duration(&duration_text(nanos)), Some(nanos));
+        }
+        for (seconds, text) in
+            [(i64::MAX, "2562047788015215h 30m 7s"), (i64::MIN, "2562047788015215h 30m 8s ago")]
+        {
+            let nanos = i128::from(seconds) * 1_000_000_000;
+            assert_eq!(far_duration_text(nanos).as_deref(), Some(text));
         }
     }
 

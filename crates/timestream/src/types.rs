@@ -297,7 +297,7 @@ pub fn wide(data_type: &DataType) -> DataType {
 
 /// The narrowest type that holds the values of both (SEMANTICS 2.1): whole numbers widen, with a float they
 /// become floats, u64 beside a signed one becomes f64 (as in polars and pandas), moments and lengths of time
-/// take the finer unit; none where no type holds both.
+/// take the finer unit, moments of two zones are in UTC; none where no type holds both.
 #[must_use]
 pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
     if a == b {
@@ -306,12 +306,22 @@ pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
     match (a, b) {
         _ if a.is_numeric() && b.is_numeric() => common_number(a, b),
         _ if is_text(a) && is_text(b) => Some(DataType::Utf8),
-        // In the finer unit, and UTC: a moment is the same in whatever zone.
-        (DataType::Timestamp(a, _), DataType::Timestamp(b, _)) => {
-            Some(DataType::Timestamp(*a.max(b), Some("UTC".into())))
+        // A moment is the same in whatever zone.
+        (DataType::Timestamp(a, zone), DataType::Timestamp(b, other)) => {
+            let zone = if zone == other { zone.clone() } else { Some("UTC".into()) };
+            Some(DataType::Timestamp(*a.max(b), zone))
         }
         (DataType::Duration(a), DataType::Duration(b)) => Some(DataType::Duration(*a.max(b))),
         _ => None,
+    }
+}
+
+/// Whether a type holds all values of another, which may be it: of a moment whatever its zone.
+#[must_use]
+pub fn holds(data_type: &DataType, other: &DataType) -> bool {
+    match (data_type, other) {
+        (DataType::Timestamp(unit, _), DataType::Timestamp(other, _)) => unit >= other,
+        _ => common(data_type, other).as_ref() == Some(data_type),
     }
 }
 
@@ -370,6 +380,16 @@ mod tests {
                 Some(Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
             ),
             (
+                Timestamp(TimeUnit::Second, None),
+                Timestamp(TimeUnit::Millisecond, None),
+                Some(Timestamp(TimeUnit::Millisecond, None)),
+            ),
+            (
+                Timestamp(TimeUnit::Second, Some("+02:00".into())),
+                Timestamp(TimeUnit::Millisecond, Some("+02:00".into())),
+                Some(Timestamp(TimeUnit::Millisecond, Some("+02:00".into()))),
+            ),
+            (
                 Duration(TimeUnit::Second),
                 Duration(TimeUnit::Millisecond),
                 Some(Duration(TimeUnit::Millisecond)),
@@ -381,6 +401,15 @@ mod tests {
             assert_eq!(common(&a, &b), both, "{a} with {b}");
             assert_eq!(common(&b, &a), both, "{b} with {a}");
         }
+    }
+
+    #[test]
+    fn a_type_holds_moments_of_every_zone_in_its_unit_or_a_coarser_one() {
+        let (naive, zoned) = (DataType::Timestamp(TimeUnit::Millisecond, None), timestamp());
+        assert!(holds(&zoned, &naive) && !holds(&naive, &zoned));
+        assert!(holds(&naive, &DataType::Timestamp(TimeUnit::Second, Some("+02:00".into()))));
+        assert!(holds(&DataType::Int32, &DataType::Int8) && !holds(&DataType::Int8, &DataType::Int32));
+        assert!(!holds(&DataType::Int64, &DataType::Utf8));
     }
 
     #[test]

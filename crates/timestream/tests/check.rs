@@ -134,6 +134,8 @@ fn types_are_as_the_rules_say() {
         ("meters.small / 2.0", "f64"),
         ("-meters.byte", "i16"),
         ("-meters.whole", "i64"),
+        ("neg(1) + meters.small", "i8"),
+        ("neg(9223372036854775808) + meters.small", "i64"),
         ("meters.byte.sum()", "u64"),
         ("meters.small.sum()", "i64"),
         ("meters.level.sum()", "f64"),

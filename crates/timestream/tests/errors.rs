@@ -71,6 +71,9 @@ fn types() {
         "accounts.active + 1",
         "posts.time > \"2026-07-04T12:00:00[Europe/Berlin]\"",
         "posts.time > \"9999-12-31\"",
+        "posts.time - posts.record.createdAt",
+        "posts.record.createdAt.hour()",
+        "posts.time > posts.record.createdAt",
     ]));
 }
 
@@ -84,6 +87,7 @@ fn arguments() {
         "posts.with_key(did, group=\"x\")",
         "posts.with_key(did, \"x\", grouping=\"y\")",
         "count()",
+        "posts.filter(count() == 1)",
         "{}",
         "count(posts, 1)",
         "greatest(meters.small, meters.level, 3)",

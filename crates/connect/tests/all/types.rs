@@ -302,6 +302,11 @@ fn moments_beyond_nanoseconds_stay_what_they_are_beside_others() {
         ("m.us.greatest(\"2025-01-01\").year()", ["2025", "9999"]),
         ("m.us.greatest(m.s).year()", ["2023", "9999"]),
         ("m.us.null_if(m.us == \"2024-01-03\").year()", ["2023", "9999"]),
+        ("m.us.cast(\"utf8\")", ["2023-12-31T23:59:59Z", "9999-12-31T23:59:59Z"]),
+        ("m.us.collect(1).union(m.s.collect(1))[0].year()", ["2023", "9999"]),
+        ("m.us.collect(1).union(m.s.collect(1)).length()", ["1", "1"]),
+        ("m.us.collect(1).union(m.at.collect(1))[0].year()", ["2023", "null"]),
+        ("m.with_key(us, \"g\").count().lookup(m.s)", ["1", "1"]),
     ] {
         assert_eq!(read(query), rows, "{query}");
     }

@@ -679,6 +679,13 @@ fn columns_of_an_answer_that_is_read_again_are_left_out_of_its_points_alone() {
         ("late.with_key(n)", from, "_key"),
         ("late.filter(n == 1)", by_none, "_time"),
         ("late.shift_by(\"1s\")", from, "_time"),
+        // What an aggregation gives may be of a point before.
+        ("late.first()", from, "_time"),
+        ("late.lag(1)", from, "_time"),
+        ("late.if_(n == 1).last()", from, "_time"),
+        ("late.last(window=since(n == 1))", from, "_time"),
+        ("late.last(window=tumbling(n == 1))", from, "_time"),
+        ("late.if_(n == 1).else_(late.first())", from, "_time"),
     ] {
         let own = fails(&[&["run", query][..], &from].concat(), 1);
         assert!(own.contains(&format!("a field of the answer is called `{column}`")), "{query}: {own}");

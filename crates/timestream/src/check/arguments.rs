@@ -131,7 +131,10 @@ pub(super) fn arrange<'a>(
     let missing = params.iter().zip(&placed).find(|(param, given)| given.is_none() && !param.optional);
     if let Some((param, _)) = missing {
         let message = format!("`{name}` needs an argument: `{}`", param.name);
-        return Err(about(function, QueryError::new(span.clone(), message)));
+        let error = about(function, QueryError::new(span.clone(), message));
+        let is_first = params.first() == Some(param);
+        let note = || format!("it is written behind what it takes, also within another call: `x.{name}()`");
+        return Err(if is_first { error.note(note()) } else { error });
     }
     let left_out = || Given { name: None, value: Value::Literal(Scalar::Null), expr: &LEFT_OUT };
     Ok(placed.into_iter().map(|given| given.unwrap_or_else(left_out)).chain(further).collect())
@@ -203,7 +206,7 @@ impl<'a> Checker<'a> {
                 param.takes.beside(actual).is_some_and(|parts| {
                     parts.into_iter().all(|(takes, of)| match takes {
                         Type::Variable(at) => signature.variables[*at].1.admits(of).is_some(),
-                        Type::Exactly(takes) => types::common(of, takes).as_ref() == Some(takes),
+                        Type::Exactly(takes) => types::holds(takes, of),
                         _ => true,
                     })
                 })
@@ -322,7 +325,7 @@ impl<'a> Checker<'a> {
                 let fits = match &param.takes {
                     // Checked when the variables were bound.
                     Type::Variable(_) | Type::List(_) | Type::Map(_) | Type::Depends => true,
-                    Type::Exactly(_) => types::common(actual, takes).as_ref() == Some(takes),
+                    Type::Exactly(_) => types::holds(takes, actual),
                 };
                 if !fits {
                     return Err(self.mismatch(function, argument, &types::name(takes)));
@@ -344,7 +347,10 @@ impl<'a> Checker<'a> {
         let (name, found) = (spoken(function), self.found(argument));
         let message = format!("Incompatible argument types: {name} needs {needs}, found {found}");
         let error = about(function, QueryError::new(argument.expr.span.clone(), message));
-        self.cast_first(error, std::iter::once(argument))
+        let takes = function.signatures().iter().flat_map(|signature| &signature.params);
+        let mut takes = takes.map(|param| &param.takes);
+        let takes_times = takes.any(|takes| matches!(takes, Type::Exactly(of) if types::is_time(of)));
+        self.cast_first(error, std::iter::once(argument), takes_times)
     }
 
     /// An error about an argument of a type that the class of its variable does not hold.
@@ -367,7 +373,8 @@ impl<'a> Checker<'a> {
             Value::Node(node) => Some(&self.graph.node(node).data_type),
             Value::Literal(_) => None,
         });
-        let mut names = types::names(&types.collect::<Vec<_>>()).into_iter();
+        let types: Vec<_> = types.collect();
+        let mut names = types::names(&types).into_iter();
         let found: Vec<_> = given
             .clone()
             .filter_map(|argument| match &argument.value {
@@ -378,11 +385,17 @@ impl<'a> Checker<'a> {
         let message =
             format!("Incompatible argument types: {} is given {}", spoken(function), found.join(" and "));
         let error = about(function, QueryError::new(argument.expr.span.clone(), message));
-        self.cast_first(error, given)
+        self.cast_first(error, given, types.iter().any(|of| types::is_time(of)))
     }
 
-    /// An error with what to do about arguments of a type that most functions take only when it is cast.
-    fn cast_first<'g>(&self, error: QueryError, mut given: impl Iterator<Item = &'g Given<'a>>) -> QueryError
+    /// An error with what to do about arguments of a type that most functions take only when it is cast; of a
+    /// text where times are taken.
+    fn cast_first<'g>(
+        &self,
+        error: QueryError,
+        mut given: impl Iterator<Item = &'g Given<'a>>,
+        takes_times: bool,
+    ) -> QueryError
     where
         'a: 'g,
     {
@@ -393,6 +406,9 @@ impl<'a> Checker<'a> {
                 | DataType::Decimal64(..)
                 | DataType::Decimal128(..)
                 | DataType::Decimal256(..) => Some("a decimal is cast: `.cast(\"f64\")`"),
+                DataType::Utf8 if takes_times => {
+                    Some("a column of texts is cast: `.cast(\"timestamp\")`, `.cast(\"duration\")`")
+                }
                 _ => None,
             },
             Value::Literal(_) => None,

@@ -26,6 +26,13 @@ impl<'a> Checker<'a> {
         if function.family == Family::Comparisons {
             self.as_seconds(&mut matched);
         }
+        // A negative number is a literal like any other: it takes the type of what it meets.
+        if let (Function { name: "neg", .. }, [Given { value: Value::Literal(literal), .. }]) =
+            (function, matched.as_slice())
+            && let Some(negated) = literal::negate(literal)
+        {
+            return Ok(Value::Literal(negated));
+        }
         match &function.kind {
             FunctionKind::Form(Form::Col) => {
                 let [value, name, ..] = matched.as_slice() else { return Err(defect(function, span)) };

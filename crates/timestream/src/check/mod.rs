@@ -23,7 +23,7 @@ use crate::error::QueryError;
 use crate::functions;
 use crate::query::{Op, Query, Span};
 use crate::scalar::Scalar;
-use crate::syntax::{self, BinaryOp, Expr, ExprKind, Ident, Program, UnaryOp};
+use crate::syntax::{self, BinaryOp, Expr, ExprKind, Ident, Program};
 use arguments::{Callee, Given};
 use graph::Graph;
 
@@ -136,23 +136,13 @@ impl<'a> Checker<'a> {
                 self.field(&of, &name.name, &name.span, span)
             }
             ExprKind::Index { value, index } => self.operation("index", &[value, index], span),
-            ExprKind::Unary { op, value } => self.unary(*op, value, span),
+            ExprKind::Unary { op, value } => self.operation(op.function(), &[value], span),
             ExprKind::Binary { op, left, right } => self.binary(*op, left, right, span),
             ExprKind::Call { receiver, function, args } => {
                 self.call(receiver.as_deref(), function, args, span)
             }
             ExprKind::Record(fields) => self.record(fields, span),
         }
-    }
-
-    fn unary(&mut self, op: UnaryOp, value: &'a Expr, span: &Span) -> Result<Value, QueryError> {
-        // A negative number is a literal like any other: it takes the type of what it meets.
-        if let (UnaryOp::Neg, ExprKind::Literal(literal)) = (op, &value.kind)
-            && let Some(negated) = literal::negate(literal)
-        {
-            return Ok(Value::Literal(negated));
-        }
-        self.operation(op.function(), &[value], span)
     }
 
     fn binary(

@@ -238,7 +238,7 @@ impl<'a> Checker<'a> {
         }
         let found = &self.graph.node(by).data_type;
         if *found != looked_up.key_type {
-            if types::common(found, &looked_up.key_type).as_ref() != Some(&looked_up.key_type) {
+            if !types::holds(&looked_up.key_type, found) {
                 let names = types::names(&[&looked_up.key_type, found]);
                 let message = format!(
                     "Incompatible argument types: `lookup` needs {}, a key of `{}`, found {}",

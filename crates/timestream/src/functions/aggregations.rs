@@ -47,6 +47,20 @@ pub(crate) static LAST: Function = Function {
     ..aggregation(FunctionKind::Aggregate(aggregates::last))
 };
 
+/// `lag`; the planner knows 0 of it to be the newest value.
+pub(crate) static LAG: Function = Function {
+    name: "lag",
+    signature: "lag<T: any>(values: T, n: i64) -> T",
+    summary: "The key's n-th value that was not null before its newest.",
+    details: "`n` is a constant; 0 is the newest. Null before there are that many.",
+    examples: &[Example {
+        query: "events.x.lag(1)",
+        events: EVENTS,
+        rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 5\n00:00:03, B, null\n00:00:04, A, 5\n00:00:05, A, 2",
+    }],
+    ..aggregation(FunctionKind::Aggregate(aggregates::lag))
+};
+
 pub(super) static FUNCTIONS: &[&Function] = &[
     &COUNT,
     &Function {
@@ -151,18 +165,7 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         ..aggregation(FunctionKind::Aggregate(aggregates::first))
     },
     &LAST,
-    &Function {
-        name: "lag",
-        signature: "lag<T: any>(values: T, n: i64) -> T",
-        summary: "The key's n-th value that was not null before its newest.",
-        details: "`n` is a constant; 0 is the newest. Null before there are that many.",
-        examples: &[Example {
-            query: "events.x.lag(1)",
-            events: EVENTS,
-            rows: "_time, _key, result\n00:00:01, A, null\n00:00:02, A, 5\n00:00:03, B, null\n00:00:04, A, 5\n00:00:05, A, 2",
-        }],
-        ..aggregation(FunctionKind::Aggregate(aggregates::lag))
-    },
+    &LAG,
     &Function {
         name: "collect",
         signature: "collect<T: any>(values: T, max: i64?, min: i64?) -> list<T>",

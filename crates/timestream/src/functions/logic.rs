@@ -100,8 +100,9 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         name: "else_",
         signature: "else_<T: any>(value: T, default: T) -> T",
         summary: "The value, or another where there is none.",
-        details: "Null only where both are null. What is made of one stream alone has no value before that stream's first point, with \
-                  a default or without: joined with another, the whole is given one.",
+        details: "Null only where both are null. It has no points but those of its arguments, and of an aggregation none before \
+                  its first: `a.count() - b.count().else_(0)` is null until the key has a point of `b`. A default until then is \
+                  given to the whole: `(a.count() - b.count()).else_(a.count())`.",
         examples: &[Example {
             query: "events.x.else_(0)",
             events: EVENTS,

@@ -15,8 +15,9 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         signature: "filter<T: any>(stream: T, condition: bool) -> T",
         summary: "The points at which a condition is true.",
         details: "Points at which it is false or null are left out. Bare names in the condition are fields of the stream. \
-                  A value that holds between its points is cut to the points of the condition. A condition of another stream has \
-                  that one's points, too; `lookup` asks for its value at the points of this one alone.",
+                  A value that holds between its points is cut to the points of the condition. A condition on another stream's \
+                  value has that stream's points, too, at which there is nothing to filter: `posts.filter(likes.count().lookup(did) > 10)` \
+                  asks for it at posts alone.",
         examples: &[Example {
             query: "events.filter(x > 2).count()",
             events: "time, key: utf8, x: i64\n00:00:01, A, 1\n00:00:02, A, 3\n00:00:03, A,\n00:00:04, A, 5",
@@ -111,7 +112,8 @@ pub(super) static FUNCTIONS: &[&Function] = &[
         summary: "The value in another type.",
         details: "Types are bool, i8 to i64, u8 to u64, f32, f64, utf8, timestamp and duration. The number of a moment or a length of \
                   time is that of its nanoseconds, of a date that of its days since 1970, of a time of day that of its nanoseconds \
-                  since midnight. A value that does not fit becomes null and is counted.",
+                  since midnight; a text holds moments of the years -9999 to 9999. A value that does not fit becomes null and \
+                  is counted.",
         examples: &[Example {
             query: "events.x.cast(\"i64\")",
             events: "time, key: utf8, x: utf8\n00:00:01, A, 12\n00:00:02, A, twelve",

@@ -44,8 +44,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arrow_array::ArrayRef;
-use arrow_schema::DataType;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray};
+use arrow_schema::{DataType, Fields};
 
 use super::find;
 use super::signature::{Signature, Type};
@@ -226,12 +227,43 @@ impl UserDefined {
         if values.len() != rows {
             return Err(failed(Failure::Length { expected: rows, found: values.len() }));
         }
-        if values.data_type() != result {
-            let found = values.data_type().clone();
-            return Err(failed(Failure::Type { expected: result.clone(), found }));
-        }
-        Ok(values)
+        let found = values.data_type();
+        let unlike = || failed(Failure::Type { expected: result.clone(), found: found.clone() });
+        alike(&values, result).ok_or_else(unlike)
     }
+}
+
+/// Values in a type that is theirs but for the names of a list's items and of a map's entries, which mean
+/// nothing and which every library has its own for; none if it is another type.
+fn alike(values: &ArrayRef, to: &DataType) -> Option<ArrayRef> {
+    let columns = |record: &StructArray, fields: &Fields| {
+        let columns = record.columns().iter().zip(fields).map(|(column, to)| alike(column, to.data_type()));
+        columns.collect::<Option<Vec<ArrayRef>>>().filter(|_| record.num_columns() == fields.len())
+    };
+    Some(match (values.data_type(), to) {
+        (found, to) if found == to => Arc::clone(values),
+        (DataType::List(_), DataType::List(item)) => {
+            let (_, offsets, items, nulls) = values.as_list::<i32>().clone().into_parts();
+            let items = alike(&items, item.data_type())?;
+            Arc::new(ListArray::try_new(Arc::clone(item), offsets, items, nulls).ok()?)
+        }
+        (DataType::Struct(found), DataType::Struct(fields)) => {
+            let names = |fields: &Fields| fields.iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+            if names(found) != names(fields) {
+                return None;
+            }
+            let record = values.as_struct();
+            let columns = columns(record, fields)?;
+            Arc::new(StructArray::try_new(fields.clone(), columns, record.nulls().cloned()).ok()?)
+        }
+        (DataType::Map(..), DataType::Map(entry, is_sorted)) => {
+            let DataType::Struct(fields) = entry.data_type() else { return None };
+            let (_, offsets, entries, nulls, _) = values.as_map().clone().into_parts();
+            let entries = StructArray::try_new(fields.clone(), columns(&entries, fields)?, None).ok()?;
+            Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, nulls, *is_sorted).ok()?)
+        }
+        _ => return None,
+    })
 }
 
 /// What a panic said.
@@ -377,6 +409,10 @@ impl Catalog for Over<'_> {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::builder::{Int64Builder, MapBuilder, MapFieldNames, StringBuilder};
+    use arrow_buffer::OffsetBuffer;
+    use arrow_schema::Field;
+
     use super::*;
 
     struct Named(&'static str);
@@ -420,6 +456,41 @@ mod tests {
         }
         let deep = format!("f(x: {}i64{}) -> i64", "list<".repeat(100_000), ">".repeat(100_000));
         assert!(UserDefined::new(Named(Box::leak(deep.into_boxed_str()))).is_err());
+    }
+
+    #[test]
+    fn what_items_and_entries_are_called_is_no_other_type() {
+        let names = MapFieldNames { entry: "pairs".into(), key: "key".into(), value: "value".into() };
+        let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), Int64Builder::new());
+        maps.keys().append_value("a");
+        maps.values().append_value(1);
+        maps.append(true).unwrap();
+        maps.append(false).unwrap();
+        let maps: ArrayRef = Arc::new(maps.finish());
+        let list = |name: &str, maps: &ArrayRef| -> ArrayRef {
+            let item = Arc::new(Field::new(name, maps.data_type().clone(), true));
+            Arc::new(ListArray::new(item, OffsetBuffer::from_lengths([2]), Arc::clone(maps), None))
+        };
+        let record = |lists: &ArrayRef| -> ArrayRef {
+            let field = Arc::new(Field::new("lists", lists.data_type().clone(), true));
+            Arc::new(StructArray::new(vec![field].into(), vec![Arc::clone(lists)], None))
+        };
+        let function = UserDefined::new(Named("same<T: any>(x: T) -> T")).unwrap();
+        let to = types::map(DataType::Utf8, DataType::Int64);
+        let found = function.call(std::slice::from_ref(&maps), 2, &to).unwrap();
+        assert_eq!((found.data_type(), found.as_map().values()), (&to, maps.as_map().values()));
+        assert!(found.is_null(1));
+        let field = Field::new("lists", types::list(to), true);
+        let to = DataType::Struct(vec![field].into());
+        let found = function.call(&[record(&list("element", &maps))], 1, &to).unwrap();
+        assert_eq!(found.data_type(), &to);
+        // Names of a record's fields mean something, as types do.
+        let other = DataType::Struct(vec![Field::new("other", DataType::Int64, true)].into());
+        for to in [other, types::map(DataType::Utf8, DataType::Float64)] {
+            let failed = function.call(&[record(&list("item", &maps))], 1, &to).unwrap_err();
+            assert!(matches!(failed.failure, Failure::Type { .. }), "{failed}");
+            assert!(function.call(std::slice::from_ref(&maps), 2, &to).is_err());
+        }
     }
 
     #[test]

@@ -70,12 +70,25 @@ impl<'a> Steps<'a> {
                 Op::Filter => left.push(args[0]),
                 Op::WithKey if time => left.push(args[0]),
                 Op::ShiftBy | Op::ShiftTo | Op::ShiftUntil if key => left.push(args[0]),
+                Op::Aggregate(of) if time && !self.is_newest(of, args[0], root) => return false,
                 // One of several values, as the last, or that of a condition.
                 Op::Aggregate(_) | Op::Call(_) if alike.clone().count() > 0 => left.extend(alike),
                 _ => return false,
             }
         }
         true
+    }
+
+    /// Whether what an aggregation gives is of the very point of the row, not of one before: the newest of
+    /// values none of which is null, where the answer has no points but theirs.
+    fn is_newest(&self, aggregation: &Aggregation, values: NodeId, root: NodeId) -> bool {
+        let Aggregation { function, constants, window } = aggregation;
+        let domains = &self.planner.domains;
+        (*function == &functions::aggregations::LAST
+            || *function == &functions::aggregations::LAG && *constants == [Scalar::Int(0)])
+            && *window == Window::All
+            && self.planner.never_null(values)
+            && domains.of_node(values) == domains.of_node(root)
     }
 
     /// Names and registers of the answer's fields: the record's, or one named `result`.

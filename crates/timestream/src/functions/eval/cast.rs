@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, NullArray, StringArray,
-    TimestampNanosecondArray, UInt64Array, new_empty_array, new_null_array,
+    Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, ListArray, NullArray,
+    StringArray, TimestampNanosecondArray, UInt64Array, new_empty_array, new_null_array,
 };
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
@@ -32,11 +32,17 @@ pub fn cast(call: &Call<'_>) -> Result<Column, EvalError> {
             return Ok(values);
         }
         let result = converted(&values, call.data_type)?;
-        let lost = result.logical_null_count().saturating_sub(values.logical_null_count());
+        let lost = nulls(&result).saturating_sub(nulls(&values));
         call.warnings.casts.set(call.warnings.casts.get() + lost as u64);
         Ok(result)
     };
     named("cast", run())
+}
+
+/// How many values are null, items of lists among them.
+fn nulls(values: &dyn Array) -> usize {
+    let items = values.as_list_opt::<i32>().into_iter().flat_map(ListArray::iter).flatten();
+    values.logical_null_count() + items.map(|items| nulls(&items)).sum::<usize>()
 }
 
 /// Whether values of a type are ever values of another: whether [`cast()`] takes them, which a column of none
@@ -83,9 +89,10 @@ pub(super) fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Ar
         let texts = kernel(values, &DataType::Utf8)?;
         Ok(texts.as_string::<i32>().iter().map(|text| text.and_then(parse)).collect())
     };
-    let texts = |through: DataType, text: fn(i64) -> String| -> Result<ArrayRef, ArrowError> {
-        let nanos = carried::<Int64Type>(&converted(values, &through)?)?;
-        let texts: StringArray = nanos.iter().map(|nanos| nanos.map(text)).collect();
+    let texts = |unit: TimeUnit, text: fn(i128) -> Option<String>| -> Result<ArrayRef, ArrowError> {
+        let nanos = |count: i64| i128::from(count) * i128::from(times::nanos_of(unit));
+        let counts = carried::<Int64Type>(values)?;
+        let texts: StringArray = counts.iter().map(|count| text(nanos(count?))).collect();
         kernel(&(Arc::new(texts) as ArrayRef), to)
     };
     match (from, to) {
@@ -97,10 +104,8 @@ pub(super) fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Ar
         (_, DataType::Duration(_)) if types::is_text(from) => {
             kernel(&retyped(nanos(times::parse_duration)?, &types::duration())?, to)
         }
-        (DataType::Timestamp(..), _) if types::is_text(to) => {
-            texts(types::timestamp(), times::timestamp_text)
-        }
-        (DataType::Duration(_), _) if types::is_text(to) => texts(types::duration(), times::duration_text),
+        (DataType::Timestamp(unit, _), _) if types::is_text(to) => texts(*unit, times::far_timestamp_text),
+        (DataType::Duration(unit), _) if types::is_text(to) => texts(*unit, times::far_duration_text),
         // A number of a moment or a length of time is that of its nanoseconds, in whichever unit it is kept.
         (DataType::Timestamp(unit, _), _) if to.is_numeric() && *unit != TimeUnit::Nanosecond => {
             converted(&converted(values, &types::timestamp())?, to)
@@ -137,7 +142,15 @@ pub(super) fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Ar
             let plain = kernel(values, &DataType::Timestamp(*unit, None))?;
             retyped(carried::<Int64Type>(&plain)?, to)
         }
-        (_, DataType::Float32) if from.is_decimal() => converted(&kernel(values, &DataType::Float64)?, to),
+        // The digits are read, as those of a text: the kernel divides, which does not always give the nearest.
+        (_, DataType::Float64) if from.is_decimal() && !divides_exactly(from) => {
+            kernel(&kernel(values, &DataType::Utf8)?, to)
+        }
+        (_, DataType::Float32) if from.is_decimal() => {
+            let floats = kernel(&kernel(values, &DataType::Utf8)?, to)?;
+            let finite = |value: f32| value.is_finite().then_some(value);
+            Ok(Arc::new(floats.as_primitive::<Float32Type>().unary_opt::<_, Float32Type>(finite)))
+        }
         (DataType::Float64, DataType::Float32) => {
             // The kernel makes what is too large infinite.
             let narrow = |value: f64| {
@@ -146,8 +159,26 @@ pub(super) fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Ar
             };
             Ok(Arc::new(values.as_primitive::<Float64Type>().unary_opt::<_, Float32Type>(narrow)))
         }
+        (DataType::List(_), DataType::List(item)) => {
+            let (_, offsets, items, nulls) = values.as_list::<i32>().clone().into_parts();
+            let items = converted(&items, item.data_type())?;
+            Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, items, nulls)?))
+        }
         _ => kernel(values, to),
     }
+}
+
+/// Whether a decimal is a quotient of two whole numbers that are floats themselves, of 53 bits and a power of
+/// ten: then it is the nearest float.
+fn divides_exactly(decimal: &DataType) -> bool {
+    matches!(
+        decimal,
+        DataType::Decimal32(digits, scale)
+        | DataType::Decimal64(digits, scale)
+        | DataType::Decimal128(digits, scale)
+        | DataType::Decimal256(digits, scale)
+            if *digits <= 15 && (0..=22).contains(scale)
+    )
 }
 
 /// The days since 1970 of dates, in whichever unit they are kept.

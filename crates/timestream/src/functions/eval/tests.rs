@@ -8,9 +8,10 @@ use arrow_array::builder::{
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Date64Array, Float64Array, Int8Array, Int64Array,
-    StringArray, StructArray, Time32MillisecondArray, Time32SecondArray, Time64MicrosecondArray,
-    Time64NanosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray, UInt8Array, UInt64Array,
+    Array, ArrayRef, BooleanArray, Date32Array, Date64Array, Float64Array, Int8Array, Int64Array, ListArray,
+    PrimitiveArray, StringArray, StructArray, Time32MillisecondArray, Time32SecondArray,
+    Time64MicrosecondArray, Time64NanosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+    UInt8Array, UInt64Array,
 };
 use arrow_schema::{DataType, Field};
 use proptest::prelude::*;
@@ -292,6 +293,100 @@ fn casts_count_what_does_not_fit() {
         run(cast, &[texts(&[Some("1h30m"), Some("1 month")])], &crate::types::duration());
     assert_eq!(misfits, 1);
     assert_eq!(as_texts(&run(cast, &[Column::Array(values)], &DataType::Utf8).0), [Some("1h 30m"), None]);
+}
+
+#[test]
+fn items_of_lists_are_cast_as_values_are_and_counted() {
+    use arrow_schema::TimeUnit::{Microsecond, Nanosecond, Second};
+    // Of a moment of 1970 and one beyond nanoseconds, a list that is null over items that no one sees.
+    let items = TimestampMicrosecondArray::from(vec![1, 253_402_300_799_000_000, 253_402_300_799_000_000]);
+    let items: ArrayRef = Arc::new(items);
+    let list = |items: &ArrayRef| {
+        let item = Arc::new(Field::new("item", items.data_type().clone(), true));
+        let offsets = arrow_buffer::OffsetBuffer::from_lengths([2, 1]);
+        let nulls = Some(vec![true, false].into());
+        Column::Array(Arc::new(ListArray::new(item, offsets, Arc::clone(items), nulls)))
+    };
+    for zone in [None, Some("UTC".into()), Some("Asia/Tokyo".into())] {
+        let to = DataType::Timestamp(Nanosecond, zone);
+        let (values, _, misfits) = run(cast, &[list(&items)], &crate::types::list(to));
+        let first = crate::engine::array::carried::<Int64Type>(&values.as_list::<i32>().value(0)).unwrap();
+        assert_eq!((first.iter().collect::<Vec<_>>(), misfits), (vec![Some(1_000), None], 1));
+    }
+    // A zone is no other moment, whichever is left or taken.
+    let zones = [None, Some("Europe/Berlin".into()), Some("UTC".into()), Some("-08:00".into())];
+    for (from, to) in zones.iter().flat_map(|from| zones.iter().map(move |to| (from.clone(), to.clone()))) {
+        let seconds = Int64Array::from(vec![1, 253_402_300_799, 0]);
+        let seconds =
+            crate::engine::array::retyped(seconds, &DataType::Timestamp(Second, from.clone())).unwrap();
+        let to = crate::types::list(DataType::Timestamp(Microsecond, to));
+        let (values, _, misfits) = run(cast, &[list(&seconds)], &to);
+        let first = crate::engine::array::carried::<Int64Type>(&values.as_list::<i32>().value(0)).unwrap();
+        assert_eq!(
+            (first.values().as_ref(), misfits),
+            (&[1_000_000, 253_402_300_799_000_000][..], 0),
+            "{to}"
+        );
+    }
+}
+
+#[test]
+fn decimals_are_the_nearest_floats() {
+    use arrow_array::types::{Decimal64Type, Decimal128Type, Decimal256Type, DecimalType, Float32Type};
+    fn check<T: DecimalType>(make: impl Fn(i128) -> T::Native) {
+        let numbers = [
+            1,
+            -3,
+            7,
+            123_456_789_012_345_678,
+            999_999_999_999_999_999,
+            16_777_217,
+            2_f64.powi(53) as i128 + 1,
+        ];
+        for scale in [0, 1, 2, 7, 17, 18] {
+            let values = numbers.iter().map(|number| make(*number));
+            let values = PrimitiveArray::<T>::from_iter_values(values);
+            let values = values.with_precision_and_scale(T::MAX_PRECISION, scale).unwrap();
+            let values = [Column::Array(Arc::new(values) as ArrayRef)];
+            let text = |number: &i128| format!("{number}e-{scale}");
+            let wide: Vec<f64> = numbers.iter().map(|number| text(number).parse().unwrap()).collect();
+            let (found, _, misfits) = run(cast, &values, &DataType::Float64);
+            assert_eq!(
+                (found.as_primitive::<Float64Type>().values().as_ref(), misfits),
+                (wide.as_slice(), 0)
+            );
+            let narrow: Vec<f32> = numbers.iter().map(|number| text(number).parse().unwrap()).collect();
+            let (found, _, misfits) = run(cast, &values, &DataType::Float32);
+            assert_eq!(
+                (found.as_primitive::<Float32Type>().values().as_ref(), misfits),
+                (narrow.as_slice(), 0)
+            );
+        }
+    }
+    check::<Decimal64Type>(|number| number as i64);
+    check::<Decimal128Type>(|number| number);
+    check::<Decimal256Type>(arrow_buffer::i256::from_i128);
+    let thousands = arrow_array::Decimal128Array::from(vec![12_345_678_901_234_567]);
+    let thousands = thousands.with_precision_and_scale(38, -3).unwrap();
+    let (found, ..) = run(cast, &[Column::Array(Arc::new(thousands))], &DataType::Float64);
+    assert_eq!(found.as_primitive::<Float64Type>().value(0), 12_345_678_901_234_567e3);
+}
+
+#[test]
+fn times_beyond_nanoseconds_have_a_text() {
+    use arrow_schema::TimeUnit::Second;
+    let seconds = [Some(253_402_300_799), Some(-62_135_596_800), None, Some(i64::MAX)];
+    let of = |to: &DataType| {
+        let seconds = Int64Array::from(seconds.to_vec());
+        [Column::Array(crate::engine::array::retyped(seconds, to).unwrap())]
+    };
+    for zone in [None, Some("Europe/Berlin".into())] {
+        let (texts, _, misfits) = run(cast, &of(&DataType::Timestamp(Second, zone)), &DataType::Utf8);
+        let shown = [Some("9999-12-31T23:59:59Z"), Some("0001-01-01T00:00:00Z"), None, None];
+        assert_eq!((as_texts(&texts).as_slice(), misfits), (&shown[..], 1));
+    }
+    let (texts, _, misfits) = run(cast, &of(&DataType::Duration(Second)), &DataType::Utf8);
+    assert_eq!((as_texts(&texts)[0], misfits), (Some("70389527h 59m 59s"), 0));
 }
 
 #[test]
