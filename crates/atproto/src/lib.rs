@@ -12,6 +12,7 @@
 pub mod car;
 pub mod cbor;
 pub mod cid;
+pub mod clock;
 #[cfg(feature = "arrow")]
 pub mod columns;
 pub mod frame;

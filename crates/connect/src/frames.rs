@@ -9,12 +9,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use skytide_atproto::frame::{self, Kind, Peek};
 use skytide_firehose::recording::Recording;
-use skytide_firehose::{Batch, Blocking, Cursor, JetstreamPast, JetstreamPlace, Ledger, believed};
+use skytide_firehose::{Batch, Blocking, Cursor, JetstreamPast, JetstreamPlace, Ledger, Place};
 
 use crate::firehose::Mark;
 use crate::network::{Connection, Wish};
 use crate::recovery::StateError;
-use crate::source::{Progress, SourceError, Status};
+use crate::source::{Progress, SourceError, Status, Unreached};
 use crate::supply::Supply;
 
 /// Frames, from wherever they come.
@@ -73,7 +73,7 @@ struct Following {
 /// What recordings have.
 #[derive(Default)]
 struct Past {
-    last: Last,
+    place: Place,
     events: JetstreamPast,
 }
 
@@ -81,51 +81,39 @@ impl Past {
     /// Takes in the next frame, which came at `arrival`; tells whether it is new.
     fn see(&mut self, frame: &[u8], arrival: i64) -> bool {
         let Ok(peek) = frame::peek(frame) else { return true };
-        let is_new = self.events.see(frame, peek);
+        let is_new = self.events.see(frame, peek, arrival);
         if is_new {
-            self.last.pass(peek.seq, peek.time, arrival);
+            self.place.pass(peek.seq, peek.time, arrival);
         }
         is_new
     }
 
     /// Has a recording or a connection begin where they end.
     fn leads_to(&self, connection: &mut Connection) {
-        connection.cursor = match self.last {
+        connection.cursor = match self.place.cursor() {
             // Where no time is known, none is later: a recording goes on by the number alone.
-            Last { seq: Some(seq), newest } if !connection.is_live() => {
-                Cursor::After { seq, time: newest.unwrap_or(i64::MAX) }
-            }
-            last => last.cursor(connection.cursor),
+            Some(Cursor::Seq(seq)) if !connection.is_live() => Cursor::After { seq, time: i64::MAX },
+            cursor => cursor.unwrap_or(connection.cursor),
         };
         connection.place = self.events.place();
     }
 }
 
-/// The last frame that had a number, as a subscription knows it that goes on after it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How far frames have been taken in.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Last {
-    pub(crate) seq: Option<u64>,
-    /// The newest time of the frames up to it that is believed: their own, not the one that points have by it.
-    pub(crate) newest: Option<i64>,
+    /// The number of the last one that has one: by it the frame is known that is read again.
+    pub(crate) number: Option<u64>,
+    /// Where a connection goes on.
+    pub(crate) place: Place,
 }
 
 impl Last {
     /// Takes in the next frame, which came at `arrival`.
     #[inline]
     pub(crate) fn pass(&mut self, seq: Option<u64>, time: Option<i64>, arrival: i64) {
-        if seq.is_some() {
-            self.seq = seq;
-            self.newest = self.newest.max(time.and_then(|time| believed(time, arrival)));
-        }
-    }
-
-    /// Where a connection begins that goes on after it, or what is said otherwise where there is none.
-    pub(crate) fn cursor(self, otherwise: Cursor) -> Cursor {
-        match (self.seq, self.newest) {
-            (Some(seq), Some(time)) => Cursor::After { seq, time },
-            (Some(seq), None) => Cursor::Seq(seq),
-            (None, _) => otherwise,
-        }
+        self.number = seq.or(self.number);
+        self.place.pass(seq, time, arrival);
     }
 }
 
@@ -215,7 +203,8 @@ impl Frames {
     /// Does not show the frames that an earlier run had read, which are those of `location` up to the mark.
     pub(crate) fn after(mut self, mark: &Mark, location: String) -> Self {
         let bytes = Some(mark.bytes);
-        self.earlier = Earlier { left: mark.read, bytes, last: mark.last.seq, location, are_others: false };
+        self.earlier =
+            Earlier { left: mark.read, bytes, last: mark.last.number, location, are_others: false };
         self
     }
 
@@ -420,6 +409,7 @@ impl Frames {
                 ];
                 if self.is_asked && counters.connections == 0 {
                     status.dropped.insert(UNREACHED, 1);
+                    status.unreached = handle.unreached().map(Unreached);
                 }
                 status.dropped.extend(MET.into_iter().zip(counts).filter(|(_, count)| *count > 0));
             }

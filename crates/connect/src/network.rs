@@ -8,14 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use skytide_atproto::columns::Clock;
 use skytide_firehose::recording::{self, Recording};
-use skytide_firehose::{Builder, Cursor, JetstreamPast, JetstreamPlace, Service, Subscription};
+use skytide_firehose::{Builder, Cursor, JetstreamPast, JetstreamPlace, Place, Service, Subscription};
 use skytide_runtime::Reader;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
 use crate::catalog::{Feed, FirehoseCatalog};
 use crate::firehose::{FirehoseSource, Mark, Standing};
-use crate::frames::{self, Frames};
+use crate::frames::Frames;
 use crate::late::{Judge, Late, Side};
 use crate::recovery::state;
 use crate::reorder::Reorder;
@@ -155,8 +155,8 @@ impl Connection {
             Some(last) => JetstreamPast::of_end(&mut Recording::open(path)?, last)?.place(),
             None => None,
         };
-        let last = frames::Last { seq: last.seq, newest: last.time };
-        Ok(Self { cursor: last.cursor(self.cursor), place, ..self })
+        let cursor = Place::new(last.seq, last.time).cursor().unwrap_or(self.cursor);
+        Ok(Self { cursor, place, ..self })
     }
 
     /// As [`frames`](Self::frames), but only what is after a mark, for a query that is run so. Recordings,
@@ -172,7 +172,7 @@ impl Connection {
         match &self.location {
             // Who stands at a place has a connection, if nothing of it yet.
             Location::Named(url) if (mark.is_live || place.is_some()) && is_address(url) => {
-                let cursor = mark.last.cursor(self.cursor);
+                let cursor = mark.last.place.cursor().unwrap_or(self.cursor);
                 Self { history: Vec::new(), cursor, limit, place, ..self.clone() }.dial_again(url, wish)
             }
             _ => Ok(self.first_frames(wish, mode)?.after(mark, self.places()).until(limit)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use skytide_firehose::ConnectionError;
 use skytide_runtime::Epoch;
 use skytide_timestream::engine::Mode;
 use skytide_timestream::times::timestamp_text;
@@ -160,7 +161,21 @@ pub struct Status {
     pub cursor: Option<u64>,
     /// What is known of the whole: messages or bytes read of how many.
     pub progress: Option<Progress>,
+    /// Why there has been no connection yet, once one was tried.
+    pub unreached: Option<Unreached>,
 }
+
+/// What an attempt to connect failed with. Two are equal that say the same.
+#[derive(Debug, Clone)]
+pub struct Unreached(pub Arc<ConnectionError>);
+
+impl PartialEq for Unreached {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_string() == other.0.to_string()
+    }
+}
+
+impl Eq for Unreached {}
 
 impl Status {
     /// Whether there was anything to read from: a connection that was never made gives no answer.

@@ -74,7 +74,7 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ConnectionError, Error, MessageError, StreamError, Timeout};
 pub use events::{Counters, Event, Quarantine};
 pub use ledger::{Cause, Gap, Gaps, Ledger};
-pub use place::believed;
+pub use place::Place;
 pub use recording::{Compression, CutOff, Last, Recorded, Recorder, Recording, RecordingError};
 pub use service::{SUBSCRIBE_LABELS, SUBSCRIBE_REPOS, Service};
 

@@ -5,13 +5,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use skytide_atproto::message::{Identity, Message};
-use skytide_firehose::{Compression, CutOff, Recorder, Recording, RecordingError};
+use skytide_atproto::{
+    jetstream,
+    message::{Identity, Message},
+};
+use skytide_firehose::{Compression, CutOff, JetstreamPast, Recorder, Recording, RecordingError};
 use tempfile::TempDir;
 
 const ZSTD: Compression = Compression::Zstd { level: 1 };
@@ -281,6 +284,36 @@ fn an_absurd_time_is_not_what_a_recording_ends_with() {
     write(&path, ZSTD, &[timed(7, "2200-01-01T00:00:00Z")]);
     let (_, last) = Recorder::append(&path, ZSTD).unwrap();
     assert_eq!((last.seq, last.time), (Some(7), None));
+}
+
+/// Event number `event` of a Jetstream, of this time (microseconds), as a recording has it.
+fn event(event: u64, time_us: u64) -> Vec<u8> {
+    let account = format!(r#"{{"active":true,"did":"did:plc:{event}","seq":{event}}}"#);
+    let line =
+        format!(r#"{{"did":"did:plc:{event}","time_us":{time_us},"kind":"account","account":{account}}}"#);
+    jetstream::frame_of(line.as_bytes()).unwrap().bytes
+}
+
+#[test]
+fn a_recording_of_a_jetstream_ends_with_a_time_that_is_believed() {
+    let (_folder, path) = folder();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
+    let now = u64::try_from(now).unwrap();
+    let start = now - 600_000_000;
+    // An hour ahead, and so little that the clock alone would believe it.
+    for ahead in [3_600_000_000, 240_000_000] {
+        let mut frames: Vec<_> = (1..=50).map(|second| event(second, start + second * 1_000_000)).collect();
+        frames.insert(10, event(998, now + ahead));
+        frames.push(event(999, now + ahead));
+        for compression in [Compression::None, ZSTD] {
+            write(&path, compression, &frames);
+            let (recorder, last) = Recorder::append(&path, compression).unwrap();
+            assert_eq!((last.frames, last.seq), (52, Some(start + 50_000_000)));
+            drop(recorder);
+            let past = JetstreamPast::of_end(&mut Recording::open(&path).unwrap(), last.seq.unwrap());
+            assert_eq!(past.unwrap().place().unwrap().rewound(), Some(start + 45_000_000));
+        }
+    }
 }
 
 #[test]

@@ -43,6 +43,10 @@ pub struct Replay {
 /// A time that is so many nanoseconds away from those of the frames around it is none that the stream has come to.
 const BELIEVED_AHEAD: i64 = 5 * 60 * 1_000_000_000;
 
+/// A first or last time, which has one neighbour, may be so many nanoseconds away: a stream may be quiet for
+/// hours.
+const LONGEST_PAUSE: i64 = 24 * 60 * 60 * 1_000_000_000;
+
 /// What is added to `seq` and `time` (nanoseconds) at each lap.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -139,8 +143,9 @@ fn is_absurd(times: &[i64], at: usize) -> bool {
     let time = times[at];
     let mut neighbours =
         [at.checked_sub(1), at.checked_add(1)].into_iter().flatten().filter_map(|at| times.get(at));
-    let is_ahead = |other: &i64| time.saturating_sub(*other) > BELIEVED_AHEAD;
-    let is_behind = |other: &i64| other.saturating_sub(time) > BELIEVED_AHEAD;
+    let most = if neighbours.clone().count() > 1 { BELIEVED_AHEAD } else { LONGEST_PAUSE };
+    let is_ahead = |other: &i64| time.saturating_sub(*other) > most;
+    let is_behind = |other: &i64| other.saturating_sub(time) > most;
     times.len() > 2 && (neighbours.clone().all(is_ahead) || neighbours.all(is_behind))
 }
 

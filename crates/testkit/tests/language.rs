@@ -17,7 +17,7 @@ use skytide_timestream::functions;
 const ELSEWHERE: [(&str, &str, &[&str]); 4] = [
     (
         "7.3",
-        "crates/atproto/src/columns/clock.rs",
+        "crates/atproto/src/clock.rs",
         &[
             "time_is_the_running_maximum",
             "a_time_is_believed_up_to_five_minutes_ahead",

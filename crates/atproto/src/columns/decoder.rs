@@ -6,7 +6,6 @@ mod record;
 
 pub use record::StandingRecord;
 
-use super::clock::{BELIEVED, EventClock};
 use super::column::Full;
 use super::op::RawOp;
 use super::stream::{Own, Point, PointOp, Stream};
@@ -14,6 +13,7 @@ use super::{Clock, ColumnsError, StreamColumns, StreamKind, Wanted};
 use crate::car::Car;
 use crate::cbor::Cursor;
 use crate::cid::Cid;
+use crate::clock::{BELIEVED, EventClock};
 use crate::frame::{self, FrameError, Kind};
 use crate::message::envelope::Envelope;
 use crate::message::usual;

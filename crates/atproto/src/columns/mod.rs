@@ -24,14 +24,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod clock;
 mod column;
 mod decoder;
 mod op;
 mod pick;
 mod stream;
 
-pub use clock::EventClock;
 pub use decoder::{Counters, Decoder, Position, Pushed, StandingRecord};
 
 use std::sync::Arc;

@@ -147,7 +147,7 @@ impl Intake {
 
     /// Whether frames have numbers, so that others can go on after one.
     pub(crate) fn has_numbers(&self) -> bool {
-        self.last.seq.is_some()
+        self.last.number.is_some()
     }
 
     /// Whether the decoder has seen every frame that was read.
@@ -363,6 +363,28 @@ mod tests {
         };
         assert!(!begun(Bytes::from_static(b"refused")));
         assert!(begun(frames[0].clone()));
+    }
+
+    #[test]
+    fn what_was_read_last_may_be_no_place() {
+        let event = |time_us: u64| {
+            let account = format!(r#"{{"active":true,"did":"did:plc:a","seq":{time_us}}}"#);
+            let line =
+                format!(r#"{{"did":"did:plc:a","time_us":{time_us},"kind":"account","account":{account}}}"#);
+            skytide_atproto::jetstream::frame_of(line.as_bytes()).unwrap().bytes.into()
+        };
+        // Of ten minutes ago, then four minutes ahead.
+        let now = u64::try_from(crate::frames::now() / 1000).unwrap();
+        let (before, ahead) = (now - 600_000_000, now + 240_000_000);
+        let mut mark = Mark::default();
+        for frame in [before, ahead].map(event) {
+            let mut intake = Intake::new(Frames::held(Box::new(Pulses([1].into(), frame))));
+            intake.go_on(mark);
+            let mut decoder = decoder(Vec::new(), Clock::FrameTime).unwrap();
+            intake.fill(&mut decoder, Duration::ZERO).unwrap();
+            mark = intake.mark(decoder.position());
+        }
+        assert_eq!((mark.last.number, mark.last.place.seq()), (Some(ahead), Some(before)));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Where a source of frames stands, as it is handed on to another decoder or saved for another run.
 
-use skytide_atproto::columns::{EventClock, Position};
-use skytide_firehose::JetstreamPlace;
+use skytide_atproto::clock::EventClock;
+use skytide_atproto::columns::Position;
+use skytide_firehose::{JetstreamPlace, Place};
 use skytide_runtime::{BytesError, Reader, Writer};
 
 use crate::frames::Last;
@@ -25,8 +26,10 @@ pub(crate) struct Mark {
 impl Mark {
     fn write(&self, bytes: &mut Writer) {
         let Position { clock, frames, arrival } = self.position;
-        state::write_time(bytes, self.last.seq.map(u64::cast_signed));
-        state::write_time(bytes, self.last.newest);
+        let Last { number, place } = self.last;
+        state::write_time(bytes, number.map(u64::cast_signed));
+        state::write_time(bytes, place.seq().map(u64::cast_signed));
+        state::write_time(bytes, place.newest());
         state::write_time(bytes, clock.newest);
         bytes.number(clock.ahead.into());
         bytes.number(clock.lowest_ahead.cast_unsigned());
@@ -40,8 +43,9 @@ impl Mark {
     }
 
     fn read(bytes: &mut Reader<'_>) -> Result<Self, StateError> {
-        let seq = state::read_time(bytes)?.map(i64::cast_unsigned);
-        let last = Last { seq, newest: state::read_time(bytes)? };
+        let mut number = || state::read_time(bytes).map(|number| number.map(i64::cast_unsigned));
+        let (number, seq) = (number()?, number()?);
+        let last = Last { number, place: Place::new(seq, state::read_time(bytes)?) };
         let newest = state::read_time(bytes)?;
         let ahead = u8::try_from(bytes.number()?).ok().filter(|ahead| *ahead < EventClock::CONVINCING);
         let ahead = ahead.ok_or(BytesError::Number)?;

@@ -111,6 +111,12 @@ impl Recovery {
         std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
         let path = folder.join(format!("{name}.saved"));
         let lock_path = folder.join(format!("{name}.lock"));
+        // A pipe of the system waits for who writes, or reads.
+        for path in [&path, &lock_path] {
+            if path.metadata().is_ok_and(|found| !found.is_file()) {
+                return Err(failed(path, io::Error::other("it is no file")));
+            }
+        }
         let lock = File::options().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(|source| failed(&lock_path, source))?;
         lock.try_lock().map_err(|error| match error {

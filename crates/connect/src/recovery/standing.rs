@@ -16,13 +16,13 @@ use crate::source::SourceState;
 /// What the file begins with.
 const MAGIC: &[u8; 8] = b"skysaved";
 /// The format's version; another one is refused.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// A run at a moment: everything up to the cursors of its sources is in the state of its job, and its rows are out.
 ///
 /// # Format
 /// `skysaved`, then numbers of 64 bits, little-endian, and parts, each with its length before it and padded
-/// with zeros to 8 bytes: version = 1; the query's text; when it was saved, UTC nanoseconds; rows given out;
+/// with zeros to 8 bytes: the version; the query's text; when it was saved, UTC nanoseconds; rows given out;
 /// 0, or 1 where they are in a file, and then its path and their bytes there, or 2 where they are in files
 /// that are written whole: its path or their folder's, the bytes of the rows kept, the number in their names,
 /// that of the first that is not whole, name and bytes of the last that is (or an empty name and 0), the XXH3
@@ -33,7 +33,7 @@ const VERSION: u64 = 2;
 /// either 0, its own state, up to which time it told all to be here, whether it was at its end and the rows
 /// held of each scan, or 1, what it is and how many of its rows have gone out; then up to which time points
 /// have gone out, and whether all was at its end. That of frames (`firehose.rs`): what tells the source from
-/// others, the number of the last frame and the newest time of those up to it, the clocks, how much was read
+/// others, the number of the last frame, the number and the newest time after which a connection goes on, the clocks, how much was read
 /// and counted, the place of a Jetstream. Where points are put in order (`reorder.rs`): that of the frames,
 /// the newest time and the number of late points, where the late ones of the side end, whether it was at its
 /// end, points admitted, and the rows held. Rows are as between processes: an Arrow IPC stream.

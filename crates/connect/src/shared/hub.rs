@@ -237,7 +237,8 @@ impl Hub {
             (_, Some(done)) => done,
             (_, None) => &state.status,
         };
-        let mut status = Status { progress: done.progress, ..Status::default() };
+        let unreached = done.unreached.clone();
+        let mut status = Status { progress: done.progress, unreached, ..Status::default() };
         for (reason, count) in &done.dropped {
             let before = line.since.dropped.get(reason).copied().unwrap_or_default();
             if *count > before {

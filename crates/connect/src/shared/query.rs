@@ -69,7 +69,7 @@ impl Source for SharedSource {
         if self.has_ended {
             return Ok(Next::End);
         }
-        self.finished = self.given.and_then(|mark| mark.last.seq).or(self.finished);
+        self.finished = self.given.and_then(|mark| mark.last.place.seq()).or(self.finished);
         match self.hub.next(self.id, wait) {
             Found::Epoch(epoch, mark, place) => {
                 self.points += points(&epoch);

@@ -80,6 +80,11 @@ impl Index {
         self.marks.get(marks.saturating_sub(1)).copied().unwrap_or(Mark::START)
     }
 
+    /// The last mark but one: after it is enough to tell what of the end is like what is before.
+    pub(super) fn near_end(&self) -> Mark {
+        self.marks.iter().rev().nth(1).copied().unwrap_or(Mark::START)
+    }
+
     /// The index as a skippable zstd frame that is to begin at byte `start` of its file; nothing where it
     /// does not fit into one.
     pub(super) fn to_bytes(&self, start: u64) -> Vec<u8> {

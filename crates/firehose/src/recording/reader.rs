@@ -19,7 +19,7 @@ use super::{
     storage::Storage,
 };
 use crate::{
-    place::{believed, is_anew},
+    place::{Place, Sight, is_anew},
     subscription::now,
 };
 
@@ -45,10 +45,8 @@ const MOST_TOGETHER: usize = COMPRESSED_TOGETHER + MAX_RECORDED + 4;
 pub(super) struct End {
     /// After the last frame that is in the file for good; what the file has after it is the rest, or an index.
     pub(super) mark: Mark,
-    /// The number of the last frame that has one.
-    pub(super) last: Option<u64>,
-    /// The newest time of them that is believed.
-    pub(super) newest: Option<i64>,
+    /// The place after all frames, as far as those near the end tell it.
+    pub(super) place: Place,
     /// Of a compressed recording, its marks.
     pub(super) index: Option<Index>,
     /// Whole frames, with their lengths, of compressed data that breaks off: they are to be written again.
@@ -264,11 +262,10 @@ impl Recording {
     /// # Errors
     /// As [`seek_seq`](Self::seek_seq).
     pub fn seek_after(&mut self, seq: u64, newest: i64) -> Result<bool, RecordingError> {
-        let now = now();
-        let is_later = |time: i64| is_anew(time, newest) && believed(time, now).is_some();
+        let (mut place, now) = (Place::new(Some(seq), Some(newest)), now());
         self.seek(
             |highest| highest.seq > seq || is_anew(highest.time, newest),
-            |peek| peek.seq.is_some_and(|found| found > seq || peek.time.is_some_and(is_later)),
+            |peek| peek.seq.is_some() && place.see(peek.seq, peek.time, now) != Sight::Repeated,
         )
     }
 
@@ -290,7 +287,7 @@ impl Recording {
     fn seek(
         &mut self,
         reached: impl Fn(Highest) -> bool,
-        found: impl Fn(&Peek) -> bool,
+        mut found: impl FnMut(&Peek) -> bool,
     ) -> Result<bool, RecordingError> {
         let mark = self.index.before(reached);
         self.go_to(mark).map_err(|source| self.unread(source))?;
@@ -313,24 +310,20 @@ impl Recording {
 
     /// Reads to the end, for a recorder that goes on there.
     pub(super) fn into_end(mut self) -> Result<End, RecordingError> {
-        let mark = self.index.before(|_| false);
+        let mark = self.index.near_end();
         self.go_to(mark).map_err(|source| self.unread(source))?;
-        let (mut highest, mut last, now) = (mark.highest, None, now());
-        let known = |time: i64| believed(time, now).filter(|time| *time > Highest::NONE.time);
-        let mut newest = known(highest.time);
+        let (mut highest, mut place, now) = (mark.highest, Place::default(), now());
         while let Some(frame) = self.next_frame()? {
             if let Ok(peek) = frame::peek(&frame) {
-                last = peek.seq.or(last);
-                newest = newest.max(peek.time.and_then(known));
+                place.pass(peek.seq, peek.time, now);
                 highest.see(peek);
             }
         }
-        let last = last.or(Some(highest.seq).filter(|seq| *seq > Highest::NONE.seq));
         // At the end the chunk begins with what is not a whole frame.
         let whole = self.offset;
         let mut end = Mark { file: whole, offset: whole, frames: self.frames, highest };
         if matches!(self.source, Source::Plain(_)) {
-            return Ok(End { mark: end, last, newest, index: None, rest: Vec::new() });
+            return Ok(End { mark: end, place, index: None, rest: Vec::new() });
         }
         let mut rest = Vec::new();
         match self.index_at.filter(|_| self.cut_off.is_none()) {
@@ -343,7 +336,7 @@ impl Recording {
         }
         end.offset -= rest.len() as u64;
         end.frames -= lengths(&rest).count() as u64;
-        Ok(End { mark: end, last, newest, index: Some(self.index), rest })
+        Ok(End { mark: end, place, index: Some(self.index), rest })
     }
 
     /// The whole frames, with their lengths, of compressed data that is not whole, from a byte of the file on.

@@ -55,9 +55,9 @@ const WAITS: Duration = Duration::from_secs(1);
 pub struct Last {
     /// The frames that are there.
     pub frames: u64,
-    /// The number of the last one that has a number.
+    /// The number after which one goes on, as of a [`Place`](crate::Place) that has passed them.
     pub seq: Option<u64>,
-    /// The newest time of theirs that is not far ahead of now, in UTC nanoseconds.
+    /// The newest time of theirs that is believed, in UTC nanoseconds.
     pub time: Option<i64>,
 }
 
@@ -195,7 +195,7 @@ impl Recorder {
         this.block = end.rest;
         this.frames = frames;
         this.highest = end.mark.highest;
-        Ok((this, Last { frames, seq: end.last, time: end.newest }))
+        Ok((this, Last { frames, seq: end.place.seq(), time: end.place.newest() }))
     }
 
     /// Adds a frame. It may stay in memory until the next [`flush`](Self::flush).

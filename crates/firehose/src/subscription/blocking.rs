@@ -10,7 +10,7 @@ use std::{
 
 use tokio::runtime::{self, Runtime};
 
-use super::{Batch, Frame, Handle, JetstreamPlace, Subscription};
+use super::{Batch, Frame, Handle, JetstreamPlace, Subscription, taker::Kept};
 use crate::Error;
 
 /// So many frames are received together for the iterator.
@@ -24,7 +24,7 @@ const TOGETHER: usize = 256;
 pub struct Blocking {
     subscription: Subscription,
     /// Received and not yet given by the iterator, the next one last.
-    ready: Vec<Frame>,
+    ready: Vec<Kept>,
     /// There until the end.
     runtime: Option<Runtime>,
 }
@@ -41,7 +41,7 @@ impl Blocking {
         self.subscription.handle()
     }
 
-    /// See [`Subscription::jetstream_place`]; what the iterator has not given yet counts as handed on.
+    /// See [`Subscription::jetstream_place`].
     #[must_use]
     pub fn jetstream_place(&self) -> Option<JetstreamPlace> {
         self.subscription.jetstream_place()
@@ -143,8 +143,11 @@ impl Blocking {
         }
         shared.asked();
         let frames = self.ready.len().min(max.max(1));
-        out.extend(self.ready.drain(self.ready.len() - frames..).rev());
-        shared.hand_on(out.iter().skip(out.len() - frames).filter_map(Frame::mark));
+        let given = self.ready.drain(self.ready.len() - frames..).rev();
+        shared.hand_on(given.filter_map(|(frame, mark)| {
+            out.push(frame);
+            mark
+        }));
         Some(Batch::Received(frames))
     }
 }
@@ -185,16 +188,18 @@ impl Iterator for Blocking {
             if let Err(error) = self.may_wait() {
                 return Some(Err(error));
             }
+            // The place of a Jetstream is that of what was received: it is to be what was given, too.
+            let together = if self.subscription.jetstream.is_some() { 1 } else { TOGETHER };
             let (subscription, ready) = (&mut self.subscription, &mut self.ready);
             let received =
-                self.runtime.as_ref()?.block_on(poll_fn(|cx| subscription.poll_frames(cx, ready, TOGETHER)));
+                self.runtime.as_ref()?.block_on(poll_fn(|cx| subscription.poll_frames(cx, ready, together)));
             if let Err(error) = received {
                 return Some(Err(error));
             }
             self.ready.reverse();
         }
-        let frame = self.ready.pop()?;
-        shared.hand_on(frame.mark());
+        let (frame, mark) = self.ready.pop()?;
+        shared.hand_on(mark);
         Some(Ok(frame))
     }
 }

@@ -5,9 +5,10 @@ use std::{
     any::Any,
     collections::VecDeque,
     fmt,
+    future::{Future, poll_fn},
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     thread::JoinHandle,
@@ -16,7 +17,7 @@ use std::{
 use futures_core::Stream;
 use tokio::{runtime, sync::Notify};
 
-use super::{Frame, Handle, Subscription, handle::Shared};
+use super::{Frame, Handle, Subscription, handle::Shared, taker::Kept};
 use crate::{Cause, Error};
 
 /// What happens to a frame that comes while the buffer is full, by the number of its frames or by their bytes.
@@ -55,7 +56,7 @@ struct Queue {
 
 #[derive(Default)]
 struct Queued {
-    frames: VecDeque<Frame>,
+    frames: VecDeque<Kept>,
     /// Their bytes.
     bytes: usize,
     /// What ended the subscription, not yet given.
@@ -68,15 +69,20 @@ struct Queued {
 }
 
 impl Queued {
-    fn push(&mut self, frame: Frame) {
-        self.bytes += frame.bytes.len();
-        self.frames.push_back(frame);
+    fn push(&mut self, kept: Kept) {
+        self.bytes += kept.0.bytes.len();
+        self.frames.push_back(kept);
     }
 
-    fn pop(&mut self) -> Option<Frame> {
-        let frame = self.frames.pop_front()?;
-        self.bytes -= frame.bytes.len();
-        Some(frame)
+    fn clear(&mut self) {
+        self.frames.clear();
+        self.bytes = 0;
+    }
+
+    fn pop(&mut self) -> Option<Kept> {
+        let kept = self.frames.pop_front()?;
+        self.bytes -= kept.0.bytes.len();
+        Some(kept)
     }
 }
 
@@ -193,18 +199,16 @@ impl Buffered {
     /// Takes what is there: a frame, the error, or the end; none if the reader has to wait.
     fn taken(&self, state: &mut Queued) -> Option<Option<Result<Frame, Error>>> {
         if self.shared.is_stopped() {
-            state.frames.clear();
-            state.bytes = 0;
-            self.queue.emptied.notify_one();
+            state.clear();
         }
         if state.dropped.0 > 0 && (!state.frames.is_empty() || state.ended) {
             let (frames, first, last) = std::mem::take(&mut state.dropped);
             let cause = Cause::Overflowed { frames, first, last };
             self.shared.ledger.enter(super::now(), cause);
         }
-        if let Some(frame) = state.pop() {
+        if let Some((frame, mark)) = state.pop() {
             self.queue.emptied.notify_one();
-            self.shared.hand_on(frame.mark());
+            self.shared.hand_on(mark);
             return Some(Some(Ok(frame)));
         }
         match state.error.take() {
@@ -220,6 +224,16 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
+/// Waits until the reader has taken something, or the subscription is told to stop.
+async fn room(subscription: &Subscription, queue: &Queue) {
+    let mut emptied = pin!(queue.emptied.notified());
+    poll_fn(|cx| {
+        subscription.shared.wake_on_stop(cx.waker());
+        if subscription.shared.is_stopped() { Poll::Ready(()) } else { emptied.as_mut().poll(cx) }
+    })
+    .await;
+}
+
 /// Reads until the subscription ends.
 async fn fill(mut subscription: Subscription, queue: &Queue, overflow: Overflow) {
     let mut received = Vec::new();
@@ -233,16 +247,16 @@ async fn fill(mut subscription: Subscription, queue: &Queue, overflow: Overflow)
         };
         let is_full = waiting >= queue.capacity || bytes >= queue.bytes;
         if is_full && !subscription.shared.is_stopped() {
-            queue.emptied.notified().await;
+            room(&subscription, queue).await;
             continue;
         }
         let room = queue.capacity.saturating_sub(waiting).max(1);
         let bytes = queue.bytes.saturating_sub(bytes).max(1);
         let polled = subscription.receive_ahead(&mut received, room, bytes).await;
         let mut state = queue.state();
-        received.drain(..).for_each(|frame| state.push(frame));
+        received.drain(..).for_each(|kept| state.push(kept));
         while overflow == Overflow::DropOldest && queue.overflows(&state) {
-            let Some(frame) = state.pop() else { break };
+            let Some((frame, _)) = state.pop() else { break };
             let (frames, first, last) = state.dropped;
             state.dropped = (frames + 1, first.or(frame.seq), frame.seq.or(last));
             subscription.count_overflow();
@@ -251,6 +265,10 @@ async fn fill(mut subscription: Subscription, queue: &Queue, overflow: Overflow)
             Ok(0) => state.ended = true,
             Ok(_) => {}
             Err(error) => (state.error, state.ended) = (Some(error), true),
+        }
+        // Nobody is to have them, and nobody may ever ask.
+        if subscription.shared.is_stopped() {
+            state.clear();
         }
         let ended = state.ended;
         queue.wake(state);
@@ -307,7 +325,6 @@ impl Stream for BufferedStream {
 impl Drop for Buffered {
     fn drop(&mut self) {
         self.handle().stop();
-        self.queue.emptied.notify_one();
         if let Some(thread) = self.thread.take() {
             // It has nothing to say: a panic is told as an error.
             drop(thread.join());

@@ -10,8 +10,7 @@ use skytide_atproto::{
     message::{Action, Message},
 };
 
-use super::low_water::Mark;
-use crate::{MessageError, place::believed};
+use crate::MessageError;
 
 /// A frame as it came, with what is needed to keep one's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,20 +57,6 @@ impl Frame {
             record: op.record.map(|record| self.bytes.slice_ref(record)),
         });
         Ok(operations.collect())
-    }
-
-    /// Its place, if it has one, as far as it alone tells: its own time stands for the newest, if that is believed.
-    pub(super) fn mark(&self) -> Option<Mark> {
-        let time = self.time.and_then(|time| believed(time, self.arrival));
-        self.seq.filter(|_| self.is_place()).map(|seq| Mark { seq, time })
-    }
-
-    /// Whether one may go on after its number. That of a Jetstream's event is its time: one that is not
-    /// believed is no place.
-    pub(super) fn is_place(&self) -> bool {
-        let number = self.seq.and_then(|seq| i64::try_from(seq).ok());
-        let is_number = |time| number.is_some_and(|number| number.saturating_mul(1000) == time);
-        self.time.is_none_or(|time| believed(time, self.arrival).is_some() || !is_number(time))
     }
 
     fn refused(&self, source: frame::FrameError) -> MessageError {

@@ -15,7 +15,7 @@ use super::{
     Cursor,
     low_water::{LowWater, Mark},
 };
-use crate::{Counters, EndpointError, Ledger};
+use crate::{ConnectionError, Counters, EndpointError, Ledger};
 
 /// Stops and observes a subscription, from any thread.
 #[derive(Clone)]
@@ -37,20 +37,17 @@ impl Handle {
 
     /// The low-water mark: the number of the last frame of which, and of all before it, the caller has
     /// finished (see [`Finish`](super::Finish)); before that the one the subscription was told to begin with.
-    /// A program that saves it and begins there the next time loses nothing.
+    /// Of a Jetstream, whose numbers are times, the highest that is believed and not after now. A program that saves it and begins there the next time loses nothing.
     #[must_use]
     pub fn cursor(&self) -> Option<u64> {
-        self.shared.published().low.mark().map(|mark| mark.seq)
+        self.shared.published().low.place().seq()
     }
 
     /// The [low-water mark](Self::cursor) as the place to begin at the next time: with its time, where that
     /// is known, so that a numbering that begins anew meanwhile is told.
     #[must_use]
     pub fn place(&self) -> Option<Cursor> {
-        self.shared.published().low.mark().map(|mark| match mark.time {
-            Some(time) => Cursor::After { seq: mark.seq, time },
-            None => Cursor::Seq(mark.seq),
-        })
+        self.shared.published().low.place().cursor()
     }
 
     /// Says that the frame of this number is finished; see [`Finish`](super::Finish). One that was not handed on says
@@ -82,6 +79,12 @@ impl Handle {
     #[must_use]
     pub fn failures(&self) -> u32 {
         self.shared.published().failures
+    }
+
+    /// What the last attempt to connect failed with, as long as there has been no connection at all.
+    #[must_use]
+    pub fn unreached(&self) -> Option<Arc<ConnectionError>> {
+        self.shared.published().unreached.clone()
     }
 
     /// What the subscription has met so far.
@@ -120,6 +123,7 @@ pub(super) struct Shared {
 pub(super) struct Published {
     pub(super) low: LowWater,
     pub(super) parameters: Vec<(String, String)>,
+    pub(super) unreached: Option<Arc<ConnectionError>>,
     counters: Counters,
     failures: u32,
 }
@@ -129,7 +133,13 @@ impl Shared {
         Self {
             stopped: AtomicBool::new(false),
             waker: AtomicWaker::new(),
-            published: Mutex::new(Published { low, parameters, counters: Counters::default(), failures: 0 }),
+            published: Mutex::new(Published {
+                low,
+                parameters,
+                unreached: None,
+                counters: Counters::default(),
+                failures: 0,
+            }),
             ledger: Ledger::default(),
         }
     }

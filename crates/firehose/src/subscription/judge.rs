@@ -16,11 +16,7 @@ use super::{
     low_water::Mark,
     taker::{Taker, Taking},
 };
-use crate::{
-    Cause, ConnectionError, Event, Quarantine, StreamError,
-    error::one_line,
-    place::{Sight, believed},
-};
+use crate::{Cause, ConnectionError, Event, Quarantine, StreamError, error::one_line, place::Sight};
 
 /// After this many frames that do not decode, one directly after the other, the connection is given up.
 const UNDECODABLE_IN_A_ROW: u32 = 32;
@@ -46,20 +42,15 @@ impl Subscription {
                 Ok(Some(event)) => {
                     self.undecodable = 0;
                     let seq = u64::try_from(event.time_us).unwrap_or_default();
-                    let is_new = jetstream.see(seq, &event, self.place.last());
+                    let is_new = jetstream.see(seq, &event, self.place.seq());
                     let time = Some(event.time_us.saturating_mul(1000));
                     let frame =
                         Frame { bytes: event.bytes.into(), kind: event.kind, seq: Some(seq), time, arrival };
                     self.reconnected(Some(seq));
                     if is_new {
-                        self.note_jump(&frame);
-                        // No place lies ahead of the clock: a server that is asked for it leaves out what is
-                        // before. One that is far ahead is none at all: who reads what was long ago would
-                        // lose all from there until now.
-                        if frame.is_place() {
-                            let by_now = u64::try_from(arrival / 1000).unwrap_or_default();
-                            self.place.pass(seq.min(by_now), time, arrival);
-                        }
+                        let newest = self.place.newest();
+                        self.place.pass(Some(seq), time, arrival);
+                        self.note_jump(newest, &frame);
                         self.hand_out(frame, out);
                     } else {
                         self.counters.repeated += 1;
@@ -107,7 +98,7 @@ impl Subscription {
             Sight::Restarted { last } => self.restarted(last, seq, arrival),
         }
         let frame = Frame { bytes, kind, seq, time, arrival };
-        self.note_jump_from(newest, &frame);
+        self.note_jump(newest, &frame);
         self.note_chain(&frame);
         self.hand_out(frame, out);
     }
@@ -127,17 +118,21 @@ impl Subscription {
             self.failures = 0;
         }
         self.poison = None;
-        let mark = frame.mark();
-        self.first = self.first.or(mark.map(|mark| mark.seq));
+        self.first = self.first.or(self.place.seq());
         self.counters.frames += 1;
         self.counters.bytes += frame.bytes.len() as u64;
         if frame.time.is_some() {
             self.last_arrival = Some(frame.arrival);
         }
-        let time = self.place.newest();
-        self.fresh.extend(mark.map(|mark| Mark { time, ..mark }));
+        self.take(frame, out);
+    }
+
+    /// Gives a frame to whoever takes it, with the place after it.
+    fn take<T: Taker>(&mut self, frame: Frame, out: &mut Taking<'_, T>) {
+        let mark = frame.seq.map(|seq| Mark::new(seq, &self.place));
+        self.fresh.extend(mark);
         out.taken += 1;
-        out.taker.take(&mut self.shelf, frame);
+        out.taker.take(&mut self.shelf, frame, mark);
     }
 
     /// Hands on an error frame, or one that is in quarantine, to whoever wants them, if it has a header at all.
@@ -152,27 +147,18 @@ impl Subscription {
             Sight::Repeated => return,
             Sight::Restarted { last } => self.restarted(last, seq, arrival),
         }
-        let newest = self.place.newest();
-        self.fresh.extend(seq.map(|seq| Mark { seq, time: newest }));
-        out.taken += 1;
-        out.taker.take(&mut self.shelf, Frame { bytes, kind, seq, time, arrival });
-    }
-
-    fn note_jump(&mut self, frame: &Frame) {
-        self.note_jump_from(self.place.newest(), frame);
+        self.take(Frame { bytes, kind, seq, time, arrival }, out);
     }
 
     /// Enters a jump of the events' time from the newest before this frame. A time that is not believed is no
     /// jump. From a saved place no time has passed: the server is to go on from there.
-    fn note_jump_from(&mut self, newest: Option<i64>, frame: &Frame) {
+    fn note_jump(&mut self, newest: Option<i64>, frame: &Frame) {
         let (Some(limit), Some(from), Some(to)) = (self.settings.time_jump, newest, frame.time) else {
             return;
         };
         let passed = self.last_arrival.map_or(0, |last| frame.arrival.saturating_sub(last).max(0));
         let jump = to.saturating_sub(from).saturating_sub(passed);
-        if believed(to, frame.arrival).is_some()
-            && u128::try_from(jump).is_ok_and(|jump| jump > limit.as_nanos())
-        {
+        if self.place.believes(to) && u128::try_from(jump).is_ok_and(|jump| jump > limit.as_nanos()) {
             tracing::warn!(endpoint = %self.endpoint, from, to, seq = frame.seq, "the time of the events jumped");
             self.shared.ledger.enter(frame.arrival, Cause::TimeJump { seq: frame.seq, from, to });
         }
@@ -247,7 +233,7 @@ impl Subscription {
         let why = Quarantine::Undecodable { reason };
         self.settings.report(&Event::Quarantined { why, bytes, seq });
         if self.undecodable == UNDECODABLE_IN_A_ROW {
-            let met = Some((self.place.last(), seq));
+            let met = Some((self.place.seq(), seq));
             if std::mem::replace(&mut self.poison, met) == met {
                 // It was not the connection's fault. Those without a number would be met by each: they are
                 // passed over.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::Place;
+
 /// How a caller says that it has finished a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Finish {
@@ -16,30 +18,42 @@ pub enum Finish {
     Told,
 }
 
-/// A frame's number, and the newest time of the frames up to it (UTC nanoseconds).
+/// A frame's number, and the place after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
-    pub(super) seq: u64,
-    pub(super) time: Option<i64>,
+    seq: u64,
+    /// Of the place; what else it knows of is of no use to who goes on there.
+    last: Option<u64>,
+    newest: Option<i64>,
+}
+
+impl Mark {
+    pub(super) fn new(seq: u64, place: &Place) -> Self {
+        Self { seq, last: place.seq(), newest: place.newest() }
+    }
+
+    fn place(self) -> Place {
+        Place::new(self.last, self.newest)
+    }
 }
 
 /// What was handed on and what of it is finished.
 #[derive(Debug)]
 pub(super) struct LowWater {
     finish: Finish,
-    mark: Option<Mark>,
+    place: Place,
     /// Handed on, in order, and whether it is finished. By asking it is only the last one.
     open: VecDeque<(Mark, bool)>,
 }
 
 impl LowWater {
-    pub(super) fn new(finish: Finish, mark: Option<Mark>) -> Self {
-        Self { finish, mark, open: VecDeque::new() }
+    pub(super) fn new(finish: Finish, place: Place) -> Self {
+        Self { finish, place, open: VecDeque::new() }
     }
 
-    /// The last frame of which, and of all before it, the caller has finished.
-    pub(super) fn mark(&self) -> Option<Mark> {
-        self.mark
+    /// After the last frame of which, and of all before it, the caller has finished.
+    pub(super) fn place(&self) -> Place {
+        self.place
     }
 
     /// The caller asks for more.
@@ -47,15 +61,13 @@ impl LowWater {
         if self.finish == Finish::ByAsking
             && let Some((mark, _)) = self.open.pop_back()
         {
-            self.mark = Some(mark);
+            self.place = mark.place();
             self.open.clear();
         }
     }
 
-    /// A frame is handed on. Where its time is not known, the one before it has the newest.
-    pub(super) fn hand_on(&mut self, mut mark: Mark) {
-        let before = self.open.back().map(|(before, _)| *before).or(self.mark);
-        mark.time = mark.time.or(before.and_then(|before| before.time));
+    /// A frame is handed on.
+    pub(super) fn hand_on(&mut self, mark: Mark) {
         if self.finish == Finish::ByAsking {
             self.open.clear();
         }
@@ -70,7 +82,7 @@ impl LowWater {
             *finished = true;
         }
         while let Some((mark, true)) = self.open.front() {
-            self.mark = Some(*mark);
+            self.place = mark.place();
             self.open.pop_front();
         }
     }
@@ -86,16 +98,16 @@ mod tests {
     use super::*;
 
     fn mark(seq: u64) -> Mark {
-        Mark { seq, time: None }
+        Mark::new(seq, &Place::new(Some(seq), None))
     }
 
     fn seq(low: &LowWater) -> Option<u64> {
-        low.mark().map(|mark| mark.seq)
+        low.place().seq()
     }
 
     #[test]
     fn asking_for_more_finishes_what_there_was() {
-        let mut low = LowWater::new(Finish::ByAsking, Some(mark(3)));
+        let mut low = LowWater::new(Finish::ByAsking, Place::new(Some(3), None));
         low.asked();
         assert_eq!(seq(&low), Some(3));
         low.hand_on(mark(4));
@@ -110,22 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_without_a_time_has_the_one_before_it() {
-        for finish in [Finish::ByAsking, Finish::Told] {
-            let mut low = LowWater::new(finish, None);
-            for (seq, time) in [(1, Some(7)), (2, None), (3, None)] {
-                low.asked();
-                low.hand_on(Mark { seq, time });
-                low.finish(seq);
-            }
-            low.asked();
-            assert_eq!(low.mark(), Some(Mark { seq: 3, time: Some(7) }), "{finish:?}");
-        }
-    }
-
-    #[test]
     fn the_oldest_frame_that_is_open_holds_the_mark() {
-        let mut low = LowWater::new(Finish::Told, None);
+        let mut low = LowWater::new(Finish::Told, Place::default());
         (1..=4).for_each(|seq| low.hand_on(mark(seq)));
         low.asked();
         low.finish(2);

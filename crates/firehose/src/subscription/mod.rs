@@ -49,7 +49,7 @@ use self::{
     handle::Shared,
     jetstream::Jetstream,
     low_water::{LowWater, Mark},
-    taker::{Bounded, Shelf, Taker, Taking, Visitor},
+    taker::{Bounded, Kept, Shelf, Taker, Taking, Visitor},
 };
 use crate::{
     Cause, ConnectionError, Counters, Endpoint, Error, Event, Service, Timeout, chains::Chains, place::Place,
@@ -125,8 +125,8 @@ impl Cursor {
     fn place(self) -> Place {
         match self {
             Self::Live | Self::Oldest => Place::default(),
-            Self::Seq(seq) => Place::after(seq, None),
-            Self::After { seq, time } => Place::after(seq, Some(time)),
+            Self::Seq(seq) => Place::new(Some(seq), None),
+            Self::After { seq, time } => Place::new(Some(seq), Some(time)),
         }
     }
 }
@@ -177,7 +177,7 @@ pub struct Subscription {
     undecodable: u32,
     /// After which number those came that ended a connection, and the number of the last of them.
     poison: Option<(Option<u64>, Option<u64>)>,
-    /// The first number that was handed on.
+    /// The first number that was handed on and is a place.
     first: Option<u64>,
     counters: Counters,
     /// Where frames that are kept are put.
@@ -243,8 +243,7 @@ impl Subscription {
             }
             Service::Repos | Service::Labels => None,
         };
-        let mark = place.last().map(|seq| Mark { seq, time: place.newest() });
-        let low = LowWater::new(settings.finish, mark);
+        let low = LowWater::new(settings.finish, place);
         Ok(Self {
             endpoint,
             state: if settings.failures == 0 { State::Idle } else { State::Resting },
@@ -283,7 +282,7 @@ impl Subscription {
     pub fn jetstream_place(&self) -> Option<JetstreamPlace> {
         let is_live = self.settings.cursor == Cursor::Live && self.counters.connections > 0;
         let none_before = || u64::try_from(now() / 1000).ok().filter(|_| is_live);
-        let last = self.place.last().or_else(none_before);
+        let last = self.place.seq().or_else(none_before);
         Some(self.jetstream.as_ref()?.place(last, self.place.newest()))
     }
 
@@ -293,12 +292,12 @@ impl Subscription {
         self.end();
         self.shared.begin_again();
         self.state = State::Idle;
-        let mark = self.shared.published().low.mark();
+        let finished = self.shared.published().low.place();
         let before_all = self.first.and_then(|first| first.checked_sub(1));
-        self.place = match (mark, self.settings.cursor, before_all) {
-            (Some(mark), ..) => Place::after(mark.seq, mark.time),
+        self.place = match (finished.seq(), self.settings.cursor, before_all) {
+            (Some(_), ..) => finished,
             // What came live and was not finished is to come again.
-            (None, Cursor::Live, Some(before)) => Place::after(before, None),
+            (None, Cursor::Live, Some(before)) => Place::new(Some(before), None),
             (None, cursor, _) => cursor.place(),
         };
         if let Some(chains) = &mut self.chains {
@@ -357,12 +356,7 @@ impl Subscription {
 
     /// Receives what is ready, at most `max` frames and no further one once they have so many `bytes`, for a
     /// buffer: they are not handed on yet.
-    async fn receive_ahead(
-        &mut self,
-        out: &mut Vec<Frame>,
-        max: usize,
-        bytes: usize,
-    ) -> Result<usize, Error> {
+    async fn receive_ahead(&mut self, out: &mut Vec<Kept>, max: usize, bytes: usize) -> Result<usize, Error> {
         let mut out = Bounded { frames: out, room: bytes };
         std::future::poll_fn(|cx| self.poll_frames(cx, &mut out, max)).await
     }
@@ -475,7 +469,7 @@ impl Subscription {
     }
 
     fn dial(&self) -> Dial {
-        let mut cursor = self.place.last().or(self.settings.cursor.to_ask());
+        let mut cursor = self.place.seq().or(self.settings.cursor.to_ask());
         let mut parameters = self.shared.published().parameters.clone();
         let mut hello = None;
         if self.jetstream.is_some() {
@@ -496,6 +490,7 @@ impl Subscription {
             self.reconnect = Some((cursor, std::mem::take(&mut self.ended)));
         }
         self.settings.report(&Event::Connected { cursor });
+        self.shared.published().unreached = None;
         self.state = State::Open(Box::new(connection));
     }
 
@@ -543,6 +538,9 @@ impl Subscription {
         let retry_in = error.retry_after().map_or(delay, |asked| asked.max(delay));
         tracing::debug!(endpoint = %self.endpoint, %error, ?retry_in, "disconnected");
         self.settings.report(&Event::Disconnected { error: &error, retry_in });
+        if self.counters.connections == 0 {
+            self.shared.published().unreached = Some(Arc::new(error));
+        }
         self.state = State::Waiting(Box::pin(tokio::time::sleep(retry_in)));
     }
 
@@ -591,7 +589,7 @@ impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
             .field("endpoint", &self.endpoint)
-            .field("last", &self.place.last())
+            .field("last", &self.place.seq())
             .field("counters", &self.counters)
             .finish_non_exhaustive()
     }

@@ -29,6 +29,13 @@ impl<F> Operations<F> {
         Self { frames, ready: Vec::new().into_iter() }
     }
 
+    /// The subscription. Where it stands is after the frame whose operations are being given; an event of a
+    /// Jetstream has one.
+    #[must_use]
+    pub fn subscription(&self) -> &F {
+        &self.frames
+    }
+
     /// Takes a frame in; gives what is to be handed on at once.
     fn take(&mut self, frame: Result<Frame, Error>) -> Option<Result<Operation, Error>> {
         match frame.and_then(|frame| Ok(frame.operations()?)) {

@@ -8,53 +8,47 @@ use skytide_atproto::jetstream::EventId;
 
 use super::jetstream::{JetstreamPlace, REMEMBERED, Seen};
 use super::now;
-use crate::place::BELIEVED_AHEAD;
+use crate::place::{Place, is_its_time};
 use crate::recording::{Recording, RecordingError};
 
 /// Events of a Jetstream that went by in recordings, for what goes on after them: another recording of it, or
 /// a subscription, which begins at the [place](Self::place).
 #[derive(Debug, Default)]
 pub struct JetstreamPast {
-    /// The time of the last one, in microseconds.
-    last: Option<u64>,
-    /// One had a time that was too far ahead to be believed of it alone.
-    has_leapt: bool,
+    place: Place,
     seen: Seen,
 }
 
 impl JetstreamPast {
-    /// What the end of a recording has, whose last number is this.
+    /// What the end of a recording has, after which one goes on with this number
+    /// ([`Last`](crate::recording::Last)).
     ///
     /// # Errors
     /// The recording cannot be read, or is damaged.
     pub fn of_end(recording: &mut Recording, last: u64) -> Result<Self, RecordingError> {
-        let mut past = Self::default();
+        let (mut past, now) = (Self::default(), now());
         recording.seek_seq(last.saturating_sub(REMEMBERED))?;
+        // What is found first may be a time that none of the others is near to: they go by the last one.
+        let time = i64::try_from(last).unwrap_or(i64::MAX).saturating_mul(1000);
+        past.place.pass(Some(last), Some(time), now);
         while let Some(frame) = recording.next_frame()? {
             if let Ok(peek) = frame::peek(&frame) {
-                past.see(&frame, peek);
+                past.see(&frame, peek, now);
             }
         }
         Ok(past)
     }
 
-    /// Takes in the next frame, and tells whether it is new, as each is that was made of no event.
-    pub fn see(&mut self, frame: &[u8], peek: Peek) -> bool {
+    /// Takes in the next frame, which is read at `arrival` (UTC nanoseconds), and tells whether it is new, as
+    /// each is that was made of no event.
+    pub fn see(&mut self, frame: &[u8], peek: Peek, arrival: i64) -> bool {
         // The number of an event's frame is its time.
-        let Some((time_us, time)) = peek.seq.zip(peek.time) else { return true };
-        if i64::try_from(time_us).ok().and_then(|micros| micros.checked_mul(1000)) != Some(time) {
-            return true;
-        }
+        let is_event = |(seq, time): &(u64, i64)| is_its_time(*seq, *time);
+        let Some((time_us, _)) = peek.seq.zip(peek.time).filter(is_event) else { return true };
         let Some(id) = EventId::of_frame(frame) else { return true };
-        let is_new = self.seen.see(time_us, id, self.last);
+        let is_new = self.seen.see(time_us, id, self.place.seq());
         if is_new {
-            let believed = |last: u64| last.saturating_add(BELIEVED_AHEAD.unsigned_abs() / 1000);
-            let leaps = self.last.is_some_and(|last| time_us > believed(last));
-            // After a pause the next one says the same.
-            self.has_leapt = leaps && !self.has_leapt;
-            if !self.has_leapt {
-                self.last = Some(time_us);
-            }
+            self.place.pass(peek.seq, peek.time, arrival);
         }
         is_new
     }
@@ -62,10 +56,7 @@ impl JetstreamPast {
     /// Where what follows begins; none where no event went by.
     #[must_use]
     pub fn place(&self) -> Option<JetstreamPlace> {
-        let now = now();
-        let last = self.last?.min(u64::try_from(now / 1000).unwrap_or_default());
-        let newest = i64::try_from(last).map_or(now, |last| last.saturating_mul(1000));
-        Some(self.seen.place(Some(last), Some(newest)))
+        self.place.seq().map(|last| self.seen.place(Some(last), self.place.newest()))
     }
 }
 
@@ -85,7 +76,7 @@ mod tests {
             r#"{{"did":"did:plc:{event}","time_us":{time_us},"kind":"account","account":{account}}}"#
         );
         let frame = frame_of(line.as_bytes()).unwrap().bytes;
-        past.see(&frame, frame::peek(&frame).unwrap())
+        past.see(&frame, frame::peek(&frame).unwrap(), now())
     }
 
     #[test]
@@ -94,7 +85,7 @@ mod tests {
         assert!(past.place().is_none());
         assert!(see(&mut past, 1, MINUTE) && see(&mut past, 2, MINUTE - 5));
         assert!(!see(&mut past, 1, MINUTE));
-        assert_eq!(past.place().unwrap().rewound(), Some(MINUTE - 5 - 5_000_000));
+        assert_eq!(past.place().unwrap().rewound(), Some(MINUTE - 5_000_000));
     }
 
     #[test]
@@ -107,7 +98,13 @@ mod tests {
         see(&mut past, 3, MINUTE + 1);
         see(&mut past, 4, 1000 * MINUTE);
         assert_eq!(last(&past), Some(MINUTE + 1));
-        see(&mut past, 5, 1000 * MINUTE + 1);
-        assert_eq!(last(&past), Some(1000 * MINUTE + 1));
+        // As many as convince the event clock, of the 15 that are to come one more would.
+        for event in 5..19 {
+            see(&mut past, event, 1000 * MINUTE + event);
+            assert_eq!(last(&past), Some(MINUTE + 1));
+        }
+        see(&mut past, 19, 1000 * MINUTE + 19);
+        see(&mut past, 20, 1000 * MINUTE + 20);
+        assert_eq!(last(&past), Some(1000 * MINUTE + 20));
     }
 }

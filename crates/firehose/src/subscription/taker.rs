@@ -2,12 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::Frame;
+use super::{Frame, low_water::Mark};
 
 /// Takes frames as they are received.
 pub(super) trait Taker {
-    /// Takes a frame whose bytes may lie in the socket's own buffer.
-    fn take(&mut self, shelf: &mut Shelf, frame: Frame);
+    /// Takes a frame whose bytes may lie in the socket's own buffer, and its mark, if it has a number.
+    fn take(&mut self, shelf: &mut Shelf, frame: Frame, mark: Option<Mark>);
 
     /// Whether it takes no more now.
     #[inline]
@@ -18,21 +18,30 @@ pub(super) trait Taker {
 
 /// Keeps them, in the order of receipt.
 impl Taker for Vec<Frame> {
-    fn take(&mut self, shelf: &mut Shelf, frame: Frame) {
+    fn take(&mut self, shelf: &mut Shelf, frame: Frame, _: Option<Mark>) {
         self.push(Frame { bytes: shelf.put(frame.bytes), ..frame });
+    }
+}
+
+/// A frame that is kept to be handed on later, with its mark.
+pub(super) type Kept = (Frame, Option<Mark>);
+
+impl Taker for Vec<Kept> {
+    fn take(&mut self, shelf: &mut Shelf, frame: Frame, mark: Option<Mark>) {
+        self.push((Frame { bytes: shelf.put(frame.bytes), ..frame }, mark));
     }
 }
 
 /// Keeps them until they have filled a room of so many bytes; the last one may be larger than what is left of it.
 pub(super) struct Bounded<'a> {
-    pub(super) frames: &'a mut Vec<Frame>,
+    pub(super) frames: &'a mut Vec<Kept>,
     pub(super) room: usize,
 }
 
 impl Taker for Bounded<'_> {
-    fn take(&mut self, shelf: &mut Shelf, frame: Frame) {
+    fn take(&mut self, shelf: &mut Shelf, frame: Frame, mark: Option<Mark>) {
         self.room = self.room.saturating_sub(frame.bytes.len());
-        self.frames.take(shelf, frame);
+        self.frames.take(shelf, frame, mark);
     }
 
     fn is_full(&self) -> bool {
@@ -44,7 +53,7 @@ impl Taker for Bounded<'_> {
 pub(super) struct Visitor<F>(pub(super) F);
 
 impl<F: FnMut(&Frame)> Taker for Visitor<F> {
-    fn take(&mut self, _: &mut Shelf, frame: Frame) {
+    fn take(&mut self, _: &mut Shelf, frame: Frame, _: Option<Mark>) {
         (self.0)(&frame);
     }
 }

@@ -78,19 +78,72 @@ async fn a_time_far_ahead_is_no_place(way: Way) {
     assert_eq!(client.handle().cursor(), Some(at(2)));
 }
 
+async fn a_time_a_little_ahead_is_no_place_of_who_reads_what_was_long_ago(way: Way) {
+    let soon = (now() - START) / 1_000_000 + 240;
+    let mut first = events([1, 2, soon]);
+    first.push(Step::Drop);
+    let server = Server::start(vec![Connection::Open(first), Connection::Open(events([3, soon, 4]))]).await;
+    let mut client =
+        way.open(Subscription::jetstream(&server.url).cursor(Cursor::Seq(START)).backoff(at_once()));
+    let at = |seconds: u64| START + seconds * 1_000_000;
+    assert_eq!(seqs(&mut client, 5).await, [1, 2, soon, 3, 4].map(at));
+    assert_eq!(server.cursors(), [START - 5_000_000, at(2) - 5_000_000].map(Some));
+}
+
+/// All times are ahead of it.
+async fn a_slow_clock_here_has_a_place_too(way: Way) {
+    for ahead in [400, 3600] {
+        let begun = now();
+        let ahead = (begun - START) / 1_000_000 + ahead;
+        let mut first = events(ahead + 1..=ahead + 20);
+        first.push(Step::Drop);
+        let script = vec![Connection::Open(first), Connection::Open(events(ahead + 15..=ahead + 22))];
+        let server = Server::start(script).await;
+        let mut client = way.open(Subscription::jetstream(&server.url).backoff(at_once()));
+        let expected: Vec<_> = (1..=22).map(|at| START + (ahead + at) * 1_000_000).collect();
+        assert_eq!(seqs(&mut client, 22).await, expected);
+        // Now, by the clock here: a server that is asked for what is ahead of it leaves out what is before.
+        let [None, Some(asked)] = server.cursors()[..] else {
+            panic!("it has a place: {:?}", server.cursors())
+        };
+        assert!((begun..=now()).contains(&(asked + 5_000_000)), "{asked}");
+        assert!(client.handle().cursor().is_some_and(|cursor| cursor <= now()));
+    }
+}
+
+#[test]
+fn the_place_of_an_iterator_is_that_of_what_it_gave() {
+    let server = Server::on_a_thread(vec![Connection::Open(events(1..=20))]);
+    let mut client = Subscription::jetstream(&server.url).blocking().unwrap();
+    for at in 1..=20 {
+        let seq = START + at * 1_000_000;
+        assert_eq!(client.next().unwrap().unwrap().seq, Some(seq));
+        assert_eq!(client.jetstream_place().unwrap().rewound(), Some(seq - 5_000_000));
+    }
+    let server = Server::on_a_thread(vec![Connection::Open(events(1..=20))]);
+    let mut operations = Subscription::jetstream(&server.url).blocking().unwrap().operations();
+    assert_eq!(operations.next().unwrap().unwrap().seq, START + 1_000_000);
+    let place = operations.subscription().jetstream_place().unwrap();
+    assert_eq!(place.rewound(), Some(START - 4_000_000));
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    u64::try_from(since.as_micros()).unwrap()
+}
+
 #[tokio::test]
 async fn before_its_first_event_it_stands_where_it_is_live() {
     let server = Server::start(vec![Connection::Open(vec![Step::Gate])]).await;
     let mut client = Subscription::jetstream(&server.url).stream().unwrap();
     assert_eq!(client.jetstream_place().unwrap().cursor(), Cursor::Live);
-    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
     let (begun, mut frames) = (now(), Vec::new());
     while client.handle().counters().connections == 0 {
         let wait = tokio::time::timeout(Duration::from_millis(5), client.next_batch(&mut frames, 1));
         assert!(wait.await.is_err() && now() - begun < 60_000_000);
     }
     let Cursor::Seq(time) = client.jetstream_place().unwrap().cursor() else { panic!("it is live") };
-    assert!((begun..=now()).contains(&time.into()), "{time}");
+    assert!((begun..=now()).contains(&time), "{time}");
 }
 
 async fn wishes_are_parameters_or_said_after_the_opening(way: Way) {
@@ -165,6 +218,8 @@ both_ways! {
     events_come_as_frames,
     a_reconnect_rewinds_and_what_was_seen_is_dropped,
     a_time_far_ahead_is_no_place,
+    a_time_a_little_ahead_is_no_place_of_who_reads_what_was_long_ago,
+    a_slow_clock_here_has_a_place_too,
     wishes_are_parameters_or_said_after_the_opening,
     compressed_events_are_read_with_their_dictionary,
 }

@@ -265,6 +265,24 @@ fn a_buffer_ends_when_told_whoever_waits() {
     }
 }
 
+#[test]
+fn a_full_buffer_that_nobody_reads_ends_when_told() {
+    let server = Server::on_a_thread(vec![Connection::Open(frames(1..=100))]);
+    let capacity = NonZeroUsize::new(10).unwrap();
+    let mut frames = server.subscribe().buffered(capacity, Overflow::Wait).unwrap();
+    assert!(frames.next().unwrap().is_ok());
+    let wait_for = |waiting: usize| {
+        let begun = Instant::now();
+        while frames.waiting() != waiting {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{} wait", frames.waiting());
+            std::thread::yield_now();
+        }
+    };
+    wait_for(10);
+    frames.handle().stop();
+    wait_for(0);
+}
+
 #[tokio::test]
 async fn a_buffer_is_a_stream_too() {
     let server = Server::on_a_thread(vec![then(1..=500, Step::Close(1000))]);

@@ -243,6 +243,25 @@ fn repeated_frames_follow_those_before() {
     let (first, second) = (lap(), lap());
     assert_eq!(second[0] - first[39], 975_000_000, "a mean step");
 
+    // A pause at the beginning or the end is one.
+    for hours in [[0, 1, 2, 3, 4], [0, 0, 0, 0, 9], [0, 9, 9, 9, 9]] {
+        let quiet = (1..).zip(hours).map(|(seq, hour)| {
+            let time = format!("2026-07-04T{hour:02}:00:0{seq}Z");
+            let did = "did:plc:a";
+            Message::Account(Account { seq, did, time: &time, active: true, status: None })
+                .to_frame_bytes()
+                .into()
+        });
+        let mut replay = Replay::repeating(quiet.collect::<Vec<Bytes>>());
+        let mut times = std::iter::repeat_with(|| {
+            let mut out = Vec::new();
+            replay.next_into(&mut out).expect("no end");
+            frame::peek(&out).expect("a frame").time.expect("a time")
+        });
+        let times: Vec<_> = times.by_ref().take(15).collect();
+        assert!(times.is_sorted(), "{hours:?}: {times:?}");
+    }
+
     let mut once = Replay::once(bytes());
     let mut out = Vec::new();
     while once.next_into(&mut out).is_some() {}

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use skytide_connect::files::FileError;
 use skytide_connect::recovery::{RecoveryError, SaveError, StateError};
 use skytide_connect::run::RunError;
-use skytide_connect::source::{SourceError, Status};
+use skytide_connect::source::{SourceError, Status, Unreached};
 use skytide_firehose::{ConnectionError, Error, RecordingError, Timeout};
 
 /// Why a command failed.
@@ -45,12 +45,20 @@ impl Failure {
     }
 }
 
+/// What may be wrong where nobody answers.
+const UNREACHED: &str = "is the address right, and does the network reach it? SKYTIDE_LOG=debug says more";
+
 /// Refuses an end by `--for` that came before any connection: whoever sees the exit code alone is to know.
 pub(crate) fn reached(status: &Status) -> Result<(), Failure> {
     if !status.is_reached() {
         let message = "no connection could be made within the time of --for";
-        return Err(Failure::new(SOURCE, message)
-            .hint("is the address right, and does the network reach it? SKYTIDE_LOG=debug says more"));
+        return Err(match &status.unreached {
+            Some(Unreached(error)) => {
+                let failure = Failure::new(SOURCE, format!("{message}: {error}"));
+                Failure { hint: connection_hint(error).map(str::to_owned), ..failure }
+            }
+            None => Failure::new(SOURCE, message).hint(UNREACHED),
+        });
     }
     Ok(())
 }
@@ -113,9 +121,7 @@ fn connection_hint(error: &ConnectionError) -> Option<&'static str> {
         ConnectionError::Name { .. }
         | ConnectionError::Dial { .. }
         | ConnectionError::Tls { .. }
-        | ConnectionError::Timeout(Timeout::Dial { .. }) => {
-            Some("is the address right, and does the network reach it? SKYTIDE_LOG=debug says more")
-        }
+        | ConnectionError::Timeout(Timeout::Dial { .. }) => Some(UNREACHED),
         ConnectionError::Status { .. } if error.is_transient() => {
             Some("the server is there and gives no stream now: try again later")
         }

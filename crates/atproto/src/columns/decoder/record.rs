@@ -1,9 +1,9 @@
 //! Records of a repository, which are there without the commits that made them.
 
-use super::super::clock::BELIEVED;
 use super::{Clock, Decoder, Hit, Point, PointOp};
 use crate::cbor::{Cursor, MapKeys};
 use crate::cid::Cid;
+use crate::clock::BELIEVED;
 use crate::frame::FrameError;
 use crate::message::{Action, Path};
 use crate::syntax::{Tid, parse_time};

@@ -26,6 +26,20 @@ fn refused(case: &Case, folder: &Path) -> String {
     lived.unwrap_err().to_string()
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_saved_run_and_is_not_waited_for() {
+    let case = Case::new(COUNT, network(few(&frames(10))));
+    for name in ["q.saved", "q.lock"] {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = folder.path().join("saved");
+        fs::create_dir(&saved).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(saved.join(name)).status().unwrap().success());
+        let said = refused(&case, folder.path());
+        assert!(said.contains(name) && said.contains("it is no file"), "{said}");
+    }
+}
+
 #[test]
 fn what_was_saved_of_something_else_is_refused() {
     let frames = frames(600);
@@ -68,8 +82,8 @@ fn what_was_saved_of_something_else_is_refused() {
     assert!(named(b"something else").ends_with("q.saved is not a saved run"));
     assert!(named(&before[..before.len() - 1]).contains("is damaged"));
     let mut newer = before.clone();
-    newer[8] = 3;
-    assert!(named(&newer).contains("has version 3, this program reads version 2"));
+    newer[8] = 4;
+    assert!(named(&newer).contains("has version 4, this program reads version 3"));
     let mut changed = before.clone();
     changed[before.len() / 2] ^= 1;
     assert!(named(&changed).contains("is damaged: its checksum does not fit"));

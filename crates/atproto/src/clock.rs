@@ -4,10 +4,13 @@
 //! other frame, and one absurd `time` must not put the clock ahead for good. Where a server has little to
 //! say, frames lie further apart than a `time` is believed ahead: what has passed by their arrival, too, is
 //! no leap. The state is plain data, to be kept with the cursor.
+//!
+//! Whoever keeps a place in a stream goes by the same clock: what it does not believe is no place either.
 
 /// How far above the maximum a `time` is believed, above arrival the first one, and above the event clock a time by
 /// another clock: five minutes.
-pub(super) const BELIEVED: i64 = 5 * 60 * 1_000_000_000;
+pub const BELIEVED: i64 = 5 * 60 * 1_000_000_000;
+
 /// The state of the clock. Times are UTC nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EventClock {
@@ -32,7 +35,7 @@ impl EventClock {
             self.newest = Some(time);
             return (time, false);
         };
-        if time > newest.saturating_add(BELIEVED).saturating_add(self.behind) {
+        if !self.believes(time) {
             return self.tell_ahead(time, newest);
         }
         self.ahead = 0;
@@ -41,6 +44,19 @@ impl EventClock {
             self.behind = self.behind.saturating_sub(time.saturating_sub(newest)).max(0);
         }
         (newest.max(time), false)
+    }
+
+    /// Whether a `time` is not too far ahead. Nothing is where no frame has come.
+    #[inline]
+    #[must_use]
+    pub fn believes(&self, time: i64) -> bool {
+        self.newest.is_none_or(|newest| time <= newest.saturating_add(BELIEVED).saturating_add(self.behind))
+    }
+
+    /// Takes the time by another clock: nothing up to it is ahead.
+    #[inline]
+    pub fn reach(&mut self, time: i64) {
+        self.newest = self.newest.max(Some(time));
     }
 
     /// Takes how many nanoseconds after the one before the next frame arrived: so much further its `time` may be.
