@@ -16,13 +16,13 @@ use crate::source::SourceState;
 /// What the file begins with.
 const MAGIC: &[u8; 8] = b"skysaved";
 /// The format's version; another one is refused.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// A run at a moment: everything up to the cursors of its sources is in the state of its job, and its rows are out.
 ///
 /// # Format
 /// `skysaved`, then numbers of 64 bits, little-endian, and parts, each with its length before it and padded
-/// with zeros to 8 bytes: version = 1; the query's text; when it was saved, UTC nanoseconds; rows given out;
+/// with zeros to 8 bytes: version = 3; the query's text; when it was saved, UTC nanoseconds; rows given out;
 /// 0, or 1 where they are in a file, and then its path and their bytes there, or 2 where they are in files
 /// that are written whole: its path or their folder's, the bytes of the rows kept, the number in their names,
 /// that of the first that is not whole, name and bytes of the last that is (or an empty name and 0), the XXH3
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn the_format_stands() {
         let bytes = in_a_file();
-        let head = b"skysaved\x02\0\0\0\0\0\0\0\x0d\0\0\0\0\0\0\0posts.count()\0\0\0";
+        let head = b"skysaved\x03\0\0\0\0\0\0\0\x0d\0\0\0\0\0\0\0posts.count()\0\0\0";
         assert!(bytes.starts_with(head));
         // When it was saved; then rows, and their place.
         let rest = b"\x07\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x0c\0\0\0\0\0\0\0/a/\xc3\xb6.ndjson\0\0\0\0\xf4\x01\0\0\0\0\0\0";
@@ -273,8 +273,8 @@ mod tests {
             assert!(Standing::from_bytes(&changed).is_err(), "byte {at}");
         }
         let mut newer = bytes;
-        newer[8] = 3;
-        assert_eq!(Standing::from_bytes(&newer), Err(Unreadable::Version(3)));
+        newer[8] = 4;
+        assert_eq!(Standing::from_bytes(&newer), Err(Unreadable::Version(4)));
         assert_eq!(Standing::from_bytes(b"something else"), Err(Unreadable::NotSaved));
     }
 

@@ -62,9 +62,7 @@ impl<W: Write> SnapshotTable<W> {
     /// out if it must be.
     fn layout(&self, most: usize, width: usize) -> String {
         let mut rows: Vec<&Row> = self.rows.values().collect();
-        rows.sort_by(|a, b| {
-            b.size.total_cmp(&a.size).then_with(|| a.cells.cmp(&b.cells))
-        });
+        rows.sort_by(|a, b| b.size.total_cmp(&a.size).then_with(|| a.cells.cmp(&b.cells)));
         let of = |first: usize| {
             let cells = rows.iter().take(most).map(|row| row.cells.get(first..).unwrap_or_default());
             let of_column = self.header.get(first..).zip(self.right.get(first..));

@@ -17,7 +17,8 @@ fn table(rows: &str, query: &str, results: &str) -> String {
 
 #[test]
 fn numbers_that_are_none_stand_among_the_others() {
-    let row = |key: i32| format!("2026-01-01T00:00:{key:02},k{key},{}\n", if key % 3 == 0 { -1 } else { key });
+    let row =
+        |key: i32| format!("2026-01-01T00:00:{key:02},k{key},{}\n", if key % 3 == 0 { -1 } else { key });
     let rows = format!("t,k,x\n{}", (0..60).map(row).collect::<String>());
     let table = table(&rows, "rows.x.sqrt()", "snapshot");
     assert_eq!(table.lines().filter(|line| line.contains("NaN")).count(), 20, "{table}");
@@ -27,7 +28,8 @@ fn numbers_that_are_none_stand_among_the_others() {
 
 #[test]
 fn what_stands_behind_wide_characters_is_in_line() {
-    let rows = "t,k,x\n2026-01-01T00:00:01,にほん,1\n2026-01-01T00:00:02,abcdef,2\n2026-01-01T00:00:03,日本,3\n";
+    let rows =
+        "t,k,x\n2026-01-01T00:00:01,にほん,1\n2026-01-01T00:00:02,abcdef,2\n2026-01-01T00:00:03,日本,3\n";
     let table = table(rows, "rows.x", "history");
     let numbers: Vec<_> = table.lines().skip(1).map(|line| line.split_once("Z  ").unwrap().1).collect();
     assert_eq!(numbers, ["にほん       1", "abcdef       2", "日本         3"], "{table}");

@@ -68,8 +68,8 @@ fn what_was_saved_of_something_else_is_refused() {
     assert!(named(b"something else").ends_with("q.saved is not a saved run"));
     assert!(named(&before[..before.len() - 1]).contains("is damaged"));
     let mut newer = before.clone();
-    newer[8] = 3;
-    assert!(named(&newer).contains("has version 3, this program reads version 2"));
+    newer[8] = 4;
+    assert!(named(&newer).contains("has version 4, this program reads version 3"));
     let mut changed = before.clone();
     changed[before.len() / 2] ^= 1;
     assert!(named(&changed).contains("is damaged: its checksum does not fit"));
