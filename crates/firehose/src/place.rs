@@ -47,6 +47,8 @@ pub struct Place {
     clock: EventClock,
     /// When the last event of a Jetstream came.
     arrival: Option<i64>,
+    /// How many nanoseconds have passed between a Jetstream's events, by their arrival, that their times have not.
+    behind: i64,
 }
 
 impl Place {
@@ -80,7 +82,12 @@ impl Place {
 
     /// Whether a time (UTC nanoseconds) that was told is believed.
     pub(crate) fn believes(&self, time: i64) -> bool {
-        self.clock.believes(time)
+        self.clock.believes(time, self.due())
+    }
+
+    /// The time that it is by what has passed since the newest.
+    fn due(&self) -> Option<i64> {
+        self.clock.newest.map(|newest| newest.saturating_add(self.behind))
     }
 
     /// Takes in a frame that is known to be new. Its time and that of its arrival are UTC nanoseconds; what
@@ -100,12 +107,15 @@ impl Place {
     /// Takes in a frame that was made of a Jetstream's new event.
     fn pass_event(&mut self, seq: u64, time: i64, arrival: i64) {
         let waited = self.arrival.replace(arrival).map_or(0, |before| arrival.saturating_sub(before));
-        self.clock.pass(waited);
-        let (_, held) = match self.clock.newest {
-            Some(_) => self.clock.tell(time),
-            None => self.clock.tell_first(time, arrival),
-        };
-        if held || !self.clock.believes(time) {
+        self.behind = self.behind.saturating_add(waited.max(0));
+        let (before, due) = (self.clock.newest, self.due().or(Some(arrival)));
+        let is_leap = !self.clock.believes(time, due);
+        let (_, held) = self.clock.tell(time, due);
+        // What has passed before a leap is still to come.
+        if let Some((before, newest)) = before.zip(self.clock.newest).filter(|_| !is_leap) {
+            self.behind = self.behind.saturating_sub(newest.saturating_sub(before)).max(0);
+        }
+        if held || !self.believes(time) {
             return;
         }
         // No place lies ahead of the clock here: a server that is asked for it leaves out what is before.
@@ -118,8 +128,8 @@ impl Place {
     #[inline]
     fn known(&mut self, time: i64, arrival: i64) -> Option<i64> {
         self.clock.reach(arrival);
-        self.clock.tell(time);
-        self.clock.believes(time).then_some(time)
+        self.clock.tell(time, None);
+        self.clock.believes(time, None).then_some(time)
     }
 
     /// Judges a frame by its number and time, and moves on if it is new. Times are nanoseconds since 1970.

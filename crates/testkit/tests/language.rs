@@ -21,6 +21,8 @@ const ELSEWHERE: [(&str, &str, &[&str]); 4] = [
         &[
             "time_is_the_running_maximum",
             "a_time_is_believed_up_to_five_minutes_ahead",
+            "what_is_not_beyond_its_arrival_is_no_leap",
+            "it_is_believed_up_to_five_minutes_after_its_arrival",
             "sixteen_in_a_row_move_the_clock_to_their_lowest",
             "the_first_of_a_connection_is_capped_by_its_arrival",
         ],

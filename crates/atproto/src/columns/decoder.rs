@@ -37,8 +37,8 @@ pub struct Decoder {
     clock: Clock,
     needs_did: bool,
     needs_rev: bool,
-    /// The next frame is the first of a live connection.
-    connected: bool,
+    /// Frames come over a connection: when they arrived is known.
+    is_connected: bool,
     position: Position,
     counters: Counters,
     times: Times,
@@ -83,7 +83,7 @@ pub struct Counters {
     /// Points whose record is not strict DAG-CBOR: null.
     pub bad_record: u64,
     /// Frames and labels, and points by another clock, whose time was too far ahead to be believed; they have
-    /// the event clock's.
+    /// the event clock's, but for a label by [`Clock::CreatedAt`] whose time is not beyond its arrival.
     pub ahead: u64,
     /// Points that have no time by the chosen clock, and were given their frame's; those of frames whose
     /// `time`, and labels whose `cts`, is no time, or none that nanoseconds in 64 bits can hold, and were
@@ -135,13 +135,8 @@ struct Release {
     source_time: Option<i64>,
     time: i64,
     ordinal: u64,
-}
-
-impl Release {
-    /// Whether a time by another clock is not too far ahead of the event clock.
-    fn believes(&self, time: i64) -> bool {
-        time <= self.time.saturating_add(BELIEVED)
-    }
+    /// No time by another clock is believed that is later.
+    most: i64,
 }
 
 impl Decoder {
@@ -169,7 +164,7 @@ impl Decoder {
             needs_did: streams.iter().any(Stream::needs_did),
             needs_rev: wanted.clock == Clock::Rev || streams.iter().any(|stream| stream.shows(Own::Rev)),
             streams,
-            connected: false,
+            is_connected: false,
             position: Position::default(),
             counters: Counters::default(),
             times: Times::default(),
@@ -177,10 +172,10 @@ impl Decoder {
         })
     }
 
-    /// Says that the next frame is the first of a live connection: its time is believed up to five minutes after its
-    /// arrival.
+    /// Says that frames come over a connection from here on: a time is believed up to five minutes after its frame's
+    /// arrival, however far ahead of the one before it is.
     pub fn connected(&mut self) {
-        self.connected = true;
+        self.is_connected = true;
     }
 
     /// Where the decoder stands.
@@ -345,30 +340,28 @@ impl Decoder {
             None => self.position.clock.newest.ok_or(FrameError::Time)?,
         };
         let time = if self.clock == Clock::Arrival { newest_arrival } else { event_time };
-        Ok(Release { seq, source_time, time, ordinal: self.take_ordinals(1) })
+        let most = most(time, source_time, arrival);
+        Ok(Release { seq, source_time, time, ordinal: self.take_ordinals(1), most })
     }
 
     /// The event clock's time as of an event with this time of its own.
     #[inline]
     fn tell(&mut self, source_time: i64, arrival: i64) -> i64 {
-        let (event_time, ahead) = if self.connected {
-            self.connected = false;
-            self.position.clock.tell_first(source_time, arrival)
-        } else {
-            self.position.clock.tell(source_time)
-        };
+        let (event_time, ahead) = self.position.clock.tell(source_time, self.known(arrival));
         self.counters.ahead += u64::from(ahead);
         event_time
     }
 
-    /// The newest arrival as of a frame that arrived at `arrival`, of which the event clock is told.
+    /// The arrival of a frame, where it is that: a recording's frames arrived before they are read.
+    #[inline]
+    fn known(&self, arrival: i64) -> Option<i64> {
+        self.is_connected.then_some(arrival)
+    }
+
+    /// The newest arrival as of a frame that arrived at `arrival`.
     #[inline]
     fn arrive(&mut self, arrival: i64) -> i64 {
-        let before = self.position.arrival.unwrap_or(arrival);
-        self.position.clock.pass(arrival.saturating_sub(before));
-        let arrival = before.max(arrival);
-        self.position.arrival = Some(arrival);
-        arrival
+        *self.position.arrival.insert(self.position.arrival.map_or(arrival, |before| before.max(arrival)))
     }
 
     /// The ordinal of a frame's first point, where the frame takes `frames` times the usual number.
@@ -418,7 +411,7 @@ impl Decoder {
                 Clock::CreatedAt => stream.created_at().and_then(parse_time),
             };
             // A claim that is far ahead of the network's clock would make all who are honest late.
-            let believed = own_time.filter(|time| release.believes(*time));
+            let believed = own_time.filter(|time| *time <= release.most);
             if believed.is_none() && self.hits[..at].iter().all(|before| before.op != hit.op) {
                 // Once, however often the stream is read.
                 self.counters.ahead += u64::from(own_time.is_some());
@@ -464,6 +457,15 @@ impl From<Full> for FrameError {
     fn from(_: Full) -> Self {
         FrameError::Full
     }
+}
+
+/// The latest time by another clock that is believed of a frame that is given this time and has one of its own:
+/// five minutes after either. In a recording, where frames lie far apart, the event clock stands still, and the own one
+/// tells more; it counts as far as it is not beyond its arrival, which was before the frame is read.
+#[inline]
+fn most(time: i64, source_time: Option<i64>, arrival: i64) -> i64 {
+    let own = source_time.filter(|own| *own <= arrival.saturating_add(BELIEVED));
+    own.map_or(time, |own| own.max(time)).saturating_add(BELIEVED)
 }
 
 /// The path of a wanted operation, of which the collection is known to be followed by a slash.

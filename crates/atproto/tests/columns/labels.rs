@@ -209,14 +209,26 @@ fn the_first_of_a_connection_is_believed_up_to_five_minutes_after_its_arrival() 
 
 #[test]
 fn labels_that_come_rarely_have_the_times_that_they_tell() {
-    let mut decoder = decoder(&["uri"], Clock::FrameTime);
     let told =
         ["2026-07-04T14:38:00Z", "2026-07-04T15:38:00Z", "2026-07-04T19:38:00Z", "2026-07-05T14:38:00Z"];
     let expected = [0, 1, 5, 24].map(|hour| START + 60 * MINUTE * hour);
-    for (seq, (cts, arrival)) in (0..).zip(told.into_iter().zip(expected)) {
-        decoder.push(&frame(seq, vec![label("did:plc:a", cts)]), arrival).unwrap();
-    }
-    assert_eq!((times(&mut decoder), decoder.counters().ahead), (expected.to_vec(), 0));
+    let read = |clock, is_connected: bool, arrivals: [i64; 4]| {
+        let mut decoder = decoder(&["uri"], clock);
+        if is_connected {
+            decoder.connected();
+        }
+        for (seq, (cts, arrival)) in (0..).zip(told.into_iter().zip(arrivals)) {
+            decoder.push(&frame(seq, vec![label("did:plc:a", cts)]), arrival).unwrap();
+        }
+        (times(&mut decoder), decoder.counters().ahead)
+    };
+    // As they are made, and where they are replayed.
+    let later = [expected[3]; 4];
+    assert_eq!(read(Clock::FrameTime, true, expected), (expected.to_vec(), 0));
+    assert_eq!(read(Clock::FrameTime, true, later), (expected.to_vec(), 0));
+    // Of a recording nothing tells when they came, but that it was before it is read.
+    assert_eq!(read(Clock::FrameTime, false, later), (vec![START; 4], 3));
+    assert_eq!(read(Clock::CreatedAt, false, later), (expected.to_vec(), 3));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use skytide_atproto::columns::{Decoder, Position, Pushed};
-use skytide_atproto::frame::{self, FrameError, Kind};
+use skytide_atproto::frame::{self, FrameError};
 use skytide_firehose::{Batch, Cause, JetstreamPlace, Ledger};
 
 use super::mark::Mark;
@@ -38,7 +38,7 @@ pub(crate) trait Decode {
     /// Points that are ready to be taken.
     fn rows(&self) -> usize;
 
-    /// The next frame is the first of a live connection.
+    /// Frames come over a connection from here on.
     fn connected(&mut self);
 }
 
@@ -65,9 +65,6 @@ pub(crate) struct Intake {
     full: VecDeque<(Bytes, i64)>,
     /// Whether frames come over a connection by now.
     is_connected: bool,
-    /// Whether a frame of the connection has told its time: the first one's is believed up to five minutes
-    /// after its arrival.
-    has_begun: bool,
     /// Where frames that do not decode are entered, of a subscription.
     ledger: Option<Ledger>,
     /// What ended the frames, to be said once their points are out.
@@ -98,7 +95,6 @@ impl Intake {
             frames,
             full: VecDeque::new(),
             is_connected: false,
-            has_begun: false,
             ledger: None,
             failed: None,
             last: Last::default(),
@@ -108,14 +104,8 @@ impl Intake {
         }
     }
 
-    /// Frames that come over a connection already go on where another one ended: it is not their first, once
-    /// one has told its time.
+    /// Goes on from where other frames ended.
     pub(super) fn go_on(&mut self, mark: Mark) {
-        self.has_begun = mark.has_begun;
-        if self.has_begun && self.frames.is_live() {
-            self.is_connected = true;
-            self.ledger = self.frames.ledger();
-        }
         self.last = mark.last;
         self.is_live = mark.is_live;
         self.before = (mark.read, mark.bytes);
@@ -131,7 +121,6 @@ impl Intake {
             read: self.before.0 + read,
             bytes: self.before.1 + bytes,
             is_live: self.is_live,
-            has_begun: self.has_begun,
         }
     }
 
@@ -174,14 +163,10 @@ impl Intake {
     fn read(&mut self, decoder: &mut impl Decode, max: usize, wait: Duration) -> Result<Batch, SourceError> {
         let (full, ledger, last) = (&mut self.full, &self.ledger, &mut self.last);
         let (is_live, is_connected) = (&mut self.is_live, self.is_connected);
-        let has_begun = &mut self.has_begun;
         self.frames.visit(max, wait, |frame, arrival| {
             let waits = !full.is_empty();
             let (seq, time) = match if waits { Err(FrameError::Full) } else { decoder.push(frame, arrival) } {
-                Ok(pushed) => {
-                    *has_begun |= is_connected && tells_time(&pushed);
-                    (pushed.seq, pushed.source_time)
-                }
+                Ok(pushed) => (pushed.seq, pushed.source_time),
                 Err(FrameError::Full) => return full.push_back((Bytes::copy_from_slice(frame), arrival)),
                 // It is counted by the decoder; the rest of the stream goes on.
                 Err(error) => note_refused(ledger.as_ref(), frame, arrival, &error),
@@ -214,10 +199,7 @@ impl Intake {
     pub(crate) fn decode_waiting(&mut self, decoder: &mut impl Decode) {
         while let Some((frame, arrival)) = self.full.pop_front() {
             let (seq, time) = match decoder.push(&frame, arrival) {
-                Ok(pushed) => {
-                    self.has_begun |= self.is_connected && tells_time(&pushed);
-                    (pushed.seq, pushed.source_time)
-                }
+                Ok(pushed) => (pushed.seq, pushed.source_time),
                 Err(FrameError::Full) if decoder.rows() > 0 => {
                     self.full.push_front((frame, arrival));
                     return;
@@ -280,12 +262,6 @@ impl Intake {
     }
 }
 
-/// Whether a frame that was read has a time, by which the event clock goes: those of labels are in the labels.
-#[inline]
-fn tells_time(pushed: &Pushed) -> bool {
-    pushed.source_time.is_some() || pushed.kind == Kind::Labels
-}
-
 /// Enters a frame that only the decoder could tell to be damaged, and gives its number and time.
 #[cold]
 fn note_refused(
@@ -346,23 +322,6 @@ mod tests {
             epochs.push(read - std::mem::replace(&mut before, read));
         }
         epochs
-    }
-
-    #[test]
-    fn the_first_time_is_the_first_one_whoever_goes_on_before_it() {
-        let frames = skytide_sim::Network::new(skytide_sim::Config::default()).take(2);
-        let frames: Vec<Bytes> = frames.map(|frame| frame.bytes).collect();
-        let begun = |frame: Bytes| {
-            let mut intake = Intake::new(Frames::held(Box::new(Pulses([1].into(), frame))));
-            intake.is_connected = true;
-            let mut decoder = decoder(Vec::new(), Clock::FrameTime).unwrap();
-            intake.fill(&mut decoder, Duration::ZERO).unwrap();
-            let mark = intake.mark(decoder.position());
-            assert!(mark.is_live && mark.read == 1);
-            mark.has_begun
-        };
-        assert!(!begun(Bytes::from_static(b"refused")));
-        assert!(begun(frames[0].clone()));
     }
 
     #[test]

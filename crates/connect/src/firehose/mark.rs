@@ -19,8 +19,6 @@ pub(crate) struct Mark {
     pub(crate) bytes: u64,
     /// Whether recordings that come first are behind.
     pub(crate) is_live: bool,
-    /// Whether a frame of the connection has told its time.
-    pub(crate) has_begun: bool,
 }
 
 impl Mark {
@@ -33,13 +31,11 @@ impl Mark {
         state::write_time(bytes, clock.newest);
         bytes.number(clock.ahead.into());
         bytes.number(clock.lowest_ahead.cast_unsigned());
-        bytes.number(clock.behind.cast_unsigned());
         bytes.number(frames);
         state::write_time(bytes, arrival);
         bytes.number(self.read);
         bytes.number(self.bytes);
         bytes.number(self.is_live.into());
-        bytes.number(self.has_begun.into());
     }
 
     fn read(bytes: &mut Reader<'_>) -> Result<Self, StateError> {
@@ -49,14 +45,14 @@ impl Mark {
         let newest = state::read_time(bytes)?;
         let ahead = u8::try_from(bytes.number()?).ok().filter(|ahead| *ahead < EventClock::CONVINCING);
         let ahead = ahead.ok_or(BytesError::Number)?;
-        let (lowest_ahead, behind) = (bytes.number()?.cast_signed(), bytes.number()?.cast_signed());
+        let lowest_ahead = bytes.number()?.cast_signed();
         let frames = state::read_count(bytes)?;
         let arrival = state::read_time(bytes)?;
-        let clock = EventClock { newest, ahead, lowest_ahead, behind };
+        let clock = EventClock { newest, ahead, lowest_ahead };
         let position = Position { clock, frames, arrival };
         let (read, size) = (state::read_count(bytes)?, state::read_count(bytes)?);
-        let (is_live, has_begun) = (state::read_flag(bytes)?, state::read_flag(bytes)?);
-        Ok(Self { last, position, read, bytes: size, is_live, has_begun })
+        let is_live = state::read_flag(bytes)?;
+        Ok(Self { last, position, read, bytes: size, is_live })
     }
 }
 

@@ -32,8 +32,8 @@ pub(super) struct Together {
     apart: Option<Vec<Option<Vec<StreamColumns>>>>,
     /// The next frame was refused for all together.
     is_refused: bool,
-    /// The next frame is the first of a live connection.
-    is_first: bool,
+    /// Frames come over a connection.
+    is_connected: bool,
     /// What the decoders before did not hand on.
     dropped: BTreeMap<&'static str, u64>,
 }
@@ -73,7 +73,7 @@ impl Together {
             queries: Vec::new(),
             apart: None,
             is_refused: false,
-            is_first: false,
+            is_connected: false,
             dropped: BTreeMap::new(),
         })
     }
@@ -109,7 +109,7 @@ impl Together {
         let streams = unions.into_iter().map(Union::wanted).collect();
         let mut next = decoder(streams, self.clock)?;
         next.set_position(self.decoder.position());
-        if self.is_first {
+        if self.is_connected {
             next.connected();
         }
         count_reasons(self.decoder.counters(), &mut self.dropped);
@@ -171,7 +171,7 @@ impl Together {
                 continue;
             };
             alone.set_position(position);
-            if self.is_first {
+            if self.is_connected {
                 alone.connected();
             }
             match alone.push(frame, arrival) {
@@ -185,10 +185,9 @@ impl Together {
                 }
             }
         }
-        if let Some((read, position)) = pushed {
+        if let Some((_, position)) = pushed {
             // It has its place in the order whoever has points of it.
             self.decoder.set_position(position);
-            self.saw(read);
             self.apart = apart.iter().any(Option::is_some).then_some(apart);
         }
         match (refused, pushed) {
@@ -196,11 +195,6 @@ impl Together {
             (None, Some((read, _))) => Ok(read),
             (None, None) => Err(FrameError::Full),
         }
-    }
-
-    #[inline]
-    fn saw(&mut self, pushed: Pushed) {
-        self.is_first &= pushed.source_time.is_none();
     }
 }
 
@@ -213,10 +207,7 @@ impl Decode for Together {
         }
         if !std::mem::take(&mut self.is_refused) {
             match self.decoder.push(frame, arrival) {
-                Ok(pushed) => {
-                    self.saw(pushed);
-                    return Ok(pushed);
-                }
+                Ok(pushed) => return Ok(pushed),
                 Err(error) if error == FrameError::Full || self.queries.len() < 2 => return Err(error),
                 Err(_) if self.decoder.rows() > 0 => {
                     // The points before it go out first.
@@ -235,7 +226,7 @@ impl Decode for Together {
     }
 
     fn connected(&mut self) {
-        self.is_first = true;
+        self.is_connected = true;
         self.decoder.connected();
     }
 }

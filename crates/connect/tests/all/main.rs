@@ -8,6 +8,7 @@ mod forms;
 mod jetstream;
 mod pages;
 mod piped;
+mod quiet;
 mod recovery;
 mod repos;
 mod shared;

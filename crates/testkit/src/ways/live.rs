@@ -43,7 +43,8 @@ use crate::value::Val;
 const BURST: u64 = 3;
 const SILENCE: Duration = Duration::from_millis(3);
 
-/// A time further ahead than this is not believed until so many frames in a row say so (SEMANTICS 7.3).
+/// A time further ahead than this, of the newest and of its arrival, is not believed until so many frames in a row say
+/// so (SEMANTICS 7.3).
 const BELIEVED_AHEAD: i64 = 300_000_000_000;
 const BELIEVED_AFTER: usize = 16;
 
@@ -167,12 +168,13 @@ fn carried(value: &Val, data_type: &DataType) -> cbor::Value {
     }
 }
 
-/// The events as frames. Before a leap of time come as many frames of that time as it takes to be believed.
+/// The events as frames. Before a leap beyond what is now come as many frames of that time as it takes to be believed.
 fn frames(events: &Events, timeline: &[(&Stream, &Event)]) -> Vec<Bytes> {
     let mut frames = Vec::new();
+    let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
     let mut newest: Option<i64> = None;
     for (stream, event) in timeline {
-        let leaps = newest.is_some_and(|newest| event.time - newest > BELIEVED_AHEAD);
+        let leaps = newest.is_some_and(|newest| event.time.saturating_sub(newest.max(now)) > BELIEVED_AHEAD);
         for _ in 0..if leaps { BELIEVED_AFTER } else { 0 } {
             frames.push(identity(frames.len() as u64 + 1, event.time));
         }

@@ -1,6 +1,6 @@
 //! Labels: many points in one frame, each with a time of its own.
 
-use super::{BELIEVED, Clock, Decoder, FrameError, Kind, ORDINALS, Point, Pushed};
+use super::{Clock, Decoder, FrameError, Kind, ORDINALS, Point, Pushed, most};
 use crate::message::Labels;
 use crate::syntax::parse_time;
 
@@ -32,8 +32,9 @@ impl Decoder {
                 Clock::Arrival => Some(newest_arrival),
                 Clock::Rev => None,
                 // The clock has been told of it: what it did not believe is counted.
-                Clock::CreatedAt => source_time
-                    .map(|time| if time > event_time.saturating_add(BELIEVED) { event_time } else { time }),
+                Clock::CreatedAt => source_time.map(|time| {
+                    if time > most(event_time, source_time, arrival) { event_time } else { time }
+                }),
             };
             let did = label.subject();
             self.counters.no_subject += u64::from(did.is_none());
@@ -54,6 +55,7 @@ impl Decoder {
     /// The time that an event clock which has none yet is to have by a message.
     fn first_time(&self, labels: &Labels<'_>, arrival: i64) -> Option<i64> {
         let time = labels.labels.iter().find_map(|label| parse_time(label.cts))?;
-        Some(if self.connected { time.min(arrival.saturating_add(BELIEVED)) } else { time })
+        let mut clock = self.position.clock;
+        Some(clock.tell(time, self.known(arrival)).0)
     }
 }

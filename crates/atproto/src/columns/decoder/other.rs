@@ -43,7 +43,7 @@ impl Decoder {
         let own_time = match self.clock {
             Clock::FrameTime => release.source_time.map(|_| release.time),
             Clock::Arrival => Some(release.time),
-            Clock::Rev => point.rev.and_then(rev_time).filter(|time| release.believes(*time)),
+            Clock::Rev => point.rev.and_then(rev_time).filter(|time| *time <= release.most),
             Clock::CreatedAt => None,
         };
         let point = Point {
