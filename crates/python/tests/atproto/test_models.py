@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import multiprocessing
+import os
+import pathlib
 import pickle
 from typing import Any
 
@@ -19,7 +21,7 @@ from skytide.atproto import (
     parse_subscribe_repos_message,
 )
 from skytide.atproto.exceptions import ModelError, ModelFieldNotFoundError
-from skytide.atproto.models import DotDict, get_model_as_dict, get_or_create
+from skytide.atproto.models import DotDict, _base, _objects, get_model_as_dict, get_or_create
 
 from ..firehose import wire
 from ..firehose.wire import cid_of, post
@@ -76,13 +78,82 @@ def test_what_is_in_a_record_is_a_model_too() -> None:
     assert feature.py_type == "app.bsky.richtext.facet#link" and feature.uri == "https://a.test"
     assert isinstance(record.embed, models.AppBskyEmbedImages.Main)
     image = record.embed.images[0]
-    assert (image.alt, image.aspect_ratio.width, image.nothing) == ("a picture", 3, None)
+    assert (image.alt, image.aspect_ratio.width) == ("a picture", 3)
     assert isinstance(image.image, models.BlobRef)
     assert (image.image.mime_type, image.image.size, image.image.ref) == ("image/png", 5, IMAGE.cid)
     assert image.image.cid == CID.decode(IMAGE.cid)
     as_json = image.image.to_json_representation()
     assert as_json.ref["$link"] == str(IMAGE) and as_json.cid == image.image.cid
     assert as_json.to_bytes_representation() == image.image
+
+
+def test_what_an_object_has_tells_what_it_is() -> None:
+    embed = get_or_create(RICH).embed
+    of_others = ("external", "video", "record", "media", "items", "values", "keys", "nothing")
+    assert hasattr(embed, "images") and not any(hasattr(embed, name) for name in of_others)
+    assert getattr(embed, "external", []) == []
+    features = [
+        {"$type": "app.bsky.richtext.facet#tag", "tag": "a"},
+        {"$type": "a.b.c", "uri": "x"},
+    ]
+    [facet] = get_or_create(post(facets=[{"features": features}])).facets
+    assert [hasattr(each, "tag") for each in facet.features] == [True, True], "a DotDict has all"
+    assert not hasattr(facet.features[0], "uri") and facet.index is None
+    reply = get_or_create(RICH).reply
+    for wrong in ("nothing", "text"):
+        with pytest.raises(ModelFieldNotFoundError):
+            reply[wrong]
+        with pytest.raises(AttributeError, match=f"'ReplyRef' object has no attribute '{wrong}'"):
+            getattr(reply, wrong)
+    # A field that is missing is None, and what is in the data and no field is there.
+    video = models.AppBskyEmbedVideo.Main(aspectRatio=None, other=5)
+    assert (video.alt, video.aspect_ratio, video["alt"], video["aspectRatio"]) == (None,) * 4
+    assert (video.other, video.model_extra) == (5, {"other": 5})
+    assert dict(embed) == {"images": embed.images, "py_type": "app.bsky.embed.images"}
+
+
+def test_objects_of_types_that_no_lexicon_defines_are_plain() -> None:
+    record = get_or_create(RICH)
+    for known in (record.embed, record.reply, record.facets[0], record.embed.images[0].image):
+        assert not isinstance(known, DotDict)
+    # Anybody may publish any name.
+    for name in (
+        "a.b.c",
+        "a.b.c#kind",
+        "x#a\0b",
+        "",
+        "app.bsky.embed.images#main",
+        "app.bsky.feed",
+    ):
+        embed = get_or_create(post(embed={"$type": name, "n": 1})).embed
+        assert type(embed) is DotDict and (embed.n, embed["$type"], embed.images) == (1, name, None)
+        assert pickle.loads(pickle.dumps(embed)) == embed
+    before = len(object.__subclasses__()), len(_base.Definition.__subclasses__())
+    for number in range(1000):
+        embed = get_or_create(post(embed={"$type": f"a.b.c#kind{number}"})).embed
+    assert (len(object.__subclasses__()), len(_base.Definition.__subclasses__())) == before
+    for lexicon in (models.AppBskyEmbedImages, models.AppBskyFeedPost):
+        assert not hasattr(lexicon, "Nothing") and not hasattr(lexicon, "record")
+
+
+@pytest.mark.skipif("SKYTIDE_VECTORS" not in os.environ, reason="has no published lexicons")
+def test_objects_have_the_fields_of_the_published_lexicons() -> None:
+    folder = pathlib.Path(os.environ["SKYTIDE_VECTORS"]) / "lexicons"
+    found = {}
+    for lexicon in models._lexicons.values():
+        nsid = lexicon.__name__
+        file = folder / f"{nsid.replace('.', '/')}.json"
+        # Not all that the SDK has were published by then.
+        definitions = json.loads(file.read_text())["defs"] if file.exists() else {}
+        for name, definition in definitions.items():
+            if definition["type"] == "object" and not isinstance(
+                lexicon.__dict__.get(name[:1].upper() + name[1:]), type
+            ):
+                full = nsid if name == "main" else f"{nsid}#{name}"
+                found[full] = set(definition.get("properties", {}))
+    assert len(found) > 40
+    assert found == {name: set(fields.split()) for name, fields in _objects.OBJECTS.items()}
+    assert _objects.WITHIN.keys() <= found.keys() | _base.records.keys()
 
 
 def test_what_is_changed_within_a_model_stays_changed() -> None:
@@ -113,6 +184,7 @@ def test_what_is_changed_within_a_model_stays_changed() -> None:
     assert data == before, "what it was made of is as it was"
     assert copy.deepcopy(post) == post
 
+    assert DotDict({"snake_case": 1}).snakeCase == DotDict({"snakeCase": 1}).snake_case == 1
     dots = DotDict({"a": {"b": 1}, "list": [{"c": 2}, 3]})
     dots.a.b = 4
     dots["list"][0]["c"] = 5
@@ -202,7 +274,8 @@ def test_data_that_does_not_fit_is_refused_or_a_dot_dict(wrong: dict[str, Any]) 
 
 
 def test_data_of_no_known_record_is_none() -> None:
-    for data in ({"$type": "x.y.z"}, {"a": 1}, {"$type": 5}, None, "text"):
+    odd: list[Any] = [{"$type": ["x"]}, {"$type": {"a": 1}}, {"$type": 5}, {"$type": None}]
+    for data in ({"$type": "x.y.z"}, {"a": 1}, *odd, None, "text"):
         assert models.get_or_create(data, strict=False) is None
     given = models.get_or_create({"fooBar": {"a": 1}}, models.DotDict)
     assert (given.foo_bar.a, given["fooBar"]["a"], given.nothing, len(given)) == (1, 1, None, 1)
@@ -210,6 +283,30 @@ def test_data_of_no_known_record_is_none() -> None:
     assert models.get_or_create(record, models.AppBskyFeedPost.Record) is record
     with pytest.raises(ModelError):
         models.get_or_create(post(), models.AppBskyFeedLike.Record)
+
+
+def test_a_model_is_made_of_what_it_was_written_as() -> None:
+    record = get_or_create(RICH)
+    Record = models.AppBskyFeedPost.Record
+    for written in (record.model_dump(), record.model_dump(by_alias=True), dict(record)):
+        for made in (Record.model_validate(written), Record(**written)):
+            assert made == record and made.model_extra == {"via": "a client"}
+            assert get_model_as_dict(made) == RICH
+    assert get_or_create(record.model_dump(), Record) == record
+    assert Record(text="a", created_at="x", langs=None) == Record(text="a", created_at="x")
+    assert Record(text="a", created_at="x", via=None) != Record(text="a", created_at="x")
+    assert Record.model_validate(record) is record
+    # What a record has under both names is not mixed up.
+    both = Record.model_validate(post(created_at="other"))
+    assert (both.created_at, both.model_extra) == (wire.TIME, {"created_at": "other"})
+    with pytest.raises(ModelError, match="the type is other"):
+        Record(text="a", created_at="x", py_type="other")
+    Images = models.AppBskyEmbedImages.Main
+    assert Images.model_validate({"images": []}) == Images(images=[], py_type=Images().py_type)
+    for wrong in ("x", 5, None, {"$type": "x"}):
+        for model in (Record, Images):
+            with pytest.raises(ModelError):
+                model.model_validate(wrong)
 
 
 def test_every_record_type_of_the_core_has_a_model() -> None:

@@ -1,8 +1,8 @@
 """Records and messages by the names of their lexicons: `AppBskyFeedPost.Record`, `app.bsky.feed.post.Main`.
 
 Most record types and their fields come from the core; with some more they are all of `app.bsky`, `chat.bsky` and `com.atproto`. Of
-records of other lexicons `get_or_create` gives None. A name that is a lexicon's but no record's gives a class for
-the objects that name it as their type.
+records of other lexicons `get_or_create` gives None. The objects that their lexicons define have classes, too; an object of a
+type that none here defines is a `DotDict`.
 """
 
 from __future__ import annotations
@@ -99,10 +99,11 @@ class Lexicon(ModuleType):
         self._nsid = nsid
 
     def __getattr__(self, name: str) -> type[Definition]:
-        if not name[:1].isupper():
-            raise AttributeError(f"the lexicon {self._nsid} has no {name}")
         inner = name[:1].lower() + name[1:]
-        return definition(self._nsid if inner == "main" else f"{self._nsid}#{inner}")
+        found = definition(self._nsid if inner == "main" else f"{self._nsid}#{inner}")
+        if found is None:
+            raise AttributeError(f"the lexicon {self._nsid} has no {name}")
+        return found
 
 
 class Namespace(ModuleType):
@@ -209,11 +210,12 @@ def get_or_create(
             return None
         raise ModelError(f"{model.__name__} of {type(model_data).__name__}")
     if model is None:
-        model = records.get(model_data.get("$type", ""))
+        name = model_data.get("$type")
+        model = records.get(name) if isinstance(name, str) else None
         if model is None:
             return None
     try:
-        if issubclass(model, Model):
+        if issubclass(model, Model | Definition):
             return model.model_validate(model_data)
         if issubclass(model, DotDict):
             return model(model_data)
@@ -257,7 +259,7 @@ def get_model_as_json(model: Any) -> str:
 
 def create_strong_ref(model: Any) -> Definition:
     """A reference to a record by its URI and CID, which the model has."""
-    return definition("com.atproto.repo.strongRef")(uri=model.uri, cid=str(model.cid))
+    return _lexicons["ComAtprotoRepoStrongRef"].Main(uri=model.uri, cid=str(model.cid))
 
 
 __all__ = [
