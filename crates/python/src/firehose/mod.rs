@@ -30,6 +30,7 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<message::RepoMigrate>()?;
     module.add_class::<message::RepoTombstone>()?;
     module.add_class::<message::InfoMessage>()?;
+    module.add_class::<message::LabelsInfo>()?;
     module.add_class::<message::ErrorMessage>()?;
     module.add_class::<message::PyLabel>()?;
     module.add_class::<message::PyLabels>()?;

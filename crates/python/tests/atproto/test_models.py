@@ -522,10 +522,13 @@ def test_models_and_frames_are_copied_and_pickled() -> None:
         for copied in (copy.copy(thing), copy.deepcopy(thing), pickle.loads(pickle.dumps(thing))):
             assert type(copied) is type(thing) and copied == thing
     for copied in (copy.deepcopy(frame), pickle.loads(pickle.dumps(frame))):
-        assert copied.body == frame.body and copied.type == "#commit"
+        assert copied == frame and copied.body == frame.body and copied.type == "#commit"
         assert parse_subscribe_repos_message(copied).ops[0].path == "app.bsky.feed.post/1"
     failed: Any = firehose_models.Frame.from_bytes(wire.error("FutureCursor"))
-    assert pickle.loads(pickle.dumps(failed)).body == failed.body
+    assert pickle.loads(pickle.dumps(failed)) == failed != frame
+    for unhashable in (frame, failed, parsed, record, record.reply):
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(unhashable)
     blocks = CAR.from_bytes(parsed.blocks)
     assert pickle.loads(pickle.dumps(blocks)).blocks.items() == blocks.blocks.items()
 

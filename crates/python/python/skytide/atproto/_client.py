@@ -72,6 +72,8 @@ class _Client(base.SyncClient):
         """
 
         def deal(frame: native.MessageFrame) -> None:
+            if not frame.is_whole:
+                return
             try:
                 on_message_callback(MessageFrame(frame))
             except Exception as error:  # noqa: BLE001
@@ -84,7 +86,15 @@ class _Client(base.SyncClient):
                     traceback.print_exc()
 
         with firehose_errors():
-            self._call(deal, refused=False)
+            self._call(deal)
+
+    def stop(self) -> None:
+        """End the subscription, from any thread or a signal handler; it does not block.
+
+        Where none has begun, `start` ends at once when it is called.
+        """
+        self._is_stopped = True
+        super().stop()
 
 
 class FirehoseSubscribeReposClient(_Client, base.FirehoseSubscribeReposClient):

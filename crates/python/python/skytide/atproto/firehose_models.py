@@ -101,6 +101,11 @@ class MessageFrame(Frame):
     def __reduce__(self) -> tuple[Any, ...]:
         return MessageFrame, (self._frame,)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MessageFrame) and self._frame == other._frame
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return repr(self._frame)
 
@@ -113,6 +118,11 @@ class ErrorFrame(Frame):
         assert isinstance(message, native.ErrorMessage)
         self.header = ErrorFrameHeader()
         self.body = ErrorFrameBody(message.error, message.message)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ErrorFrame) and self.body == other.body
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def operation(self) -> FrameType:

@@ -50,6 +50,8 @@ class BaseClient:
     _stream: ClassVar[str]
     _url: ClassVar[str]
     _recv_timeout: ClassVar[float]
+    # A stop came that is for the next call back, too, if there is none now.
+    _is_stopped = False
 
     def __init__(
         self,
@@ -168,15 +170,18 @@ class SyncClient(BaseClient):
             self._call(cursor)
             return None
         where, parameters = self._where(cursor)
-        return self._session.frames(where, parameters, self._max_reconnects, True)
+        return self._session.frames(where, parameters, self._max_reconnects)
 
-    def _call(self, on_message: Callable[[MessageFrame], object], refused: bool = True) -> None:
+    def _call(self, on_message: Callable[[MessageFrame], object]) -> None:
         where, parameters = self._where(_DEFAULT)
-        frames: Frames = self._session.frames(where, parameters, None, refused)
+        frames: Frames = self._session.frames(where, parameters, None)
         try:
+            if self._is_stopped:
+                return
             for frame in frames:
                 on_message(frame)
         finally:
+            self._is_stopped = False
             frames.stop()
 
     def stop(self) -> None:

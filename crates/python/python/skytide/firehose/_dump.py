@@ -7,7 +7,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from skytide._skytide import CID, Labels
+from skytide._skytide import CID
 
 
 @lru_cache(4096)
@@ -28,11 +28,8 @@ def _plain(value: Any, exclude_none: bool, by_alias: bool) -> Any:
 
 def dump(message: Any, exclude_none: bool, by_alias: bool) -> dict[str, Any]:
     """A message's fields, by the wire's names or by those of Python."""
-    # Iterating over labels gives them, not the fields.
-    fields = ("seq", "labels", "py_type") if isinstance(message, Labels) else dict(message)
     dumped = {}
-    for name in fields:
-        value = getattr(message, name)
+    for name, value in dict(message).items():
         if exclude_none and value is None:
             continue
         if by_alias:

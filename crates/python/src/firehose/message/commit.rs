@@ -134,8 +134,8 @@ const COMMIT_FIELDS: &[&str] = &[
     "py_type",
 ];
 
-/// Changes of a repository: `#commit`.
-#[pyclass(frozen, module = "skytide.firehose")]
+/// Changes of a repository: `#commit`. It equals one that came in an equal frame.
+#[pyclass(frozen, eq, module = "skytide.firehose")]
 pub(crate) struct RepoCommit {
     data: Arc<CommitData>,
     ops: PyOnceLock<Py<PyList>>,
@@ -144,6 +144,12 @@ pub(crate) struct RepoCommit {
 impl RepoCommit {
     pub(super) fn of(frame: &Bytes, commit: Commit<'_>) -> Self {
         Self { data: Arc::new(CommitData::new(frame, commit)), ops: PyOnceLock::new() }
+    }
+}
+
+impl PartialEq for RepoCommit {
+    fn eq(&self, other: &Self) -> bool {
+        self.data.frame == other.data.frame
     }
 }
 
@@ -281,8 +287,8 @@ impl RepoCommit {
 
 const OP_FIELDS: &[&str] = &["action", "path", "cid", "prev", "py_type"];
 
-/// One change of one record.
-#[pyclass(frozen, module = "skytide.firehose")]
+/// One change of one record. It equals one of the same fields in another commit.
+#[pyclass(frozen, eq, module = "skytide.firehose")]
 pub(crate) struct RepoOperation {
     data: Arc<CommitData>,
     at: usize,
@@ -293,6 +299,18 @@ impl RepoOperation {
     /// It was made for a place that there is.
     fn op(&self) -> PyResult<&OpData> {
         self.data.ops.get(self.at).ok_or_else(|| refused("no such operation"))
+    }
+
+    /// What it says.
+    fn said(&self) -> Option<(Action, &[u8], Option<Cid>, Option<Cid>)> {
+        let op = self.data.ops.get(self.at)?;
+        Some((op.action, op.path.bytes(&self.data.frame), op.cid, op.prev))
+    }
+}
+
+impl PartialEq for RepoOperation {
+    fn eq(&self, other: &Self) -> bool {
+        self.said() == other.said()
     }
 }
 

@@ -63,11 +63,18 @@ _OTHERS = [
     "app.bsky.embed.video",
     "app.bsky.labeler.defs",
     "app.bsky.richtext.facet",
-    "com.atproto.label.defs",
     "com.atproto.repo.strongRef",
 ]
 
-# The messages of the two streams, which are the core's own objects.
+
+class Params(Model):
+    """Parameters of a stream: where to begin."""
+
+    __slots__ = ()
+    _fields = {"cursor": "cursor"}  # noqa: RUF012
+
+
+# The messages of the two streams, and what stands in them, which are the core's own objects.
 _MESSAGES: dict[str, dict[str, type]] = {
     "com.atproto.sync.subscribeRepos": {
         "Commit": native.RepoCommit,
@@ -79,16 +86,15 @@ _MESSAGES: dict[str, dict[str, type]] = {
         "Migrate": native.RepoMigrate,
         "Tombstone": native.RepoTombstone,
         "Info": native.InfoMessage,
+        "Params": Params,
     },
-    "com.atproto.label.subscribeLabels": {"Labels": native.Labels, "Info": native.InfoMessage},
+    "com.atproto.label.subscribeLabels": {
+        "Labels": native.Labels,
+        "Info": native.LabelsInfo,
+        "Params": Params,
+    },
+    "com.atproto.label.defs": {"Label": native.Label},
 }
-
-
-class Params(Model):
-    """Parameters of a stream: where to begin."""
-
-    __slots__ = ()
-    _fields = {"cursor": "cursor"}  # noqa: RUF012
 
 
 class Lexicon(ModuleType):
@@ -163,7 +169,7 @@ def _build() -> None:
         lexicon = _add(nsid)
         lexicon.__dict__.update(Record=record, Main=record)
     for nsid, messages in _MESSAGES.items():
-        _add(nsid).__dict__.update(messages, Params=Params)
+        _add(nsid).__dict__.update(messages)
     for nsid in _OTHERS:
         _add(nsid)
 
