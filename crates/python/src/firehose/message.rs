@@ -6,7 +6,7 @@ mod fields;
 use bytes::Bytes;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyIterator, PyList, PyString, PyTuple, PyType};
 use skytide_atproto::frame::Kind;
 use skytide_atproto::message::{Label, Message};
 
@@ -14,7 +14,7 @@ use super::data::shared;
 use super::errors::refused;
 use super::frame::PyFrame;
 pub(crate) use commit::{RepoCommit, RepoOperation};
-use fields::{dumped, item, pairs, shown};
+use fields::{dumped, item, pairs, shown, validated};
 
 /// A message whose fields are copied out of its frame.
 macro_rules! message_class {
@@ -61,6 +61,16 @@ macro_rules! message_class {
 
             fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
                 shown(slf.as_any(), Self::FIELDS)
+            }
+
+            /// A message of its fields, a dict as it is on the wire, or by the names of Python. Raises
+            /// `MessageParsingError` if they are not its fields.
+            #[classmethod]
+            fn model_validate<'py>(
+                class: &Bound<'py, PyType>,
+                data: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                validated(class, $type, data)
             }
 
             /// The fields as a dict, with those of messages in it: CIDs are their texts.
@@ -190,6 +200,7 @@ impl From<&Label<'_>> for PyLabel {
     }
 }
 
+const LABELS_TYPE: &str = "com.atproto.label.subscribeLabels#labels";
 const LABELS_FIELDS: &[&str] = &["seq", "labels", "py_type"];
 
 /// Labels that a labeler made or took back: iterable, with `seq` and `labels`.
@@ -213,7 +224,7 @@ impl PyLabels {
     /// The type's full name in the lexicons.
     #[getter]
     fn py_type(&self) -> &'static str {
-        "com.atproto.label.subscribeLabels#labels"
+        LABELS_TYPE
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
@@ -245,6 +256,16 @@ impl PyLabels {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         shown(slf.as_any(), &["seq", "labels"])
+    }
+
+    /// A message of its fields, a dict as it is on the wire, or by the names of Python. Raises
+    /// `MessageParsingError` if they are not its fields.
+    #[classmethod]
+    fn model_validate<'py>(
+        class: &Bound<'py, PyType>,
+        data: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        validated(class, LABELS_TYPE, data)
     }
 
     /// The fields as a dict, with those of messages in it: CIDs are their texts.

@@ -220,3 +220,7 @@ def test_unknown_arguments_are_refused(shape: Shape) -> None:
         shape.repos(base_url="host")
     with pytest.raises(ValueError, match="host"):
         shape.repos(base_uri="ws://ho st")
+    with pytest.raises(ValueError, match="cursor=x: the number of a frame"):
+        shape.repos({"cursor": "x"})
+    with pytest.raises(TypeError, match="params: a dict or a model, not int"):
+        shape.repos(5)

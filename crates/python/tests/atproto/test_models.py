@@ -18,6 +18,7 @@ from skytide.atproto import (
     exceptions,
     firehose_models,
     models,
+    parse_subscribe_labels_message,
     parse_subscribe_repos_message,
 )
 from skytide.atproto.exceptions import ModelError, ModelFieldNotFoundError
@@ -100,6 +101,7 @@ def test_what_an_object_has_tells_what_it_is() -> None:
     assert [hasattr(each, "tag") for each in facet.features] == [True, True], "a DotDict has all"
     assert not hasattr(facet.features[0], "uri") and facet.index is None
     reply = get_or_create(RICH).reply
+    assert reply["py_type"] == reply["$type"] == "app.bsky.feed.post#replyRef"
     for wrong in ("nothing", "text"):
         with pytest.raises(ModelFieldNotFoundError):
             reply[wrong]
@@ -322,7 +324,7 @@ def test_every_record_type_of_the_core_has_a_model() -> None:
         lexicon = getattr(models, "".join(part.capitalize() for part in name.split(".")))
         assert isinstance(record, lexicon.Record) and models.is_record_type(record, lexicon)
         assert getattr(models.ids, lexicon.__class__.__name__, None) is None
-    assert record.display_name == "A" and record.pinned_post is None
+    assert record.display_name == "A" and record.pinned_post is record.links is None
 
 
 def test_is_record_type_takes_ids_lexicons_and_classes() -> None:
@@ -400,13 +402,51 @@ def test_a_frame_has_its_body_as_a_dict() -> None:
     assert frame.header.t == "#commit"
     assert isinstance(frame.body, dict) and frame.body["seq"] == 3
     assert isinstance(frame.body["ops"][0]["cid"], bytes)
-    again = models.get_or_create(frame.body, models.ComAtprotoSyncSubscribeRepos.Commit)
-    assert again.seq == 3 and isinstance(again, models.ComAtprotoSyncSubscribeRepos.Commit)
     with pytest.raises(ModelError):
         models.get_or_create(frame.body, models.ComAtprotoSyncSubscribeRepos.Identity)
     error = firehose_models.Frame.from_bytes(wire.error("Bad", "very"))
     assert isinstance(error, firehose_models.ErrorFrame)
     assert (error.is_error, error.body.error, error.body.message) == (True, "Bad", "very")
+
+
+def test_messages_are_made_of_data() -> None:
+    gone = {"action": "delete", "path": "a.b.c/d", "cid": None, "prev": wire.cid_of(b"x")}
+    data = wire.commit(3, [], ops=[gone], prevData=wire.cid_of(b"y"), blobs=[IMAGE])
+    frame: Any = firehose_models.Frame.from_bytes(data)
+    parsed = parse_subscribe_repos_message(frame)
+    Commit = models.ComAtprotoSyncSubscribeRepos.Commit
+    for given in (dict(frame.body), parsed.model_dump(), parsed.model_dump(by_alias=True)):
+        for made in (Commit.model_validate(given), get_or_create(given, Commit)):
+            assert isinstance(made, Commit) and dict(made) == dict(parsed)
+    frame.body["seq"] = 99
+    assert get_or_create(frame.body, Commit).seq == 99
+    assert Commit.model_validate(parsed) is parsed
+    several: list[tuple[bytes, Any]] = [
+        (wire.identity(4), parse_subscribe_repos_message),
+        (wire.info("OutdatedCursor", "x"), parse_subscribe_repos_message),
+        (wire.info("OutdatedCursor", "x"), parse_subscribe_labels_message),
+        (wire.labels(5, "spam"), parse_subscribe_labels_message),
+    ]
+    for data, parse in several:
+        other: Any = parse(firehose_models.Frame.from_bytes(data))
+        for given in (other.model_dump(), other.model_dump(by_alias=True, exclude_none=True)):
+            assert type(other).model_validate(given) == other
+    deep: Any = []
+    for _ in range(100):
+        deep = [deep]
+    label = other.labels[0]
+    assert type(label).model_validate(label.model_dump()) == label
+    wrong: list[Any] = [{}, {"seq": 1}, {**frame.body, "commit": "x"}]
+    wrong += [
+        {**frame.body, name: value} for name, value in [("ops", object()), ("time", 1.5), (5, 5)]
+    ]
+    wrong += [{**frame.body, "a": value} for value in (2**64, -(2**64) - 1, 1e999, "\ud800", deep)]
+    for given in wrong:
+        with pytest.raises(ModelError):
+            get_or_create(given, Commit)
+        assert isinstance(get_or_create(given, Commit, strict=False), DotDict)
+    with pytest.raises(exceptions.AtProtocolError, match="of str"):
+        Commit.model_validate("x")
 
 
 def test_what_does_not_parse_has_its_errors() -> None:
@@ -419,41 +459,13 @@ def test_what_does_not_parse_has_its_errors() -> None:
         message(wire.frame("#unheard", {}))
     with pytest.raises(exceptions.InvalidCARFile):
         CAR.from_bytes(b"nonsense")
-
-
-def test_at_uris_are_read_and_written() -> None:
-    text = "at://did:plc:abc/app.bsky.feed.post/3k?x=1&y=a+b#/text"
-    uri = AtUri.from_str(text)
-    assert (uri.host, uri.hostname, uri.collection, uri.rkey) == (
-        "did:plc:abc", "did:plc:abc", "app.bsky.feed.post", "3k",
-    )  # fmt: skip
-    assert (uri.pathname, uri.hash, uri.search) == ("/app.bsky.feed.post/3k", "#/text", "x=1&y=a+b")
-    assert uri.search_params == [("x", "1"), ("y", "a b")]
-    assert (uri.protocol, uri.origin) == ("at://", "at://did:plc:abc")
-    assert str(uri) == uri.href == uri.http == text
-    slashes = AtUri.from_str("at://did:plc:abc//x/y")
-    assert (str(slashes), slashes.host) == ("at://did:plc:abc//x/y", "did:plc:abc")
-    assert (slashes.collection, slashes.rkey) == ("x", "y")
-    made = AtUri.make("a.test", "app.bsky.feed.post", "3k")
-    assert str(made) == "at://a.test/app.bsky.feed.post/3k"
-    assert made == AtUri.from_str("a.test/app.bsky.feed.post/3k") and hash(made) == hash(
-        AtUri.from_str(str(made))
-    )
-    assert made != uri and made != str(made)
-    bare = AtUri.from_str("at://a.test")
-    assert (bare.collection, bare.rkey, str(bare)) == ("", "", "at://a.test/")
-    assert AtUri.from_str("AT://a.test/x") == AtUri.from_str("at://a.test/x")
-    relative = AtUri.from_relative_str("a.test", "/x/y?z=1#/text")
-    assert relative == AtUri.from_str("at://a.test/x/y?z=1#/text")
-    with pytest.raises(exceptions.InvalidAtUriError):
-        AtUri.from_relative_str("a.test", "x")
-    blanks = ["at://a test", "at://a.test/x ", "at://a/x#f g", " at://a.test", "at://a.test/\n"]
-    hosts = ["", "at://", "https://a.test/x", "at://[::1]/x", "at://a@b/x", "at://a?b/x"]
-    for wrong in blanks + hosts:
-        with pytest.raises(exceptions.InvalidAtUriError):
-            AtUri.from_str(wrong)
-    with pytest.raises(exceptions.InvalidAtUriError):
-        AtUri("a.test", hash_="x")
+    link = wire.cid_of(b"\xff")
+    with pytest.raises(exceptions.AtProtocolError):
+        CAR.from_bytes(wire.car(link, [(link, b"\xff")])).blocks.get(link.cid)
+    commit = message(wire.commit(3, [("a.b.c/d", post())]))
+    for each in (commit, commit.ops[0], message(wire.identity(4)), get_or_create(post())):
+        with pytest.raises(ModelFieldNotFoundError, match="^no field 'nope' in "):
+            each["nope"]
 
 
 def test_what_is_in_a_record_knows_its_type() -> None:

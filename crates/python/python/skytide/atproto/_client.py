@@ -19,7 +19,11 @@ OnError = Callable[[BaseException], object]
 
 def params_of(params: Any) -> Mapping[str, Any] | None:
     """Parameters, given as a dict or a model."""
-    return params if params is None or isinstance(params, Mapping) else get_model_as_dict(params)
+    if params is None or isinstance(params, Mapping):
+        return params
+    if hasattr(params, "model_dump"):
+        return get_model_as_dict(params)
+    raise TypeError(f"params: a dict or a model, not {type(params).__name__}")
 
 
 @contextmanager

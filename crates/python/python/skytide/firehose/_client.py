@@ -34,7 +34,10 @@ def _pairs(params: Params) -> list[tuple[str, str]]:
 
 def _cursor(params: Params) -> int | None:
     cursor = params.get("cursor")
-    return None if cursor is None else _checked(int(cursor))
+    try:
+        return None if cursor is None else _checked(int(cursor))
+    except (TypeError, ValueError):
+        raise ValueError(f"cursor={cursor}: the number of a frame, 0 or more") from None
 
 
 def _checked(cursor: int) -> int:

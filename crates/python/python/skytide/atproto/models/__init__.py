@@ -22,6 +22,7 @@ from skytide.atproto.models._base import (
     records,
     snake,
 )
+from skytide.firehose import MessageParsingError
 
 # What a record cannot be without; what it may have, the core says.
 _REQUIRED = {
@@ -38,6 +39,9 @@ _REQUIRED = {
     "app.bsky.graph.starterpack": "name list createdAt",
     "app.bsky.labeler.service": "policies createdAt",
 }
+
+# Fields that the core does not know yet. Their types are not checked.
+_NEWER = {"app.bsky.actor.profile": "links"}
 
 # Record types of which the core says nothing: what they cannot be without, and what they may have. Types of fields are not checked.
 _MORE = {
@@ -151,7 +155,10 @@ def _add(nsid: str) -> Lexicon:
 
 
 def _build() -> None:
-    known = {nsid: (_REQUIRED.get(nsid, ""), fields) for nsid, fields in native.record_fields()}
+    known = {
+        nsid: (_REQUIRED.get(nsid, ""), [*fields, *_NEWER.get(nsid, "").split()])
+        for nsid, fields in native.record_fields()
+    }
     more = {nsid: (must, f"{must} {may}".split()) for nsid, (must, may) in _MORE.items()}
     for nsid, (required, fields) in (more | known).items():
         record = type(
@@ -180,12 +187,6 @@ globals().update(_lexicons, **_roots)
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...
-
-
-class Body(dict[str, Any]):
-    """The body of a frame, which knows the frame that it came in."""
-
-    frame: native.MessageFrame
 
 
 def get_or_create(
@@ -221,15 +222,15 @@ def get_or_create(
         if model is None:
             return None
     try:
-        if issubclass(model, Model | Definition):
-            return model.model_validate(model_data)
         if issubclass(model, DotDict):
             return model(model_data)
-        if isinstance(model_data, Body):
-            found = native.parse_message(model_data.frame)
-            if isinstance(found, model):
-                return found
-        raise ModelError(f"{model.__name__} cannot be made of this data")
+        validate = getattr(model, "model_validate", None)
+        if validate is None:
+            raise ModelError(f"{model.__name__} cannot be made of data")
+        try:
+            return validate(model_data)
+        except MessageParsingError as error:
+            raise ModelError(str(error)) from error
     except ModelError:
         if strict:
             raise

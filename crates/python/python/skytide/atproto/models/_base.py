@@ -246,22 +246,24 @@ class Definition(Fields, Dotted):
         return str(self._data.get("$type", self._type))
 
     def _name(self, name: str) -> str:
-        found = super()._name(name)
-        return found if found in self._data else self._fields.get(name, found)
+        wire = self._renamed.get(name, name)
+        if wire in self._data or (wire in self._wires and name not in self._data):
+            return wire
+        return super()._name(name)
 
     def __getitem__(self, name: str) -> Any:
         wire = self._name(name)
         if wire in self._data or wire in self._wires:
-            return _shown(self._data, self._types, wire)
+            return self.py_type if wire == "$type" else _shown(self._data, self._types, wire)
         raise ModelFieldNotFoundError(f"no field {name!r} in {type(self).__name__}")
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except ModelFieldNotFoundError:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}"
-            ) from None
+        if not name.startswith("_"):
+            try:
+                return self[name]
+            except ModelFieldNotFoundError:
+                pass
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 class Link(Dotted):

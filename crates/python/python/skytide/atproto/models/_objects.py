@@ -78,7 +78,7 @@ _POLICIES = "app.bsky.labeler.defs#labelerPolicies"
 _VALUE = "com.atproto.label.defs#labelValueDefinition"
 # What stands in records and their objects, where the data does not say it: objects of these types, or lists of them.
 WITHIN: dict[str, dict[str, str]] = {
-    "app.bsky.actor.profile": {"joinedViaStarterPack": _REF, "pinnedPost": _REF},
+    "app.bsky.actor.profile": {"joinedViaStarterPack": _REF, "links": _REF, "pinnedPost": _REF},
     "app.bsky.embed.external": {"external": "app.bsky.embed.external#external"},
     "app.bsky.embed.external#external": {"associatedRefs": _REF},
     "app.bsky.embed.gallery": {"items": "app.bsky.embed.gallery#image"},
