@@ -1,10 +1,10 @@
-//! DAG-CBOR as Python values, made from the bytes without a stop in between.
+//! DAG-CBOR as Python values, made from the bytes without a stop in between; and back.
 
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
-use skytide_atproto::cbor::{Cursor, Error, Kind, MAX_DEPTH, MapKeys, Rule};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use skytide_atproto::cbor::{Cursor, Error, Kind, MAX_DEPTH, Map, MapKeys, Rule, Value};
 
 use super::cid::PyCid;
 use super::errors::refused;
@@ -90,4 +90,52 @@ fn read<'py>(
             py.None().into_bound(py)
         }
     })
+}
+
+/// A Python value in DAG-CBOR, where CIDs are links. Raises `MessageParsingError` if it has no form there.
+#[pyfunction]
+pub(crate) fn encode<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    Ok(PyBytes::new(value.py(), &item(value, 0)?.to_bytes()))
+}
+
+/// The item that a value is, within so many lists and maps.
+fn item(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+    if depth > MAX_DEPTH {
+        return Err(refused("data deeper than DAG-CBOR may be"));
+    }
+    // Lists and tuples.
+    let list = |items: &mut dyn Iterator<Item = Bound<'_, PyAny>>| {
+        items.map(|each| item(&each, depth + 1)).collect::<PyResult<_>>().map(Value::List)
+    };
+    if value.is_none() {
+        Ok(Value::Null)
+    } else if let Ok(it) = value.cast::<PyBool>() {
+        Ok(Value::Bool(it.is_true()))
+    } else if value.is_instance_of::<PyInt>() {
+        let number = value.extract().ok().filter(|it| (-(1_i128 << 64)..1 << 64).contains(it));
+        number.map(Value::Integer).ok_or_else(|| refused("an integer beyond 64 bits"))
+    } else if let Ok(it) = value.cast::<PyFloat>() {
+        Some(it.value())
+            .filter(|it| it.is_finite())
+            .map(Value::Float)
+            .ok_or_else(|| refused("a float that is no number"))
+    } else if let Ok(it) = value.cast::<PyString>() {
+        Ok(Value::Text(it.to_cow().map_err(refused)?.into_owned()))
+    } else if let Ok(it) = value.cast::<PyBytes>() {
+        Ok(Value::Bytes(it.as_bytes().to_vec()))
+    } else if let Ok(it) = value.cast::<PyCid>() {
+        Ok(Value::Link(it.get().0))
+    } else if let Ok(it) = value.cast::<PyList>() {
+        list(&mut it.iter())
+    } else if let Ok(it) = value.cast::<PyTuple>() {
+        list(&mut it.iter())
+    } else if let Ok(it) = value.cast::<PyDict>() {
+        let mut map = Map::new();
+        for (key, value) in it {
+            map.insert(key.extract::<String>().map_err(refused)?, item(&value, depth + 1)?);
+        }
+        Ok(Value::Map(map))
+    } else {
+        Err(refused(format!("{} has no form in DAG-CBOR", value.get_type().name()?)))
+    }
 }

@@ -127,6 +127,15 @@ impl PyFrame {
         Ok(self.split()?.0.op == -1)
     }
 
+    /// Whether it is no error, and its body one whole item, though perhaps not the message that its header names.
+    #[getter]
+    fn is_whole(&self) -> bool {
+        let mut cursor = Cursor::new(&self.0);
+        Header::read(&mut cursor).is_ok_and(|header| header.op != -1)
+            && cursor.skip().is_ok()
+            && cursor.is_at_end()
+    }
+
     /// The body decoded: a dict. Links are CIDs, or their bytes.
     #[pyo3(signature = (*, links_as_bytes = false))]
     fn decode<'py>(&self, py: Python<'py>, links_as_bytes: bool) -> PyResult<Bound<'py, PyAny>> {

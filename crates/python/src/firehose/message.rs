@@ -6,7 +6,7 @@ mod fields;
 use bytes::Bytes;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyIterator, PyList, PyString, PyTuple, PyType};
 use skytide_atproto::frame::Kind;
 use skytide_atproto::message::{Label, Message};
 
@@ -14,7 +14,7 @@ use super::data::shared;
 use super::errors::refused;
 use super::frame::PyFrame;
 pub(crate) use commit::{RepoCommit, RepoOperation};
-use fields::{dumped, item, pairs, shown};
+use fields::{dumped, item, pairs, shown, validated};
 
 /// A message whose fields are copied out of its frame.
 macro_rules! message_class {
@@ -61,6 +61,16 @@ macro_rules! message_class {
 
             fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
                 shown(slf.as_any(), Self::FIELDS)
+            }
+
+            /// A message of its fields, a dict as it is on the wire, or by the names of Python. Raises
+            /// `MessageParsingError` if they are not its fields.
+            #[classmethod]
+            fn model_validate<'py>(
+                class: &Bound<'py, PyType>,
+                data: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                validated(class, $type, data)
             }
 
             /// The fields as a dict, with those of messages in it: CIDs are their texts.
@@ -127,13 +137,17 @@ message_class! {
     InfoMessage, "InfoMessage", "com.atproto.sync.subscribeRepos#info", { name: String, message: Option<String>, }
 }
 message_class! {
+    /// A remark of a labeler, as `OutdatedCursor`.
+    LabelsInfo, "LabelsInfo", "com.atproto.label.subscribeLabels#info", { name: String, message: Option<String>, }
+}
+message_class! {
     /// An error frame: why the server ends the stream.
     ErrorMessage, "ErrorMessage", "error", { error: String, message: Option<String>, }
 }
 message_class! {
     /// A labeler's word about an account or a record.
     PyLabel, "Label", "com.atproto.label.defs#label", {
-        src: String, uri: String, cid: Option<String>, val: String, neg: bool, cts: String, exp: Option<String>,
+        src: String, uri: String, cid: Option<String>, val: String, neg: Option<bool>, cts: String, exp: Option<String>,
         sig: Option<Py3Bytes>, ver: Option<i64>,
     }
 }
@@ -177,7 +191,7 @@ impl From<&Label<'_>> for PyLabel {
             uri: label.uri.to_owned(),
             cid: label.cid.map(str::to_owned),
             val: label.val.to_owned(),
-            neg: label.neg.unwrap_or_default(),
+            neg: label.neg,
             cts: label.cts.to_owned(),
             exp: label.exp.map(str::to_owned),
             sig: label.sig.map(|sig| Py3Bytes(sig.to_vec())),
@@ -185,6 +199,9 @@ impl From<&Label<'_>> for PyLabel {
         }
     }
 }
+
+const LABELS_TYPE: &str = "com.atproto.label.subscribeLabels#labels";
+const LABELS_FIELDS: &[&str] = &["seq", "labels", "py_type"];
 
 /// Labels that a labeler made or took back: iterable, with `seq` and `labels`.
 #[pyclass(frozen, get_all, module = "skytide.firehose", name = "Labels")]
@@ -207,7 +224,7 @@ impl PyLabels {
     /// The type's full name in the lexicons.
     #[getter]
     fn py_type(&self) -> &'static str {
-        "com.atproto.label.subscribeLabels#labels"
+        LABELS_TYPE
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
@@ -218,12 +235,37 @@ impl PyLabels {
         self.labels.bind(py).len()
     }
 
-    fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.labels.bind(py).as_any().get_item(key)
+    /// A label by its place, or a field by its name.
+    fn __getitem__<'py>(slf: &Bound<'py, Self>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match key.cast::<PyString>() {
+            Ok(name) => item(slf.as_any(), LABELS_FIELDS, &name.to_cow()?),
+            Err(_) => slf.get().labels.bind(slf.py()).as_any().get_item(key),
+        }
+    }
+
+    /// The names of the fields, for `dict`.
+    fn keys(&self) -> &'static [&'static str] {
+        LABELS_FIELDS
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(other) = other.cast::<Self>() else { return Ok(false) };
+        let (py, other) = (other.py(), other.get());
+        Ok(self.seq == other.seq && self.labels.bind(py).eq(&other.labels)?)
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         shown(slf.as_any(), &["seq", "labels"])
+    }
+
+    /// A message of its fields, a dict as it is on the wire, or by the names of Python. Raises
+    /// `MessageParsingError` if they are not its fields.
+    #[classmethod]
+    fn model_validate<'py>(
+        class: &Bound<'py, PyType>,
+        data: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        validated(class, LABELS_TYPE, data)
     }
 
     /// The fields as a dict, with those of messages in it: CIDs are their texts.
@@ -256,7 +298,8 @@ fn kind_of(message: &Bound<'_, PyAny>) -> Option<Kind> {
     }
     first! {
         RepoCommit: Commit, RepoSync: Sync, Identity: Identity, Account: Account, HandleUpdate: Handle,
-        RepoMigrate: Migrate, RepoTombstone: Tombstone, PyLabels: Labels, InfoMessage: Info, ErrorMessage: Error,
+        RepoMigrate: Migrate, RepoTombstone: Tombstone, PyLabels: Labels, InfoMessage: Info, LabelsInfo: Info,
+        ErrorMessage: Error,
     }
     None
 }
@@ -339,8 +382,9 @@ fn frame_of(frame: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     }
 }
 
-/// Reads the message in a frame and makes its Python object; none of an unknown type.
-fn read(py: Python<'_>, bytes: &Bytes) -> PyResult<(Kind, Option<Py<PyAny>>)> {
+/// Reads the message in a frame, of the labels' stream or the repositories', and makes its Python object; none of
+/// an unknown type.
+fn read(py: Python<'_>, bytes: &Bytes, of_labels: bool) -> PyResult<(Kind, Option<Py<PyAny>>)> {
     let message = Message::from_bytes(bytes).map_err(refused)?;
     let kind = message.kind();
     let owned = |text: &str| text.to_owned();
@@ -379,7 +423,12 @@ fn read(py: Python<'_>, bytes: &Bytes) -> PyResult<(Kind, Option<Py<PyAny>>)> {
                 .into_any()
         }
         Message::Info(it) => {
-            Bound::new(py, InfoMessage { name: owned(it.name), message: it.message.map(owned) })?.into_any()
+            let (name, message) = (owned(it.name), it.message.map(owned));
+            if of_labels {
+                Bound::new(py, LabelsInfo { name, message })?.into_any()
+            } else {
+                Bound::new(py, InfoMessage { name, message })?.into_any()
+            }
         }
         Message::Error(it) => {
             Bound::new(py, ErrorMessage { error: owned(it.error), message: it.message.map(owned) })?
@@ -400,7 +449,7 @@ fn read(py: Python<'_>, bytes: &Bytes) -> PyResult<(Kind, Option<Py<PyAny>>)> {
 /// `MessageParsingError` if it is not the message that its header names.
 #[pyfunction]
 pub(crate) fn parse_subscribe_repos_message(frame: &Bound<'_, PyAny>) -> PyResult<SubscribeReposMessage> {
-    let (kind, message) = read(frame.py(), &frame_of(frame)?)?;
+    let (kind, message) = read(frame.py(), &frame_of(frame)?, false)?;
     Ok(SubscribeReposMessage::new(kind, message))
 }
 
@@ -408,12 +457,13 @@ pub(crate) fn parse_subscribe_repos_message(frame: &Bound<'_, PyAny>) -> PyResul
 /// `MessageParsingError` if it is not the message that its header names.
 #[pyfunction]
 pub(crate) fn parse_subscribe_labels_message(frame: &Bound<'_, PyAny>) -> PyResult<SubscribeLabelsMessage> {
-    let (kind, message) = read(frame.py(), &frame_of(frame)?)?;
+    let (kind, message) = read(frame.py(), &frame_of(frame)?, true)?;
     Ok(SubscribeLabelsMessage::new(kind, message))
 }
 
 /// Reads the message in a frame of either stream: the message itself, `None` of an unknown type.
 #[pyfunction]
-pub(crate) fn parse_message(frame: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
-    Ok(read(frame.py(), &frame_of(frame)?)?.1)
+#[pyo3(signature = (frame, *, of_labels = false))]
+pub(crate) fn parse_message(frame: &Bound<'_, PyAny>, of_labels: bool) -> PyResult<Option<Py<PyAny>>> {
+    Ok(read(frame.py(), &frame_of(frame)?, of_labels)?.1)
 }

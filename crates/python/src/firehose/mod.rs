@@ -30,6 +30,7 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<message::RepoMigrate>()?;
     module.add_class::<message::RepoTombstone>()?;
     module.add_class::<message::InfoMessage>()?;
+    module.add_class::<message::LabelsInfo>()?;
     module.add_class::<message::ErrorMessage>()?;
     module.add_class::<message::PyLabel>()?;
     module.add_class::<message::PyLabels>()?;
@@ -41,6 +42,7 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(message::parse_subscribe_repos_message, module)?)?;
     module.add_function(wrap_pyfunction!(message::parse_subscribe_labels_message, module)?)?;
     module.add_function(wrap_pyfunction!(message::parse_message, module)?)?;
+    module.add_function(wrap_pyfunction!(data::encode, module)?)?;
     module.add_function(wrap_pyfunction!(records::record_fields, module)?)?;
     module.add_function(wrap_pyfunction!(records::record_fits, module)?)
 }

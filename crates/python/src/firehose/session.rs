@@ -137,15 +137,14 @@ impl Session {
 
     /// Subscribes for a blocking reader, in place of the subscription before. `reconnects`: how often in a row a lost
     /// connection is made anew without a frame; with a limit, the first attempt is the only first one, too.
-    #[pyo3(signature = (cursor, parameters, reconnects, refused))]
+    #[pyo3(signature = (cursor, parameters, reconnects))]
     fn frames(
         &self,
         cursor: Option<u64>,
         parameters: Vec<(String, String)>,
         reconnects: Option<u32>,
-        refused: bool,
     ) -> PyResult<Frames> {
-        let builder = self.builder(cursor, parameters, reconnects, refused);
+        let builder = self.builder(cursor, parameters, reconnects);
         let blocking = builder.blocking().map_err(|error| ended(&error))?;
         let run = Run::new(blocking.handle(), Arc::clone(&self.place), Some(blocking));
         *lock(&self.run) = Some(Arc::clone(&run));
@@ -153,15 +152,14 @@ impl Session {
     }
 
     /// Subscribes for an async reader, as `frames` does for a blocking one.
-    #[pyo3(signature = (cursor, parameters, reconnects, refused))]
+    #[pyo3(signature = (cursor, parameters, reconnects))]
     fn frames_async(
         &self,
         cursor: Option<u64>,
         parameters: Vec<(String, String)>,
         reconnects: Option<u32>,
-        refused: bool,
     ) -> PyResult<AsyncFrames> {
-        let builder = self.builder(cursor, parameters, reconnects, refused);
+        let builder = self.builder(cursor, parameters, reconnects);
         let buffered = builder.buffered(AHEAD, Overflow::Wait).map_err(|error| ended(&error))?;
         let run = Run::new(buffered.handle(), Arc::clone(&self.place), None);
         *lock(&self.run) = Some(Arc::clone(&run));
@@ -200,7 +198,6 @@ impl Session {
         cursor: Option<u64>,
         parameters: Vec<(String, String)>,
         reconnects: Option<u32>,
-        refused: bool,
     ) -> Builder {
         let before = lock(&self.run).take();
         let failures = before.map_or(0, |run| {
@@ -214,7 +211,7 @@ impl Session {
             .reconnects(reconnects)
             .first_attempts(reconnects.map(|_| 1))
             .after_failures(failures)
-            .hand_on_refused(refused)
+            .hand_on_refused(true)
     }
 }
 

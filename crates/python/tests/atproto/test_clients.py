@@ -11,7 +11,7 @@ from skytide.atproto import FirehoseError, models
 
 from ..firehose.server import Answer, Drop, Server, Step
 from ..firehose.support import limited
-from ..firehose.wire import bad_body, error, frame, identity, labels
+from ..firehose.wire import LABEL, bad_body, cbor, error, frame, identity, labels
 
 
 @pytest.fixture(autouse=True)
@@ -114,18 +114,57 @@ def test_what_a_callback_raises_goes_to_the_other(
 
 
 @shapes
-def test_malformed_frames_are_skipped(shape: Shape) -> None:
-    with Server([[identity(1), bad_body(2), b"\xff", identity(3)]]) as server:
+def test_a_stop_before_the_start_ends_it(shape: Shape) -> None:
+    with Server([[identity(1)], [identity(1)]]) as server:
+        client = shape.repos(base_uri=server.url)
+        found: list[Any] = []
+
+        def on_message(message: Any) -> None:
+            found.append(message)
+            client.stop()
+
+        client.stop()
+        shape.run(client, on_message)
+        assert found == []
+        # It was for that one, and a stop of one that runs is not for the next.
+        for count in (1, 2):
+            client.update_params({"cursor": 0})
+            shape.run(client, on_message)
+            assert len(found) == count
+
+
+def test_a_stop_ends_a_task_that_has_not_begun() -> None:
+    async def work(client: Any) -> None:
+        async def on_message(message: Any) -> None:
+            raise AssertionError("called back")
+
+        task = asyncio.create_task(client.start(on_message))
+        await client.stop()
+        await task
+
+    with Server([[identity(1)]]) as server:
+        client = atproto.AsyncFirehoseSubscribeReposClient(base_uri=server.url)
+        limited(lambda: asyncio.run(work(client)))
+
+
+@shapes
+def test_what_is_no_frame_is_skipped_and_what_is_no_message_raises(shape: Shape) -> None:
+    header = cbor({"op": 1, "t": "#identity"})
+    no_frames = [b"\xff", b"", header, header + b"\xa1\x63seq", identity(2) + b"\x00"]
+    with Server([[identity(1), *no_frames, bad_body(3), identity(4)]]) as server:
         client = shape.repos(base_uri=server.url)
         found: list[int] = []
+        raised: list[BaseException] = []
 
         def on_message(message: Any) -> None:
             found.append(message.body["seq"])
-            if len(found) == 2:
+            if len(found) == 3:
                 client.stop()
+            atproto.parse_subscribe_repos_message(message)
 
-        shape.run(client, on_message)
-        assert found == [1, 3] and len(server.requests) == 1
+        shape.run(client, on_message, raised.append)
+        assert found == [1, 3, 4] and len(server.requests) == 1
+        assert [type(error) for error in raised] == [atproto.exceptions.ModelError]
 
 
 @shapes
@@ -161,6 +200,18 @@ def test_labels_are_models(shape: Shape) -> None:
         assert isinstance(found[0], models.ComAtprotoLabelSubscribeLabels.Labels)
         assert (found[0].seq, [label.val for label in found[0].labels]) == (7, ["spam", "porn"])
         assert isinstance(found[1], models.ComAtprotoLabelSubscribeLabels.Info)
+        assert found[1].py_type == "com.atproto.label.subscribeLabels#info"
+        for label in found[0].labels:
+            assert isinstance(label, models.ComAtprotoLabelDefs.Label)
+            # What was not sent is not signed either.
+            assert label.neg is None and models.get_model_as_dict(label) == {
+                **LABEL,
+                "val": label.val,
+                "$type": "com.atproto.label.defs#label",
+            }
+        fields = {"seq": 7, "labels": found[0].labels}
+        assert dict(found[0]) == fields | {"py_type": found[0].py_type}
+        assert found[0]["seq"] == 7 and found[0][0] is found[0].labels[0]
 
 
 @shapes
@@ -169,3 +220,7 @@ def test_unknown_arguments_are_refused(shape: Shape) -> None:
         shape.repos(base_url="host")
     with pytest.raises(ValueError, match="host"):
         shape.repos(base_uri="ws://ho st")
+    with pytest.raises(ValueError, match="cursor=x: the number of a frame"):
+        shape.repos({"cursor": "x"})
+    with pytest.raises(TypeError, match="params: a dict or a model, not int"):
+        shape.repos(5)

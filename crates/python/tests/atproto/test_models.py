@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import multiprocessing
+import os
+import pathlib
 import pickle
 from typing import Any
 
@@ -16,10 +18,11 @@ from skytide.atproto import (
     exceptions,
     firehose_models,
     models,
+    parse_subscribe_labels_message,
     parse_subscribe_repos_message,
 )
 from skytide.atproto.exceptions import ModelError, ModelFieldNotFoundError
-from skytide.atproto.models import DotDict, get_model_as_dict, get_or_create
+from skytide.atproto.models import DotDict, _base, _objects, get_model_as_dict, get_or_create
 
 from ..firehose import wire
 from ..firehose.wire import cid_of, post
@@ -76,13 +79,83 @@ def test_what_is_in_a_record_is_a_model_too() -> None:
     assert feature.py_type == "app.bsky.richtext.facet#link" and feature.uri == "https://a.test"
     assert isinstance(record.embed, models.AppBskyEmbedImages.Main)
     image = record.embed.images[0]
-    assert (image.alt, image.aspect_ratio.width, image.nothing) == ("a picture", 3, None)
+    assert (image.alt, image.aspect_ratio.width) == ("a picture", 3)
     assert isinstance(image.image, models.BlobRef)
     assert (image.image.mime_type, image.image.size, image.image.ref) == ("image/png", 5, IMAGE.cid)
     assert image.image.cid == CID.decode(IMAGE.cid)
     as_json = image.image.to_json_representation()
     assert as_json.ref["$link"] == str(IMAGE) and as_json.cid == image.image.cid
     assert as_json.to_bytes_representation() == image.image
+
+
+def test_what_an_object_has_tells_what_it_is() -> None:
+    embed = get_or_create(RICH).embed
+    of_others = ("external", "video", "record", "media", "items", "values", "keys", "nothing")
+    assert hasattr(embed, "images") and not any(hasattr(embed, name) for name in of_others)
+    assert getattr(embed, "external", []) == []
+    features = [
+        {"$type": "app.bsky.richtext.facet#tag", "tag": "a"},
+        {"$type": "a.b.c", "uri": "x"},
+    ]
+    [facet] = get_or_create(post(facets=[{"features": features}])).facets
+    assert [hasattr(each, "tag") for each in facet.features] == [True, True], "a DotDict has all"
+    assert not hasattr(facet.features[0], "uri") and facet.index is None
+    reply = get_or_create(RICH).reply
+    assert reply["py_type"] == reply["$type"] == "app.bsky.feed.post#replyRef"
+    for wrong in ("nothing", "text"):
+        with pytest.raises(ModelFieldNotFoundError):
+            reply[wrong]
+        with pytest.raises(AttributeError, match=f"'ReplyRef' object has no attribute '{wrong}'"):
+            getattr(reply, wrong)
+    # A field that is missing is None, and what is in the data and no field is there.
+    video = models.AppBskyEmbedVideo.Main(aspectRatio=None, other=5)
+    assert (video.alt, video.aspect_ratio, video["alt"], video["aspectRatio"]) == (None,) * 4
+    assert (video.other, video.model_extra) == (5, {"other": 5})
+    assert dict(embed) == {"images": embed.images, "py_type": "app.bsky.embed.images"}
+
+
+def test_objects_of_types_that_no_lexicon_defines_are_plain() -> None:
+    record = get_or_create(RICH)
+    for known in (record.embed, record.reply, record.facets[0], record.embed.images[0].image):
+        assert not isinstance(known, DotDict)
+    # Anybody may publish any name.
+    for name in (
+        "a.b.c",
+        "a.b.c#kind",
+        "x#a\0b",
+        "",
+        "app.bsky.embed.images#main",
+        "app.bsky.feed",
+    ):
+        embed = get_or_create(post(embed={"$type": name, "n": 1})).embed
+        assert type(embed) is DotDict and (embed.n, embed["$type"], embed.images) == (1, name, None)
+        assert pickle.loads(pickle.dumps(embed)) == embed
+    before = len(object.__subclasses__()), len(_base.Definition.__subclasses__())
+    for number in range(1000):
+        embed = get_or_create(post(embed={"$type": f"a.b.c#kind{number}"})).embed
+    assert (len(object.__subclasses__()), len(_base.Definition.__subclasses__())) == before
+    for lexicon in (models.AppBskyEmbedImages, models.AppBskyFeedPost):
+        assert not hasattr(lexicon, "Nothing") and not hasattr(lexicon, "record")
+
+
+@pytest.mark.skipif("SKYTIDE_VECTORS" not in os.environ, reason="has no published lexicons")
+def test_objects_have_the_fields_of_the_published_lexicons() -> None:
+    folder = pathlib.Path(os.environ["SKYTIDE_VECTORS"]) / "lexicons"
+    found = {}
+    for lexicon in models._lexicons.values():
+        nsid = lexicon.__name__
+        file = folder / f"{nsid.replace('.', '/')}.json"
+        # Not all that the SDK has were published by then.
+        definitions = json.loads(file.read_text())["defs"] if file.exists() else {}
+        for name, definition in definitions.items():
+            if definition["type"] == "object" and not isinstance(
+                lexicon.__dict__.get(name[:1].upper() + name[1:]), type
+            ):
+                full = nsid if name == "main" else f"{nsid}#{name}"
+                found[full] = set(definition.get("properties", {}))
+    assert len(found) > 40
+    assert found == {name: set(fields.split()) for name, fields in _objects.OBJECTS.items()}
+    assert _objects.WITHIN.keys() <= found.keys() | _base.records.keys()
 
 
 def test_what_is_changed_within_a_model_stays_changed() -> None:
@@ -113,6 +186,7 @@ def test_what_is_changed_within_a_model_stays_changed() -> None:
     assert data == before, "what it was made of is as it was"
     assert copy.deepcopy(post) == post
 
+    assert DotDict({"snake_case": 1}).snakeCase == DotDict({"snakeCase": 1}).snake_case == 1
     dots = DotDict({"a": {"b": 1}, "list": [{"c": 2}, 3]})
     dots.a.b = 4
     dots["list"][0]["c"] = 5
@@ -202,7 +276,8 @@ def test_data_that_does_not_fit_is_refused_or_a_dot_dict(wrong: dict[str, Any]) 
 
 
 def test_data_of_no_known_record_is_none() -> None:
-    for data in ({"$type": "x.y.z"}, {"a": 1}, {"$type": 5}, None, "text"):
+    odd: list[Any] = [{"$type": ["x"]}, {"$type": {"a": 1}}, {"$type": 5}, {"$type": None}]
+    for data in ({"$type": "x.y.z"}, {"a": 1}, *odd, None, "text"):
         assert models.get_or_create(data, strict=False) is None
     given = models.get_or_create({"fooBar": {"a": 1}}, models.DotDict)
     assert (given.foo_bar.a, given["fooBar"]["a"], given.nothing, len(given)) == (1, 1, None, 1)
@@ -210,6 +285,30 @@ def test_data_of_no_known_record_is_none() -> None:
     assert models.get_or_create(record, models.AppBskyFeedPost.Record) is record
     with pytest.raises(ModelError):
         models.get_or_create(post(), models.AppBskyFeedLike.Record)
+
+
+def test_a_model_is_made_of_what_it_was_written_as() -> None:
+    record = get_or_create(RICH)
+    Record = models.AppBskyFeedPost.Record
+    for written in (record.model_dump(), record.model_dump(by_alias=True), dict(record)):
+        for made in (Record.model_validate(written), Record(**written)):
+            assert made == record and made.model_extra == {"via": "a client"}
+            assert get_model_as_dict(made) == RICH
+    assert get_or_create(record.model_dump(), Record) == record
+    assert Record(text="a", created_at="x", langs=None) == Record(text="a", created_at="x")
+    assert Record(text="a", created_at="x", via=None) != Record(text="a", created_at="x")
+    assert Record.model_validate(record) is record
+    # What a record has under both names is not mixed up.
+    both = Record.model_validate(post(created_at="other"))
+    assert (both.created_at, both.model_extra) == (wire.TIME, {"created_at": "other"})
+    with pytest.raises(ModelError, match="the type is other"):
+        Record(text="a", created_at="x", py_type="other")
+    Images = models.AppBskyEmbedImages.Main
+    assert Images.model_validate({"images": []}) == Images(images=[], py_type=Images().py_type)
+    for wrong in ("x", 5, None, {"$type": "x"}):
+        for model in (Record, Images):
+            with pytest.raises(ModelError):
+                model.model_validate(wrong)
 
 
 def test_every_record_type_of_the_core_has_a_model() -> None:
@@ -225,7 +324,7 @@ def test_every_record_type_of_the_core_has_a_model() -> None:
         lexicon = getattr(models, "".join(part.capitalize() for part in name.split(".")))
         assert isinstance(record, lexicon.Record) and models.is_record_type(record, lexicon)
         assert getattr(models.ids, lexicon.__class__.__name__, None) is None
-    assert record.display_name == "A" and record.pinned_post is None
+    assert record.display_name == "A" and record.pinned_post is record.links is None
 
 
 def test_is_record_type_takes_ids_lexicons_and_classes() -> None:
@@ -303,13 +402,51 @@ def test_a_frame_has_its_body_as_a_dict() -> None:
     assert frame.header.t == "#commit"
     assert isinstance(frame.body, dict) and frame.body["seq"] == 3
     assert isinstance(frame.body["ops"][0]["cid"], bytes)
-    again = models.get_or_create(frame.body, models.ComAtprotoSyncSubscribeRepos.Commit)
-    assert again.seq == 3 and isinstance(again, models.ComAtprotoSyncSubscribeRepos.Commit)
     with pytest.raises(ModelError):
         models.get_or_create(frame.body, models.ComAtprotoSyncSubscribeRepos.Identity)
     error = firehose_models.Frame.from_bytes(wire.error("Bad", "very"))
     assert isinstance(error, firehose_models.ErrorFrame)
     assert (error.is_error, error.body.error, error.body.message) == (True, "Bad", "very")
+
+
+def test_messages_are_made_of_data() -> None:
+    gone = {"action": "delete", "path": "a.b.c/d", "cid": None, "prev": wire.cid_of(b"x")}
+    data = wire.commit(3, [], ops=[gone], prevData=wire.cid_of(b"y"), blobs=[IMAGE])
+    frame: Any = firehose_models.Frame.from_bytes(data)
+    parsed = parse_subscribe_repos_message(frame)
+    Commit = models.ComAtprotoSyncSubscribeRepos.Commit
+    for given in (dict(frame.body), parsed.model_dump(), parsed.model_dump(by_alias=True)):
+        for made in (Commit.model_validate(given), get_or_create(given, Commit)):
+            assert isinstance(made, Commit) and dict(made) == dict(parsed)
+    frame.body["seq"] = 99
+    assert get_or_create(frame.body, Commit).seq == 99
+    assert Commit.model_validate(parsed) is parsed
+    several: list[tuple[bytes, Any]] = [
+        (wire.identity(4), parse_subscribe_repos_message),
+        (wire.info("OutdatedCursor", "x"), parse_subscribe_repos_message),
+        (wire.info("OutdatedCursor", "x"), parse_subscribe_labels_message),
+        (wire.labels(5, "spam"), parse_subscribe_labels_message),
+    ]
+    for data, parse in several:
+        other: Any = parse(firehose_models.Frame.from_bytes(data))
+        for given in (other.model_dump(), other.model_dump(by_alias=True, exclude_none=True)):
+            assert type(other).model_validate(given) == other
+    deep: Any = []
+    for _ in range(100):
+        deep = [deep]
+    label = other.labels[0]
+    assert type(label).model_validate(label.model_dump()) == label
+    wrong: list[Any] = [{}, {"seq": 1}, {**frame.body, "commit": "x"}]
+    wrong += [
+        {**frame.body, name: value} for name, value in [("ops", object()), ("time", 1.5), (5, 5)]
+    ]
+    wrong += [{**frame.body, "a": value} for value in (2**64, -(2**64) - 1, 1e999, "\ud800", deep)]
+    for given in wrong:
+        with pytest.raises(ModelError):
+            get_or_create(given, Commit)
+        assert isinstance(get_or_create(given, Commit, strict=False), DotDict)
+    with pytest.raises(exceptions.AtProtocolError, match="of str"):
+        Commit.model_validate("x")
 
 
 def test_what_does_not_parse_has_its_errors() -> None:
@@ -322,41 +459,13 @@ def test_what_does_not_parse_has_its_errors() -> None:
         message(wire.frame("#unheard", {}))
     with pytest.raises(exceptions.InvalidCARFile):
         CAR.from_bytes(b"nonsense")
-
-
-def test_at_uris_are_read_and_written() -> None:
-    text = "at://did:plc:abc/app.bsky.feed.post/3k?x=1&y=a+b#/text"
-    uri = AtUri.from_str(text)
-    assert (uri.host, uri.hostname, uri.collection, uri.rkey) == (
-        "did:plc:abc", "did:plc:abc", "app.bsky.feed.post", "3k",
-    )  # fmt: skip
-    assert (uri.pathname, uri.hash, uri.search) == ("/app.bsky.feed.post/3k", "#/text", "x=1&y=a+b")
-    assert uri.search_params == [("x", "1"), ("y", "a b")]
-    assert (uri.protocol, uri.origin) == ("at://", "at://did:plc:abc")
-    assert str(uri) == uri.href == uri.http == text
-    slashes = AtUri.from_str("at://did:plc:abc//x/y")
-    assert (str(slashes), slashes.host) == ("at://did:plc:abc//x/y", "did:plc:abc")
-    assert (slashes.collection, slashes.rkey) == ("x", "y")
-    made = AtUri.make("a.test", "app.bsky.feed.post", "3k")
-    assert str(made) == "at://a.test/app.bsky.feed.post/3k"
-    assert made == AtUri.from_str("a.test/app.bsky.feed.post/3k") and hash(made) == hash(
-        AtUri.from_str(str(made))
-    )
-    assert made != uri and made != str(made)
-    bare = AtUri.from_str("at://a.test")
-    assert (bare.collection, bare.rkey, str(bare)) == ("", "", "at://a.test/")
-    assert AtUri.from_str("AT://a.test/x") == AtUri.from_str("at://a.test/x")
-    relative = AtUri.from_relative_str("a.test", "/x/y?z=1#/text")
-    assert relative == AtUri.from_str("at://a.test/x/y?z=1#/text")
-    with pytest.raises(exceptions.InvalidAtUriError):
-        AtUri.from_relative_str("a.test", "x")
-    blanks = ["at://a test", "at://a.test/x ", "at://a/x#f g", " at://a.test", "at://a.test/\n"]
-    hosts = ["", "at://", "https://a.test/x", "at://[::1]/x", "at://a@b/x", "at://a?b/x"]
-    for wrong in blanks + hosts:
-        with pytest.raises(exceptions.InvalidAtUriError):
-            AtUri.from_str(wrong)
-    with pytest.raises(exceptions.InvalidAtUriError):
-        AtUri("a.test", hash_="x")
+    link = wire.cid_of(b"\xff")
+    with pytest.raises(exceptions.AtProtocolError):
+        CAR.from_bytes(wire.car(link, [(link, b"\xff")])).blocks.get(link.cid)
+    commit = message(wire.commit(3, [("a.b.c/d", post())]))
+    for each in (commit, commit.ops[0], message(wire.identity(4)), get_or_create(post())):
+        with pytest.raises(ModelFieldNotFoundError, match="^no field 'nope' in "):
+            each["nope"]
 
 
 def test_what_is_in_a_record_knows_its_type() -> None:
@@ -425,10 +534,13 @@ def test_models_and_frames_are_copied_and_pickled() -> None:
         for copied in (copy.copy(thing), copy.deepcopy(thing), pickle.loads(pickle.dumps(thing))):
             assert type(copied) is type(thing) and copied == thing
     for copied in (copy.deepcopy(frame), pickle.loads(pickle.dumps(frame))):
-        assert copied.body == frame.body and copied.type == "#commit"
+        assert copied == frame and copied.body == frame.body and copied.type == "#commit"
         assert parse_subscribe_repos_message(copied).ops[0].path == "app.bsky.feed.post/1"
     failed: Any = firehose_models.Frame.from_bytes(wire.error("FutureCursor"))
-    assert pickle.loads(pickle.dumps(failed)).body == failed.body
+    assert pickle.loads(pickle.dumps(failed)) == failed != frame
+    for unhashable in (frame, failed, parsed, record, record.reply):
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(unhashable)
     blocks = CAR.from_bytes(parsed.blocks)
     assert pickle.loads(pickle.dumps(blocks)).blocks.items() == blocks.blocks.items()
 

@@ -22,6 +22,7 @@ from skytide.firehose import (
     MessageParsingError,
     RepoCommit,
     RepoOperation,
+    SubscribeLabelsMessage,
     SubscribeReposMessage,
     parse_subscribe_labels_message,
     parse_subscribe_repos_message,
@@ -282,13 +283,7 @@ def test_labels_are_iterable() -> None:
     assert (plain.src, plain.uri, plain.val, plain.cts) == tuple(
         wire.LABEL[name] for name in ("src", "uri", "val", "cts")
     )
-    assert (plain.neg, plain.cid, plain.exp, plain.sig, plain.ver) == (
-        False,
-        None,
-        None,
-        None,
-        None,
-    )
+    assert (plain.neg, plain.cid, plain.exp, plain.sig, plain.ver) == (None,) * 5
     assert (other.neg, other.cid, other.exp, other.sig, other.ver) == (
         True,
         "bafy",
@@ -359,11 +354,32 @@ def test_all_of_it_is_copied_and_pickled() -> None:
             *(pickle.loads(pickle.dumps(thing, protocol)) for protocol in (2, 4, 5)),
         ):
             assert _said(copied) == _said(thing)
+            if not isinstance(thing, CAR | Blocks | SubscribeReposMessage | SubscribeLabelsMessage):
+                assert copied == thing
     as_bytes = CAR.from_bytes(car(cid_of(BLOCK), [(cid_of(BLOCK), BLOCK)]), links_as_bytes=True)
     assert _said(pickle.loads(pickle.dumps(as_bytes))) == _said(as_bytes)
     # Whatever its header looks like, a frame keeps its bytes.
     odd = cbor({"t": "#info", "op": 1}) + cbor({"name": "x"})
     assert bytes(pickle.loads(pickle.dumps(MessageFrame.from_bytes(odd)))) == odd
+
+
+def test_messages_are_equal_by_their_fields() -> None:
+    records = [("app.bsky.feed.post/1", post("a")), ("app.bsky.feed.post/2", post("b"))]
+    one, same, other = (
+        parse_subscribe_repos_message(commit(seq, records)).commit for seq in (1, 1, 2)
+    )
+    assert one is not None and same is not None and other is not None
+    assert one == same != other and one != 1 and one.ops == same.ops == other.ops
+    assert one.ops[0] != one.ops[1] and one.ops[0] in other.ops
+    few, same_few, many = (
+        parse_subscribe_labels_message(wire.labels(1, *values)).labels
+        for values in (["a"], ["a"], ["a", "b"])
+    )
+    assert few is not None and many is not None
+    assert few == same_few != many and few != 1 and few.labels[0] == many.labels[0]
+    for unhashable in (one, one.ops[0], few, few.labels[0]):
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(unhashable)
 
 
 def _parse(frames: Any, found: Any) -> None:

@@ -87,9 +87,9 @@ class CAR:
         return len(self._car)
 
 
-def _parse(message: MessageFrame) -> Any:
+def _parse(message: MessageFrame, of_labels: bool) -> Any:
     try:
-        found = native.parse_message(message._frame)
+        found = native.parse_message(message._frame, of_labels=of_labels)
     except MessageParsingError as error:
         raise ModelError(str(error)) from error
     if found is None:
@@ -104,7 +104,7 @@ def parse_subscribe_repos_message(message: MessageFrame) -> Any:
         ModelError: It is not what its type says.
         FirehoseDecodingError: Its type is not known.
     """
-    return _parse(message)
+    return _parse(message, of_labels=False)
 
 
 def parse_subscribe_labels_message(message: MessageFrame) -> Any:
@@ -114,7 +114,7 @@ def parse_subscribe_labels_message(message: MessageFrame) -> Any:
         ModelError: It is not what its type says.
         FirehoseDecodingError: Its type is not known.
     """
-    return _parse(message)
+    return _parse(message, of_labels=True)
 
 
 __all__ = [

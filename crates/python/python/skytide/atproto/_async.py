@@ -48,6 +48,8 @@ class _AsyncClient(_async.AsyncClient):
         """
 
         async def deal(frame: native.MessageFrame) -> None:
+            if not frame.is_whole:
+                return
             try:
                 await on_message_callback(MessageFrame(frame))
             except Exception as error:  # noqa: BLE001
@@ -60,7 +62,15 @@ class _AsyncClient(_async.AsyncClient):
                     traceback.print_exc()
 
         with firehose_errors():
-            await self._call(deal, refused=False)
+            await self._call(deal)
+
+    def stop(self) -> Awaitable[None]:
+        """End the subscription at once, whether this is awaited or not; it does not block.
+
+        Where none has begun, `start` ends at once when it is awaited.
+        """
+        self._is_stopped = True
+        return super().stop()
 
 
 class AsyncFirehoseSubscribeReposClient(_AsyncClient, _async.AsyncFirehoseSubscribeReposClient):

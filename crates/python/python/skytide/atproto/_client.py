@@ -19,7 +19,11 @@ OnError = Callable[[BaseException], object]
 
 def params_of(params: Any) -> Mapping[str, Any] | None:
     """Parameters, given as a dict or a model."""
-    return params if params is None or isinstance(params, Mapping) else get_model_as_dict(params)
+    if params is None or isinstance(params, Mapping):
+        return params
+    if hasattr(params, "model_dump"):
+        return get_model_as_dict(params)
+    raise TypeError(f"params: a dict or a model, not {type(params).__name__}")
 
 
 @contextmanager
@@ -72,6 +76,8 @@ class _Client(base.SyncClient):
         """
 
         def deal(frame: native.MessageFrame) -> None:
+            if not frame.is_whole:
+                return
             try:
                 on_message_callback(MessageFrame(frame))
             except Exception as error:  # noqa: BLE001
@@ -84,7 +90,15 @@ class _Client(base.SyncClient):
                     traceback.print_exc()
 
         with firehose_errors():
-            self._call(deal, refused=False)
+            self._call(deal)
+
+    def stop(self) -> None:
+        """End the subscription, from any thread or a signal handler; it does not block.
+
+        Where none has begun, `start` ends at once when it is called.
+        """
+        self._is_stopped = True
+        super().stop()
 
 
 class FirehoseSubscribeReposClient(_Client, base.FirehoseSubscribeReposClient):

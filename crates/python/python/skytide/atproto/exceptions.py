@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-
-class AtProtocolError(Exception):
-    """Base of all errors."""
+from skytide.firehose._errors import AtProtocolError, ModelError, ModelFieldNotFoundError
 
 
 class SubscriptionError(AtProtocolError):
@@ -15,14 +13,6 @@ class FrameDecodingError(SubscriptionError):
     """Bytes are not a frame."""
 
 
-class ModelError(AtProtocolError):
-    """Data is not what the model says."""
-
-
-class ModelFieldNotFoundError(ModelError):
-    """A model has no such field."""
-
-
 class InvalidAtUriError(AtProtocolError):
     """A text is not an AT-URI."""
 
@@ -30,6 +20,19 @@ class InvalidAtUriError(AtProtocolError):
 class InvalidCARFile(AtProtocolError):
     """Bytes are not a CAR file."""
 
+
+__all__ = [
+    "AtProtocolError",
+    "FirehoseDecodingError",
+    "FirehoseError",
+    "FrameDecodingError",
+    "InvalidAtUriError",
+    "InvalidCARFile",
+    "ModelError",
+    "ModelFieldNotFoundError",
+    "SubscriptionError",
+    "XrpcError",
+]
 
 FirehoseError = SubscriptionError
 FirehoseDecodingError = FrameDecodingError

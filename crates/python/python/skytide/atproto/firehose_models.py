@@ -8,7 +8,6 @@ from typing import Any
 from skytide import _skytide as native
 from skytide._skytide import MessageFrameHeader
 from skytide.atproto.exceptions import FrameDecodingError
-from skytide.atproto.models import Body
 from skytide.firehose import FrameType, MessageParsingError
 
 
@@ -55,7 +54,7 @@ class MessageFrame(Frame):
 
     def __init__(self, frame: native.MessageFrame) -> None:
         self._frame = frame
-        self._body: Body | None = None
+        self._body: dict[str, Any] | None = None
 
     @property
     def header(self) -> MessageFrameHeader:
@@ -63,7 +62,7 @@ class MessageFrame(Frame):
         return self._frame.header
 
     @property
-    def body(self) -> Body:
+    def body(self) -> dict[str, Any]:
         """The message as a dict, as it is on the wire; links are the bytes of their CIDs.
 
         Raises:
@@ -71,11 +70,9 @@ class MessageFrame(Frame):
         """
         if self._body is None:
             try:
-                body = Body(self._frame.decode(links_as_bytes=True))
+                self._body = dict(self._frame.decode(links_as_bytes=True))
             except (MessageParsingError, TypeError, ValueError) as error:
                 raise FrameDecodingError(str(error)) from error
-            body.frame = self._frame
-            self._body = body
         return self._body
 
     @property
@@ -101,6 +98,11 @@ class MessageFrame(Frame):
     def __reduce__(self) -> tuple[Any, ...]:
         return MessageFrame, (self._frame,)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MessageFrame) and self._frame == other._frame
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return repr(self._frame)
 
@@ -113,6 +115,11 @@ class ErrorFrame(Frame):
         assert isinstance(message, native.ErrorMessage)
         self.header = ErrorFrameHeader()
         self.body = ErrorFrameBody(message.error, message.message)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ErrorFrame) and self.body == other.body
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def operation(self) -> FrameType:

@@ -109,28 +109,25 @@ class AsyncClient(BaseClient):
         return self._frames(where, parameters, self._max_reconnects)
 
     def _frames(
-        self,
-        where: int | None,
-        parameters: list[tuple[str, str]],
-        reconnects: int | None,
-        refused: bool = True,
+        self, where: int | None, parameters: list[tuple[str, str]], reconnects: int | None
     ) -> FrameStream:
-        frames = self._session.frames_async(where, parameters, reconnects, refused)
+        frames = self._session.frames_async(where, parameters, reconnects)
         stream = FrameStream(frames)
         _streams.add(stream)
         return stream
 
-    async def _call(
-        self, on_message: Callable[[MessageFrame], object], refused: bool = True
-    ) -> None:
+    async def _call(self, on_message: Callable[[MessageFrame], object]) -> None:
         where, parameters = self._where(_DEFAULT)
-        stream = self._frames(where, parameters, None, refused)
+        stream = self._frames(where, parameters, None)
         try:
+            if self._is_stopped:
+                return
             async for frame in stream:
                 result = on_message(frame)
                 if inspect.isawaitable(result):
                     await result
         finally:
+            self._is_stopped = False
             stream._frames.stop()
 
     def stop(self) -> Awaitable[None]:

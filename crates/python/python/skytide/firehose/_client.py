@@ -34,7 +34,10 @@ def _pairs(params: Params) -> list[tuple[str, str]]:
 
 def _cursor(params: Params) -> int | None:
     cursor = params.get("cursor")
-    return None if cursor is None else _checked(int(cursor))
+    try:
+        return None if cursor is None else _checked(int(cursor))
+    except (TypeError, ValueError):
+        raise ValueError(f"cursor={cursor}: the number of a frame, 0 or more") from None
 
 
 def _checked(cursor: int) -> int:
@@ -50,6 +53,8 @@ class BaseClient:
     _stream: ClassVar[str]
     _url: ClassVar[str]
     _recv_timeout: ClassVar[float]
+    # A stop came that is for the next call back, too, if there is none now.
+    _is_stopped = False
 
     def __init__(
         self,
@@ -168,15 +173,18 @@ class SyncClient(BaseClient):
             self._call(cursor)
             return None
         where, parameters = self._where(cursor)
-        return self._session.frames(where, parameters, self._max_reconnects, True)
+        return self._session.frames(where, parameters, self._max_reconnects)
 
-    def _call(self, on_message: Callable[[MessageFrame], object], refused: bool = True) -> None:
+    def _call(self, on_message: Callable[[MessageFrame], object]) -> None:
         where, parameters = self._where(_DEFAULT)
-        frames: Frames = self._session.frames(where, parameters, None, refused)
+        frames: Frames = self._session.frames(where, parameters, None)
         try:
+            if self._is_stopped:
+                return
             for frame in frames:
                 on_message(frame)
         finally:
+            self._is_stopped = False
             frames.stop()
 
     def stop(self) -> None:

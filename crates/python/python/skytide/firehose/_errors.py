@@ -1,6 +1,20 @@
-"""What can go wrong with a stream."""
+"""What can go wrong with a stream, and with what it carries."""
 
 import builtins
+
+
+class AtProtocolError(Exception):
+    """Base of all errors of data, of `skytide.firehose` and `skytide.atproto`."""
+
+
+class ModelError(AtProtocolError):
+    """Data is not what the model says."""
+
+
+class ModelFieldNotFoundError(ModelError, KeyError):
+    """A model has no such field."""
+
+    __str__ = Exception.__str__
 
 
 class StreamError(Exception):
@@ -17,7 +31,7 @@ class ConnectionError(StreamError, builtins.ConnectionError):
     """A connection could not be made, or was lost for good."""
 
 
-class MessageParsingError(StreamError):
+class MessageParsingError(StreamError, AtProtocolError):
     """A frame, CAR or record is not what it was taken for."""
 
 

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyString};
+use pyo3::types::{PyBytes, PyIterator, PyList, PyString, PyType};
 use skytide_atproto::car::Car;
 use skytide_atproto::cid::Cid;
 use skytide_atproto::message::{Action, Commit};
 
-use super::fields::{dumped, item, pairs, shown};
+use super::fields::{dumped, item, pairs, shown, validated};
 use crate::firehose::cid::PyCid;
 use crate::firehose::data::{Links, Reduced, whole};
 use crate::firehose::errors::refused;
@@ -117,6 +117,7 @@ impl CommitData {
     }
 }
 
+const COMMIT_TYPE: &str = "com.atproto.sync.subscribeRepos#commit";
 const COMMIT_FIELDS: &[&str] = &[
     "seq",
     "rebase",
@@ -134,8 +135,8 @@ const COMMIT_FIELDS: &[&str] = &[
     "py_type",
 ];
 
-/// Changes of a repository: `#commit`.
-#[pyclass(frozen, module = "skytide.firehose")]
+/// Changes of a repository: `#commit`. It equals one that came in an equal frame.
+#[pyclass(frozen, eq, module = "skytide.firehose")]
 pub(crate) struct RepoCommit {
     data: Arc<CommitData>,
     ops: PyOnceLock<Py<PyList>>,
@@ -144,6 +145,12 @@ pub(crate) struct RepoCommit {
 impl RepoCommit {
     pub(super) fn of(frame: &Bytes, commit: Commit<'_>) -> Self {
         Self { data: Arc::new(CommitData::new(frame, commit)), ops: PyOnceLock::new() }
+    }
+}
+
+impl PartialEq for RepoCommit {
+    fn eq(&self, other: &Self) -> bool {
+        self.data.frame == other.data.frame
     }
 }
 
@@ -243,7 +250,7 @@ impl RepoCommit {
     /// The type's full name in the lexicons.
     #[getter]
     fn py_type(&self) -> &'static str {
-        "com.atproto.sync.subscribeRepos#commit"
+        COMMIT_TYPE
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
@@ -256,6 +263,16 @@ impl RepoCommit {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         shown(slf.as_any(), COMMIT_FIELDS)
+    }
+
+    /// A message of its fields, a dict as it is on the wire, or by the names of Python. Raises
+    /// `MessageParsingError` if they are not its fields.
+    #[classmethod]
+    fn model_validate<'py>(
+        class: &Bound<'py, PyType>,
+        data: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        validated(class, COMMIT_TYPE, data)
     }
 
     /// The fields as a dict, with those of messages in it: CIDs are their texts.
@@ -281,8 +298,8 @@ impl RepoCommit {
 
 const OP_FIELDS: &[&str] = &["action", "path", "cid", "prev", "py_type"];
 
-/// One change of one record.
-#[pyclass(frozen, module = "skytide.firehose")]
+/// One change of one record. It equals one of the same fields in another commit.
+#[pyclass(frozen, eq, module = "skytide.firehose")]
 pub(crate) struct RepoOperation {
     data: Arc<CommitData>,
     at: usize,
@@ -293,6 +310,14 @@ impl RepoOperation {
     /// It was made for a place that there is.
     fn op(&self) -> PyResult<&OpData> {
         self.data.ops.get(self.at).ok_or_else(|| refused("no such operation"))
+    }
+}
+
+impl PartialEq for RepoOperation {
+    fn eq(&self, other: &Self) -> bool {
+        let (Ok(op), Ok(its)) = (self.op(), other.op()) else { return false };
+        let are_alike = (op.action, op.cid, op.prev) == (its.action, its.cid, its.prev);
+        are_alike && op.path.bytes(&self.data.frame) == its.path.bytes(&other.data.frame)
     }
 }
 

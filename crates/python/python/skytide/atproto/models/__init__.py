@@ -1,8 +1,8 @@
 """Records and messages by the names of their lexicons: `AppBskyFeedPost.Record`, `app.bsky.feed.post.Main`.
 
 Most record types and their fields come from the core; with some more they are all of `app.bsky`, `chat.bsky` and `com.atproto`. Of
-records of other lexicons `get_or_create` gives None. A name that is a lexicon's but no record's gives a class for
-the objects that name it as their type.
+records of other lexicons `get_or_create` gives None. The objects that their lexicons define have classes, too; an object of a
+type that none here defines is a `DotDict`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from skytide.atproto.models._base import (
     records,
     snake,
 )
+from skytide.firehose import MessageParsingError
 
 # What a record cannot be without; what it may have, the core says.
 _REQUIRED = {
@@ -38,6 +39,9 @@ _REQUIRED = {
     "app.bsky.graph.starterpack": "name list createdAt",
     "app.bsky.labeler.service": "policies createdAt",
 }
+
+# Fields that the core does not know yet. Their types are not checked.
+_NEWER = {"app.bsky.actor.profile": "links"}
 
 # Record types of which the core says nothing: what they cannot be without, and what they may have. Types of fields are not checked.
 _MORE = {
@@ -63,11 +67,18 @@ _OTHERS = [
     "app.bsky.embed.video",
     "app.bsky.labeler.defs",
     "app.bsky.richtext.facet",
-    "com.atproto.label.defs",
     "com.atproto.repo.strongRef",
 ]
 
-# The messages of the two streams, which are the core's own objects.
+
+class Params(Model):
+    """Parameters of a stream: where to begin."""
+
+    __slots__ = ()
+    _fields = {"cursor": "cursor"}  # noqa: RUF012
+
+
+# The messages of the two streams, and what stands in them, which are the core's own objects.
 _MESSAGES: dict[str, dict[str, type]] = {
     "com.atproto.sync.subscribeRepos": {
         "Commit": native.RepoCommit,
@@ -79,16 +90,15 @@ _MESSAGES: dict[str, dict[str, type]] = {
         "Migrate": native.RepoMigrate,
         "Tombstone": native.RepoTombstone,
         "Info": native.InfoMessage,
+        "Params": Params,
     },
-    "com.atproto.label.subscribeLabels": {"Labels": native.Labels, "Info": native.InfoMessage},
+    "com.atproto.label.subscribeLabels": {
+        "Labels": native.Labels,
+        "Info": native.LabelsInfo,
+        "Params": Params,
+    },
+    "com.atproto.label.defs": {"Label": native.Label},
 }
-
-
-class Params(Model):
-    """Parameters of a stream: where to begin."""
-
-    __slots__ = ()
-    _fields = {"cursor": "cursor"}  # noqa: RUF012
 
 
 class Lexicon(ModuleType):
@@ -99,10 +109,11 @@ class Lexicon(ModuleType):
         self._nsid = nsid
 
     def __getattr__(self, name: str) -> type[Definition]:
-        if not name[:1].isupper():
-            raise AttributeError(f"the lexicon {self._nsid} has no {name}")
         inner = name[:1].lower() + name[1:]
-        return definition(self._nsid if inner == "main" else f"{self._nsid}#{inner}")
+        found = definition(self._nsid if inner == "main" else f"{self._nsid}#{inner}")
+        if found is None:
+            raise AttributeError(f"the lexicon {self._nsid} has no {name}")
+        return found
 
 
 class Namespace(ModuleType):
@@ -144,7 +155,10 @@ def _add(nsid: str) -> Lexicon:
 
 
 def _build() -> None:
-    known = {nsid: (_REQUIRED.get(nsid, ""), fields) for nsid, fields in native.record_fields()}
+    known = {
+        nsid: (_REQUIRED.get(nsid, ""), [*fields, *_NEWER.get(nsid, "").split()])
+        for nsid, fields in native.record_fields()
+    }
     more = {nsid: (must, f"{must} {may}".split()) for nsid, (must, may) in _MORE.items()}
     for nsid, (required, fields) in (more | known).items():
         record = type(
@@ -162,7 +176,7 @@ def _build() -> None:
         lexicon = _add(nsid)
         lexicon.__dict__.update(Record=record, Main=record)
     for nsid, messages in _MESSAGES.items():
-        _add(nsid).__dict__.update(messages, Params=Params)
+        _add(nsid).__dict__.update(messages)
     for nsid in _OTHERS:
         _add(nsid)
 
@@ -173,12 +187,6 @@ globals().update(_lexicons, **_roots)
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...
-
-
-class Body(dict[str, Any]):
-    """The body of a frame, which knows the frame that it came in."""
-
-    frame: native.MessageFrame
 
 
 def get_or_create(
@@ -209,19 +217,20 @@ def get_or_create(
             return None
         raise ModelError(f"{model.__name__} of {type(model_data).__name__}")
     if model is None:
-        model = records.get(model_data.get("$type", ""))
+        name = model_data.get("$type")
+        model = records.get(name) if isinstance(name, str) else None
         if model is None:
             return None
     try:
-        if issubclass(model, Model):
-            return model.model_validate(model_data)
         if issubclass(model, DotDict):
             return model(model_data)
-        if isinstance(model_data, Body):
-            found = native.parse_message(model_data.frame)
-            if isinstance(found, model):
-                return found
-        raise ModelError(f"{model.__name__} cannot be made of this data")
+        validate = getattr(model, "model_validate", None)
+        if validate is None:
+            raise ModelError(f"{model.__name__} cannot be made of data")
+        try:
+            return validate(model_data)
+        except MessageParsingError as error:
+            raise ModelError(str(error)) from error
     except ModelError:
         if strict:
             raise
@@ -257,7 +266,7 @@ def get_model_as_json(model: Any) -> str:
 
 def create_strong_ref(model: Any) -> Definition:
     """A reference to a record by its URI and CID, which the model has."""
-    return definition("com.atproto.repo.strongRef")(uri=model.uri, cid=str(model.cid))
+    return _lexicons["ComAtprotoRepoStrongRef"].Main(uri=model.uri, cid=str(model.cid))
 
 
 __all__ = [

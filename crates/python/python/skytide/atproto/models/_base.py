@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, KeysView, Mapping
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 from skytide._skytide import CID, record_fits
 from skytide.atproto.exceptions import ModelError, ModelFieldNotFoundError
+from skytide.atproto.models._objects import OBJECTS, WITHIN
 from skytide.firehose._dump import camel, text
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -28,7 +28,7 @@ def snake(name: str) -> str:
 def _plain(value: Any) -> Any:
     """A value without models in it, as it is on the wire."""
     match value:
-        case Model() | DotDict():
+        case Model() | Dotted():
             return {name: _plain(item) for name, item in value._data.items()}
         case Mapping():
             return {name: _plain(item) for name, item in value.items()}
@@ -52,49 +52,8 @@ def _linked(value: Any) -> Any:
     return value
 
 
-# What stands in an object, where the lexicons say it and the data does not: the objects themselves, or lists of them.
-_FACET = "app.bsky.richtext.facet"
-_REF = "com.atproto.repo.strongRef"
-_RATIO = "app.bsky.embed.defs#aspectRatio"
-_POLICIES = "app.bsky.labeler.defs#labelerPolicies"
-_VALUE = "com.atproto.label.defs#labelValueDefinition"
-_WITHIN: dict[str, dict[str, str]] = {
-    "app.bsky.actor.profile": {"joinedViaStarterPack": _REF, "pinnedPost": _REF},
-    "app.bsky.embed.external": {"external": "app.bsky.embed.external#external"},
-    "app.bsky.embed.external#external": {"associatedRefs": _REF},
-    "app.bsky.embed.gallery": {"items": "app.bsky.embed.gallery#image"},
-    "app.bsky.embed.gallery#image": {"aspectRatio": _RATIO},
-    "app.bsky.embed.images": {"images": "app.bsky.embed.images#image"},
-    "app.bsky.embed.images#image": {"aspectRatio": _RATIO},
-    "app.bsky.embed.record": {"record": _REF},
-    "app.bsky.embed.recordWithMedia": {"record": "app.bsky.embed.record"},
-    "app.bsky.embed.video": {"aspectRatio": _RATIO, "captions": "app.bsky.embed.video#caption"},
-    "app.bsky.feed.generator": {"descriptionFacets": _FACET},
-    "app.bsky.feed.like": {"subject": _REF, "via": _REF},
-    "app.bsky.feed.post": {
-        "entities": "app.bsky.feed.post#entity",
-        "facets": _FACET,
-        "reply": "app.bsky.feed.post#replyRef",
-    },
-    "app.bsky.feed.post#entity": {"index": "app.bsky.feed.post#textSlice"},
-    "app.bsky.feed.post#replyRef": {"parent": _REF, "root": _REF},
-    "app.bsky.feed.repost": {"subject": _REF, "via": _REF},
-    "app.bsky.graph.follow": {"via": _REF},
-    "app.bsky.graph.list": {"descriptionFacets": _FACET},
-    "app.bsky.graph.starterpack": {
-        "descriptionFacets": _FACET,
-        "feeds": "app.bsky.graph.starterpack#feedItem",
-    },
-    "app.bsky.labeler.service": {"policies": _POLICIES},
-    _POLICIES: {"labelValueDefinitions": _VALUE},
-    _VALUE: {"locales": f"{_VALUE}Strings"},
-    "com.atproto.label.defs#selfLabels": {"values": "com.atproto.label.defs#selfLabel"},
-    _FACET: {"index": f"{_FACET}#byteSlice"},
-}
-
-
-class DotDict:
-    """A dict of unknown type whose entries are attributes, too; one that is not there is None."""
+class Dotted:
+    """Data whose entries are attributes, too."""
 
     _data: dict[str, Any]
     # What its lexicon says of what is in it.
@@ -107,6 +66,7 @@ class DotDict:
         return type(self), (self._data,)
 
     def _name(self, name: str) -> str:
+        """The name on the wire."""
         return name if name in self._data else camel(name)
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,28 +91,8 @@ class DotDict:
     def __contains__(self, name: object) -> bool:
         return name in self._data
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._data)
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def keys(self) -> KeysView[str]:
-        """The names as they are on the wire."""
-        return self._data.keys()
-
-    def values(self) -> list[Any]:
-        """The values, in the order of the names."""
-        return [_shown(self._data, self._types, name) for name in self._data]
-
-    def items(self) -> list[tuple[str, Any]]:
-        """Names and values."""
-        return [(name, _shown(self._data, self._types, name)) for name in self._data]
-
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, DotDict):
-            return self._data == other._data
-        return self._data == other
+        return bool(_plain(self) == _plain(other))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -173,21 +113,128 @@ class DotDict:
         return text(_linked(dumped))
 
 
-class Definition(DotDict):
-    """An object of a type that is named in it, as an embed or a facet's feature."""
+class DotDict(Dotted):
+    """A dict of a type that no lexicon here defines; an entry that is not there is None."""
+
+    def _name(self, name: str) -> str:
+        # In a lexicon of somebody's own names may be snake_case.
+        found, other = super()._name(name), snake(name)
+        return other if found not in self._data and other in self._data else found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def keys(self) -> KeysView[str]:
+        """The names as they are on the wire."""
+        return self._data.keys()
+
+    def values(self) -> list[Any]:
+        """The values, in the order of the names."""
+        return [_shown(self._data, self._types, name) for name in self._data]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and values."""
+        return [(name, _shown(self._data, self._types, name)) for name in self._data]
+
+
+class Fields:
+    """What has the fields of a lexicon: their names here, and on the wire."""
+
+    __slots__ = ()
+
+    _data: dict[str, Any]
+    # From snake_case to the wire.
+    _fields: ClassVar[Mapping[str, str]] = {}
+    _wires: ClassVar[frozenset[str]] = frozenset()
+    # Those of two forms.
+    _renamed: ClassVar[Mapping[str, str]] = {}
+    _types: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls) -> None:
+        cls._wires = frozenset(["$type", *cls._fields.values()])
+        names = [*cls._fields.items(), ("py_type", "$type")]
+        cls._renamed = {name: wire for name, wire in names if name != wire}
+
+    @classmethod
+    def _wired(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Data with either form of the fields' names, in that of the wire."""
+        renamed = cls._renamed
+        if renamed.keys().isdisjoint(data):
+            return data
+        found = {}
+        for name, value in data.items():
+            wire = renamed.get(name, name)
+            found[name if wire in data else wire] = value
+        return found
+
+    @property
+    def py_type(self) -> str | None:
+        """The type's full name in the lexicons."""
+        raise NotImplementedError
+
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """What is in the data and no field."""
+        return {name: value for name, value in self._data.items() if name not in self._wires}
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        for name, wire in self._fields.items():
+            yield name, _shown(self._data, self._types, wire)
+        if self.py_type is not None:
+            yield "py_type", self.py_type
+        yield from self.model_extra.items()
+
+    def _said(self) -> dict[str, Any]:
+        """What is in it: a field that is None is one that is missing, and the type is that of the class."""
+        return {
+            name: value
+            for name, value in _plain(self).items()
+            if name != "$type" and not (value is None and name in self._wires)
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Fields)
+            and type(self) is type(other)
+            and self._said() == other._said()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Definition(Fields, Dotted):
+    """An object of a type of the lexicons, as an embed or a facet's feature; a field that is missing is None."""
 
     _type: ClassVar[str] = ""
 
     def __init__(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
-        named = {camel(name): value for name, value in fields.items()}
-        super().__init__({"$type": self._type, **(data or {}), **named})
+        super().__init__({"$type": self._type, **(data or {}), **self._wired(fields)})
 
     @classmethod
     def _of(cls, data: Mapping[str, Any]) -> Self:
         """One of this data, as it is."""
         made = cls.__new__(cls)
-        DotDict.__init__(made, data)
+        Dotted.__init__(made, data)
         return made
+
+    @classmethod
+    def model_validate(cls, data: Any) -> Self:
+        """One of this data, whose fields are not checked.
+
+        Raises:
+            ModelError: It is no dict, or of another type.
+        """
+        if isinstance(data, cls):
+            return data
+        if not isinstance(data, dict):
+            raise ModelError(f"{cls._type} of {type(data).__name__}")
+        wired = cls._wired(data)
+        if wired.get("$type", cls._type) != cls._type:
+            raise ModelError(f"{cls._type}: the type is {wired['$type']}")
+        return cls._of(wired)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Its class has no place in a module.
@@ -198,8 +245,28 @@ class Definition(DotDict):
         """The type's name."""
         return str(self._data.get("$type", self._type))
 
+    def _name(self, name: str) -> str:
+        wire = self._renamed.get(name, name)
+        if wire in self._data or (wire in self._wires and name not in self._data):
+            return wire
+        return super()._name(name)
 
-class Link(DotDict):
+    def __getitem__(self, name: str) -> Any:
+        wire = self._name(name)
+        if wire in self._data or wire in self._wires:
+            return self.py_type if wire == "$type" else _shown(self._data, self._types, wire)
+        raise ModelFieldNotFoundError(f"no field {name!r} in {type(self).__name__}")
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            try:
+                return self[name]
+            except ModelFieldNotFoundError:
+                pass
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+class Link(Dotted):
     """A link as JSON has it."""
 
     @property
@@ -212,6 +279,7 @@ class BlobRef(Definition):
     """A reference to a blob: `mime_type`, `size` and `ref`, its CID as bytes or as JSON has it (`ref.link`)."""
 
     _type = "blob"
+    _fields = {"mime_type": "mimeType", "size": "size", "ref": "ref"}  # noqa: RUF012
 
     @property
     def cid(self) -> CID:
@@ -238,26 +306,25 @@ class BlobRef(Definition):
         return BlobRef(self._data | {"ref": bytes(self.cid)})
 
 
+# The classes that were asked for; only of `OBJECTS`, so that those of types that anybody makes up are not kept.
 _definitions: dict[str, type[Definition]] = {"blob": BlobRef}
 
 
-def definition(name: str) -> type[Definition]:
-    """The class of objects of this type, `nsid#name` or `nsid`."""
+def definition(name: str) -> type[Definition] | None:
+    """The class of objects of this type, `nsid#name` or `nsid`; None if no lexicon here defines it."""
     found = _definitions.get(name)
-    if found is None:
+    if found is None and name in OBJECTS:
         short = camel_class(name.partition("#")[2] or "main")
-        types = _WITHIN.get(name, {})
-        # A field comes before a method of dicts of its name, as the values of labels do.
-        fields = {wire: property(itemgetter(wire)) for wire in types if hasattr(DotDict, wire)}
-        members = {"_type": name, "_types": types, **fields}
+        fields = {snake(wire): wire for wire in OBJECTS[name].split()}
+        members = {"_type": name, "_types": WITHIN.get(name, {}), "_fields": fields}
         found = _definitions[name] = type(short, (Definition,), members)
     return found
 
 
-def _again(name: str, data: dict[str, Any]) -> Definition | Model:
+def _again(name: str, data: dict[str, Any]) -> Model | Dotted:
     """An object of the type or record of this name, of its data."""
-    record = records.get(name)
-    return record._of(data) if record else definition(name)._of(data)
+    found = records.get(name) or definition(name)
+    return found._of(data) if found else DotDict(data)
 
 
 def camel_class(name: str) -> str:
@@ -298,7 +365,7 @@ def _shown(data: dict[str, Any], types: Mapping[str, str], wire: str) -> Any:
     return shown
 
 
-class Model:
+class Model(Fields):
     """A record, or parameters: fields by their snake_case names; one that is missing is None.
 
     What is in the data and no field has its own name.
@@ -306,18 +373,12 @@ class Model:
 
     __slots__ = ("_data",)
 
-    _data: dict[str, Any]
     _type: ClassVar[str | None] = None
-    # What its lexicon says of what is in it.
-    _types: ClassVar[Mapping[str, str]] = {}
-    # From snake_case to the wire.
-    _fields: ClassVar[dict[str, str]] = {}
-    _wires: ClassVar[frozenset[str]] = frozenset()
     _required: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        cls._wires = frozenset(["$type", *cls._fields.values()])
-        cls._types = _WITHIN.get(cls._type or "", {})
+        super().__init_subclass__()
+        cls._types = WITHIN.get(cls._type or "", {})
 
     def __init__(self, **fields: Any) -> None:
         """Make one of its fields, by either form of their names.
@@ -325,11 +386,11 @@ class Model:
         Raises:
             ModelError: A field is missing, or of another type.
         """
-        data = {self._fields.get(name, name): value for name, value in fields.items()}
+        data = dict(self._wired(fields))
         if self._type is not None:
-            data["$type"] = self._type
+            data.setdefault("$type", self._type)
         object.__setattr__(self, "_data", data)
-        self._check(_plain(self))
+        self._check(data)
 
     @classmethod
     def _of(cls, data: Mapping[str, Any]) -> Self:
@@ -343,14 +404,19 @@ class Model:
         return (_again, (self._type, self._data)) if self._type else (type(self)._of, (self._data,))
 
     @classmethod
-    def model_validate(cls, data: dict[str, Any]) -> Self:
-        """One of this data.
+    def model_validate(cls, data: Any) -> Self:
+        """One of this data, a dict with either form of the fields' names.
 
         Raises:
             ModelError: A field is missing, or of another type.
         """
-        cls._check(data)
-        return cls._of(data)
+        if isinstance(data, cls):
+            return data
+        if not isinstance(data, dict):
+            raise ModelError(f"{cls._type or cls.__name__} of {type(data).__name__}")
+        wired = cls._wired(data)
+        cls._check(wired)
+        return cls._of(wired)
 
     @classmethod
     def _check(cls, data: dict[str, Any]) -> None:
@@ -361,7 +427,8 @@ class Model:
             return
         if data.get("$type", cls._type) != cls._type:
             raise ModelError(f"{cls._type}: the type is {data['$type']}")
-        path = record_fits(cls._type, data)
+        # Models may stand in it, too, but seldom do.
+        path = record_fits(cls._type, data) and record_fits(cls._type, _plain(data))
         if path is not None:
             raise ModelError(f"{cls._type}: {path[1:]} is of another type")
 
@@ -369,11 +436,6 @@ class Model:
     def py_type(self) -> str | None:
         """The record's type, its NSID."""
         return self._type
-
-    @property
-    def model_extra(self) -> dict[str, Any]:
-        """What is in the data and no field."""
-        return {name: value for name, value in self._data.items() if name not in self._wires}
 
     def __getattr__(self, name: str) -> Any:
         wire = self._fields.get(name)
@@ -394,18 +456,6 @@ class Model:
             return getattr(self, name)
         except AttributeError:
             raise ModelFieldNotFoundError(f"no field {name!r} in {type(self).__name__}") from None
-
-    def __iter__(self) -> Iterator[tuple[str, Any]]:
-        for name, wire in self._fields.items():
-            yield name, _shown(self._data, self._types, wire)
-        if self._type is not None:
-            yield "py_type", self._type
-        yield from self.model_extra.items()
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and _plain(self) == _plain(other)
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self)})"
