@@ -19,3 +19,4 @@ mod tables;
 mod texts;
 mod types;
 mod using;
+mod wide;
