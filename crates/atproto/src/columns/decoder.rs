@@ -324,7 +324,7 @@ impl Decoder {
                 stream,
                 op,
                 path: (path_at, path_at + path.len()),
-                collection: ops.prefix.len() - 1,
+                collection: ops.collection.len(),
                 cid,
                 wanted: cid.filter(|_| reads).as_ref().and_then(tail),
                 record: None,
@@ -466,7 +466,7 @@ impl From<Full> for FrameError {
     }
 }
 
-/// The path of a wanted operation, of which the collection is known to be followed by a slash.
+/// The path of a wanted operation, of which the collection is known to be followed by a slash or by nothing.
 #[inline]
 fn path<'a>(frame: &'a [u8], hit: &Hit) -> Result<Path<'a>, FrameError> {
     let (start, end) = hit.path;
