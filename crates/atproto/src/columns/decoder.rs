@@ -319,7 +319,7 @@ impl Decoder {
                 stream,
                 op,
                 path: (path_at, path_at + path.len()),
-                collection: ops.prefix.len() - 1,
+                collection: ops.collection.len(),
                 cid,
                 wanted: cid.filter(|_| reads).as_ref().and_then(tail),
                 record: None,
@@ -468,7 +468,7 @@ fn most(time: i64, source_time: Option<i64>, arrival: i64) -> i64 {
     own.map_or(time, |own| own.max(time)).saturating_add(BELIEVED)
 }
 
-/// The path of a wanted operation, of which the collection is known to be followed by a slash.
+/// The path of a wanted operation, of which the collection is known to be followed by a slash or by nothing.
 #[inline]
 fn path<'a>(frame: &'a [u8], hit: &Hit) -> Result<Path<'a>, FrameError> {
     let (start, end) = hit.path;

@@ -36,20 +36,22 @@ pub(super) struct Stream {
 /// The operations of a stream of records.
 #[derive(Debug)]
 pub(super) struct Ops {
-    /// How their paths start: the collection and a slash.
-    pub(super) prefix: Vec<u8>,
+    /// How their paths start, before the slash.
+    pub(super) collection: Vec<u8>,
     /// What they do.
     pub(super) action: Action,
 }
 
 impl Ops {
-    /// Whether a path is of this collection.
+    /// Whether a path is of this collection. One that ends with it is, too, and names no record of it.
     #[inline]
     pub(super) fn holds(&self, path: &[u8]) -> bool {
         // The last letters tell most collections apart, without a call.
-        let end = self.prefix.len();
+        let end = self.collection.len();
         let tells = end.saturating_sub(3);
-        path.get(tells..end) == self.prefix.get(tells..) && path.starts_with(&self.prefix)
+        path.get(tells..end) == self.collection.get(tells..)
+            && matches!(path.get(end), Some(b'/') | None)
+            && path.starts_with(&self.collection)
     }
 }
 
@@ -148,7 +150,7 @@ impl Stream {
             record: Node::default(),
             ops: match &wanted.of {
                 StreamKind::Records { collection, action, .. } => {
-                    Some(Ops { prefix: format!("{collection}/").into_bytes(), action: *action })
+                    Some(Ops { collection: collection.clone().into_bytes(), action: *action })
                 }
                 _ => None,
             },

@@ -520,6 +520,26 @@ fn a_value_that_does_not_fit_is_counted_once_however_often_it_is_wanted() {
 }
 
 #[test]
+fn a_path_in_the_wanted_collection_that_names_no_record_refuses_its_frame() {
+    let of = records(make::COLLECTION, Action::Create, Arc::new(make::shape()));
+    let wanted = Wanted { streams: vec![stream(of, false, &["rkey"])], clock: Clock::FrameTime };
+    let collection = make::COLLECTION;
+    for (path, refused, rows, unwanted) in [
+        (format!("{collection}/record-key-of-one"), 0, 1, 0),
+        (format!("{collection}/"), 1, 0, 0),
+        (format!("{collection}/a/b"), 1, 0, 0),
+        (collection.to_owned(), 1, 0, 0),
+        (format!("{collection}s/record-key"), 0, 0, 1),
+        (collection[..collection.len() - 1].to_owned(), 0, 0, 1),
+    ] {
+        let mut decoder = Decoder::new(&wanted).unwrap();
+        assert_eq!(decoder.push(&make::at_path(&path), 0).is_err(), refused == 1, "{path}");
+        let counters = decoder.counters();
+        assert_eq!((counters.refused, counters.rows, counters.unwanted), (refused, rows, unwanted), "{path}");
+    }
+}
+
+#[test]
 fn counters_say_what_became_of_everything() {
     let wanted = &queries()[6];
     let mut decoder = Decoder::new(wanted).unwrap();

@@ -171,6 +171,20 @@ pub(crate) fn one_record_often(ops: usize, bytes: usize) -> Vec<u8> {
     creates(ops, cid, &[(cid, &block)])
 }
 
+/// A commit that creates a record at this path, which may be that of none.
+pub(crate) fn at_path(path: &str) -> Vec<u8> {
+    let mut frame = creates(1, Cid::for_dag_cbor(b""), &[]);
+    let entry = |path: &str| {
+        let length = path.len() as u8;
+        let head: &[u8] = if length < 24 { &[0x60 | length] } else { &[0x78, length] };
+        [b"\x64path", head, path.as_bytes()].concat()
+    };
+    let (usual, made) = (entry(&format!("{COLLECTION}/r0")), entry(path));
+    let at = frame.windows(usual.len()).position(|window| window == usual).unwrap();
+    frame.splice(at..at + usual.len(), made);
+    frame
+}
+
 /// A commit with two blocks under the CID of the first; only the first has that hash.
 pub(crate) fn two_blocks_of_one_cid() -> Vec<u8> {
     let [first, second] = [1, 2].map(|int| map([("int", Value::Integer(int))]).to_bytes());

@@ -3,6 +3,7 @@
 
 mod chunk;
 mod fit;
+mod indexed;
 mod lengths;
 mod path;
 mod roles;
@@ -12,6 +13,7 @@ mod widen;
 
 pub(crate) use chunk::{Chunk, is_rising};
 pub(crate) use fit::{Fitted, fitted, ordinals, plain, present, read};
+pub(crate) use indexed::{Indexed, Names};
 pub(crate) use lengths::lengths;
 pub use roles::ColumnError;
 pub(crate) use roles::Roles;

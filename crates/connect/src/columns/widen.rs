@@ -1,11 +1,9 @@
 //! The type that holds the values of two: of a file beside other files, of a row beside other rows.
 
-use std::sync::Arc;
-
-use arrow_schema::{
-    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, Fields, TimeUnit,
-};
+use arrow_schema::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, TimeUnit};
 use skytide_timestream::types;
+
+use super::indexed::Indexed;
 
 /// Deepest nesting of a type whose values are taken.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -20,15 +18,18 @@ pub(crate) enum Unlike {
 }
 
 /// The type that holds the values of both, if there is one. Where there are none, as in a column that is
-/// empty in all rows, that is of the type `null`, any type holds them. Records have the fields of both. Whole
-/// numbers of which `i64` and `u64` hold some each are decimals, so that none becomes another.
+/// empty in all rows, that is of the type `null`, any type holds them. Records have the fields of both: those
+/// of the first, then what the second has besides. Whole numbers of which `i64` and `u64` hold some each are
+/// decimals, so that none becomes another.
 pub(crate) fn both(a: &DataType, b: &DataType, unlike: Unlike) -> Option<DataType> {
+    let mut all = Indexed::of(a);
+    all.add(b, unlike)?;
+    Some(all.data_type())
+}
+
+/// The same of types of which neither is a list or a record, or only one is.
+pub(super) fn unnested(a: &DataType, b: &DataType, unlike: Unlike) -> Option<DataType> {
     match (a, b) {
-        (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
-        (DataType::List(a), DataType::List(b)) => {
-            Some(types::list(both(a.data_type(), b.data_type(), unlike)?))
-        }
-        (DataType::Struct(a), DataType::Struct(b)) => Some(DataType::Struct(fields(a, b, unlike)?)),
         _ if a == b => Some(a.clone()),
         (DataType::Map(_, sorted), DataType::Map(_, also_sorted)) => {
             let ((key, value), (other_key, other_value)) = (types::entry(a)?, types::entry(b)?);
@@ -63,23 +64,6 @@ fn single(a: &DataType, b: &DataType) -> Option<DataType> {
             decimal(whole.max(other_whole), places.max(other_places))
         }
     }
-}
-
-/// The fields of both records: those of the first, then what the second has besides.
-fn fields(a: &Fields, b: &Fields, unlike: Unlike) -> Option<Fields> {
-    let mut all: Vec<FieldRef> = a.iter().cloned().collect();
-    for field in b {
-        match all.iter_mut().find(|known| known.name() == field.name()) {
-            Some(known) => {
-                let shared = both(known.data_type(), field.data_type(), unlike)?;
-                if shared != *known.data_type() {
-                    *known = Arc::new(Field::new(known.name(), shared, true));
-                }
-            }
-            None => all.push(Arc::clone(field)),
-        }
-    }
-    Some(all.into())
 }
 
 /// How many digits numbers may have before their point, and how many after it.

@@ -16,7 +16,7 @@ use super::projection::Projection;
 use super::unit::{Batches, Read, guarded};
 use super::{FileError, INFERRED_ROWS};
 use crate::columns::{known, read};
-use crate::tables::{Quotes, UNCLOSED, csv_format, csv_types};
+use crate::tables::{Quotes, UNCLOSED, csv_format, csv_types, rows_at_once};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
@@ -47,14 +47,13 @@ impl CsvFile {
     pub(super) fn read(&self, wanted: &Projection, rows: usize) -> Result<Batches, FileError> {
         let texts: Fields =
             self.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
-        let columns = self.fields.iter().enumerate().filter(|(_, field)| wanted.wants_column(field.name()));
-        let columns: Vec<usize> = columns.map(|(at, _)| at).collect();
+        let columns = wanted.places(&self.fields);
         let fields: Fields = columns.iter().map(|at| known(&self.fields[*at])).collect();
         let schema = Arc::new(Schema::new(fields));
         let mut decoder = ReaderBuilder::new(Arc::new(Schema::new(texts)))
             .with_format(csv_format().with_delimiter(self.delimiter))
             .with_projection(columns)
-            .with_batch_size(rows)
+            .with_batch_size(rows.min(rows_at_once(self.fields.len())))
             .build_decoder();
         let mut text = BufReader::with_capacity(PIECE, Text::open(&self.path, self.delimiter)?);
         let batches = std::iter::from_fn(move || {
@@ -138,4 +137,27 @@ fn typed(batch: &RecordBatch, schema: &Arc<Schema>) -> Result<Read, ArrowError> 
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?;
     Ok(Read { misfits, ..Read::whole(batch) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_columns_few_rows_are_read_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wide.csv");
+        let rows = |columns: usize| {
+            let names: Vec<_> = (0..columns).map(|at| format!("c{at}")).collect();
+            let text =
+                format!("{}\n{}", names.join(","), format!("{}1\n", "1,".repeat(columns - 1)).repeat(100));
+            std::fs::write(&path, text).unwrap();
+            let file = CsvFile::open(&path, b',').unwrap();
+            // However few of the columns are wanted: the library makes room for all of them.
+            let wanted = Projection::whole(["c1"], file.fields());
+            file.read(&wanted, 16_384).unwrap().map(|read| read.unwrap().batch.num_rows()).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(64), [100]);
+        assert_eq!(rows(1 << 15), [32, 32, 32, 4]);
+    }
 }

@@ -60,9 +60,8 @@ impl IpcFile {
 
     /// Reads what is wanted of it.
     pub(super) fn read(&self, wanted: &Projection) -> Result<Batches, FileError> {
-        let columns = self.fields.iter().enumerate().filter(|(_, field)| wanted.wants_column(field.name()));
         let path = self.known.path();
-        let reader = reader(path, self.known.again()?, Some(columns.map(|(at, _)| at).collect()))?;
+        let reader = reader(path, self.known.again()?, Some(wanted.places(&self.fields)))?;
         let (path, path_too) = (path.to_owned(), path.to_owned());
         let wanted = wanted.clone();
         // The library takes columns whole.

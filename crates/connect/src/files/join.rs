@@ -1,5 +1,6 @@
 //! The columns of several files as those of one stream: by name, each of the type that holds the values of all.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,8 +15,10 @@ use crate::columns::{Unlike, both, filled, known};
 /// # Errors
 /// Both have a column, and no type holds the values of both.
 pub(super) fn join(fields: &mut Vec<FieldRef>, own: &Fields, path: &Path) -> Result<(), FileError> {
+    let names = fields.iter().enumerate().rev().map(|(at, field)| (field.name().clone(), at));
+    let places: HashMap<String, usize> = names.collect();
     for field in own {
-        let Some(known) = fields.iter_mut().find(|known| known.name() == field.name()) else {
+        let Some(known) = places.get(field.name()).and_then(|at| fields.get_mut(*at)) else {
             fields.push(Arc::clone(field));
             continue;
         };

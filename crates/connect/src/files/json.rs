@@ -13,7 +13,8 @@ use super::letters::opened;
 use super::projection::Projection;
 use super::unit::{Batches, Read};
 use super::{FileError, INFERRED_ROWS};
-use crate::tables::{Builder, For, Fraction, Value, read_line, seen, unknown, wrong_at};
+use crate::columns::{Indexed, Names};
+use crate::tables::{Builder, For, Fraction, Value, read_line, rows_at_once, seen, unknown, wrong_at};
 
 /// A line that is longer is no row: what one line may take of memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -24,6 +25,7 @@ const BATCH_BYTES: usize = 16 << 20;
 pub(super) struct JsonFile {
     path: PathBuf,
     fields: Fields,
+    known: Arc<Names<Indexed>>,
 }
 
 impl JsonFile {
@@ -31,7 +33,8 @@ impl JsonFile {
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
         let rows = Lines::open(path, For::Types)?.take(INFERRED_ROWS).collect::<Result<Vec<_>, _>>()?;
         let values: Vec<Value<'_>> = rows.iter().map(Value::of_json).collect();
-        Ok(Self { path: path.to_owned(), fields: seen(&values) })
+        let fields = seen(&values);
+        Ok(Self { path: path.to_owned(), known: Arc::new(Names::of(&fields)), fields })
     }
 
     /// Its columns.
@@ -41,10 +44,11 @@ impl JsonFile {
 
     /// Reads what is wanted of it.
     pub(super) fn read(&self, wanted: &Projection, rows: usize) -> Result<Batches, FileError> {
-        let fields = wanted.fields.iter().filter(|field| self.fields.find(field.name()).is_some()).cloned();
+        let fields = wanted.fields.iter().filter(|field| self.known.get(field.name(), 0).is_some()).cloned();
         let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
+        let rows = rows.min(rows_at_once(schema.fields().len()));
         let mut lines = Lines::open(&self.path, For::Values)?;
-        let (path, known) = (self.path.clone(), self.fields.clone());
+        let (path, known) = (self.path.clone(), Arc::clone(&self.known));
         Ok(Box::new(std::iter::from_fn(move || {
             let mut columns: Vec<Builder> =
                 schema.fields().iter().map(|field| Builder::new(field.data_type())).collect();
@@ -147,5 +151,24 @@ mod tests {
         let wanted = Projection::whole(["text"], file.fields());
         let rows = file.read(&wanted, 16_384).unwrap().map(|read| read.unwrap().batch.num_rows());
         assert_eq!(rows.collect::<Vec<_>>(), [16, 16, 8]);
+    }
+    #[test]
+    fn rows_of_ever_new_keys_are_batches_of_few() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wide.jsonl");
+        let row = |row: usize| -> String {
+            let fields = (0..512).map(|field| format!("\"f{row}_{field}\": 1"));
+            format!("{{{}}}\n", fields.collect::<Vec<_>>().join(", "))
+        };
+        std::fs::write(&path, (0..128).map(row).collect::<String>()).unwrap();
+        let file = JsonFile::open(&path).unwrap();
+        assert_eq!(file.fields().len(), 1 << 16);
+        let rows = |wanted: &Projection| {
+            let batches = file.read(wanted, 16_384).unwrap().map(Result::unwrap);
+            batches.map(|read| (read.batch.num_rows(), read.unknown)).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(&Projection::whole(["f0_0"], file.fields())), [(128, 0)]);
+        let all = Projection::whole(file.fields().iter().map(|field| field.name().as_str()), file.fields());
+        assert_eq!(rows(&all), [(16, 0); 8]);
     }
 }

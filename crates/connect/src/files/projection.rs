@@ -1,5 +1,6 @@
 //! What a plan asks of files: which columns, and of records which fields; nothing else is decoded.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -76,12 +77,18 @@ impl Projection {
 
     /// Whether what stands at the end of this way is wanted, or a part of it.
     pub(super) fn wants(&self, way: &[String]) -> bool {
-        self.ways.iter().any(|wanted| way.iter().zip(wanted).all(|(step, wanted)| step == wanted))
+        // They are sorted: those that go on from this way stand right behind it.
+        let at = self.ways.partition_point(|wanted| wanted.as_slice() < way);
+        let is_start = self.ways.get(at).is_some_and(|wanted| wanted.starts_with(way));
+        let ends = |at: usize| self.ways.binary_search_by(|wanted| wanted.as_slice().cmp(&way[..at]));
+        is_start || (0..way.len()).any(|at| ends(at).is_ok())
     }
 
-    /// Whether a column is wanted, or a part of it.
-    pub(super) fn wants_column(&self, name: &str) -> bool {
-        self.fields.find(name).is_some()
+    /// The places of those of these columns that are wanted, or a part of them.
+    pub(super) fn places(&self, columns: &Fields) -> Vec<usize> {
+        let names: HashSet<&str> = self.fields.iter().map(|field| field.name().as_str()).collect();
+        let places = columns.iter().enumerate().filter(|(_, field)| names.contains(field.name().as_str()));
+        places.map(|(at, _)| at).collect()
     }
 }
 
@@ -111,10 +118,11 @@ fn within(values: &ArrayRef, wanted: &DataType) -> ArrayRef {
     }
 }
 
-/// The fields that one of the ways goes through; at the end of a way all of them.
+/// The fields that one of the ways, which are sorted, goes through; at the end of a way all of them.
 fn pruned(fields: &Fields, ways: &[&[String]]) -> Fields {
     let wanted = |field: &Arc<Field>| {
-        let mine = ways.iter().filter(|way| way.first() == Some(field.name()));
+        let from = ways.partition_point(|way| way.first() < Some(field.name()));
+        let mine = ways[from..].iter().take_while(|way| way.first() == Some(field.name()));
         let rest: Vec<&[String]> = mine.map(|way| &way[1..]).collect();
         if rest.is_empty() {
             return None;

@@ -35,7 +35,7 @@ pub(crate) use place::{Quotes, UNCLOSED};
 pub use source::TableSource;
 pub use table::{Origin, Table, TableCounts};
 pub use text::{csv_fields, json_fields, texts};
-pub(crate) use text::{csv_format, csv_types};
+pub(crate) use text::{csv_format, csv_types, rows_at_once};
 pub(crate) use value::seen;
 pub(crate) use value::unknown;
 pub use value::{Value, infer};

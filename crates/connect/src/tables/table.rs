@@ -1,6 +1,6 @@
 //! A table: its rows, as they are pushed and kept.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, Weak};
@@ -17,8 +17,10 @@ use super::error::{LARGEST_ROW, TableError};
 use super::lock::Lock;
 use super::piped::PipeError;
 use super::reader::{Mark, Reader};
-use super::value::{Value, unknown};
-use crate::columns::{Chunk, Fitted, Roles, fitted, known, ordinals, plain, present, read, times};
+use super::value::{Value, across, unknown};
+use crate::columns::{
+    Chunk, Fitted, Indexed, Names, Roles, fitted, known, ordinals, plain, present, read, times,
+};
 
 /// Rows gathered one by one that make a chunk of their own at the latest.
 const OPEN_ROWS: usize = 4096;
@@ -100,6 +102,8 @@ pub struct Table {
 pub(super) struct Shared {
     pub(super) definition: Definition,
     pub(super) origin: Origin,
+    /// Its columns by their names.
+    known: Names<Indexed>,
     time: usize,
     subsort: Option<usize>,
     pub(super) state: Lock<State>,
@@ -160,7 +164,8 @@ impl Table {
         let Definition { fields, time, key, subsort, .. } = &definition;
         let Roles { time, subsort, .. } = Roles::of(fields, time, key, subsort.as_deref())?;
         let state = Lock::new(State::default());
-        let shared = Arc::new(Shared { definition, origin, time, subsort, state });
+        let known = Names::of(fields);
+        let shared = Arc::new(Shared { definition, origin, known, time, subsort, state });
         let mut tables = shared.origin.0.tables.lock();
         tables.retain(|table| table.strong_count() > 0);
         tables.push(Arc::downgrade(&shared));
@@ -250,18 +255,13 @@ impl Table {
                 ordinal: Vec::new(),
                 bytes: 0,
             });
-            let fields = &shared.definition.fields;
-            let misfits: u64 = open
-                .columns
-                .iter_mut()
-                .zip(fields)
-                .map(|(column, field)| column.push(row.field(field.name()), fraction))
-                .sum();
+            let cells = open.columns.iter_mut().zip(across(row, &shared.known));
+            let misfits: u64 = cells.map(|(column, value)| column.push(value, fraction)).sum();
             open.ordinal.push(ordinal);
             open.bytes += bytes;
             let is_full = open.ordinal.len() >= OPEN_ROWS || open.bytes >= OPEN_BYTES;
             state.counts.misfits += misfits;
-            state.counts.unknown += unknown(row, fields);
+            state.counts.unknown += unknown(row, &shared.known);
             state.counts.rows += 1;
             if is_full {
                 shared.close(&mut state)?;
@@ -293,8 +293,11 @@ impl Table {
         let shared = &*self.shared;
         let (mut misfits, mut unknown) = (0, 0);
         let mut columns = Vec::with_capacity(shared.definition.fields.len());
+        let names = batch.schema_ref().fields().iter().map(|field| field.name().as_str());
+        // Of two of one name the first.
+        let given: HashMap<&str, &ArrayRef> = names.zip(batch.columns()).rev().collect();
         for field in &shared.definition.fields {
-            let Some(given) = batch.column_by_name(field.name()) else {
+            let Some(given) = given.get(field.name().as_str()) else {
                 columns.push(new_null_array(field.data_type(), batch.num_rows()));
                 continue;
             };
@@ -303,9 +306,9 @@ impl Table {
             unknown += fit.unknown;
             columns.push(fit.values);
         }
-        let others = batch.schema_ref().fields().iter().zip(batch.columns());
-        let others = others.filter(|(field, _)| shared.definition.fields.find(field.name()).is_none());
-        unknown += others.map(|(_, column)| present(column)).sum::<u64>();
+        let others = batch.schema_ref().fields().iter().zip(batch.columns()).enumerate();
+        let others = others.filter(|(at, (field, _))| shared.known.get(field.name(), *at).is_none());
+        unknown += others.map(|(_, (_, column))| present(column)).sum::<u64>();
         let rows = batch.num_rows() as u64;
         let mut state = shared.lock_to_push()?;
         shared.close(&mut state)?;

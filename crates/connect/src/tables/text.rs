@@ -18,8 +18,10 @@ use super::table::Table;
 use super::value::{Value, infer, infer_json};
 use crate::columns::known;
 
-/// Rows that are read of CSV at a time.
+/// Rows that are read of CSV at a time, at most.
 const CSV_ROWS: usize = 8192;
+/// Cells that are read at a time: as many rows as have so many.
+const CELLS: usize = 1 << 20;
 
 /// By which rules text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,12 @@ pub(crate) fn csv_types(fields: &Fields) -> Fields {
         other => other.clone(),
     };
     fields.iter().map(|field| Field::new(field.name(), data_type(field), true)).collect()
+}
+
+/// How many rows of so many columns are read at a time: the library makes room for all cells of a batch,
+/// wanted or not, before it has read one.
+pub(crate) fn rows_at_once(columns: usize) -> usize {
+    (CELLS / columns.max(1)).max(1)
 }
 
 impl Rules {
@@ -93,7 +101,7 @@ impl Rules {
             names.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
         let reader = ReaderBuilder::new(Arc::new(Schema::new(texts)))
             .with_format(csv_format())
-            .with_batch_size(CSV_ROWS)
+            .with_batch_size(CSV_ROWS.min(rows_at_once(names.fields.len())))
             .build(text.as_bytes())?;
         let valued = |column: &ArrayRef| -> ArrayRef {
             let cells = column.as_string::<i32>().iter();
@@ -192,5 +200,24 @@ impl Table {
     pub fn push_json(&self, text: &str) -> Result<(), TableError> {
         let rows = json_rows(text, For::Values)?;
         self.push(&rows.iter().map(Value::of_json).collect::<Vec<_>>(), Fraction::IsNone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_columns_few_rows_are_read_at_once() {
+        let rows = |columns: usize| {
+            let names: Vec<_> = (0..columns).map(|at| format!("c{at}")).collect();
+            let text =
+                format!("{}\n{}", names.join(","), format!("{}1\n", "1,".repeat(columns - 1)).repeat(100));
+            let batches = Rules::Files.csv_cells(&text).unwrap();
+            batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(64), [100]);
+        assert_eq!(rows(1 << 15), [32, 32, 32, 4]);
+        assert_eq!(rows_at_once(usize::MAX), 1);
     }
 }

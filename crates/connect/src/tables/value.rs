@@ -1,13 +1,14 @@
 //! Rows as a program holds them, and the columns that they seem to have.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use arrow_schema::{
     DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, Fields, TimeUnit,
 };
 use skytide_timestream::{times, types};
 
-use crate::columns::{MAX_DEPTH, Unlike, both, filled, known};
+use crate::columns::{Indexed, MAX_DEPTH, Names, Unlike, filled, known};
 
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,9 +105,7 @@ impl<'a> Value<'a> {
             Self::Time(_) => types::timestamp(),
             Self::Duration(_) => types::duration(),
             Self::TimeOfDay(_) => DataType::Time64(TimeUnit::Nanosecond),
-            Self::List(items) => {
-                types::list(items.iter().fold(DataType::Null, |all, item| beside(&all, item)))
-            }
+            Self::List(items) => types::list(shared(items)),
             Self::Record(fields) => DataType::Struct(
                 fields
                     .iter()
@@ -117,10 +116,16 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The type of some values and of one more.
-fn beside(all: &DataType, value: &Value<'_>) -> DataType {
-    let one = value.natural_type();
-    both(all, &one, Unlike::IsFirst).unwrap_or(one)
+/// The type of some values: that of the first ones, as far as those behind them do not ask for another.
+fn shared<'a>(values: impl IntoIterator<Item = &'a Value<'a>>) -> DataType {
+    let mut all = Indexed::Other(DataType::Null);
+    for value in values {
+        let one = value.natural_type();
+        if all.add(&one, Unlike::IsFirst).is_none() {
+            all = Indexed::of(&one);
+        }
+    }
+    all.data_type()
 }
 
 /// Stands for whole numbers that `i64` and `u64` both hold, while types are found: which of the two it is,
@@ -137,8 +142,7 @@ pub fn infer<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
 
 /// The same, but what is null in all of them is of the type `null`.
 pub(crate) fn seen<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
-    let all = rows.into_iter().fold(DataType::Null, |all, row| beside(&all, row));
-    match filled(&numbered(&all), &DataType::Null) {
+    match filled(&numbered(&shared(rows)), &DataType::Null) {
         DataType::Struct(fields) => fields,
         _ => Fields::empty(),
     }
@@ -147,15 +151,27 @@ pub(crate) fn seen<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields 
 /// The same of rows of JSON, which writes moments as text: where all texts of a field are moments, it is one
 /// of moments.
 pub(super) fn infer_json(rows: &[Value<'_>]) -> Fields {
-    let moments = |field: &FieldRef| {
-        let values = rows.iter().map(|row| row.field(field.name()));
-        Field::new(field.name(), with_moments(field.data_type(), &values.collect::<Vec<_>>(), 0), true)
-    };
-    infer(rows).iter().map(moments).collect()
+    infer(rows).iter().map(moments_of(&rows.iter().collect::<Vec<_>>(), 0)).collect()
+}
+
+/// What makes the fields of these records such.
+fn moments_of<'a>(records: &[&'a Value<'a>], depth: usize) -> impl Fn(&FieldRef) -> Field {
+    // Those that are null or not there say nothing.
+    let mut values: HashMap<&'a str, Vec<&'a Value<'a>>> = HashMap::new();
+    for record in records {
+        let Value::Record(fields) = record else { continue };
+        for (name, value) in fields {
+            values.entry(name).or_default().push(value);
+        }
+    }
+    move |field| {
+        let values = values.get(field.name().as_str()).map_or(&[][..], Vec::as_slice);
+        Field::new(field.name(), with_moments(field.data_type(), values, depth), true)
+    }
 }
 
 /// A type in which texts that are all moments are moments; `values` are all there are of it.
-fn with_moments(data_type: &DataType, values: &[&Value<'_>], depth: usize) -> DataType {
+fn with_moments<'a>(data_type: &DataType, values: &[&'a Value<'a>], depth: usize) -> DataType {
     match data_type {
         _ if depth > MAX_DEPTH => data_type.clone(),
         DataType::Utf8 => {
@@ -175,11 +191,7 @@ fn with_moments(data_type: &DataType, values: &[&Value<'_>], depth: usize) -> Da
             types::list(with_moments(item.data_type(), &items.collect::<Vec<_>>(), depth + 1))
         }
         DataType::Struct(fields) => {
-            let inside = fields.iter().map(|field| {
-                let values: Vec<_> = values.iter().map(|value| value.field(field.name())).collect();
-                Field::new(field.name(), with_moments(field.data_type(), &values, depth + 1), true)
-            });
-            DataType::Struct(inside.collect())
+            DataType::Struct(fields.iter().map(moments_of(values, depth + 1)).collect())
         }
         other => other.clone(),
     }
@@ -209,25 +221,35 @@ fn numbered(data_type: &DataType) -> DataType {
     }
 }
 
-/// How many values a row has in no column, and its records in no field.
-pub(crate) fn unknown(row: &Value<'_>, columns: &Fields) -> u64 {
-    let Value::Record(fields) = row else { return 0 };
-    let inside = |(at, (name, value)): (usize, &(Cow<'_, str>, Value<'_>))| {
-        // Rows have their fields in one order mostly.
-        let next = columns.get(at).filter(|column| column.name() == name);
-        match next.or_else(|| columns.find(name).map(|(_, column)| column)) {
-            Some(column) => unknown_inside(value, column.data_type()),
-            None => u64::from(*value != Value::Null),
+/// What a row has in each of these columns; null where it has nothing. Of two of one name the last counts.
+pub(super) fn across<'a>(row: &'a Value<'a>, columns: &Names<Indexed>) -> Vec<&'a Value<'a>> {
+    let mut values = vec![&Value::Null; columns.len()];
+    if let Value::Record(fields) = row {
+        for (at, (name, value)) in fields.iter().enumerate() {
+            let place = columns.place(name, at);
+            if let Some(cell) = place.and_then(|place| values.get_mut(place)) {
+                *cell = value;
+            }
         }
+    }
+    values
+}
+
+/// How many values a row has in no column, and its records in no field.
+pub(crate) fn unknown(row: &Value<'_>, columns: &Names<Indexed>) -> u64 {
+    let Value::Record(fields) = row else { return 0 };
+    let inside = |(at, (name, value)): (usize, &(Cow<'_, str>, Value<'_>))| match columns.get(name, at) {
+        Some(column) => unknown_inside(value, column),
+        None => u64::from(*value != Value::Null),
     };
     fields.iter().enumerate().map(inside).sum()
 }
 
-fn unknown_inside(value: &Value<'_>, of: &DataType) -> u64 {
+fn unknown_inside(value: &Value<'_>, of: &Indexed) -> u64 {
     match (value, of) {
-        (Value::Record(_), DataType::Struct(fields)) => unknown(value, fields),
-        (Value::List(items), DataType::List(item)) if item.data_type().is_nested() => {
-            items.iter().map(|value| unknown_inside(value, item.data_type())).sum()
+        (Value::Record(_), Indexed::Record(fields)) => unknown(value, fields),
+        (Value::List(items), Indexed::List(item)) if !matches!(**item, Indexed::Other(_)) => {
+            items.iter().map(|value| unknown_inside(value, item)).sum()
         }
         _ => 0,
     }

@@ -20,3 +20,4 @@ mod tables;
 mod texts;
 mod types;
 mod using;
+mod wide;

@@ -110,6 +110,16 @@ pub(super) fn row(row: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<V
     record(row, fields, 0)
 }
 
+/// The name of the first column of a row in whose value there is a text that has no UTF-8, as Python writes it.
+pub(super) fn unencoded(row: &Bound<'_, PyAny>) -> Option<String> {
+    let is_wrong = |(name, value): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        let name = name.cast::<PyString>();
+        name.is_ok_and(|name| name.to_str().is_err()) || cell(value, None, 1).is_err()
+    };
+    let (name, _) = row.cast::<PyDict>().ok()?.iter().find(is_wrong)?;
+    name.repr().ok()?.extract().ok()
+}
+
 /// A mapping's values by name.
 fn record(of: &Bound<'_, PyAny>, fields: Option<&Fields>, depth: usize) -> PyResult<Value<'static>> {
     let mut values = Vec::new();
@@ -136,7 +146,8 @@ fn record(of: &Bound<'_, PyAny>, fields: Option<&Fields>, depth: usize) -> PyRes
             }
         } else {
             for (name, value) in dict.iter() {
-                let Ok(name) = name.extract::<String>() else { continue };
+                let Ok(name) = name.cast::<PyString>() else { continue };
+                let name = name.to_str()?.to_owned();
                 values.push((Cow::Owned(name), cell(&value, None, depth + 1)?));
             }
         }
@@ -168,7 +179,7 @@ fn cell(value: &Bound<'_, PyAny>, data_type: Option<&DataType>, depth: usize) ->
         return Ok(Value::Other);
     }
     if let Ok(text) = value.cast::<PyString>() {
-        return Ok(text.to_str().map_or(Value::Other, |text| Value::Text(Cow::Owned(text.to_owned()))));
+        return Ok(Value::Text(Cow::Owned(text.to_str()?.to_owned())));
     }
     if let Ok(value) = value.cast::<PyBool>() {
         return Ok(Value::Bool(value.is_true()));

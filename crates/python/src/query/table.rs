@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow_schema::{Fields, TimeUnit};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping};
 use pyo3_arrow::{PyRecordBatch, PyRecordBatchReader};
@@ -190,13 +190,24 @@ fn rows_of(given: &Bound<'_, PyAny>, fields: Option<&Fields>) -> PyResult<Vec<Va
             given.py().detach(|| ());
             given.py().check_signals()?;
         }
-        row_of(&row?, given, fields)
+        let row = row?;
+        row_of(&row, given, fields).map_err(|error| unencoded(at, &row, error))
     };
     match given.cast::<PyList>() {
         Ok(list) => list.iter().map(Ok).enumerate().map(row).collect(),
-        Err(_) if given.is_instance_of::<PyMapping>() => Ok(vec![row_of(given, given, fields)?]),
+        Err(_) if given.is_instance_of::<PyMapping>() => row((0, Ok(given.clone()))).map(|row| vec![row]),
         Err(_) => given.try_iter()?.enumerate().map(row).collect(),
     }
+}
+
+/// Where a text stands that is none: half of a surrogate pair is in no text of UTF-8, which Arrow has alone.
+/// Two of them would be one if they were null.
+fn unencoded(at: usize, row: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyUnicodeEncodeError>(row.py()) {
+        return error;
+    }
+    let column = rows::unencoded(row).map_or_else(String::new, |column| format!(", column {column}"));
+    value(format!("row {}{column}: {}", at + 1, error.value(row.py())))
 }
 
 /// A row of what is given, which must be a mapping.

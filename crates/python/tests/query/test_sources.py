@@ -182,6 +182,29 @@ def test_what_does_not_fit_is_null_and_counted() -> None:
         kd.sources.JsonlString(JSON, **KEYS).add_string("{}\nno")
 
 
+def test_half_of_a_surrogate_pair_is_refused_wherever_it_is() -> None:
+    good = {"t": 1, "k": "A", "x": {"y": ["fine"]}}
+    source = kd.sources.PyDict([good], **KEYS)
+    wrong: list[tuple[str, Any]] = [
+        ("'k'", {"t": 1, "k": "a\ud83d"}),
+        ("'x'", {"t": 1, "k": "A", "x": {"y": ["a\ud83d"]}}),
+        ("'x'", {"t": 1, "k": "A", "x": {"y\ud83d": 1}}),
+        (r"'more\\ud83d'", {"t": 1, "k": "A", "more\ud83d": 1}),
+    ]
+    for column, row in wrong:
+        told = rf"^row 2, column {column}: .*'\\ud83d'.*surrogates not allowed"
+        with pytest.raises(ValueError, match=told):
+            kd.sources.PyDict([good, row], **KEYS)
+        with pytest.raises(ValueError, match=told):
+            source.add_rows([good, row])
+    with pytest.raises(ValueError, match="^row 1, column 'k': "):
+        source.add_rows({"t": 1, "k": "\udc00"})
+    # None of the rows that stood before it was taken, either.
+    assert source.counts == {"rows": 1, "misfits": 0, "untimed": 0, "unknown": 0}
+    with pytest.raises(ValueError, match="line 2"):
+        kd.sources.JsonlString('{"t": 1, "k": "A"}\n{"t": 1, "k": "a\\ud83d"}', **KEYS)
+
+
 def test_what_was_pushed_is_counted_at_once() -> None:
     schema = {"t": "i64", "k": "utf8", "x": "i64"}
     source = kd.sources.PyDict(schema=schema, **KEYS)

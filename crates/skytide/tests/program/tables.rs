@@ -1,5 +1,7 @@
 //! Tables for a person: what is in line, and what a cell may hold.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::os::unix::ffi::OsStrExt;
 
 use crate::common::{err, out, output, skytide};

@@ -60,6 +60,7 @@ class Source(Timestream):
     Rows are kept as columns, appended and never copied again. A value that does not fit its column is null and counted; a row
     without a time is dropped and counted; what is in no column of the table is left out and counted. What a column holds is settled
     when the table is made: one without any values then (all of them None, a column of objects of an empty frame) is one of texts.
+    A text with half of a surrogate pair is no text of UTF-8: it is refused (``ValueError``), with all rows that came with it.
     """
 
     _table: _skytide.Table
