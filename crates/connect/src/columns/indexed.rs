@@ -88,7 +88,8 @@ impl Indexed {
         }
     }
 
-    /// Makes it the type that holds the values of [both](super::both), if there is one; if not, it is of no use any more.
+    /// Makes it the type that holds the values of [both](super::both); none if there is none, and then it is of
+    /// no use any more.
     pub(crate) fn add(&mut self, other: &DataType, unlike: Unlike) -> Option<()> {
         match (&mut *self, other) {
             (_, DataType::Null) => {}
@@ -149,7 +150,7 @@ mod tests {
                     ("c", types::list(record(&[("y", int.clone()), ("x", int.clone())]))),
                 ]),
             ),
-            // What is neither a record nor of a type with one is left out.
+            // What is no record is left out.
             (
                 int.clone(),
                 record(&[
