@@ -19,7 +19,7 @@ use std::fmt;
 use crate::car;
 use crate::cbor::{self, Cursor, Encoder, MapKeys, Rule};
 use crate::message::envelope::Envelope;
-use crate::message::usual;
+use crate::message::{Message, usual};
 use crate::syntax::{Times, parse_time};
 
 /// What a frame carries, by its header.
@@ -255,6 +255,29 @@ pub fn peek_next(bytes: &[u8], times: &mut Times) -> Result<Peek, FrameError> {
     };
     end(&cursor)?;
     Ok(Peek { kind, seq, time })
+}
+
+/// The collection of a commit's first operation; none of other frames, where it has none, or where it does not decode
+/// that far. One that was made of a Jetstream's event has one.
+#[must_use]
+pub fn collection(bytes: &[u8]) -> Option<&str> {
+    let mut cursor = Cursor::new(bytes);
+    if read_kind(&mut cursor).ok()? != Kind::Commit {
+        return None;
+    }
+    let mut path = None;
+    // No further than to the first.
+    let _rest = usual::read(bytes, cursor.position(), |_, op| {
+        path = Some(op.path);
+        None
+    });
+    if let Some(path) = path {
+        return std::str::from_utf8(path).ok()?.split('/').next();
+    }
+    match Message::parse(&Frame::parse(bytes).ok()?).ok()? {
+        Message::Commit(commit) => Some(commit.ops.first()?.path.collection),
+        _ => None,
+    }
 }
 
 /// Reads the number and the time (UTC nanoseconds) of a frame of which only the beginning is there, as far as that

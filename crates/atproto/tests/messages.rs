@@ -192,6 +192,22 @@ fn a_peek_refuses_nothing_of_a_message_that_it_does_not_know() {
 }
 
 #[test]
+fn the_collection_of_a_frame_is_that_of_its_first_operation() {
+    let mut commits = 0;
+    for message in messages(true) {
+        let bytes = message.to_frame_bytes();
+        let expected = match &message {
+            Message::Commit(commit) => commit.ops.first().map(|op| op.path.collection),
+            _ => None,
+        };
+        commits += usize::from(expected.is_some());
+        assert_eq!(frame::collection(&bytes), expected);
+    }
+    assert!(commits > 0);
+    assert_eq!(frame::collection(b"no frame"), None);
+}
+
+#[test]
 fn a_frame_is_two_items_exactly() {
     for message in messages(true) {
         let bytes = message.to_frame_bytes();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use skytide_atproto::columns::Clock;
+use skytide_atproto::columns::{Clock, Position};
 use skytide_firehose::JetstreamPlace;
 use skytide_runtime::Epoch;
 
@@ -16,7 +16,8 @@ use crate::firehose::{Filled, Intake, Mark, Wanting, newest};
 use crate::frames::{Frames, UNREACHED};
 use crate::network::{Connection, Wish};
 use crate::run::WAIT;
-use crate::shared::together::{Part, Scans, Together};
+use crate::shared::groups::{Groups, Taken};
+use crate::shared::together::{Part, Scans};
 use crate::source::{SourceError, Status};
 
 /// What a batch costs beside its rows, in bytes: a place in a queue, the vectors of its columns.
@@ -90,12 +91,16 @@ struct State {
 /// A query's own.
 struct Line {
     wanting: Arc<Wanting>,
+    /// The collections that it asks a Jetstream for; none of another connection.
+    collections: Vec<String>,
     batches: VecDeque<Batch>,
     bytes: usize,
     stage: Stage,
     /// What had been done when it came, and when nothing more was read for it.
     since: Status,
     until: Option<Status>,
+    /// What was decoded for it and not handed on since it came, or not as it came.
+    dropped: BTreeMap<&'static str, u64>,
     /// The next batch is to tell the place of a Jetstream.
     wants_place: bool,
     /// That after the last batch, where no more may lie ready.
@@ -155,13 +160,16 @@ impl Hub {
         let id = state.next;
         state.next += 1;
         state.has_changed = true;
+        let is_jetstream = connection.is_jetstream(wish);
         let line = Line {
             wanting,
+            collections: if is_jetstream { wish.collections.clone() } else { Vec::new() },
             batches: VecDeque::new(),
             bytes: 0,
             stage: Stage::Joining,
             since: Status::default(),
             until: None,
+            dropped: BTreeMap::new(),
             wants_place: false,
             place: None,
         };
@@ -237,12 +245,12 @@ impl Hub {
             (_, Some(done)) => done,
             (_, None) => &state.status,
         };
-        let unreached = done.unreached.clone();
-        let mut status = Status { progress: done.progress, unreached, ..Status::default() };
+        let (dropped, unreached) = (line.dropped.clone(), done.unreached.clone());
+        let mut status = Status { progress: done.progress, dropped, unreached, ..Status::default() };
         for (reason, count) in &done.dropped {
             let before = line.since.dropped.get(reason).copied().unwrap_or_default();
             if *count > before {
-                status.dropped.insert(reason, count - before);
+                *status.dropped.entry(reason).or_default() += count - before;
             }
         }
         status.read = line.since.read;
@@ -251,9 +259,9 @@ impl Hub {
     }
 
     fn start(self: &Arc<Self>, frames: Frames, clock: Clock, is_jetstream: bool) -> Result<(), SourceError> {
-        let (intake, together) = (Intake::new(frames), Together::new(clock)?);
+        let (intake, groups) = (Intake::new(frames), Groups::new(clock));
         let hub = Arc::clone(self);
-        let reading = Reading { intake, together, clock, is_jetstream, earlier: Status::default() };
+        let reading = Reading { intake, groups, clock, is_jetstream, earlier: Status::default() };
         std::thread::Builder::new()
             .name("shared source".to_owned())
             .spawn(move || {
@@ -274,11 +282,11 @@ impl Hub {
             }
             // A Jetstream tells its place, by which a query leaves, once all that was read is decoded.
             if reading.is_jetstream && !reading.intake.is_decoded() {
-                reading.intake.decode_waiting(&mut reading.together);
+                reading.intake.decode_waiting(&mut reading.groups);
                 self.deliver(&mut reading);
                 continue;
             }
-            match reading.intake.fill(&mut reading.together, WAIT) {
+            match reading.intake.fill(&mut reading.groups, WAIT) {
                 Ok(Filled::Points) => self.deliver(&mut reading),
                 Ok(Filled::Idle) => {
                     let status = reading.status();
@@ -313,7 +321,7 @@ impl Hub {
             }
             if std::mem::take(&mut state.has_changed) {
                 let status = reading.status();
-                reading.together.set(state.take_in(&status))?;
+                reading.groups.set(state.take_in(&status))?;
                 state.status = status;
             }
             // What found no room is known to the connection before already.
@@ -336,16 +344,16 @@ impl Hub {
 
     /// Lays what was decoded ready for each query.
     fn deliver(&self, reading: &mut Reading) {
-        let mark = reading.mark();
-        let status = reading.status();
-        let watermark = newest(mark.position, reading.clock).unwrap_or(i64::MIN);
-        let of_each = reading.together.take();
-        let of_each: Vec<(u64, Batch)> =
-            of_each.into_iter().map(|(id, scans)| (id, Batch::new(scans, watermark, mark))).collect();
+        let (clock, status) = (reading.clock, reading.status());
+        let of_each = reading.groups.take().into_iter().map(|Taken { id, scans, position, dropped }| {
+            let watermark = newest(position, clock).unwrap_or(i64::MIN);
+            (id, dropped, Batch::new(scans, watermark, reading.intake.mark(position)))
+        });
+        let of_each: Vec<(u64, _, Batch)> = of_each.collect();
         let mut place = None;
         let mut state = self.lock();
         let before = std::mem::replace(&mut state.status, status);
-        for (id, mut batch) in of_each {
+        for (id, dropped, mut batch) in of_each {
             // It may have left meanwhile.
             let Some(line) = state.queries.get_mut(&id).filter(|line| line.is_reading()) else { continue };
             // Nobody leaves a Jetstream without its place: what was read with the batch before lies ready,
@@ -361,6 +369,7 @@ impl Hub {
                 batch.bytes += batch.place.as_ref().map_or(0, |place| place.memory());
                 line.wants_place &= batch.place.is_none();
             }
+            line.dropped = dropped;
             line.bytes += batch.bytes;
             line.place = batch.place.clone().filter(|_| line.bytes >= self.bound);
             line.batches.push_back(batch);
@@ -392,7 +401,7 @@ impl State {
     }
 
     /// The queries that are read for, those that have come among them.
-    fn take_in(&mut self, status: &Status) -> Vec<Part> {
+    fn take_in(&mut self, status: &Status) -> Vec<(Vec<String>, Part)> {
         let mut parts = Vec::new();
         for (id, line) in &mut self.queries {
             if matches!(line.stage, Stage::Joining) {
@@ -402,7 +411,7 @@ impl State {
                 line.since.dropped.remove(UNREACHED);
             }
             if line.is_reading() {
-                parts.push((*id, Arc::clone(&line.wanting)));
+                parts.push((line.collections.clone(), (*id, Arc::clone(&line.wanting))));
             }
         }
         parts
@@ -438,7 +447,7 @@ impl Batch {
 /// What the thread has.
 struct Reading {
     intake: Intake,
-    together: Together,
+    groups: Groups,
     clock: Clock,
     is_jetstream: bool,
     /// What was met by connections that asked for less.
@@ -463,14 +472,10 @@ impl Reading {
     fn status(&self) -> Status {
         let mut status = self.intake.frames.status();
         status.add_earlier(&self.earlier);
-        let Mark { read, bytes, .. } = self.mark();
+        // The same wherever the decoding stands.
+        let Mark { read, bytes, .. } = self.intake.mark(Position::default());
         (status.read, status.bytes) = (read, bytes);
-        self.together.count_dropped(&mut status.dropped);
         status
-    }
-
-    fn mark(&self) -> Mark {
-        self.intake.mark(self.together.position())
     }
 }
 

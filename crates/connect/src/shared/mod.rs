@@ -37,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod groups;
 mod hub;
 mod query;
 mod together;
@@ -68,7 +69,8 @@ pub const BACKLOG: usize = 64 << 20;
 /// - A Jetstream sends what it is asked for: that is what all of the queries want together. One that comes
 ///   later and wants more has it asked again, by another connection from where the one before is; of what
 ///   nobody wanted before it has the last seconds, too. Queries over a Jetstream with recordings that come
-///   first, or with a limit, each have a connection of their own.
+///   first, or with a limit, each have a connection of their own. Each sees the events that it would ask for
+///   by itself: its times rise over those.
 ///
 /// Frames that only some of the queries refuse are counted as undecodable for all of them; the others have
 /// their points of them.

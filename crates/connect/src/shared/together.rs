@@ -122,12 +122,11 @@ impl Together {
         self.decoder.position()
     }
 
-    /// Adds what was not handed on, or not as it came.
-    pub(super) fn count_dropped(&self, dropped: &mut BTreeMap<&'static str, u64>) {
-        for (reason, count) in &self.dropped {
-            *dropped.entry(reason).or_default() += count;
-        }
-        count_reasons(self.decoder.counters(), dropped);
+    /// What was not handed on, or not as it came.
+    pub(super) fn dropped(&self) -> BTreeMap<&'static str, u64> {
+        let mut dropped = self.dropped.clone();
+        count_reasons(self.decoder.counters(), &mut dropped);
+        dropped
     }
 
     /// The points decoded so far, of each query.

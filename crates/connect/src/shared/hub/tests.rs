@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use bytes::Bytes;
 use skytide_firehose::Cursor;
 use skytide_sim::{Config, Pacing, Relay};
 use skytide_timestream::plan::Results;
 
 use super::*;
 use crate::catalog::FirehoseCatalog;
+use crate::firehose::FirehoseSource;
+use crate::source::{Next, Source};
 
 #[test]
 fn no_more_than_the_bound_lies_ready_for_who_does_not_ask() {
@@ -44,6 +47,93 @@ fn no_more_than_the_bound_lies_ready_for_who_does_not_ask() {
     assert_eq!(hub.lock().status.read, FRAMES);
     while let Found::Epoch(..) = hub.next(sleeps, WAIT) {}
     assert!(lies_ready(sleeps) == 0 && matches!(hub.next(sleeps, WAIT), Found::Behind(_)));
+}
+
+/// Events of a Jetstream whose times fall back: of posts they are three seconds behind those of likes, and of
+/// identities two. One in their midst does not decode.
+fn falling_back() -> Vec<Bytes> {
+    let event = |at: u64| {
+        let deleted = |collection: &str| {
+            format!(
+                r#""commit","commit":{{"rev":"3mptbypluud2a","operation":"delete","collection":"{collection}","rkey":"{at}"}}"#
+            )
+        };
+        let (behind, of) = match at % 4 {
+            0 | 1 => (0, deleted("app.bsky.feed.like")),
+            2 => (3_000_000, deleted("app.bsky.feed.post")),
+            _ => (
+                2_000_000,
+                format!(r#""identity","identity":{{"did":"did:plc:a","handle":"a.test","seq":{at}}}"#),
+            ),
+        };
+        let time_us = 1_783_175_880_000_000 + at * 100_000 - behind;
+        let event = format!(r#"{{"did":"did:plc:a","time_us":{time_us},"kind":{of}}}"#);
+        Bytes::from(skytide_atproto::jetstream::frame_of(event.as_bytes()).unwrap().bytes)
+    };
+    let mut events: Vec<_> = (0..400).map(event).collect();
+    events.insert(201, Bytes::from_static(b"refused"));
+    events
+}
+
+#[test]
+fn over_a_jetstream_each_has_the_times_that_it_has_alone() {
+    const QUERIES: [&str; 5] = [
+        "posts.deletes().rkey",
+        "likes.deletes().rkey",
+        "{ posts: posts.deletes().count(), likes: likes.deletes().count() }",
+        "identities.handle",
+        "posts.deletes().count()",
+    ];
+    let (catalog, events) = (FirehoseCatalog::new(), falling_back());
+    let planned = |query: &str| {
+        let query = skytide_timestream::compile(query, &catalog).unwrap();
+        let plan = skytide_timestream::plan(Arc::new(query), Results::history());
+        let collections = catalog.wanted_collections(&plan).unwrap_or_default();
+        (plan, collections)
+    };
+    let frames = |events: &[Bytes]| Frames::repeating(events.into()).until(Some(events.len() as u64));
+    // By scan, times and ordinals; last where time stands.
+    type Read = (Vec<Vec<(i64, u64)>>, i64);
+    let add = |(scans, watermark): &mut Read, epoch: Epoch| {
+        scans.resize(epoch.scans.len(), Vec::new());
+        for (all, rows) in scans.iter_mut().zip(&epoch.scans) {
+            let places = rows.iter().flat_map(|rows| rows.places.time.iter().zip(rows.places.ordinal.iter()));
+            all.extend(places.map(|(time, ordinal)| (*time, *ordinal)));
+        }
+        *watermark = epoch.watermark;
+    };
+    let alone = |query: &str| {
+        let (plan, collections) = planned(query);
+        let is_sent = |event: &&Bytes| {
+            let collection = skytide_atproto::frame::collection(event);
+            collections.is_empty() || collection.is_none_or(|one| collections.iter().any(|all| all == one))
+        };
+        let sent: Vec<Bytes> = events.iter().filter(is_sent).cloned().collect();
+        let mut source = FirehoseSource::new(&plan, &catalog, frames(&sent), Clock::FrameTime).unwrap();
+        let mut read = Read::default();
+        while let Next::Epoch(epoch) = source.next(WAIT).unwrap() {
+            add(&mut read, epoch);
+        }
+        (read, source.status().dropped)
+    };
+
+    let connection = Connection { location: "ws://nowhere/subscribe".into(), ..Connection::default() };
+    let hub = Arc::new(Hub::new(64 << 20));
+    let join = |query| {
+        let (plan, collections) = planned(query);
+        let wish = Wish { collections, ..Wish::default() };
+        let asked = Asked { connection: &connection, clock: Clock::FrameTime, wish: &wish };
+        let wanting = Arc::new(Wanting::of(&plan, &catalog).unwrap());
+        hub.join(wanting, &asked, |_| Ok(frames(&events))).unwrap().unwrap()
+    };
+    for (query, id) in QUERIES.map(|query| (query, join(query))) {
+        let mut read = Read::default();
+        while let Found::Epoch(epoch, mark, _) = hub.next(id, LIMIT) {
+            assert_eq!(mark.position.clock.newest, Some(epoch.watermark));
+            add(&mut read, epoch);
+        }
+        assert_eq!((read, hub.status(id).dropped), alone(query), "{query}");
+    }
 }
 
 /// Longer than any of it takes.
@@ -107,8 +197,8 @@ fn one_that_does_not_read_stalls_nobody_while_events_of_a_jetstream_wait() {
     let mut frames: Vec<_> = network().take(400).map(|frame| frame.bytes).collect();
     frames.insert(200, b"refused".as_slice().into());
     let intake = Intake::waiting_for(hub.lock().ready.take().unwrap(), frames);
-    let (clock, together) = (Clock::FrameTime, Together::new(Clock::FrameTime).unwrap());
-    let reading = Reading { intake, together, clock, is_jetstream: true, earlier: Status::default() };
+    let (clock, groups) = (Clock::FrameTime, Groups::new(Clock::FrameTime));
+    let reading = Reading { intake, groups, clock, is_jetstream: true, earlier: Status::default() };
     hub.lock().is_reading = true;
     let thread = std::thread::spawn({
         let hub = Arc::clone(&hub);
