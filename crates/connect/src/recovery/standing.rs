@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn the_format_stands() {
         let bytes = in_a_file();
-        let head = b"skysaved\x02\0\0\0\0\0\0\0\x0d\0\0\0\0\0\0\0posts.count()\0\0\0";
+        let head = b"skysaved\x03\0\0\0\0\0\0\0\x0d\0\0\0\0\0\0\0posts.count()\0\0\0";
         assert!(bytes.starts_with(head));
         // When it was saved; then rows, and their place.
         let rest = b"\x07\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x0c\0\0\0\0\0\0\0/a/\xc3\xb6.ndjson\0\0\0\0\xf4\x01\0\0\0\0\0\0";
@@ -273,8 +273,8 @@ mod tests {
             assert!(Standing::from_bytes(&changed).is_err(), "byte {at}");
         }
         let mut newer = bytes;
-        newer[8] = 3;
-        assert_eq!(Standing::from_bytes(&newer), Err(Unreadable::Version(3)));
+        newer[8] = 4;
+        assert_eq!(Standing::from_bytes(&newer), Err(Unreadable::Version(4)));
         assert_eq!(Standing::from_bytes(b"something else"), Err(Unreadable::NotSaved));
     }
 
