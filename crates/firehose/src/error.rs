@@ -107,16 +107,12 @@ pub enum Timeout {
 /// An error frame: the server's reason for ending the stream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[error("the server ended the stream with {}{}", named(.code), .message.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
+#[error("the server ended the stream with {}{}", if .code.is_empty() { "an error that it does not name" } else { .code }, .message.as_deref().map(excerpt).unwrap_or_default())]
 pub struct StreamError {
-    /// The server's name for it, such as `FutureCursor`. It may be empty.
+    /// The server's name for it, such as `FutureCursor`; empty where it gives none.
     pub code: String,
     /// The server's explanation.
     pub message: Option<String>,
-}
-
-fn named(code: &str) -> &str {
-    if code.is_empty() { "an error without a name" } else { code }
 }
 
 /// Why a connection could not be made, or ended.
@@ -302,7 +298,7 @@ mod tests {
         assert_eq!(closed(Some(1001), "bye"), "the server closed the connection with 1001: bye");
         let stream = StreamError { code: "FutureCursor".into(), message: None };
         assert_eq!(Error::from(stream).to_string(), "the server ended the stream with FutureCursor");
-        let stream = StreamError { code: String::new(), message: Some("bye".into()) };
-        assert_eq!(stream.to_string(), "the server ended the stream with an error without a name: bye");
+        let unnamed = StreamError { code: String::new(), message: Some(String::new()) };
+        assert_eq!(unnamed.to_string(), "the server ended the stream with an error that it does not name");
     }
 }

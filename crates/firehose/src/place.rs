@@ -231,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_without_a_time_has_the_one_before_it() {
+        let mut place = place(&[(1, 7)]);
+        place.see(Some(2), None, 7 * SECOND);
+        place.pass(Some(3), None, 7 * SECOND);
+        assert_eq!(place.cursor(), Some(Cursor::After { seq: 3, time: 7 * SECOND }));
+    }
+
+    #[test]
     fn what_comes_again_is_a_repetition_however_slow_the_clock_here_is() {
         let mut place = Place::default();
         let mut see = |seq: i64| place.see(Some(seq.cast_unsigned()), Some(3600 * SECOND + seq), seq);

@@ -33,10 +33,11 @@ const VERSION: u64 = 3;
 /// either 0, its own state, up to which time it told all to be here, whether it was at its end and the rows
 /// held of each scan, or 1, what it is and how many of its rows have gone out; then up to which time points
 /// have gone out, and whether all was at its end. That of frames (`firehose.rs`): what tells the source from
-/// others, the number of the last frame, the number and the newest time after which a connection goes on, the clocks, how much was read
-/// and counted, the place of a Jetstream. Where points are put in order (`reorder.rs`): that of the frames,
-/// the newest time and the number of late points, where the late ones of the side end, whether it was at its
-/// end, points admitted, and the rows held. Rows are as between processes: an Arrow IPC stream.
+/// others, the number of the last frame, the number and the newest time after which a connection goes on,
+/// the clocks, how much was read and counted, the place of a Jetstream. Where points are put in order
+/// (`reorder.rs`): that of the frames, the newest time and the number of late points, where the late ones of
+/// the side end, whether it was at its end, points admitted, and the rows held. Rows are as between
+/// processes: an Arrow IPC stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     query: String,

@@ -35,7 +35,7 @@ struct Batch {
 /// What a query finds.
 pub(super) enum Found {
     /// Points, and where they end; of a Jetstream its place there, if it was [asked for](Hub::ask_place).
-    Epoch(Epoch, Mark, Option<Arc<JetstreamPlace>>),
+    Epoch(Epoch, Box<Mark>, Option<Arc<JetstreamPlace>>),
     /// Nothing for now.
     Idle,
     /// Everything there was.
@@ -212,7 +212,7 @@ impl Hub {
                 if was_full && line.bytes < self.bound / 2 {
                     self.room.notify_one();
                 }
-                return Found::Epoch(batch.epoch, batch.mark, batch.place);
+                return Found::Epoch(batch.epoch, Box::new(batch.mark), batch.place);
             }
             match &line.stage {
                 Stage::Joining | Stage::Reading => {}

@@ -73,7 +73,7 @@ impl Source for SharedSource {
         match self.hub.next(self.id, wait) {
             Found::Epoch(epoch, mark, place) => {
                 self.points += points(&epoch);
-                self.given = Some(mark);
+                self.given = Some(*mark);
                 self.place = place;
                 Ok(Next::Epoch(epoch))
             }

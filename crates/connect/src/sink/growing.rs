@@ -55,10 +55,7 @@ impl GrowingFile {
     fn with(&mut self, write: impl FnOnce(&mut Rows) -> Result<(), SinkError>) -> Result<(), SinkError> {
         let written = self.rows().and_then(write);
         written.map_err(|error| match error {
-            // That the reader of a named pipe went away is no failure.
-            SinkError::Io(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                SinkError::file(&self.path, &error)
-            }
+            SinkError::Io(error) => SinkError::file(&self.path, &error),
             other => other,
         })
     }

@@ -137,10 +137,16 @@ impl From<ArrowError> for SinkError {
 }
 
 impl SinkError {
-    /// What went wrong with a file.
+    /// What went wrong with a file; that the reader of a named pipe went away is told as of any other pipe.
     fn file(path: &Path, error: &(dyn std::error::Error + 'static)) -> Self {
-        let causes = || std::iter::successors(Some(error), |&error| error.source());
-        let code = causes().find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error());
+        let mut causes = std::iter::successors(Some(error), |&error| error.source());
+        let system = causes.find_map(|error| error.downcast_ref::<io::Error>());
+        let code = system.and_then(io::Error::raw_os_error);
+        if system.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return Self::Io(
+                code.map_or_else(|| io::ErrorKind::BrokenPipe.into(), io::Error::from_raw_os_error),
+            );
+        }
         Self::File { path: path.to_owned(), reason: error.to_string(), code }
     }
 

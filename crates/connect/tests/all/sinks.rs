@@ -360,6 +360,25 @@ fn a_link_stays_one_and_a_pipe_is_written_to() {
 
 #[cfg(unix)]
 #[test]
+fn the_reader_of_a_pipe_may_go_away_whatever_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, format) in [("p.parquet", FileFormat::Parquet), ("p.arrow", FileFormat::Arrow)] {
+        let pipe = folder.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || drop(std::fs::File::open(pipe).unwrap())
+        });
+        let mut sink = FileSink::file(&pipe, format, &rows(0, 0).schema()).unwrap();
+        reader.join().unwrap();
+        let written = (0..2000).try_for_each(|_| sink.write(&rows(0, 2000))).and_then(|()| sink.finish());
+        let error = written.unwrap_err();
+        assert!(error.is_closed_pipe(), "{name}: {error:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn text_that_someone_takes_away_or_cuts_is_told_by_its_name() {
     use std::{fs, path::Path};
 

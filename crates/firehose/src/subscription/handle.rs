@@ -37,7 +37,8 @@ impl Handle {
 
     /// The low-water mark: the number of the last frame of which, and of all before it, the caller has
     /// finished (see [`Finish`](super::Finish)); before that the one the subscription was told to begin with.
-    /// Of a Jetstream, whose numbers are times, the highest that is believed and not after now. A program that saves it and begins there the next time loses nothing.
+    /// Of a Jetstream, whose numbers are times, the highest that is believed and not after now. A program
+    /// that saves it and begins there the next time loses nothing.
     #[must_use]
     pub fn cursor(&self) -> Option<u64> {
         self.shared.published().low.place().seq()

@@ -36,21 +36,24 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
     };
     refuse(args)?;
     let interrupt = Interrupt::listen()?;
-    let compression = Compression::of_path(&args.output);
-    let (mut recorder, last) = if args.append {
-        Recorder::append(&args.output, compression).map_err(failed)?
-    } else {
-        (Recorder::create(&args.output, compression).map_err(failed)?, Last::default())
+    // A pipe waits for its reader, who is waited for when it is opened, too.
+    let is_file = args.output.metadata().map_or(true, |found| found.is_file());
+    interrupt.ends_after(args.duration);
+    let open = || {
+        let compression = Compression::of_path(&args.output);
+        if args.append {
+            Recorder::append(&args.output, compression)
+        } else {
+            Recorder::create(&args.output, compression).map(|recorder| (recorder, Last::default()))
+        }
     };
+    let (mut recorder, last) = if is_file { open() } else { waits(open) }.map_err(failed)?;
     if last.frames > 0 && !args.status.quiet {
         let frames = HumanCount(last.frames);
         say(&format!("{} goes on after its {frames} frames\n", args.output.display()));
     }
     let mut input = Input::open_after(&args.from, &Wish::default(), &args.output, last)?;
-    // A pipe waits for its reader.
-    let is_file = args.output.metadata().is_ok_and(|found| found.is_file());
     let mut status = StatusLine::new(args.status.quiet, input.is_real_time);
-    interrupt.ends_after(args.duration);
     let ends = args.duration.and_then(|duration| Instant::now().checked_add(duration));
     let mut written = 0_u64;
     while !interrupt.seen() && ends.is_none_or(|end| Instant::now() < end) {

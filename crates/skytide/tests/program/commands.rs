@@ -193,7 +193,11 @@ fn hints_are_of_what_is_wrong() {
         let ran = output(&[command, &["--from", "ws://127.0.0.1:1", "--for", "2s"]].concat());
         assert_eq!(ran.status.code(), Some(3), "{command:?}: {}", err(&ran));
         assert!(err(&ran).contains("1 not reached") && err(&ran).contains(network), "{}", err(&ran));
+        assert!(err(&ran).contains("of --for: cannot connect to 127.0.0.1:1"), "{}", err(&ran));
     }
+    let busy = answering("HTTP/1.1 503 No\r\ncontent-length: 4\r\n\r\nbusy");
+    let said = tail(&busy, &["--for", "1s"], 3);
+    assert!(said.contains("answered 503: busy") && !said.contains(network), "{said}");
     // What was read before a failure is told; what was one recording is no question of what sources are.
     let folder = tempfile::tempdir().unwrap();
     let path = recording(&folder, 20, "d.frames");
@@ -281,7 +285,7 @@ fn an_end_does_not_wait_for_who_reads_nothing() {
     let run = ["run", "posts", "--from", &path, "--for", "4s"];
     let several = ["run", "posts", "likes", "follows", "--from", &path, "--for", "4s"];
     let timed = ["tail", "--from", &path, "--for", "4s"];
-    let recorded = ["record", "--from", &path, "-o", "/dev/stdout", "--for", "4s"];
+    let record = ["record", "--from", &path, "--for", "4s", "-o"];
     let begun = Instant::now();
     let start =
         |args: &[&str]| Running(skytide(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
@@ -292,13 +296,15 @@ fn an_end_does_not_wait_for_who_reads_nothing() {
         pipe.to_str().unwrap().to_owned()
     };
     let (left, late, read) = (pipe("left.parquet"), format!("side={}", pipe("late")), pipe("read.arrow"));
+    let frames = pipe("left.frames");
     let _reader = File::options().read(true).write(true).open(&read).unwrap();
     let made = ["--time", "created_at", "--mode", "live", "--late", &late, "-o", "/dev/null"];
     let mut ended = [
         (start(&stopped), 130),
         (start(&several), 1),
         (start(&timed), 1),
-        (start(&recorded), 1),
+        (start(&[&record[..], &["/dev/stdout"]].concat()), 1),
+        (start(&[&record[..], &[&frames]].concat()), 1),
         (start(&[&run[..], &["-o", &left]].concat()), 1),
         (start(&[&run[..], &["-o", &read]].concat()), 1),
         (start(&[&run[..], &made].concat()), 1),

@@ -35,7 +35,7 @@ fn no_more_than_the_bound_lies_ready_for_who_does_not_ask() {
     loop {
         match hub.next(reads, WAIT) {
             Found::Epoch(epoch, mark, _) => {
-                largest = largest.max(Batch::new(epoch.scans, 0, mark).bytes);
+                largest = largest.max(Batch::new(epoch.scans, 0, *mark).bytes);
                 most = most.max(lies_ready(reads)).max(lies_ready(sleeps));
             }
             Found::Idle => {}
