@@ -312,6 +312,8 @@ pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
             Some(DataType::Timestamp(*a.max(b), zone))
         }
         (DataType::Duration(a), DataType::Duration(b)) => Some(DataType::Duration(*a.max(b))),
+        // That the keys of one are known to be in order is no other type.
+        (DataType::Map(a, _), DataType::Map(b, _)) if a == b => Some(DataType::Map(Arc::clone(a), false)),
         _ => None,
     }
 }
@@ -362,6 +364,8 @@ mod tests {
     #[test]
     fn common_types_are_symmetric_and_hold_both() {
         use DataType::*;
+        let Map(entries, _) = map(Utf8, Int64) else { panic!("no map") };
+        let sorted = Map(entries, true);
         for (a, b, both) in [
             (Int8, Int32, Some(Int32)),
             (UInt8, Int8, Some(Int16)),
@@ -394,6 +398,8 @@ mod tests {
                 Duration(TimeUnit::Millisecond),
                 Some(Duration(TimeUnit::Millisecond)),
             ),
+            (sorted.clone(), map(Utf8, Int64), Some(map(Utf8, Int64))),
+            (sorted.clone(), map(Utf8, Int8), None),
             (Utf8, Int64, None),
             (Boolean, Int64, None),
             (Decimal128(10, 2), Int64, None),

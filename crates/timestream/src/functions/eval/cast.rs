@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, ListArray, NullArray,
-    StringArray, TimestampNanosecondArray, UInt64Array, new_empty_array, new_null_array,
+    Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, ListArray, MapArray,
+    NullArray, StringArray, TimestampNanosecondArray, UInt64Array, new_empty_array, new_null_array,
 };
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
@@ -158,6 +158,10 @@ pub(super) fn converted(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Ar
                 (narrowed.is_finite() || !value.is_finite()).then_some(narrowed)
             };
             Ok(Arc::new(values.as_primitive::<Float64Type>().unary_opt::<_, Float32Type>(narrow)))
+        }
+        (DataType::Map(from, _), DataType::Map(entry, is_sorted)) if from == entry => {
+            let (_, offsets, entries, nulls, _) = values.as_map().clone().into_parts();
+            Ok(Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, nulls, *is_sorted)?))
         }
         (DataType::List(_), DataType::List(item)) => {
             let (_, offsets, items, nulls) = values.as_list::<i32>().clone().into_parts();

@@ -310,7 +310,7 @@ fn items_of_lists_are_cast_as_values_are_and_counted() {
     for zone in [None, Some("UTC".into()), Some("Asia/Tokyo".into())] {
         let to = DataType::Timestamp(Nanosecond, zone);
         let (values, _, misfits) = run(cast, &[list(&items)], &crate::types::list(to));
-        let first = crate::engine::array::carried::<Int64Type>(&values.as_list::<i32>().value(0)).unwrap();
+        let first = carried::<Int64Type>(&values.as_list::<i32>().value(0)).unwrap();
         assert_eq!((first.iter().collect::<Vec<_>>(), misfits), (vec![Some(1_000), None], 1));
     }
     // A zone is no other moment, whichever is left or taken.
@@ -321,7 +321,7 @@ fn items_of_lists_are_cast_as_values_are_and_counted() {
             crate::engine::array::retyped(seconds, &DataType::Timestamp(Second, from.clone())).unwrap();
         let to = crate::types::list(DataType::Timestamp(Microsecond, to));
         let (values, _, misfits) = run(cast, &[list(&seconds)], &to);
-        let first = crate::engine::array::carried::<Int64Type>(&values.as_list::<i32>().value(0)).unwrap();
+        let first = carried::<Int64Type>(&values.as_list::<i32>().value(0)).unwrap();
         assert_eq!(
             (first.values().as_ref(), misfits),
             (&[1_000_000, 253_402_300_799_000_000][..], 0),
@@ -490,6 +490,17 @@ fn maps(keys: &[f64]) -> ArrayRef {
         maps.append(true).unwrap();
     }
     Arc::new(maps.finish())
+}
+
+#[test]
+fn maps_with_keys_in_order_are_maps() {
+    let maps = maps(&[1.0, 2.0]);
+    let DataType::Map(entries, _) = maps.data_type().clone() else { panic!("no map") };
+    let sorted = DataType::Map(entries, true);
+    let args = [Column::Array(Arc::clone(&maps))];
+    let (found, ..) = run(cast, &args, &sorted);
+    let args = [Column::Array(found)];
+    assert_eq!(&run(cast, &args, maps.data_type()).0, &maps);
 }
 
 #[test]
