@@ -71,6 +71,10 @@ fn types() {
         "accounts.active + 1",
         "posts.time > \"2026-07-04T12:00:00[Europe/Berlin]\"",
         "posts.time > \"9999-12-31\"",
+        "posts.time - posts.record.text",
+        "posts.record.text.hour()",
+        "posts.time > posts.record.text",
+        "posts.record.text.shift_by(posts.record.text)",
     ]));
 }
 
@@ -88,6 +92,7 @@ fn arguments() {
         "count(posts, 1)",
         "greatest(meters.small, meters.level, 3)",
         "posts.update()",
+        "posts.filter(count() == 1)",
     ]));
 }
 
