@@ -10,14 +10,14 @@ use std::time::Duration;
 use skytide_atproto::columns::{Clock, Counters, Decoder, Position, StreamColumns};
 use skytide_firehose::JetstreamPlace;
 use skytide_runtime::Epoch;
-use skytide_timestream::engine::hash;
+use skytide_timestream::engine::{Mode, hash};
 use skytide_timestream::plan::Plan;
 use skytide_timestream::rows::{Keys, Lane, Places, Rows};
 
 use crate::catalog::FirehoseCatalog;
 use crate::frames::Frames;
 use crate::recovery::SaveError;
-use crate::source::{Next, Saved, Source, SourceError, Status};
+use crate::source::{Next, Opened, Saved, Source, SourceError, Status};
 
 pub(crate) use intake::{Decode, Filled, Intake};
 pub(crate) use mark::{Mark, Standing};
@@ -25,6 +25,7 @@ pub(crate) use wanting::{Wanting, decoder};
 
 /// Reads frames and decodes what a plan wants of them.
 pub struct FirehoseSource {
+    opened: Opened,
     intake: Intake,
     decoder: Decoder,
     lanes: Vec<u16>,
@@ -54,8 +55,9 @@ impl FirehoseSource {
         let decoder = decoder(streams, clock)?;
         let reason = "the program has opened its frames; a `Network` opens them by their address";
         let identity = Err(SaveError::never("a firehose", reason));
+        let opened = Opened::of(&plan.scans);
         let (intake, earlier) = (Intake::new(frames), Status::default());
-        Ok(Self { intake, decoder, lanes, clock, points: 0, identity, earlier })
+        Ok(Self { opened, intake, decoder, lanes, clock, points: 0, identity, earlier })
     }
 
     /// It can be opened again, and is told from others so.
@@ -118,6 +120,10 @@ impl Source for FirehoseSource {
         count_reasons(self.decoder.counters(), &mut status.dropped);
         status.add_earlier(&self.earlier);
         status
+    }
+
+    fn begin(&mut self, plan: &Plan, _: Mode) -> Result<(), SourceError> {
+        self.opened.begin(plan)
     }
 
     fn save(&self) -> Result<Saved, SaveError> {

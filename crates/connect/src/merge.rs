@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 
 use skytide_runtime::{BytesError, Epoch, Reader, Writer};
 use skytide_timestream::engine::{Backlog, Mode};
-use skytide_timestream::plan::Scan;
+use skytide_timestream::plan::{Plan, Scan};
 use skytide_timestream::rows::Rows;
 
 use crate::late::Passed;
 use crate::recovery::{SaveError, StateError, state};
 use crate::source::{
-    EPOCH_BYTES, EPOCH_ROWS, Next, Progress, Saved, Source, SourceError, SourceState, Status,
+    EPOCH_BYTES, EPOCH_ROWS, Next, Opened, Progress, Saved, Source, SourceError, SourceState, Status,
 };
 use crate::tables::Bell;
 
@@ -211,8 +211,7 @@ enum Until {
 /// Several sources in order.
 pub struct Merge {
     feeds: Vec<Feed>,
-    /// Number of scans of the plan.
-    scans: usize,
+    opened: Opened,
     mode: Mode,
     /// Of which state it goes on from, the [sum](SourceState::sum).
     begun_at: Option<u64>,
@@ -232,14 +231,14 @@ pub struct Merge {
 shown!(Merge { feeds, mode, has_ended });
 
 impl Merge {
-    /// The points of all `feeds` for a plan of so many scans. With `is_strict` points wait until their time
+    /// The points of all `feeds` for a plan with these scans. With `is_strict` points wait until their time
     /// has passed, as they must where points that come later may stand before them at one time; several feeds
     /// are strict in any case. `passed` tells sources that may be idle how far the others have gone: what
     /// they give stands at or after it.
     #[must_use]
     pub fn new(
         feeds: Vec<Feed>,
-        scans: usize,
+        scans: &[Scan],
         mode: Mode,
         is_strict: bool,
         bell: Bell,
@@ -248,7 +247,7 @@ impl Merge {
         let is_strict = is_strict || feeds.len() > 1;
         Self {
             feeds,
-            scans,
+            opened: Opened::of(scans),
             mode,
             begun_at: None,
             is_strict,
@@ -325,7 +324,7 @@ impl Merge {
 
     /// The held points before a time (and of it, unless that is strict), in order, or all; of many the first.
     fn release(&mut self, until: Until) -> Result<Epoch, SourceError> {
-        let mut scans: Vec<Option<Rows>> = (0..self.scans).map(|_| None).collect();
+        let mut scans: Vec<Option<Rows>> = (0..self.opened.scans()).map(|_| None).collect();
         let is_strict = self.is_strict;
         let has_come = |time| match until {
             Until::Time(until) if is_strict => time < until,
@@ -396,7 +395,7 @@ impl Source for Merge {
         let watermark = self.watermark();
         // Silence alone can let points go.
         if any || watermark > self.passed.get() {
-            let scans = (0..self.scans).map(|_| None).collect();
+            let scans = (0..self.opened.scans()).map(|_| None).collect();
             return Ok(Next::Epoch(match watermark {
                 Some(watermark) => self.release(Until::Time(watermark))?,
                 None => Epoch { scans, watermark: i64::MIN },
@@ -438,8 +437,11 @@ impl Source for Merge {
         self.is_closed
     }
 
-    fn fits(&self, mode: Mode) -> bool {
-        self.mode == mode
+    fn begin(&mut self, plan: &Plan, mode: Mode) -> Result<(), SourceError> {
+        if self.mode != mode {
+            return Err(SourceError::OtherMode { mode });
+        }
+        self.opened.begin(plan)
     }
 
     fn save(&self) -> Result<Saved, SaveError> {
@@ -464,6 +466,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::{Array, Int64Array};
+    use arrow_schema::Fields;
+    use skytide_timestream::catalog::StreamDef;
     use skytide_timestream::rows::{Lane, Places};
 
     use super::*;
@@ -519,7 +523,10 @@ mod tests {
     fn what_is_held_is_not_copied_whenever_others_come() {
         let feed = Feed::new(Box::new(much_is_held()), vec![0], None, false);
         let (bell, passed) = (Bell::default(), Passed::default());
-        let mut merge = Merge::new(vec![feed], 1, Mode::Live, true, bell, passed);
+        let [name, key] = ["m", "k"].map(str::to_owned);
+        let stream = Arc::new(StreamDef { name, source: 0, fields: Fields::empty(), key, time: None });
+        let scan = Scan { stream, keyed: false, pairs: None, columns: Vec::new(), tests: Vec::new() };
+        let mut merge = Merge::new(vec![feed], &[scan], Mode::Live, true, bell, passed);
         assert_eq!(copies(&mut merge, |merge| &merge.feeds[0].held[0]), 0);
 
         let judge = Judge::new(Duration::from_nanos(10_000));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrow_array::UInt32Array;
 use skytide_runtime::{Epoch, Reader, Writer};
 use skytide_timestream::engine::{Backlog, Mode};
-use skytide_timestream::plan::Scan;
+use skytide_timestream::plan::{Plan, Scan};
 use skytide_timestream::rows::Rows;
 
 use crate::late::{Judge, Verdict};
@@ -169,8 +169,11 @@ impl<S: Source> Source for Reorder<S> {
 
     /// What is sorted as a whole may be read live, too; what lets points go on the way leaves late ones out,
     /// which once there are none.
-    fn fits(&self, mode: Mode) -> bool {
-        mode == Mode::Live || self.mode == Mode::Once
+    fn begin(&mut self, _: &Plan, mode: Mode) -> Result<(), SourceError> {
+        if mode == Mode::Live || self.mode == Mode::Once {
+            return Ok(());
+        }
+        Err(SourceError::OtherMode { mode })
     }
 
     fn save(&self) -> Result<Saved, SaveError> {

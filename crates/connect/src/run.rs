@@ -136,15 +136,7 @@ impl fmt::Display for End {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The source was opened for a run in the other mode.
-    #[error(
-        "the source was not opened for a run in {mode:?} mode: `RunOptions` and whatever opens it are to be given one mode"
-    )]
-    Mode {
-        /// That of the run.
-        mode: Mode,
-    },
-    /// The source.
+    /// The source, which may have been opened for [something else](Source::begin).
     #[error(transparent)]
     Source(#[from] SourceError),
     /// An operator.
@@ -202,7 +194,7 @@ pub(crate) fn drive(
 ) -> Result<Outcome, RunError> {
     let text = plan.query.text.clone();
     let (checkpoint, rows) = recovery.as_mut().map_or((None, 0), |recovery| recovery.left());
-    let mut running = Running::start(plan, source, options, checkpoint.as_ref(), rows)?;
+    let mut running = Running::start(plan, source, options, checkpoint.as_ref(), rows, Arc::default())?;
     drop(checkpoint);
     if let Some(recovery) = &mut recovery {
         recovery.begin(sink)?;
@@ -271,7 +263,8 @@ fn write(sink: &mut dyn Sink, batch: &RecordBatch) -> Result<bool, SinkError> {
 /// thread, since its job does.
 ///
 /// It ends where [`run`] does. An error of the source comes after the rows of what was read before it, and is
-/// the last item.
+/// the last item. Dropping it ends what its workers are at, and waits for a call of a function of the
+/// program's own that one of them may be in, but for nothing else.
 pub struct Answers<S: Source> {
     running: Option<Running<S>>,
     ready: VecDeque<RecordBatch>,
@@ -285,9 +278,9 @@ impl<S: Source> Answers<S> {
     /// Starts a plan over a source.
     ///
     /// # Errors
-    /// The job cannot be started, or the source was opened for the other mode.
+    /// The job cannot be started, or the source was opened for [something else](Source::begin).
     pub fn start(plan: Arc<Plan>, source: S, options: &RunOptions) -> Result<Self, RunError> {
-        let running = Some(Running::start(plan, source, options, None, 0)?);
+        let running = Some(Running::start(plan, source, options, None, 0, Arc::default())?);
         Ok(Self { running, ready: VecDeque::new(), failed: None, outcome: None })
     }
 
@@ -358,22 +351,22 @@ struct Running<S> {
 }
 
 impl<S: Source> Running<S> {
-    /// Starts a job, from where an earlier run left it, after so many rows, if it did. The source is there already.
+    /// Starts a job, from where an earlier run left it, after so many rows, if it did. The source is there
+    /// already. `left` says that nobody takes its rows any more.
     fn start(
         plan: Arc<Plan>,
-        source: S,
+        mut source: S,
         options: &RunOptions,
         from: Option<&Checkpoint>,
         rows: usize,
+        left: Arc<AtomicBool>,
     ) -> Result<Self, RunError> {
-        if !source.fits(options.mode) {
-            return Err(RunError::Mode { mode: options.mode });
-        }
+        source.begin(&plan, options.mode)?;
         let jobs =
             Options { workers: options.workers, mode: options.mode, epochs_in_flight: EPOCHS_IN_FLIGHT };
         let mut job = Job::start(plan, jobs, from)?;
         let ends = options.duration.and_then(|duration| Instant::now().checked_add(duration));
-        job.heed(Deadline::new(options.stop.flag(), ends, GRACE));
+        job.heed(Deadline::new(options.stop.flag(), ends, GRACE).left_by(left));
         Ok(Self {
             job,
             source,

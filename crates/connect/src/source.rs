@@ -7,6 +7,7 @@ use std::time::Duration;
 use skytide_firehose::ConnectionError;
 use skytide_runtime::Epoch;
 use skytide_timestream::engine::Mode;
+use skytide_timestream::plan::{Plan, Scan};
 use skytide_timestream::times::timestamp_text;
 use twox_hash::XxHash3_64;
 
@@ -43,11 +44,15 @@ pub trait Source {
         false
     }
 
-    /// Whether a run in this mode may read it; it was opened for one. A source for which that makes no
-    /// difference does not say.
-    fn fits(&self, mode: Mode) -> bool {
-        let _ = mode;
-        true
+    /// A run of this plan in this mode begins to read it. It was opened for one: for what that plan reads, in
+    /// that mode, and for no other run after it, which would find what is left. A source for which that makes
+    /// no difference does not say.
+    ///
+    /// # Errors
+    /// It was opened for something else, or another run has begun to read it.
+    fn begin(&mut self, plan: &Plan, mode: Mode) -> Result<(), SourceError> {
+        let _ = (plan, mode);
+        Ok(())
     }
 
     /// What it takes to give the points after those that were given out, in another process (see
@@ -100,8 +105,8 @@ impl<S: Source + ?Sized> Source for &mut S {
         (**self).close()
     }
 
-    fn fits(&self, mode: Mode) -> bool {
-        (**self).fits(mode)
+    fn begin(&mut self, plan: &Plan, mode: Mode) -> Result<(), SourceError> {
+        (**self).begin(plan, mode)
     }
 
     fn save(&self) -> Result<Saved, SaveError> {
@@ -122,8 +127,8 @@ impl<S: Source + ?Sized> Source for Box<S> {
         (**self).close()
     }
 
-    fn fits(&self, mode: Mode) -> bool {
-        (**self).fits(mode)
+    fn begin(&mut self, plan: &Plan, mode: Mode) -> Result<(), SourceError> {
+        (**self).begin(plan, mode)
     }
 
     fn save(&self) -> Result<Saved, SaveError> {
@@ -211,10 +216,57 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// Why a source ended before its end.
+/// What a source was opened for: what a plan reads, and one run.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    scans: Vec<Scan>,
+    is_taken: bool,
+}
+
+impl Opened {
+    /// For the scans of a plan; no run has begun to read it.
+    pub(crate) fn of(scans: &[Scan]) -> Self {
+        Self { scans: scans.to_vec(), is_taken: false }
+    }
+
+    /// How many scans it gives points of.
+    pub(crate) fn scans(&self) -> usize {
+        self.scans.len()
+    }
+
+    /// A run of this plan begins to read it.
+    pub(crate) fn begin(&mut self, plan: &Plan) -> Result<(), SourceError> {
+        if self.is_taken {
+            return Err(SourceError::Taken);
+        }
+        if self.scans != plan.scans {
+            return Err(SourceError::OtherPlan);
+        }
+        self.is_taken = true;
+        Ok(())
+    }
+}
+
+/// Why a source ended before its end, or cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
+    /// It was opened for a run in the other mode.
+    #[error(
+        "the source was not opened for a run in {mode:?} mode: `RunOptions` and whatever opens it are to be given one mode"
+    )]
+    OtherMode {
+        /// That of the run.
+        mode: Mode,
+    },
+    /// It was opened for a plan that reads something else.
+    #[error(
+        "the source was opened for what another plan reads: a run and whatever opens its source are to be given one plan"
+    )]
+    OtherPlan,
+    /// Another run has begun to read it: the answer would be that of the rest.
+    #[error("another run has begun to read the source: each is to be given one that was opened for it")]
+    Taken,
     /// The subscription ended for a reason that a reconnect does not mend.
     #[error(transparent)]
     Subscription(#[from] skytide_firehose::Error),

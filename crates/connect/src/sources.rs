@@ -178,8 +178,8 @@ impl Sources {
         Arc::new(StreamDef { source: self.number(at), ..stream.clone() })
     }
 
-    /// Opens what a plan over this catalog reads, for a run in this mode, and no other
-    /// ([`RunOptions::mode`](crate::run::RunOptions)).
+    /// Opens what a plan over this catalog reads, for one run of it in this mode
+    /// ([`RunOptions::mode`](crate::run::RunOptions)): another run, or one of another plan or mode, is refused.
     ///
     /// # Errors
     /// A source cannot be opened, the plan reads what none of them has, or late points are to be kept and there is no
@@ -250,7 +250,7 @@ impl Sources {
         if read.len() < plan.scans.len() {
             return Err(SourceError::Unfit("the query reads a stream that no source has".to_owned()));
         }
-        let mut merge = Merge::new(feeds, plan.scans.len(), mode, is_strict, bell, passed);
+        let mut merge = Merge::new(feeds, &plan.scans, mode, is_strict, bell, passed);
         if let Some((state, rest)) = from.zip(left_at.as_mut()) {
             merge = merge.going_on(state, rest)?;
         }

@@ -209,7 +209,8 @@ impl Reader<'_> {
 
 /// The hash by which a checkpoint knows its plan: that of everything that is computed and of the types it is
 /// computed on, but not of the query's wording.
-pub(crate) fn plan_hash(plan: &Plan) -> u64 {
+#[must_use]
+pub fn plan_hash(plan: &Plan) -> u64 {
     let Plan { query: _, scans, regions, output } = plan;
     XxHash3_64::oneshot(format!("{scans:?}{regions:?}{output:?}").as_bytes())
 }

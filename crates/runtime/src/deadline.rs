@@ -11,7 +11,8 @@ use crate::station::lock;
 /// When a job that was asked to end is cut short: what it is at has some time to be done, so that what is
 /// quick is answered whole.
 ///
-/// Nobody waits for it: the workers look themselves.
+/// Nobody waits for it: the workers look themselves. A job that is dropped, or whose answer nobody will take, is left
+/// at once.
 #[derive(Debug)]
 pub struct Deadline {
     began: Instant,
@@ -20,13 +21,27 @@ pub struct Deadline {
     grace: Duration,
     /// Since when an end is asked for, as the work at hand saw it.
     since: Mutex<Option<Instant>>,
+    /// Nobody will take what the work gives.
+    left: Arc<AtomicBool>,
 }
 
 impl Deadline {
     /// An end is asked for by `asked`, or at a moment; what is not done `grace` later is left.
     #[must_use]
     pub fn new(asked: Arc<AtomicBool>, at: Option<Instant>, grace: Duration) -> Self {
-        Self { began: Instant::now(), asked, at, grace, since: Mutex::default() }
+        let (since, left) = (Mutex::default(), Arc::default());
+        Self { began: Instant::now(), asked, at, grace, since, left }
+    }
+
+    /// Nothing is waited for where this says that nobody will take the answer; dropping the job says so, too.
+    #[must_use]
+    pub fn left_by(self, left: Arc<AtomicBool>) -> Self {
+        Self { left, ..self }
+    }
+
+    /// Nobody will take what the work gives.
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Release);
     }
 
     /// Other work begins, to which the whole time is given.
@@ -37,6 +52,9 @@ impl Deadline {
 
 impl Watch for Deadline {
     fn is_due(&self) -> bool {
+        if self.left.load(Ordering::Acquire) {
+            return true;
+        }
         let is_asked = self.asked.load(Ordering::Acquire) || self.at.is_some_and(|at| Instant::now() >= at);
         is_asked && lock(&self.since).get_or_insert_with(Instant::now).elapsed() >= self.grace
     }

@@ -60,7 +60,8 @@ pub struct Epoch {
 /// A plan being run.
 ///
 /// It belongs to the thread that started it, which is its first worker: work is done in the calls. Dropping
-/// it ends its threads, each after the epoch it is at.
+/// it ends its threads, each after the epoch it is at, or where there is a [deadline](Self::heed) as soon as it
+/// looks.
 pub struct Job {
     // Dropped in this order: the other workers stop before the first one's ends of their channels go.
     _crew: Crew,
@@ -413,6 +414,14 @@ impl Job {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if let Some(deadline) = &self.deadline {
+            deadline.leave();
+        }
     }
 }
 

@@ -54,7 +54,7 @@ extern crate self as skytide_runtime;
 mod testing;
 
 pub use bytes::{BytesError, Reader, Writer};
-pub use checkpoint::{Checkpoint, CheckpointError};
+pub use checkpoint::{Checkpoint, CheckpointError, plan_hash};
 pub use deadline::Deadline;
 pub use error::JobError;
 pub use job::{Epoch, Job, Options};

@@ -38,7 +38,7 @@ pub struct Plan {
 }
 
 /// What is read from a stream: nothing that no answer depends on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Scan {
     /// The stream.
     pub stream: Arc<StreamDef>,

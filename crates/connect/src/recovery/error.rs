@@ -97,6 +97,12 @@ pub enum RecoveryError {
         #[source]
         source: io::Error,
     },
+    /// The name leads out of the folder, or is none.
+    #[error("{name:?} is no name for a saved run: it is to be that of a file in the folder")]
+    Name {
+        /// The name.
+        name: String,
+    },
     /// Another run has the folder open.
     #[error("{}: another run is being saved there", .path.display())]
     Busy {
@@ -144,6 +150,12 @@ pub enum RecoveryError {
         path: PathBuf,
         /// What is different.
         reason: String,
+    },
+    /// It was opened for another query, other results or the other mode than are run: its name would stand for those.
+    #[error("{}: it was not opened for this plan in this mode", .path.display())]
+    OtherPlan {
+        /// The file.
+        path: PathBuf,
     },
     /// The rows before are in a file, and this run does not write there.
     #[error("the rows before are in {}, and this run writes elsewhere", .file.display())]

@@ -67,7 +67,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use skytide_runtime::{Checkpoint, CheckpointError};
+use skytide_runtime::{Checkpoint, CheckpointError, plan_hash};
 use skytide_timestream::engine::Mode;
 use skytide_timestream::plan::Plan;
 
@@ -90,6 +90,9 @@ pub struct Recovery {
     /// Held while this is there: the system lets go of it when the process ends, however it does.
     _lock: File,
     every: Duration,
+    /// What it was opened for.
+    plan: u64,
+    mode: Mode,
     standing: Option<Standing>,
     /// Until it runs.
     state: Option<State>,
@@ -98,12 +101,15 @@ pub struct Recovery {
 
 impl Recovery {
     /// Opens `folder`, which is made if it is not there, and reads what was saved in it under `name`, if
-    /// anything. The folder may hold other queries under other names.
+    /// anything. The folder may hold other queries under other names, each of them one of files, without a path.
     ///
     /// # Errors
-    /// The folder cannot be made or written to; another run has this name open; what is there is no saved
-    /// run, of another version, damaged, or of another query or mode.
+    /// The name is none; the folder cannot be made or written to; another run has this name open; what is
+    /// there is no saved run, of another version, damaged, or of another query or mode.
     pub fn open(folder: &Path, name: &str, plan: &Plan, mode: Mode) -> Result<Self, RecoveryError> {
+        if Path::new(name).file_name() != Some(name.as_ref()) {
+            return Err(RecoveryError::Name { name: name.to_owned() });
+        }
         let failed = |path: &Path, source| RecoveryError::Io { path: path.to_owned(), source };
         if folder.exists() && !folder.is_dir() {
             return Err(failed(folder, io::Error::other("it is no folder, in which runs are saved")));
@@ -129,7 +135,8 @@ impl Recovery {
         if let (Some(standing), Some(state)) = (&standing, &state) {
             fits(standing, state, plan, mode, &path)?;
         }
-        Ok(Self { path, _lock: lock, every: EVERY, standing, state, saved: Instant::now() })
+        let (every, plan, saved) = (EVERY, plan_hash(plan), Instant::now());
+        Ok(Self { path, _lock: lock, every, plan, mode, standing, state, saved })
     }
 
     /// Saves so often; with no time between, after each epoch. Unless told otherwise, every 10 seconds.
@@ -158,8 +165,8 @@ impl Recovery {
         self.state.as_ref().map(|state| &state.source)
     }
 
-    /// As [`run`](crate::run::run), from where the run that was saved stood. `source` is opened
-    /// [there](Self::source), and of this plan; one that is opened elsewhere is refused.
+    /// As [`run`](crate::run::run), from where the run that was saved stood. Plan and mode are those that this
+    /// was [opened](Self::open) for, and `source` is opened for them, [there](Self::source): others are refused.
     ///
     /// It is saved before it begins, from time to time, and where it ends by itself, by
     /// [`Stop`](crate::run::Stop) or after its time: what comes only at an end, as the rows of a snapshot, is
@@ -167,8 +174,8 @@ impl Recovery {
     /// saved before stands. Rows and what the source did are counted from the beginning of the first run.
     ///
     /// # Errors
-    /// As of [`run`](crate::run::run); the source is opened elsewhere, or cannot be saved; rows before are
-    /// not where they were.
+    /// As of [`run`](crate::run::run); this or the source is opened for something else; the source is opened
+    /// elsewhere, or cannot be saved; rows before are not where they were.
     pub fn run(
         mut self,
         plan: Arc<Plan>,
@@ -177,6 +184,9 @@ impl Recovery {
         options: &RunOptions,
         watch: impl FnMut(&Status, usize),
     ) -> Result<Outcome, RunError> {
+        if self.plan != plan_hash(&plan) || self.mode != options.mode {
+            return Err(RecoveryError::OtherPlan { path: self.path }.into());
+        }
         if !source.has_begun_at(self.source()) {
             return Err(RecoveryError::OtherPlace { path: self.path }.into());
         }

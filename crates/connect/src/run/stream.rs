@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -24,8 +25,8 @@ const WAITING: usize = 16;
 ///
 /// It ends where [`run`](super::run) does; an error of the source comes after the rows of what was read
 /// before it, and is the last item. While nobody takes batches the query waits, and reads no further.
-/// Dropping the stream stops the query, within 100 ms and without waiting for it; [`Stop`](super::Stop) ends
-/// it and gives what is complete.
+/// Dropping the stream stops the query without waiting for it, within 100 ms, or where a function of the
+/// program's own is at work once that call is done; [`Stop`](super::Stop) ends it and gives what is complete.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -65,6 +66,8 @@ struct Line {
     state: Mutex<State>,
     /// There is room, or nobody needs any.
     emptied: Condvar,
+    /// Nobody will take any more, which the job sees, too. It is said under the lock, where it is waited for.
+    is_left: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -72,8 +75,6 @@ struct State {
     batches: VecDeque<RecordBatch>,
     end: Option<Result<Outcome, RunError>>,
     has_ended: bool,
-    /// Nobody will take any more.
-    is_left: bool,
     reader: Option<Waker>,
 }
 
@@ -138,7 +139,9 @@ impl Stream for AnswerStream {
 
 impl Drop for AnswerStream {
     fn drop(&mut self) {
-        self.line.lock().is_left = true;
+        let state = self.line.lock();
+        self.line.is_left.store(true, Ordering::Release);
+        drop(state);
         self.line.emptied.notify_one();
     }
 }
@@ -154,6 +157,10 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_left(&self) -> bool {
+        self.is_left.load(Ordering::Acquire)
+    }
+
     /// Computes until the end, or until nobody takes any more: then there is nothing to tell.
     fn answer(
         &self,
@@ -161,7 +168,7 @@ impl Line {
         source: impl Source,
         options: &RunOptions,
     ) -> Result<Option<Outcome>, RunError> {
-        let mut running = Running::start(plan, source, options, None, 0)?;
+        let mut running = Running::start(plan, source, options, None, 0, Arc::clone(&self.is_left))?;
         while let Some(batches) = running.turn()? {
             if !self.put(batches) {
                 return Ok(None);
@@ -176,16 +183,16 @@ impl Line {
     fn put(&self, batches: Vec<RecordBatch>) -> bool {
         for batch in batches {
             let mut state = self.lock();
-            while state.batches.len() >= WAITING && !state.is_left {
+            while state.batches.len() >= WAITING && !self.is_left() {
                 state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
-            if state.is_left {
+            if self.is_left() {
                 return false;
             }
             state.batches.push_back(batch);
             wake(state);
         }
-        !self.lock().is_left
+        !self.is_left()
     }
 }
 

@@ -60,7 +60,7 @@ fn start(options: &RunOptions) -> Running<Rising> {
     functions.define(Crawl).unwrap();
     let query = skytide_timestream::compile("m.x.crawl()", &functions.over(&sources)).unwrap();
     let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
-    Running::start(plan, Rising(0), options, None, 0).unwrap()
+    Running::start(plan, Rising(0), options, None, 0, Arc::default()).unwrap()
 }
 
 #[test]

@@ -13,12 +13,13 @@ use crate::firehose::{FirehoseSource, Mark, Standing, newest};
 use crate::network::{Network, Wish};
 use crate::recovery::SaveError;
 use crate::shared::hub::{Found, Hub};
-use crate::source::{Next, Saved, Source, SourceError, Status};
+use crate::source::{Next, Opened, Saved, Source, SourceError, Status};
 
 /// What a query reads of a shared connection; by itself where it was too slow.
 pub(super) struct SharedSource {
     hub: Arc<Hub>,
     id: u64,
+    opened: Opened,
     plan: Plan,
     network: Network,
     wish: Wish,
@@ -38,6 +39,7 @@ impl SharedSource {
         Self {
             hub,
             id,
+            opened: Opened::of(&plan.scans),
             plan,
             network,
             wish,
@@ -117,6 +119,10 @@ impl Source for SharedSource {
             cursor: own.cursor.or(status.cursor),
             ..own
         }
+    }
+
+    fn begin(&mut self, plan: &Plan, _: Mode) -> Result<(), SourceError> {
+        self.opened.begin(plan)
     }
 
     fn save(&self) -> Result<Saved, SaveError> {

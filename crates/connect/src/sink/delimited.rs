@@ -21,7 +21,8 @@ pub struct Csv<W: Write> {
 shown!(Csv<W: Write> { schema });
 
 impl<W: Write> Csv<W> {
-    /// Writes batches of `schema` to `target`; the header goes before the first row, or alone if there is none.
+    /// Writes batches of `schema` ([`answer_schema`](skytide_timestream::engine::answer_schema)) to `target`; the
+    /// header goes before the first row, or alone if there is none.
     pub fn new(target: W, schema: SchemaRef) -> Self {
         Self { target, schema, headed: false, misfits: 0 }
     }

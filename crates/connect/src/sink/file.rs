@@ -29,7 +29,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::kept::{End, Kept};
 use super::whole::{SUFFIX, Whole, folder, followed, sweep};
-use super::{Parts, Place, Sink, SinkError, for_parquet};
+use super::{Parts, Place, Sink, SinkError, for_parquet, same_columns};
 
 /// Rows of a row group: what a reader decodes, and a writer holds, at once.
 const GROUP_ROWS: usize = 131_072;
@@ -58,6 +58,14 @@ impl FileFormat {
         }
     }
 
+    /// How people call it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "Parquet",
+            Self::Arrow => "Arrow",
+        }
+    }
+
     /// The columns of rows as they are written.
     fn formed_schema(self, schema: &SchemaRef) -> Result<SchemaRef, SinkError> {
         match self {
@@ -67,7 +75,7 @@ impl FileFormat {
     }
 }
 
-/// When a folder's next file is begun. With neither there is one file a run.
+/// When a folder's next file is begun, by what is more than nothing. With neither there is one file a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Roll {
     /// Where `_time` passes a multiple of so many nanoseconds since 1970.
@@ -76,7 +84,8 @@ pub struct Roll {
     pub bytes: Option<u64>,
 }
 
-/// Writes rows to files that are whole when they have their names.
+/// Writes rows of one schema ([`answer_schema`](skytide_timestream::engine::answer_schema)), and no other, to files
+/// that are whole when they have their names.
 pub struct FileSink {
     format: FileFormat,
     schema: SchemaRef,
@@ -157,7 +166,7 @@ impl FileSink {
     /// those that are there. Without rows there is no file.
     ///
     /// # Errors
-    /// The folder cannot be made or read, or the format has no form for a column.
+    /// The folder cannot be made or read, the format has no form for a column, or files are to be rolled by nothing.
     pub fn folder(
         folder: &Path,
         format: FileFormat,
@@ -166,6 +175,10 @@ impl FileSink {
     ) -> Result<Self, SinkError> {
         format.formed_schema(schema)?;
         let failed = |error| SinkError::file(folder, &error);
+        if roll.every.is_some_and(|every| every <= 0) || roll.bytes == Some(0) {
+            let reason = "files are rolled by a length of time or a size that is more than nothing";
+            return Err(failed(io::Error::other(reason)));
+        }
         std::fs::create_dir_all(folder).map_err(failed)?;
         let mut next = 0;
         for entry in folder.read_dir().map_err(failed)? {
@@ -364,6 +377,7 @@ fn number(name: &str, run: Option<u64>) -> Option<u64> {
 
 impl Sink for FileSink {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        same_columns(&self.schema, batch, self.format.name())?;
         let To::Folder { roll: Roll { every: Some(every), .. }, .. } = self.to else {
             return self.put(batch, None);
         };

@@ -19,7 +19,8 @@ type Rows = Box<dyn Sink + Send>;
 /// What makes it, once the file is empty.
 type Make = Box<dyn FnOnce(Box<dyn Write + Send>) -> Result<Rows, SinkError> + Send>;
 
-/// Writes rows to a file as they come; what it holds before stays until the first of them, or the end.
+/// Writes rows to a file as they come; what it holds before stays until the first of them, or the end. A
+/// [`TextFile`](super::TextFile) is written on at its end, and can be gone on with by a saved run.
 pub struct GrowingFile {
     path: PathBuf,
     state: State,

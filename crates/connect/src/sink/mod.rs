@@ -1,4 +1,7 @@
 //! Where answers go: record batches as text or Arrow, to anything that can be written to.
+//!
+//! A sink that is made for rows of one schema has that of a plan's answer from
+//! [`answer_schema`](skytide_timestream::engine::answer_schema), before there are any.
 
 mod delimited;
 mod file;
@@ -18,7 +21,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
 use arrow_json::writer::{EncoderOptions, LineDelimited, WriterBuilder, make_encoder};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, FieldRef, SchemaRef};
 use skytide_timestream::types;
 
 pub use delimited::Csv;
@@ -205,6 +208,25 @@ pub fn text_form(schema: &SchemaRef) -> Result<(), SinkError> {
     Ok(())
 }
 
+/// That rows have the columns that a sink was made for: a file of others would have the wrong names, or be none.
+fn same_columns(made_for: &SchemaRef, batch: &RecordBatch, format: &'static str) -> Result<(), SinkError> {
+    let (wanted, found) = (made_for.fields(), batch.schema_ref().fields());
+    let differ = (0..wanted.len().max(found.len())).find_map(|at| match (wanted.get(at), found.get(at)) {
+        (Some(a), Some(b)) if a.name() == b.name() && a.data_type() == b.data_type() => None,
+        (wanted, found) => Some((wanted, found)),
+    });
+    let Some((wanted, found)) = differ else { return Ok(()) };
+    let [has, given] = [wanted, found].map(|field: Option<&FieldRef>| match field {
+        Some(field) => format!("`{}`, {}", field.name(), types::name(field.data_type())),
+        None => "no column".to_owned(),
+    });
+    Err(SinkError::Column {
+        column: found.or(wanted).map_or_else(String::new, |field| field.name().clone()),
+        format,
+        reason: format!("the sink was made for rows of another schema, with {has} in the place of {given}"),
+    })
+}
+
 /// Newline-delimited JSON: an object a row, nulls written out.
 pub struct Ndjson<W: Write> {
     target: W,
@@ -248,22 +270,25 @@ impl<W: Write> Sink for Ndjson<W> {
 /// The Arrow IPC stream format.
 pub struct Arrow<W: Write> {
     writer: StreamWriter<W>,
+    schema: SchemaRef,
 }
 
 shown!(Arrow<W: Write> {});
 
 impl<W: Write> Arrow<W> {
-    /// Writes batches of a schema to `target`; the schema is written at once.
+    /// Writes batches of a schema ([`answer_schema`](skytide_timestream::engine::answer_schema)), and no other, to
+    /// `target`; the schema is written at once.
     ///
     /// # Errors
     /// The target is gone or full.
     pub fn new(target: W, schema: &SchemaRef) -> Result<Self, SinkError> {
-        Ok(Self { writer: StreamWriter::try_new(target, schema)? })
+        Ok(Self { writer: StreamWriter::try_new(target, schema)?, schema: Arc::clone(schema) })
     }
 }
 
 impl<W: Write> Sink for Arrow<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        same_columns(&self.schema, batch, "Arrow")?;
         self.writer.write(batch)?;
         Ok(self.writer.flush()?)
     }

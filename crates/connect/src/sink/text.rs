@@ -1,6 +1,8 @@
 //! Text in a file that grows, and that can be cut back to where it was when a run was saved.
 //!
-//! A run that begins with an empty answer leaves what is there until it has a row, or ends.
+//! What is there stays, and rows come after it. Only a run that is [saved](crate::recovery) knows which of them
+//! are its own: where nothing of it was saved, the file is its own as a whole, and what it holds goes with the
+//! first row, or where the run ends without any. A [`GrowingFile`](super::GrowingFile) is so in any run.
 //!
 //! Rows that are in it after that place were written by a run that was killed: whoever goes on from there
 //! writes them again, so that each row is there once. In between it is the run's own: one that is taken away
@@ -17,7 +19,8 @@ use super::named::Named;
 use super::whole::settled;
 use super::{Csv, Ndjson, Place, Sink, SinkError};
 
-/// Writes rows to a file as they come, each batch at once.
+/// Writes rows to a file as they come, each batch at once: after those that are there, but for what a
+/// [`Recovery`](crate::recovery::Recovery) takes back. A [`GrowingFile`](super::GrowingFile) has those of one run.
 pub struct TextFile {
     path: PathBuf,
     file: Named,
@@ -44,7 +47,8 @@ impl TextFile {
         Self::open(path, |file| Lines::Ndjson(Ndjson::new(file)))
     }
 
-    /// CSV at the end of a file, which is made if it is not there; one that is empty gets a header.
+    /// CSV of `schema` ([`answer_schema`](skytide_timestream::engine::answer_schema)) at the end of a file, which
+    /// is made if it is not there; one that is empty gets a header.
     ///
     /// # Errors
     /// As of [`ndjson`](Self::ndjson).

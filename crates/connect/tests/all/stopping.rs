@@ -15,11 +15,11 @@ use arrow_schema::DataType;
 use arrow_select::concat::concat_batches;
 use skytide_connect::network::{Connection, Network};
 use skytide_connect::recovery::Recovery;
-use skytide_connect::run::{Answers, End, RunOptions, Stop};
+use skytide_connect::run::{AnswerStream, Answers, End, GRACE, RunOptions, Stop};
 use skytide_connect::sink::TextFile;
 use skytide_connect::sources::{Offer, Sources};
 use skytide_firehose::{Compression, Recorder};
-use skytide_timestream::engine::answer_schema;
+use skytide_timestream::engine::{Mode, answer_schema};
 use skytide_timestream::functions::user::{UserFunction, UserFunctions};
 use skytide_timestream::plan::{Plan, Results};
 
@@ -194,6 +194,42 @@ fn a_snapshot_that_is_cut_short_is_that_of_what_is_complete() {
     assert!(times(&rows).iter().all(|time| Some(time) > times(&history).last()));
     let counts = |batch: &RecordBatch| batch.column(2).as_primitive::<Int64Type>().values().to_vec();
     assert_eq!(counts(&rows).iter().sum::<i64>(), history.num_rows() as i64);
+}
+
+/// Waits until something holds, if that is before a stop would have it so.
+fn soon(holds: impl Fn() -> bool) -> bool {
+    let begun = Instant::now();
+    while !holds() && begun.elapsed() < GRACE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    holds()
+}
+
+#[test]
+fn an_answer_that_nobody_takes_any_more_is_not_computed_any_more() {
+    for workers in [1, 2] {
+        // Of the first epoch about four seconds are left, or two for each worker.
+        let case = Case::new(Results::history(), 8, usize::MAX);
+        let source = case.sources.open(&case.plan, Mode::Once).unwrap();
+        let stream = AnswerStream::start(Arc::clone(&case.plan), source, case.options(workers)).unwrap();
+        while case.pace.seen.load(Ordering::SeqCst) < 32 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(stream);
+        assert!(soon(|| Arc::strong_count(&case.plan) == 1), "it goes on with {workers} workers");
+    }
+}
+
+#[test]
+fn who_lets_go_of_answers_waits_for_no_other_worker() {
+    let case = Case::new(Results::history(), 8, usize::MAX);
+    let source = case.sources.open(&case.plan, Mode::Once).unwrap();
+    let mut answers = Answers::start(Arc::clone(&case.plan), source, &case.options(2)).unwrap();
+    // The other one is at the second epoch by then.
+    answers.next().unwrap().unwrap();
+    let begun = Instant::now();
+    drop(answers);
+    assert!(begun.elapsed() < GRACE, "{:?}", begun.elapsed());
 }
 
 /// Runs to its end, or until someone says stop.

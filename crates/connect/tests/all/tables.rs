@@ -616,10 +616,11 @@ impl Source for StandsAt {
 fn rows_pushed_before_a_stop_wait_for_what_is_not_pushed() {
     let m = table("m");
     m.push_rows(&[row(1, "A", 1), row(5, "A", 2), row(9, "A", 4)]).unwrap();
-    let (_, pushed) = open("m.x", vec![offer(&m)], Mode::Live);
+    let (plan, pushed) = open("m.x", vec![offer(&m)], Mode::Live);
     let feeds = [Box::new(pushed) as Box<dyn Source + Send>, Box::new(StandsAt(5))];
     let feeds = (0..).zip(feeds).map(|(scan, source)| Feed::new(source, vec![scan], None, false)).collect();
-    let mut source = Merge::new(feeds, 2, Mode::Live, false, Bell::default(), Passed::default());
+    let scans = [plan.scans[0].clone(), plan.scans[0].clone()];
+    let mut source = Merge::new(feeds, &scans, Mode::Live, false, Bell::default(), Passed::default());
     assert_eq!(look(&mut source), [vec![1], vec![]]);
     m.push_rows(&[row(6, "A", 8)]).unwrap();
     assert!(source.close());

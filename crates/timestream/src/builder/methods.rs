@@ -3,7 +3,7 @@
 
 use std::ops;
 
-use super::{Timestream, constant};
+use super::Timestream;
 use crate::scalar::Scalar;
 use crate::syntax::{BinaryOp, UnaryOp};
 
@@ -179,7 +179,7 @@ macro_rules! constants {
         $(
             impl From<$from> for Timestream {
                 fn from($value: $from) -> Self {
-                    Self { expr: Ok(constant($scalar)) }
+                    Self::constant($scalar)
                 }
             }
         )*
@@ -210,7 +210,7 @@ impl From<i64> for Timestream {
 /// What has no literal is written as the division that gives it.
 impl From<f64> for Timestream {
     fn from(value: f64) -> Self {
-        let finite = |value| Self { expr: Ok(constant(Scalar::Float(value))) };
+        let finite = |value| Self::constant(Scalar::Float(value));
         if value.is_nan() {
             finite(0.0) / finite(0.0)
         } else if value.is_sign_negative() {

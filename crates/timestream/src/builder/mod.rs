@@ -31,16 +31,25 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::catalog::Catalog;
 use crate::error::QueryError;
-use crate::query::Query;
+use crate::query::{Query, Span};
 use crate::scalar::Scalar;
-use crate::syntax::{Arg, BinaryOp, Expr, ExprKind, Ident, MAX_DEPTH, UnaryOp};
+use crate::syntax::{Arg, BinaryOp, Expr, ExprKind, Ident, MAX_DEPTH, UnaryOp, joined};
 pub use window::Window;
 
 /// A stream, or anything made of streams and constants, as it will be written. Two of them are told apart by
 /// their texts: `==` would be taken for the query's own [`eq`](Self::eq).
 #[derive(Debug, Clone)]
 pub struct Timestream {
-    expr: Result<Expr, Unwritable>,
+    built: Result<Built, Unwritable>,
+}
+
+/// What is built so far.
+#[derive(Debug, Clone)]
+enum Built {
+    Whole(Expr),
+    /// Conditions joined by `and` or by `or`, to which more may come: as a text does, they may be more than a
+    /// tree is deep that has them one after the other.
+    Row(BinaryOp, Vec<Expr>),
 }
 
 /// Why something has no text.
@@ -68,7 +77,7 @@ pub fn source_of(function: &str, argument: &str) -> Timestream {
 /// A function of arguments by its name, as [`Timestream::apply`], where the first is a constant: `name(1, …)`.
 #[must_use]
 pub fn call(function: &str, args: impl IntoIterator<Item = Timestream>) -> Timestream {
-    let args = args.into_iter().map(|arg| Ok(Arg { name: None, value: arg.expr? }));
+    let args = args.into_iter().map(|arg| Ok(Arg { name: None, value: arg.whole()? }));
     let args = args.collect::<Result<_, _>>();
     Timestream::of(args.map(|args| ExprKind::Call { receiver: None, function: ident(function), args }))
 }
@@ -88,27 +97,38 @@ pub fn lit(value: impl Into<Timestream>) -> Timestream {
 /// No value.
 #[must_use]
 pub fn null() -> Timestream {
-    Timestream { expr: Ok(constant(Scalar::Null)) }
+    Timestream::constant(Scalar::Null)
 }
 
 /// A record of these fields: `{name: value, …}`.
 pub fn record<N: Into<String>>(fields: impl IntoIterator<Item = (N, Timestream)>) -> Timestream {
-    let fields = fields.into_iter().map(|(name, value)| Ok((ident(name), value.expr?)));
+    let fields = fields.into_iter().map(|(name, value)| Ok((ident(name), value.whole()?)));
     Timestream::of(fields.collect::<Result<_, _>>().map(ExprKind::Record))
 }
 
 impl Timestream {
     fn new(kind: ExprKind) -> Self {
-        let expr = Expr::new(kind, 0..0);
-        Self { expr: if expr.depth() <= MAX_DEPTH { Ok(expr) } else { Err(Unwritable::Deep) } }
+        Self { built: node(kind, 0..0).map(Built::Whole) }
+    }
+
+    fn constant(scalar: Scalar) -> Self {
+        Self { built: Ok(Built::Whole(constant(scalar))) }
+    }
+
+    /// The tree of it: nothing more comes to its row.
+    fn whole(self) -> Result<Expr, Unwritable> {
+        match self.built? {
+            Built::Whole(expr) => Ok(expr),
+            Built::Row(op, all) => joined(op, all, &node),
+        }
     }
 
     fn of(kind: Result<ExprKind, Unwritable>) -> Self {
-        kind.map_or_else(|why| Self { expr: Err(why) }, Self::new)
+        kind.map_or_else(|why| Self { built: Err(why) }, Self::new)
     }
 
     fn map(self, kind: impl FnOnce(Box<Expr>) -> ExprKind) -> Self {
-        Self::of(self.expr.map(|expr| kind(Box::new(expr))))
+        Self::of(self.whole().map(|expr| kind(Box::new(expr))))
     }
 
     fn unary(self, op: UnaryOp) -> Self {
@@ -116,11 +136,25 @@ impl Timestream {
     }
 
     fn binary(self, op: BinaryOp, other: impl Into<Self>) -> Self {
-        let other = other.into().expr;
-        Self::of(
-            self.expr
-                .and_then(|left| Ok(ExprKind::Binary { op, left: Box::new(left), right: Box::new(other?) })),
-        )
+        let (left, right) = (self, other.into().whole());
+        Self { built: right.and_then(|right| left.joined_to(op, right)) }
+    }
+
+    fn joined_to(self, op: BinaryOp, right: Expr) -> Result<Built, Unwritable> {
+        match self.built? {
+            Built::Row(of, mut all) if of == op => {
+                all.push(right);
+                Ok(Built::Row(op, all))
+            }
+            left => {
+                let left = Self { built: Ok(left) }.whole()?;
+                if matches!(op, BinaryOp::And | BinaryOp::Or) {
+                    return Ok(Built::Row(op, vec![left, right]));
+                }
+                let (left, right) = (Box::new(left), Box::new(right));
+                node(ExprKind::Binary { op, left, right }, 0..0).map(Built::Whole)
+            }
+        }
     }
 
     /// A method without arguments that the stream's source knows, as `posts.deletes()`:
@@ -133,9 +167,9 @@ impl Timestream {
     /// A function by its name, as [one of the program's own](crate::functions::user), of this and further arguments.
     #[must_use]
     pub fn apply(self, function: &str, args: impl IntoIterator<Item = Self>) -> Self {
-        let args = args.into_iter().map(|arg| Ok(Arg { name: None, value: arg.expr? }));
+        let args = args.into_iter().map(|arg| Ok(Arg { name: None, value: arg.whole()? }));
         Self::of(args.collect::<Result<_, _>>().and_then(|args| {
-            let receiver = Some(Box::new(self.expr?));
+            let receiver = Some(Box::new(self.whole()?));
             Ok(ExprKind::Call { receiver, function: ident(function), args })
         }))
     }
@@ -149,9 +183,9 @@ impl Timestream {
     /// An item of a list, counted from 0: `list[0]`.
     #[must_use]
     pub fn index(self, index: impl Into<Self>) -> Self {
-        let index = index.into().expr;
+        let index = index.into().whole();
         Self::of(
-            self.expr
+            self.whole()
                 .and_then(|value| Ok(ExprKind::Index { value: Box::new(value), index: Box::new(index?) })),
         )
     }
@@ -165,11 +199,11 @@ impl Timestream {
     /// The aggregation that it is, over a window: `count(window=since.hourly())`.
     #[must_use]
     pub fn over(self, window: Window) -> Self {
-        Self::of(self.expr.and_then(|expr| {
+        Self::of(self.whole().and_then(|expr| {
             let ExprKind::Call { receiver, function, mut args } = expr.kind else {
                 return Err(Unwritable::Window);
             };
-            args.push(Arg { name: Some(ident("window")), value: window.0.expr? });
+            args.push(Arg { name: Some(ident("window")), value: window.0.whole()? });
             Ok(ExprKind::Call { receiver, function, args })
         }))
     }
@@ -177,7 +211,7 @@ impl Timestream {
     /// The tree behind it; none if it has no text, as [`Display`] says.
     #[must_use]
     pub fn into_expr(self) -> Option<Expr> {
-        self.expr.ok()
+        self.whole().ok()
     }
 
     /// Checks it as the text it prints as.
@@ -185,7 +219,7 @@ impl Timestream {
     /// # Errors
     /// As [`compile`](crate::compile); places are those in the text, which must not be nested too deeply to be read.
     pub fn compile(&self, catalog: &dyn Catalog) -> Result<Query, QueryError> {
-        match &self.expr {
+        match self.clone().whole() {
             Ok(expr) => crate::compile(&expr.to_string(), catalog),
             Err(Unwritable::Deep) => {
                 Err(QueryError::new(0..0, format!("nested too deeply: more than {MAX_DEPTH} levels")))
@@ -202,7 +236,7 @@ impl Timestream {
 /// over what is no call.
 impl Display for Timestream {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match &self.expr {
+        match self.clone().whole() {
             Ok(expr) => expr.fmt(f),
             Err(_) => f.write_str("…"),
         }
@@ -211,6 +245,12 @@ impl Display for Timestream {
 
 fn ident(name: impl Into<String>) -> Ident {
     Ident { name: name.into(), span: 0..0 }
+}
+
+/// A node of the tree, unless that is too deep with it.
+fn node(kind: ExprKind, span: Span) -> Result<Expr, Unwritable> {
+    let expr = Expr::new(kind, span);
+    if expr.depth() <= MAX_DEPTH { Ok(expr) } else { Err(Unwritable::Deep) }
 }
 
 fn constant(scalar: Scalar) -> Expr {

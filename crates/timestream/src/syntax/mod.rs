@@ -21,7 +21,7 @@ mod parser;
 mod print;
 
 pub(crate) use lexer::{Piece, TokenKind, is_word, pieces};
-pub(crate) use parser::part;
+pub(crate) use parser::{joined, part};
 pub(crate) use print::written;
 
 pub use ast::{Arg, BinaryOp, Expr, ExprKind, Ident, Let, Program, UnaryOp};

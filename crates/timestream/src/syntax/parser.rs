@@ -36,6 +36,35 @@ pub(crate) fn part(pieces: &[Piece<'_>]) -> Option<Expr> {
     (parser.peek().kind == TokenKind::End).then_some(expr)
 }
 
+/// One operation of several values, in their order: of the first two, then of that and the next; of many of both
+/// halves, which is as good for conditions, of which alone there are so many. `node` makes each.
+pub(crate) fn joined<E>(
+    op: BinaryOp,
+    all: Vec<Expr>,
+    node: &impl Fn(ExprKind, Span) -> Result<Expr, E>,
+) -> Result<Expr, E> {
+    let in_halves = all.len() > MANY;
+    join(op, all, in_halves, node)
+}
+
+fn join<E>(
+    op: BinaryOp,
+    mut all: Vec<Expr>,
+    in_halves: bool,
+    node: &impl Fn(ExprKind, Span) -> Result<Expr, E>,
+) -> Result<Expr, E> {
+    let second = match in_halves {
+        true => all.split_off(all.len().div_ceil(2)),
+        false => all.split_off(all.len().saturating_sub(1).max(1)),
+    };
+    let Some(first) = all.pop_if(|_| second.is_empty()) else {
+        let (left, right) = (join(op, all, in_halves, node)?, join(op, second, in_halves, node)?);
+        let span = left.span.start..right.span.end;
+        return node(ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) }, span);
+    };
+    Ok(first)
+}
+
 struct Parser<'a> {
     tokens: Vec<Token<'a>>,
     /// Never beyond the last token, which is the end.
@@ -157,8 +186,7 @@ impl<'a> Parser<'a> {
                 self.advance();
                 row.push(self.expr(op.power() + 1)?);
             }
-            let in_halves = row.len() > MANY;
-            left = Self::joined(op, row, in_halves)?;
+            left = joined(op, row, &Self::node)?;
             let chained = self.binary_op().is_some_and(|next| next.power() == COMPARISON);
             if op.power() == COMPARISON && chained {
                 let error = QueryError::new(self.peek().span.clone(), "comparisons do not chain");
@@ -166,21 +194,6 @@ impl<'a> Parser<'a> {
             }
         }
         Ok(left)
-    }
-
-    /// One operation of several, in their order: of the first two, then of that and the next; or of both
-    /// halves, which is as good where it does not matter.
-    fn joined(op: BinaryOp, mut all: Vec<Expr>, in_halves: bool) -> Result<Expr, QueryError> {
-        let second = match in_halves {
-            true => all.split_off(all.len().div_ceil(2)),
-            false => all.split_off(all.len().saturating_sub(1).max(1)),
-        };
-        let Some(first) = all.pop_if(|_| second.is_empty()) else {
-            let (left, right) = (Self::joined(op, all, in_halves)?, Self::joined(op, second, in_halves)?);
-            let span = left.span.start..right.span.end;
-            return Self::node(ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) }, span);
-        };
-        Ok(first)
     }
 
     fn binary_op(&self) -> Option<BinaryOp> {

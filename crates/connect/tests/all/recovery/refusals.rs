@@ -9,7 +9,7 @@ use skytide_atproto::columns::Clock;
 use skytide_connect::late::{Late, Side};
 use skytide_connect::network::{Location, Network};
 use skytide_connect::recovery::{Recovery, RecoveryError};
-use skytide_connect::run::{End, RunError};
+use skytide_connect::run::{End, RunError, RunOptions};
 use skytide_connect::sink::{Ndjson, TextFile};
 use skytide_connect::source::SourceState;
 use skytide_connect::sources::{Offer, Sources};
@@ -118,6 +118,38 @@ fn what_was_saved_of_something_else_is_refused() {
     assert!(case.life(folder.path(), 1, None).is_ok());
     assert!(!left.exists() && others.exists());
     assert_eq!(fs::read_to_string(&rows).unwrap(), case.whole().rows);
+}
+
+#[test]
+fn a_name_is_of_the_plan_and_the_mode_that_it_was_opened_for() {
+    let frames = frames(50);
+    let case = Case::new(COUNT, network(few(&frames)));
+    let other = Case { query: "likes.count()", ..case.clone() };
+    let folder = tempfile::tempdir().unwrap();
+    for (ran, mode) in [(&other, Mode::Live), (&case, Mode::Once)] {
+        let saved = folder.path().join("saved");
+        let recovery = Recovery::open(&saved, "q", &case.plan(), Mode::Live).unwrap();
+        let plan = ran.plan();
+        let mut source = ran.sources(folder.path(), true).open(&plan, mode).unwrap();
+        let options = RunOptions { mode, ..case.options(1) };
+        let mut sink = Ndjson::new(Vec::new());
+        let refused = recovery.run(plan, &mut source, &mut sink, &options, |_, _| panic!("it runs"));
+        assert!(matches!(refused, Err(RunError::Recovery(RecoveryError::OtherPlan { .. }))), "{refused:?}");
+        assert!(!saved.join("q.saved").exists());
+    }
+}
+
+#[test]
+fn a_name_does_not_lead_out_of_its_folder() {
+    let plan = Case::new(COUNT, network(few(&frames(1)))).plan();
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("saved");
+    for name in ["", ".", "..", "../q", "q/", "a/b", "./q", "/tmp/q"] {
+        let refused = Recovery::open(&saved, name, &plan, Mode::Live);
+        assert!(matches!(refused, Err(RecoveryError::Name { .. })), "{name}: {refused:?}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(Recovery::open(&saved, "posts by lang.2", &plan, Mode::Live).is_ok());
 }
 
 #[test]
