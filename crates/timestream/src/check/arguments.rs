@@ -85,9 +85,6 @@ pub(super) struct Given<'a> {
     pub(super) expr: &'a Expr,
 }
 
-/// What to do about a text where a moment is needed.
-const MOMENT: &str = "a moment that is a text is cast: `.cast(\"timestamp\")`";
-
 /// What stands for an argument that is left out.
 static LEFT_OUT: LazyLock<Expr> = LazyLock::new(|| Expr::new(ExprKind::Literal(Scalar::Null), 0..0));
 
@@ -331,13 +328,7 @@ impl<'a> Checker<'a> {
                     Type::Exactly(_) => types::holds(takes, actual),
                 };
                 if !fits {
-                    let error = self.mismatch(function, argument, &types::name(takes));
-                    let is_text = types::is_text(actual);
-                    return Err(if is_text && takes_moments(function, &param.name) {
-                        error.note(MOMENT)
-                    } else {
-                        error
-                    });
+                    return Err(self.mismatch(function, argument, &types::name(takes)));
                 }
                 self.graph.add_cast(*node, takes.clone(), span)
             }
@@ -408,17 +399,8 @@ impl<'a> Checker<'a> {
     where
         'a: 'g,
     {
-        let mut are_texts = Vec::new();
         let cast = given.find_map(|argument| match argument.value {
             Value::Node(node) => match self.graph.node(node).data_type {
-                DataType::Timestamp(..) => {
-                    are_texts.push(false);
-                    are_texts.contains(&true).then_some(MOMENT)
-                }
-                ref data_type if types::is_text(data_type) => {
-                    are_texts.push(true);
-                    are_texts.contains(&false).then_some(MOMENT)
-                }
                 DataType::Date32 | DataType::Date64 => Some("a date is cast: `.cast(\"timestamp\")`"),
                 DataType::Decimal32(..)
                 | DataType::Decimal64(..)
@@ -477,12 +459,6 @@ fn needs(function: &dyn Callee, signature: &Signature, param: &Param) -> String 
 /// An error about a call of a function, with what it takes.
 fn about(function: &dyn Callee, error: QueryError) -> QueryError {
     function.texts().into_iter().fold(error, QueryError::note)
-}
-
-/// Whether a function may be given a moment by a parameter of this name.
-fn takes_moments(function: &dyn Callee, param: &str) -> bool {
-    let mut params = function.signatures().iter().flat_map(|signature| &signature.params);
-    params.any(|other| other.name == param && matches!(other.takes, Type::Exactly(DataType::Timestamp(..))))
 }
 
 /// A function as it is written.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::arguments::{self, Given};
 use super::{Checker, Value, windows};
-use crate::catalog::StreamDef;
 use crate::error::{QueryError, nearest};
 use crate::functions::user::{UserDefined, UserFunctions};
 use crate::functions::{self, Function, FunctionKind};
@@ -70,18 +69,7 @@ impl<'a> Checker<'a> {
         if scope.is_some() {
             self.receivers.pop();
         }
-        if first.is_some() { applied } else { applied.map_err(|error| self.called_on_nothing(error, name)) }
-    }
-
-    /// An error of a call that nothing stands before: in the brackets of another one, that is not its stream.
-    fn called_on_nothing(&self, error: QueryError, name: &str) -> QueryError {
-        let stream = self.receivers.iter().rev().find_map(|node| self.graph.stream_of(*node));
-        match stream {
-            Some(StreamDef { name: stream, .. }) => {
-                error.note(format!("what it is called on is named here, too: `{stream}.{name}()`"))
-            }
-            None => error,
-        }
+        applied
     }
 
     /// A function of arguments of which the first are known; the names in the others are fields of what it is
