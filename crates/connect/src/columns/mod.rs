@@ -16,4 +16,4 @@ pub(crate) use lengths::lengths;
 pub use roles::ColumnError;
 pub(crate) use roles::Roles;
 pub(crate) use sieve::Sieve;
-pub(crate) use widen::{MAX_DEPTH, Unlike, both, filled, known};
+pub(crate) use widen::{MAX_DEPTH, both, filled, known};

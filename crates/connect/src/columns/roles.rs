@@ -1,5 +1,7 @@
 //! Which columns of a source are its points' time, key and place among those of one time.
 
+use std::collections::HashSet;
+
 use arrow_schema::{DataType, Fields};
 use skytide_timestream::types;
 
@@ -58,10 +60,9 @@ impl Roles {
         key: &str,
         subsort: Option<&str>,
     ) -> Result<Self, ColumnError> {
-        for (at, field) in fields.iter().enumerate() {
-            if fields.iter().take(at).any(|other| other.name() == field.name()) {
-                return Err(ColumnError::Twice(field.name().clone()));
-            }
+        let mut names = HashSet::with_capacity(fields.len());
+        if let Some(twice) = fields.iter().find(|field| !names.insert(field.name())) {
+            return Err(ColumnError::Twice(twice.name().clone()));
         }
         let find = |role: &'static str, column: &str, fits: fn(&DataType) -> bool, expected: &'static str| {
             let Some((at, field)) = fields.find(column) else {

@@ -16,7 +16,7 @@ use super::projection::Projection;
 use super::unit::{Batches, Read, guarded};
 use super::{FileError, INFERRED_ROWS};
 use crate::columns::{known, read};
-use crate::tables::{Quotes, UNCLOSED, csv_format, csv_types};
+use crate::tables::{Quotes, UNCLOSED, csv_format, csv_numbers, csv_rows, csv_types};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
@@ -35,7 +35,10 @@ impl CsvFile {
         let mut text = Text::open(path, delimiter)?;
         let (schema, _) =
             format.infer_schema(&mut text, Some(INFERRED_ROWS)).map_err(|error| text.wrong(&error))?;
-        Ok(Self { path: path.to_owned(), delimiter, fields: csv_types(&schema.fields) })
+        let mut text = Text::open(path, delimiter)?;
+        let fields = csv_numbers(&csv_types(&schema.fields), format, Some(INFERRED_ROWS), &mut text)
+            .map_err(|error| text.wrong(&error))?;
+        Ok(Self { path: path.to_owned(), delimiter, fields })
     }
 
     /// Its columns.
@@ -54,7 +57,7 @@ impl CsvFile {
         let mut decoder = ReaderBuilder::new(Arc::new(Schema::new(texts)))
             .with_format(csv_format().with_delimiter(self.delimiter))
             .with_projection(columns)
-            .with_batch_size(rows)
+            .with_batch_size(csv_rows(self.fields.len(), rows))
             .build_decoder();
         let mut text = BufReader::with_capacity(PIECE, Text::open(&self.path, self.delimiter)?);
         let batches = std::iter::from_fn(move || {
@@ -138,4 +141,22 @@ fn typed(batch: &RecordBatch, schema: &Arc<Schema>) -> Result<Read, ArrowError> 
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?;
     Ok(Read { misfits, ..Read::whole(batch) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_many_columns_are_batches_of_few() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wide.csv");
+        let names: Vec<_> = (0..20_000).map(|at| format!("c{at}")).collect();
+        let row = format!("{}\n", vec!["1"; 20_000].join(","));
+        std::fs::write(&path, format!("{}\n{}", names.join(","), row.repeat(120))).unwrap();
+        let file = CsvFile::open(&path, b',').unwrap();
+        let wanted = Projection::whole(["c7"], file.fields());
+        let rows = file.read(&wanted, 16_384).unwrap().map(|read| read.unwrap().batch.num_rows());
+        assert_eq!(rows.collect::<Vec<_>>(), [52, 52, 16]);
+    }
 }

@@ -1,5 +1,6 @@
 //! The columns of several files as those of one stream: by name, each of the type that holds the values of all.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,20 +8,29 @@ use arrow_schema::{DataType, Field, FieldRef, Fields};
 use skytide_timestream::types;
 
 use super::FileError;
-use crate::columns::{Unlike, both, filled, known};
+use crate::columns::{both, filled, known};
 
-/// Adds a file's columns to those of the files before.
+/// Adds a file's columns to those of the files before; `subsort` is to be one of whole numbers.
 ///
 /// # Errors
 /// Both have a column, and no type holds the values of both.
-pub(super) fn join(fields: &mut Vec<FieldRef>, own: &Fields, path: &Path) -> Result<(), FileError> {
+pub(super) fn join(
+    fields: &mut Vec<FieldRef>,
+    own: &Fields,
+    subsort: Option<&str>,
+    path: &Path,
+) -> Result<(), FileError> {
+    let named = fields.iter().enumerate().map(|(at, field)| (field.name().clone(), at));
+    let places: HashMap<String, usize> = named.collect();
     for field in own {
-        let Some(known) = fields.iter_mut().find(|known| known.name() == field.name()) else {
+        let Some(known) = places.get(field.name()).and_then(|at| fields.get_mut(*at)) else {
             fields.push(Arc::clone(field));
             continue;
         };
         let (before, here) = (known.data_type(), field.data_type());
-        let both = both(before, here, Unlike::IsNone).ok_or_else(|| {
+        // Of whole numbers of 64 bits with and without a sign there is no order in 64 bits.
+        let orders = |both: &DataType| subsort != Some(field.name()) || !both.is_decimal();
+        let both = both(before, here).filter(orders).ok_or_else(|| {
             let mut names = types::names(&[here, before]).into_iter();
             FileError::Differs {
                 path: path.to_owned(),

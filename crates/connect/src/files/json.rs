@@ -13,7 +13,7 @@ use super::letters::opened;
 use super::projection::Projection;
 use super::unit::{Batches, Read};
 use super::{FileError, INFERRED_ROWS};
-use crate::tables::{Builder, For, Fraction, Value, read_line, seen, unknown, wrong_at};
+use crate::tables::{Builder, For, Fraction, Value, read_row, seen, unknown};
 
 /// A line that is longer is no row: what one line may take of memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -114,13 +114,7 @@ impl Lines {
             if self.bytes.trim_ascii().is_empty() {
                 continue;
             }
-            let row = read_line(&self.bytes, self.of).map_err(|error| {
-                wrong(format!("{}; each line is a JSON object of its own", wrong_at(&error)))
-            })?;
-            if !row.is_object() {
-                return Err(wrong("a row is a JSON object".to_owned()));
-            }
-            return Ok(Some(row));
+            return read_row(&self.bytes, self.of).map(Some).map_err(wrong);
         }
     }
 }

@@ -7,7 +7,8 @@ use arrow_schema::{
 };
 use skytide_timestream::{times, types};
 
-use crate::columns::{MAX_DEPTH, Unlike, both, filled, known};
+use super::seen::Seen;
+use crate::columns::{MAX_DEPTH, filled, known};
 
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,10 +90,10 @@ impl<'a> Value<'a> {
         within + size_of::<u64>()
     }
 
-    /// The type of this value by itself.
-    fn natural_type(&self) -> DataType {
-        match self {
-            Self::Null | Self::Other => DataType::Null,
+    /// The type of this value by itself; none of those that have none, or are made of others.
+    pub(super) fn natural_type(&self) -> Option<DataType> {
+        Some(match self {
+            Self::Null | Self::Other | Self::List(_) | Self::Record(_) => return None,
             Self::Bool(_) => DataType::Boolean,
             Self::Int(value) if *value >= 0 => COUNT,
             Self::Int(_) => DataType::Int64,
@@ -104,23 +105,8 @@ impl<'a> Value<'a> {
             Self::Time(_) => types::timestamp(),
             Self::Duration(_) => types::duration(),
             Self::TimeOfDay(_) => DataType::Time64(TimeUnit::Nanosecond),
-            Self::List(items) => {
-                types::list(items.iter().fold(DataType::Null, |all, item| beside(&all, item)))
-            }
-            Self::Record(fields) => DataType::Struct(
-                fields
-                    .iter()
-                    .map(|(name, value)| Field::new(name.as_ref(), value.natural_type(), true))
-                    .collect(),
-            ),
-        }
+        })
     }
-}
-
-/// The type of some values and of one more.
-fn beside(all: &DataType, value: &Value<'_>) -> DataType {
-    let one = value.natural_type();
-    both(all, &one, Unlike::IsFirst).unwrap_or(one)
 }
 
 /// Stands for whole numbers that `i64` and `u64` both hold, while types are found: which of the two it is,
@@ -137,11 +123,17 @@ pub fn infer<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
 
 /// The same, but what is null in all of them is of the type `null`.
 pub(crate) fn seen<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
-    let all = rows.into_iter().fold(DataType::Null, |all, row| beside(&all, row));
-    match filled(&numbered(&all), &DataType::Null) {
+    let mut seen = Seen::default();
+    rows.into_iter().for_each(|row| seen.see(row));
+    match filled(&seen_type(&seen), &DataType::Null) {
         DataType::Struct(fields) => fields,
         _ => Fields::empty(),
     }
+}
+
+/// The type of the values that were seen.
+pub(super) fn seen_type(seen: &Seen) -> DataType {
+    numbered(&seen.data_type())
 }
 
 /// The same of rows of JSON, which writes moments as text: where all texts of a field are moments, it is one
@@ -212,15 +204,16 @@ fn numbered(data_type: &DataType) -> DataType {
 /// How many values a row has in no column, and its records in no field.
 pub(crate) fn unknown(row: &Value<'_>, columns: &Fields) -> u64 {
     let Value::Record(fields) = row else { return 0 };
-    let inside = |(at, (name, value)): (usize, &(Cow<'_, str>, Value<'_>))| {
-        // Rows have their fields in one order mostly.
-        let next = columns.get(at).filter(|column| column.name() == name);
-        match next.or_else(|| columns.find(name).map(|(_, column)| column)) {
-            Some(column) => unknown_inside(value, column.data_type()),
-            None => u64::from(*value != Value::Null),
-        }
+    // Rows have their fields in one order mostly, also where each has but a few of them.
+    let mut next = 0;
+    let inside = |(name, value): &(Cow<'_, str>, Value<'_>)| {
+        let is_next = columns.get(next).is_some_and(|column| column.name() == name);
+        let at = if is_next { Some(next) } else { columns.find(name).map(|(at, _)| at) };
+        let Some(at) = at else { return u64::from(*value != Value::Null) };
+        next = at + 1;
+        unknown_inside(value, columns[at].data_type())
     };
-    fields.iter().enumerate().map(inside).sum()
+    fields.iter().map(inside).sum()
 }
 
 fn unknown_inside(value: &Value<'_>, of: &DataType) -> u64 {
