@@ -15,6 +15,7 @@ use skytide_connect::sink::{Sink, SinkError, printable};
 use skytide_timestream::engine::hash;
 
 use super::status::{StatusLine, lock};
+use super::visible::visible;
 
 /// How often a table on a terminal is drawn anew.
 const EVERY: Duration = Duration::from_millis(200);
@@ -62,9 +63,7 @@ impl<W: Write> SnapshotTable<W> {
     /// out if it must be.
     fn layout(&self, most: usize, width: usize) -> String {
         let mut rows: Vec<&Row> = self.rows.values().collect();
-        rows.sort_by(|a, b| {
-            b.size.total_cmp(&a.size).then_with(|| a.cells.cmp(&b.cells))
-        });
+        rows.sort_by(|a, b| b.size.total_cmp(&a.size).then_with(|| a.cells.cmp(&b.cells)));
         let of = |first: usize| {
             let cells = rows.iter().take(most).map(|row| row.cells.get(first..).unwrap_or_default());
             let of_column = self.header.get(first..).zip(self.right.get(first..));
@@ -212,11 +211,10 @@ fn table<'a>(header: &[String], right: &[bool], rows: impl Iterator<Item = &'a [
 fn header(batch: &RecordBatch) -> (Vec<String>, Vec<bool>) {
     let schema = batch.schema();
     let fields = schema.fields().iter();
-    fields.map(|field| (field.name().clone(), field.data_type().is_numeric())).unzip()
+    fields.map(|field| (visible(field.name()), field.data_type().is_numeric())).unzip()
 }
 
-/// The rows as text a person reads, and how many of their values have none; control characters of hostile
-/// text are shown, not obeyed.
+/// The rows as text a person reads, and how many of their values have none.
 fn cells(batch: &RecordBatch) -> Result<(Vec<Vec<String>>, u64), SinkError> {
     let (batch, lost) = printable(batch)?;
     let options = FormatOptions::new().with_null("null");
@@ -227,10 +225,6 @@ fn cells(batch: &RecordBatch) -> Result<(Vec<Vec<String>>, u64), SinkError> {
         .collect::<Result<Vec<_>, _>>()?;
     let row = |row: usize| columns.iter().map(|column| visible(&column.value(row).to_string())).collect();
     Ok(((0..batch.num_rows()).map(row).collect(), lost))
-}
-
-fn visible(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// The last column that holds numbers.
