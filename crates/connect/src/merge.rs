@@ -415,6 +415,7 @@ impl Source for Merge {
             all.newest = all.newest.max(status.newest);
             all.cursor = all.cursor.or(status.cursor);
             all.unreached = all.unreached.or(status.unreached);
+            all.unread = all.unread.or(status.unread);
             all.progress = match (all.progress, status.progress) {
                 (Some(a), Some(b)) => Some(Progress { done: a.done + b.done, total: a.total + b.total }),
                 (a, b) => a.or(b),

@@ -158,6 +158,9 @@ pub struct Status {
     pub points: u64,
     /// What was not handed on, or not as it came, by reason: `late`, `undecodable`, `filtered`, …
     pub dropped: BTreeMap<&'static str, u64>,
+    /// Of rows that were dropped as `without a time` the first value that is none, as text, of a long one its
+    /// begin.
+    pub unread: Option<String>,
     /// Bytes kept in files while rows were sorted that did not fit into memory.
     pub spilled: u64,
     /// The newest event time, in UTC nanoseconds.

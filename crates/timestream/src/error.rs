@@ -129,7 +129,8 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// Whether a character shows nothing of itself: one that steers a terminal, turns the text around it, has no
 /// width (but for what is set onto a letter), or is none.
-pub(crate) fn is_unseen(c: char) -> bool {
+#[must_use]
+pub fn is_unseen(c: char) -> bool {
     let turns =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let has_no_width = matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}');

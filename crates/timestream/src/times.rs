@@ -8,6 +8,9 @@ use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 use crate::query::Calendar;
 
+/// As some programs write the zone of a moment.
+const UTC: &str = " UTC";
+
 /// Nanoseconds of a unit.
 #[must_use]
 pub const fn nanos_of(unit: TimeUnit) -> i64 {
@@ -19,13 +22,18 @@ pub const fn nanos_of(unit: TimeUnit) -> i64 {
     }
 }
 
-/// UTC nanoseconds of `2026-07-04T14:38:08.5Z`, with any offset; without one it is UTC; a date alone is its midnight.
+/// UTC nanoseconds of `2026-07-04T14:38:08.5Z`, with any offset; without one, or with ` UTC` for it, it is UTC; a
+/// date alone is its midnight.
 /// None if it is no moment, or one beyond 64 bits of nanoseconds (1677 to 2262), or has a zone in brackets.
 #[must_use]
 pub fn parse_timestamp(text: &str) -> Option<i64> {
     // What is read here would take a zone and pass it over: the moment would be another one.
     if has_zone(text) {
         return None;
+    }
+    if let Some(civil) = text.strip_suffix(UTC) {
+        let moment: Timestamp = format!("{civil}Z").parse().ok()?;
+        return i64::try_from(moment.as_nanosecond()).ok();
     }
     let moment = text.parse::<Timestamp>().ok().or_else(|| {
         let civil: DateTime = text.parse().ok()?;
@@ -44,8 +52,8 @@ pub fn why_unread(text: &str) -> Option<&'static str> {
         );
     }
     // The last day that a date can be is beyond what a moment can.
-    let is_moment =
-        text.parse::<Timestamp>().is_ok() || text.trim_end_matches('Z').parse::<DateTime>().is_ok();
+    let civil = text.strip_suffix(UTC).unwrap_or(text).trim_end_matches('Z');
+    let is_moment = text.parse::<Timestamp>().is_ok() || civil.parse::<DateTime>().is_ok();
     is_moment.then_some("beyond the times that 64 bits of nanoseconds hold, 1677 to 2262")
 }
 
@@ -54,10 +62,20 @@ fn has_zone(text: &str) -> bool {
     text.contains('[')
 }
 
-/// Nanoseconds of `1h30m`, `1h 30m`, `2 days`, `1.5s`, `PT1H`; a day is 24 hours, a week 7 days. None if it
-/// is no length of time, or names months or years, which have no one length.
+/// Nanoseconds of `1h30m`, `1h 30m`, `2 days`, `1.5s`, `PT1H`; a day is 24 hours, a week 7 days. Of one below
+/// zero pandas writes the days with a sign and what is to be added to them: `-1 days +23:00:00`. None if it is
+/// no length of time, or names months or years, which have no one length.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<i64> {
+    match text.split_once(" days +") {
+        Some((days, rest)) if days.starts_with('-') => {
+            parse_span(&format!("{days} days"))?.checked_add(parse_span(&format!("0 days {rest}"))?)
+        }
+        _ => parse_span(text),
+    }
+}
+
+fn parse_span(text: &str) -> Option<i64> {
     let span: Span = text.parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     i64::try_from(duration.as_nanos()).ok()
@@ -163,6 +181,11 @@ mod tests {
             ("2026-07-04T16:38:08.5+02:00", Some(second + 500_000_000)),
             ("2026-07-04T14:38:08", Some(second)),
             ("2026-07-04 14:38:08", Some(second)),
+            ("2026-07-04 14:38:08 UTC", Some(second)),
+            ("2026-07-04T14:38:08.5 UTC", Some(second + 500_000_000)),
+            ("2026-07-04T14:38:08+02:00 UTC", None),
+            ("2026-07-04T14:38:08Z UTC", None),
+            ("soon UTC", None),
             ("1970-01-02", Some(86_400_000_000_000)),
             ("1969-12-31T23:59:59.999999999Z", Some(-1)),
             ("9999-01-01", None),
@@ -188,6 +211,7 @@ mod tests {
         }
         for (text, why) in [
             ("9999-12-31", Some("beyond")),
+            ("9999-12-31 23:59:59 UTC", Some("beyond")),
             ("2026-07-04T14:38:08[Europe/Berlin]", Some("zone")),
             ("yesterday", None),
         ] {
@@ -202,6 +226,11 @@ mod tests {
         for (text, nanos) in [
             ("1h30m", Some(hour + hour / 2)),
             ("1h 30m", Some(hour + hour / 2)),
+            ("0 days 01:00:00", Some(hour)),
+            ("-1 days +23:00:00", Some(-hour)),
+            ("-2 days +22:29:59.5", Some(-25 * hour - hour / 2 - 500_000_000)),
+            ("1 days +23:00:00", None),
+            ("-1 days +soon", None),
             ("PT1H", Some(hour)),
             ("2 days", Some(48 * hour)),
             ("1w", Some(7 * 24 * hour)),

@@ -9,24 +9,32 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, new_null_array};
-use arrow_buffer::OffsetBuffer;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, ListArray, MapArray, StructArray, new_null_array};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer};
 use arrow_cast::{can_cast_types, cast};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
+use arrow_select::filter::filter;
 use skytide_timestream::types;
 
 use super::{path, times, widen};
 use crate::tables::{Builder, Fraction, Value};
 
 /// A field as the engine has it: text, bytes, lists and maps in one form each, all of it nullable but for
-/// keys of maps.
+/// keys of maps, which stand in any order.
 pub(crate) fn plain(field: &Field) -> Field {
+    formed(field, false)
+}
+
+/// The same; maps may be said to have their keys in order, which Arrow casts to those that are, too.
+fn formed(field: &Field, keeps_order: bool) -> Field {
+    let formed = |of: &DataType| {
+        let field = formed(&Field::new("", of.clone(), true), keeps_order);
+        field.data_type().clone()
+    };
     let data_type = match field.data_type() {
-        DataType::Dictionary(_, values) => {
-            plain(&Field::new("", values.as_ref().clone(), true)).data_type().clone()
-        }
-        DataType::RunEndEncoded(_, values) => plain(values).data_type().clone(),
+        DataType::Dictionary(_, values) => formed(values),
+        DataType::RunEndEncoded(_, values) => formed(values.data_type()),
         text if types::is_text(text) => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
         DataType::Float16 => DataType::Float32,
@@ -34,13 +42,16 @@ pub(crate) fn plain(field: &Field) -> Field {
         | DataType::LargeList(item)
         | DataType::FixedSizeList(item, _)
         | DataType::ListView(item)
-        | DataType::LargeListView(item) => types::list(plain(item).data_type().clone()),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain(field)).collect()),
+        | DataType::LargeListView(item) => types::list(formed(item.data_type())),
+        DataType::Struct(fields) => {
+            let field = |field: &FieldRef| Field::new(field.name(), formed(field.data_type()), true);
+            DataType::Struct(fields.iter().map(field).collect())
+        }
         DataType::Map(_, is_sorted) => match types::entry(field.data_type()) {
-            Some((key, value)) => {
-                let plain = |of: &DataType| plain(&Field::new("", of.clone(), true)).data_type().clone();
-                widen::map(plain(key), plain(value), *is_sorted)
-            }
+            Some((key, value)) => match types::map(formed(key), formed(value)) {
+                DataType::Map(entries, _) => DataType::Map(entries, *is_sorted && keeps_order),
+                other => other,
+            },
             None => field.data_type().clone(),
         },
         other => other.clone(),
@@ -71,7 +82,7 @@ pub(crate) fn fitted(values: &ArrayRef, to: &DataType) -> Result<Fitted, ArrowEr
     if values.data_type() == to {
         return Ok(Fitted { values: Arc::clone(values), misfits: 0, unknown: 0 });
     }
-    let form = plain(&Field::new("", values.data_type().clone(), true));
+    let form = formed(&Field::new("", values.data_type().clone(), true), true);
     if !can_cast_types(values.data_type(), form.data_type()) {
         return Ok(Fitted::new(values, new_null_array(to, values.len())));
     }
@@ -90,6 +101,7 @@ pub(crate) fn fitted(values: &ArrayRef, to: &DataType) -> Result<Fitted, ArrowEr
         }
         (from, to) if times::is_moment(from) && times::is_moment(to) => times::moments(&values, to)?,
         (from, to) if is_widened(from, to) => cast(&values, to)?,
+        (DataType::Float32, to) if to.is_decimal() => return one_by_one(&by_digits(&values), to),
         _ => return one_by_one(&values, to),
     };
     Ok(Fitted::new(&values, made))
@@ -119,6 +131,12 @@ fn is_widened(from: &DataType, to: &DataType) -> bool {
     }
 }
 
+/// Floats of 32 bits as those of 64 with the same digits: those of 0.7 are 0.7, and not 0.699999988.
+fn by_digits(values: &ArrayRef) -> ArrayRef {
+    let floats = values.as_primitive::<Float32Type>();
+    Arc::new(floats.unary::<_, Float64Type>(|value| value.to_string().parse().unwrap_or(value.into())))
+}
+
 /// The values by the rules themselves.
 fn one_by_one(values: &ArrayRef, to: &DataType) -> Result<Fitted, ArrowError> {
     let mut column = Builder::new(to);
@@ -127,15 +145,29 @@ fn one_by_one(values: &ArrayRef, to: &DataType) -> Result<Fitted, ArrowError> {
     Ok(Fitted { values: column.finish()?, misfits, unknown: 0 })
 }
 
-/// The items that stand in lists or maps, and where each of these begins among them.
-fn items(items: &ArrayRef, offsets: &OffsetBuffer<i32>) -> (ArrayRef, OffsetBuffer<i32>) {
+/// The items that stand in lists or maps, and where each of these begins among them. What an array has under
+/// a null is no item.
+fn items(
+    items: &ArrayRef,
+    offsets: &OffsetBuffer<i32>,
+    nulls: Option<&NullBuffer>,
+) -> Result<(ArrayRef, OffsetBuffer<i32>), ArrowError> {
     let ends = offsets.first().zip(offsets.last()).map(|(first, last)| (*first as usize, *last as usize));
     let (first, last) = ends.unwrap_or_default();
-    (items.slice(first, last - first), OffsetBuffer::from_lengths(offsets.lengths()))
+    let items = items.slice(first, last - first);
+    let all = |nulls: &NullBuffer| nulls.iter().zip(offsets.lengths()).collect::<Vec<_>>();
+    let hides = |(is_valid, length): &(bool, usize)| !is_valid && *length > 0;
+    let Some(rows) = nulls.map(all).filter(|rows| rows.iter().any(hides)) else {
+        return Ok((items, OffsetBuffer::from_lengths(offsets.lengths())));
+    };
+    let mut shown = BooleanBufferBuilder::new(items.len());
+    rows.iter().for_each(|(is_valid, length)| shown.append_n(*length, *is_valid));
+    let lengths = rows.iter().map(|(is_valid, length)| if *is_valid { *length } else { 0 });
+    Ok((filter(&items, &BooleanArray::new(shown.finish(), None))?, OffsetBuffer::from_lengths(lengths)))
 }
 
 fn list(lists: &ListArray, item: &FieldRef) -> Result<Fitted, ArrowError> {
-    let (items, offsets) = items(lists.values(), lists.offsets());
+    let (items, offsets) = items(lists.values(), lists.offsets(), lists.nulls())?;
     let fit = fitted(&items, item.data_type())?;
     let lists = ListArray::try_new(Arc::clone(item), offsets, fit.values, lists.nulls().cloned())?;
     Ok(Fitted { values: Arc::new(lists), ..fit })
@@ -145,12 +177,12 @@ fn list(lists: &ListArray, item: &FieldRef) -> Result<Fitted, ArrowError> {
 fn map(maps: &MapArray, entries: &FieldRef, is_sorted: bool) -> Result<Option<Fitted>, ArrowError> {
     let DataType::Struct(fields) = entries.data_type() else { return Ok(None) };
     let [key, value] = &**fields else { return Ok(None) };
-    let (keys, offsets) = items(maps.keys(), maps.offsets());
+    let (keys, offsets) = items(maps.keys(), maps.offsets(), maps.nulls())?;
     let keys = fitted(&keys, key.data_type())?;
     if keys.misfits > 0 {
         return Ok(None);
     }
-    let (values, _) = items(maps.values(), maps.offsets());
+    let (values, _) = items(maps.values(), maps.offsets(), maps.nulls())?;
     let values = fitted(&values, value.data_type())?;
     let (misfits, unknown) = (values.misfits, keys.unknown + values.unknown);
     let items = StructArray::try_new(fields.clone(), vec![keys.values, values.values], None)?;

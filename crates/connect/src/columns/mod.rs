@@ -3,8 +3,8 @@
 
 mod chunk;
 mod fit;
-mod indexed;
 mod lengths;
+mod names;
 mod path;
 mod roles;
 mod sieve;
@@ -13,9 +13,9 @@ mod widen;
 
 pub(crate) use chunk::{Chunk, is_rising};
 pub(crate) use fit::{Fitted, fitted, ordinals, plain, present, read};
-pub(crate) use indexed::{Indexed, Names};
 pub(crate) use lengths::lengths;
+pub(crate) use names::{Names, Within};
 pub use roles::ColumnError;
 pub(crate) use roles::Roles;
 pub(crate) use sieve::Sieve;
-pub(crate) use widen::{MAX_DEPTH, Unlike, both, filled, known};
+pub(crate) use widen::{MAX_DEPTH, both, filled, known};

@@ -6,8 +6,12 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, Int64Array, make_array};
 use arrow_cast::cast;
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{ArrowError, DECIMAL128_MAX_PRECISION, DataType, TimeUnit};
 use skytide_timestream::{times, types};
+
+/// So many letters of a text that is no time are shown.
+const UNREAD_LETTERS: usize = 40;
 
 /// Nanoseconds of a day.
 pub(crate) const NANOS_A_DAY: i64 = 86_400_000_000_000;
@@ -103,6 +107,14 @@ pub(crate) fn nanos(values: &ArrayRef, unit: TimeUnit) -> Result<Int64Array, Arr
         }
         _ => Int64Array::new_null(values.len()),
     })
+}
+
+/// The first value of which no time was made, as text, of a long one its begin; a null is none.
+pub(crate) fn first_unread(values: &ArrayRef, times: &Int64Array) -> Option<String> {
+    let row = (0..values.len()).find(|row| times.is_null(*row) && values.is_valid(*row))?;
+    let options = FormatOptions::default();
+    let text = ArrayFormatter::try_new(values.as_ref(), &options).ok()?.value(row).try_to_string().ok()?;
+    Some(text.chars().take(UNREAD_LETTERS).collect())
 }
 
 /// A count of units as nanoseconds. The whole part is exact; of the fraction as much is kept as a float of

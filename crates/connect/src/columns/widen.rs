@@ -1,42 +1,29 @@
 //! The type that holds the values of two: of a file beside other files, of a row beside other rows.
 
-use arrow_schema::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, TimeUnit};
-use skytide_timestream::types;
+use std::sync::Arc;
 
-use super::indexed::Indexed;
+use arrow_schema::{
+    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, Fields, TimeUnit,
+};
+use skytide_timestream::types;
 
 /// Deepest nesting of a type whose values are taken.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// What becomes of two types if none holds the values of both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unlike {
-    /// There is no such type: files that differ so are not of one stream.
-    IsNone,
-    /// It is the first one: values of the other do not fit, one by one.
-    IsFirst,
-}
-
 /// The type that holds the values of both, if there is one. Where there are none, as in a column that is
-/// empty in all rows, that is of the type `null`, any type holds them. Records have the fields of both: those
-/// of the first, then what the second has besides. Whole numbers of which `i64` and `u64` hold some each are
-/// decimals, so that none becomes another.
-pub(crate) fn both(a: &DataType, b: &DataType, unlike: Unlike) -> Option<DataType> {
-    let mut all = Indexed::of(a);
-    all.add(b, unlike)?;
-    Some(all.data_type())
-}
-
-/// The same of types of which neither is a list or a record, or only one is.
-pub(super) fn unnested(a: &DataType, b: &DataType, unlike: Unlike) -> Option<DataType> {
+/// empty in all rows, that is of the type `null`, any type holds them. Records have the fields of both. Whole
+/// numbers of which `i64` and `u64` hold some each are decimals, so that none becomes another.
+pub(crate) fn both(a: &DataType, b: &DataType) -> Option<DataType> {
     match (a, b) {
+        (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
+        (DataType::List(a), DataType::List(b)) => Some(types::list(both(a.data_type(), b.data_type())?)),
+        (DataType::Struct(a), DataType::Struct(b)) => Some(DataType::Struct(fields(a, b)?)),
         _ if a == b => Some(a.clone()),
-        (DataType::Map(_, sorted), DataType::Map(_, also_sorted)) => {
+        (DataType::Map(..), DataType::Map(..)) => {
             let ((key, value), (other_key, other_value)) = (types::entry(a)?, types::entry(b)?);
-            let (key, value) = (both(key, other_key, unlike)?, both(value, other_value, unlike)?);
-            Some(map(key, value, *sorted && *also_sorted))
+            Some(types::map(both(key, other_key)?, both(value, other_value)?))
         }
-        _ => single(a, b).or_else(|| (unlike == Unlike::IsFirst).then(|| a.clone())),
+        _ => single(a, b),
     }
 }
 
@@ -66,6 +53,23 @@ fn single(a: &DataType, b: &DataType) -> Option<DataType> {
     }
 }
 
+/// The fields of both records: those of the first, then what the second has besides.
+fn fields(a: &Fields, b: &Fields) -> Option<Fields> {
+    let mut all: Vec<FieldRef> = a.iter().cloned().collect();
+    for field in b {
+        match all.iter_mut().find(|known| known.name() == field.name()) {
+            Some(known) => {
+                let shared = both(known.data_type(), field.data_type())?;
+                if shared != *known.data_type() {
+                    *known = Arc::new(Field::new(known.name(), shared, true));
+                }
+            }
+            None => all.push(Arc::clone(field)),
+        }
+    }
+    Some(all.into())
+}
+
 /// How many digits numbers may have before their point, and how many after it.
 pub(super) fn digits(data_type: &DataType) -> Option<(i16, i16)> {
     match *data_type {
@@ -91,14 +95,6 @@ fn decimal(whole: i16, places: i16) -> Option<DataType> {
     (precision <= DECIMAL256_MAX_PRECISION).then_some(DataType::Decimal256(precision, places))
 }
 
-/// A map in the engine's one form. Only a key is always there: a value that does not fit is null.
-pub(super) fn map(key: DataType, value: DataType, is_sorted: bool) -> DataType {
-    match types::map(key, value) {
-        DataType::Map(entries, _) => DataType::Map(entries, is_sorted),
-        other => other,
-    }
-}
-
 /// A field whose type is text where nothing is known of it.
 pub(crate) fn known(field: &Field) -> Field {
     Field::new(field.name(), filled(field.data_type(), &DataType::Utf8), field.is_nullable())
@@ -119,8 +115,8 @@ fn filled_at(data_type: &DataType, unknown: &DataType, depth: usize) -> DataType
             let field = |field: &FieldRef| Field::new(field.name(), inside(field.data_type()), true);
             DataType::Struct(fields.iter().map(field).collect())
         }
-        DataType::Map(_, is_sorted) => match types::entry(data_type) {
-            Some((key, value)) => map(key.clone(), inside(value), *is_sorted),
+        DataType::Map(..) => match types::entry(data_type) {
+            Some((key, value)) => types::map(key.clone(), inside(value)),
             None => data_type.clone(),
         },
         other => other.clone(),
@@ -163,15 +159,14 @@ mod tests {
             (DataType::Decimal128(10, 2), DataType::Float32, Some(DataType::Float64)),
             (DataType::Decimal128(10, 2), DataType::Utf8, None),
         ] {
-            assert_eq!(both(&a, &b, Unlike::IsNone), expected, "{a} {b}");
-            assert_eq!(both(&b, &a, Unlike::IsNone), expected, "{b} {a}");
-            assert_eq!(both(&a, &b, Unlike::IsFirst), Some(expected.unwrap_or(a.clone())), "{a} {b}");
+            assert_eq!(both(&a, &b), expected, "{a} {b}");
+            assert_eq!(both(&b, &a), expected, "{b} {a}");
         }
         let fields = |of: &[(&str, DataType)]| {
             DataType::Struct(of.iter().map(|(name, of)| Field::new(*name, of.clone(), true)).collect())
         };
         let all = fields(&[("a", DataType::Int8), ("b", DataType::Int64)]);
-        assert_eq!(both(&record(DataType::Int8), &other, Unlike::IsNone), Some(all));
+        assert_eq!(both(&record(DataType::Int8), &other), Some(all));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::projection::Projection;
 use super::unit::{Batches, Read, guarded};
 use super::{FileError, INFERRED_ROWS};
 use crate::columns::{known, read};
-use crate::tables::{Quotes, UNCLOSED, csv_format, csv_types, rows_at_once};
+use crate::tables::{Quotes, UNCLOSED, csv_format, csv_numbers, csv_types, rows_at_once};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
@@ -35,7 +35,10 @@ impl CsvFile {
         let mut text = Text::open(path, delimiter)?;
         let (schema, _) =
             format.infer_schema(&mut text, Some(INFERRED_ROWS)).map_err(|error| text.wrong(&error))?;
-        Ok(Self { path: path.to_owned(), delimiter, fields: csv_types(&schema.fields) })
+        let mut text = Text::open(path, delimiter)?;
+        let fields = csv_numbers(&csv_types(&schema.fields), format, Some(INFERRED_ROWS), &mut text)
+            .map_err(|error| text.wrong(&error))?;
+        Ok(Self { path: path.to_owned(), delimiter, fields })
     }
 
     /// Its columns.
@@ -53,7 +56,7 @@ impl CsvFile {
         let mut decoder = ReaderBuilder::new(Arc::new(Schema::new(texts)))
             .with_format(csv_format().with_delimiter(self.delimiter))
             .with_projection(columns)
-            .with_batch_size(rows.min(rows_at_once(self.fields.len())))
+            .with_batch_size(rows_at_once(self.fields.len(), rows))
             .build_decoder();
         let mut text = BufReader::with_capacity(PIECE, Text::open(&self.path, self.delimiter)?);
         let batches = std::iter::from_fn(move || {
@@ -144,20 +147,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_columns_few_rows_are_read_at_once() {
+    fn rows_of_many_columns_are_batches_of_few() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("wide.csv");
-        let rows = |columns: usize| {
-            let names: Vec<_> = (0..columns).map(|at| format!("c{at}")).collect();
-            let text =
-                format!("{}\n{}", names.join(","), format!("{}1\n", "1,".repeat(columns - 1)).repeat(100));
-            std::fs::write(&path, text).unwrap();
-            let file = CsvFile::open(&path, b',').unwrap();
-            // However few of the columns are wanted: the library makes room for all of them.
-            let wanted = Projection::whole(["c1"], file.fields());
-            file.read(&wanted, 16_384).unwrap().map(|read| read.unwrap().batch.num_rows()).collect::<Vec<_>>()
-        };
-        assert_eq!(rows(64), [100]);
-        assert_eq!(rows(1 << 15), [32, 32, 32, 4]);
+        let names: Vec<_> = (0..20_000).map(|at| format!("c{at}")).collect();
+        let row = format!("{}\n", vec!["1"; 20_000].join(","));
+        std::fs::write(&path, format!("{}\n{}", names.join(","), row.repeat(120))).unwrap();
+        let file = CsvFile::open(&path, b',').unwrap();
+        let wanted = Projection::whole(["c7"], file.fields());
+        let rows = file.read(&wanted, 16_384).unwrap().map(|read| read.unwrap().batch.num_rows());
+        assert_eq!(rows.collect::<Vec<_>>(), [52, 52, 16]);
     }
 }

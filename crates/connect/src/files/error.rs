@@ -10,6 +10,10 @@ use crate::columns::ColumnError;
 /// What is wrong with a file that says by an Arrow schema, as Parquet files may, what its columns are.
 const TOO_DEEP: &str = "its columns are nested deeper than an Arrow schema is read, about 60 levels";
 
+/// What the library that reads Parquet says of steps from one number to the next that are wider than the
+/// numbers, as a well-known writer has them.
+const TOO_WIDE: [&str; 3] = ["first value too large", "'min_delta' too large", "Invalid delta bit width"];
+
 /// Why files cannot be a source, or stopped being one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -147,6 +151,11 @@ impl FileError {
         if let Some(compression) = reason.strip_prefix("Disabled feature at compile time: ") {
             reason = format!(
                 "it is compressed with {compression}, which is not read; snappy, zstd, LZ4 and gzip are"
+            );
+        }
+        if TOO_WIDE.iter().any(|said| reason.contains(said)) {
+            reason.push_str(
+                "; its delta encoding is not that of Parquet, as DuckDB writes it with PARQUET_VERSION V2: write it with V1",
             );
         }
         // What the library that reads schemas says of a whole one.

@@ -8,13 +8,18 @@ use arrow_schema::{DataType, Field, FieldRef, Fields};
 use skytide_timestream::types;
 
 use super::FileError;
-use crate::columns::{Unlike, both, filled, known};
+use crate::columns::{both, filled, known};
 
-/// Adds a file's columns to those of the files before.
+/// Adds a file's columns to those of the files before; `subsort` is to be one of whole numbers.
 ///
 /// # Errors
 /// Both have a column, and no type holds the values of both.
-pub(super) fn join(fields: &mut Vec<FieldRef>, own: &Fields, path: &Path) -> Result<(), FileError> {
+pub(super) fn join(
+    fields: &mut Vec<FieldRef>,
+    own: &Fields,
+    subsort: Option<&str>,
+    path: &Path,
+) -> Result<(), FileError> {
     let names = fields.iter().enumerate().rev().map(|(at, field)| (field.name().clone(), at));
     let places: HashMap<String, usize> = names.collect();
     for field in own {
@@ -23,7 +28,9 @@ pub(super) fn join(fields: &mut Vec<FieldRef>, own: &Fields, path: &Path) -> Res
             continue;
         };
         let (before, here) = (known.data_type(), field.data_type());
-        let both = both(before, here, Unlike::IsNone).ok_or_else(|| {
+        // Of whole numbers of 64 bits with and without a sign there is no order in 64 bits.
+        let orders = |both: &DataType| subsort != Some(field.name()) || !both.is_decimal();
+        let both = both(before, here).filter(orders).ok_or_else(|| {
             let mut names = types::names(&[here, before]).into_iter();
             FileError::Differs {
                 path: path.to_owned(),

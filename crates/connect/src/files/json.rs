@@ -13,8 +13,8 @@ use super::letters::opened;
 use super::projection::Projection;
 use super::unit::{Batches, Read};
 use super::{FileError, INFERRED_ROWS};
-use crate::columns::{Indexed, Names};
-use crate::tables::{Builder, For, Fraction, Value, read_line, rows_at_once, seen, unknown, wrong_at};
+use crate::columns::Names;
+use crate::tables::{Builder, For, Fraction, Value, read_row, rows_at_once, seen, unknown};
 
 /// A line that is longer is no row: what one line may take of memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -25,7 +25,7 @@ const BATCH_BYTES: usize = 16 << 20;
 pub(super) struct JsonFile {
     path: PathBuf,
     fields: Fields,
-    known: Arc<Names<Indexed>>,
+    known: Arc<Names>,
 }
 
 impl JsonFile {
@@ -46,7 +46,7 @@ impl JsonFile {
     pub(super) fn read(&self, wanted: &Projection, rows: usize) -> Result<Batches, FileError> {
         let fields = wanted.fields.iter().filter(|field| self.known.get(field.name(), 0).is_some()).cloned();
         let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
-        let rows = rows.min(rows_at_once(schema.fields().len()));
+        let rows = rows_at_once(schema.fields().len(), rows);
         let mut lines = Lines::open(&self.path, For::Values)?;
         let (path, known) = (self.path.clone(), Arc::clone(&self.known));
         Ok(Box::new(std::iter::from_fn(move || {
@@ -118,13 +118,7 @@ impl Lines {
             if self.bytes.trim_ascii().is_empty() {
                 continue;
             }
-            let row = read_line(&self.bytes, self.of).map_err(|error| {
-                wrong(format!("{}; each line is a JSON object of its own", wrong_at(&error)))
-            })?;
-            if !row.is_object() {
-                return Err(wrong("a row is a JSON object".to_owned()));
-            }
-            return Ok(Some(row));
+            return read_row(&self.bytes, self.of).map(Some).map_err(wrong);
         }
     }
 }

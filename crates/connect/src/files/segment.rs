@@ -40,6 +40,8 @@ pub(super) struct Counts {
     pub(super) bytes: u64,
     /// Rows without a time.
     pub(super) untimed: u64,
+    /// The first value that is no time.
+    pub(super) unread: Option<String>,
     /// Values that did not fit their column.
     pub(super) misfits: u64,
     /// Values of columns that were not found by the first rows.
@@ -307,6 +309,9 @@ impl SegmentReader {
         let Made { chunk, untimed, misfits } = made.map_err(|error| self.damaged(unit, &error))?;
         self.counts.rows += read.batch.num_rows() as u64;
         self.counts.untimed += untimed;
+        if untimed > 0 && self.counts.unread.is_none() {
+            self.counts.unread.clone_from(&times.unread);
+        }
         self.counts.misfits += misfits + read.misfits;
         self.counts.unknown += read.unknown;
         Ok(chunk)

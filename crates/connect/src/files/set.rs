@@ -135,7 +135,7 @@ impl Files {
         let mut parts = Vec::with_capacity(definition.paths.len());
         for path in &definition.paths {
             let (part, own) = definition.part(path)?;
-            join(&mut fields, &own, path)?;
+            join(&mut fields, &own, definition.subsort.as_deref(), path)?;
             parts.push((path.clone(), part));
         }
         if parts.is_empty() && given.is_none() {
@@ -153,7 +153,8 @@ impl Files {
     /// As of [`Self::open`].
     pub fn add(&self, path: &Path) -> Result<(), FileError> {
         let (part, own) = self.definition.part(path)?;
-        join(&mut self.fields.iter().cloned().collect(), &own, path)?;
+        let subsort = self.definition.subsort.as_deref();
+        join(&mut self.fields.iter().cloned().collect(), &own, subsort, path)?;
         let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut parts.0).push((path.to_owned(), part));
         Ok(())

@@ -52,6 +52,8 @@ pub(super) struct Times {
     /// Which rows have a time; all where there is none.
     valid: Option<NullBuffer>,
     ordinal: Ordinals,
+    /// The first value that is no time.
+    pub(super) unread: Option<String>,
 }
 
 /// Places of rows among those of their time.
@@ -96,6 +98,7 @@ impl Times {
             time: self.time.slice(start, len),
             valid: self.valid.as_ref().map(|valid| valid.slice(start, len)),
             ordinal: self.ordinal.slice(start, len),
+            unread: self.unread.clone(),
         }
     }
 
@@ -117,6 +120,7 @@ impl Times {
                     pieces.iter().flat_map(|piece| piece.ordinal.of(piece.len()).to_vec()).collect(),
                 ),
             },
+            unread: pieces.iter().find_map(|piece| piece.unread.clone()),
         }
     }
 
@@ -208,7 +212,8 @@ impl Shape {
             Some((name, of)) => Ordinals::Each(ordinals(column(name)?, of)?.into()),
         };
         let valid = times.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
-        Ok(Times { time: times.values().clone(), valid, ordinal })
+        let unread = valid.as_ref().and_then(|_| times::first_unread(values, &times));
+        Ok(Times { time: times.values().clone(), valid, ordinal, unread })
     }
 
     /// The rows of a batch that have a time and are wanted, with the wanted columns.

@@ -135,6 +135,9 @@ impl FileSource {
         if let Some(progress) = &mut self.status.progress {
             progress.done += counts.bytes;
         }
+        if self.status.unread.is_none() {
+            self.status.unread.clone_from(&counts.unread);
+        }
         let reasons = [
             ("misfitting values", counts.misfits),
             ("without a time", counts.untimed),

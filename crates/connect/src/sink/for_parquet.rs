@@ -71,6 +71,15 @@ fn unknown(data_type: &DataType) -> Option<&'static str> {
         DataType::Union(..) => Some("values of several types (a union)"),
         DataType::Interval(IntervalUnit::MonthDayNano) => Some("intervals of months, days and nanoseconds"),
         DataType::Struct(fields) if fields.is_empty() => Some("records without fields"),
+        DataType::FixedSizeBinary(0) => Some("bytes of no length"),
+        DataType::Decimal32(_, places)
+        | DataType::Decimal64(_, places)
+        | DataType::Decimal128(_, places)
+        | DataType::Decimal256(_, places)
+            if *places < 0 =>
+        {
+            Some("decimals of whole tens, hundreds and so on (a negative scale)")
+        }
         DataType::Struct(fields) => fields.iter().find_map(|field| unknown(field.data_type())),
         DataType::List(item)
         | DataType::LargeList(item)

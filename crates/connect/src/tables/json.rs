@@ -17,8 +17,27 @@ pub(crate) enum For {
     Values,
 }
 
+/// Reads a row, which is an object on a line of its own.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(crate) fn read_row(line: &[u8], of: For) -> Result<Value, String> {
+    if let [b'[', rest @ ..] = line.trim_ascii()
+        && matches!(rest.trim_ascii_start(), [] | [b'{', ..])
+    {
+        return Err("a row is a JSON object, and this begins an array: write each of its objects on a line of its own, \
+             as `jq -c '.[]'` does"
+            .to_owned());
+    }
+    match read_line(line, of) {
+        Ok(row) if row.is_object() => Ok(row),
+        Ok(_) => Err("a row is a JSON object".to_owned()),
+        Err(error) => Err(format!("{}; each line is a JSON object of its own", wrong_at(&error))),
+    }
+}
+
 /// Reads a line.
-pub(crate) fn read_line(line: &[u8], of: For) -> Result<Value, Error> {
+fn read_line(line: &[u8], of: For) -> Result<Value, Error> {
     serde_json::from_slice(line).or_else(|error| match held(line, of) {
         Cow::Borrowed(_) => Err(error),
         Cow::Owned(held) => serde_json::from_slice(&held),
@@ -26,7 +45,7 @@ pub(crate) fn read_line(line: &[u8], of: For) -> Result<Value, Error> {
 }
 
 /// What is wrong with a line, and at which of its bytes: the library counts lines from the one it was given.
-pub(crate) fn wrong_at(error: &Error) -> String {
+fn wrong_at(error: &Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     match text.strip_suffix(&place) {

@@ -219,7 +219,8 @@ impl Form {
             ([0xff, 0xff, 0xff, 0xff, ..], _) => Ok(Self::Arrow),
             ([b'P', b'A', b'R', b'1', ..], _) => Err(PipeError::Form("Parquet")),
             ([b'A', b'R', b'R', b'O', b'W', b'1', ..], _) => Err(PipeError::Form("an Arrow file")),
-            (_, [b'{', ..]) => Ok(Self::Json),
+            // An array is no row of JSON either: that is said where rows are read.
+            (_, [b'{', ..] | [b'[', b'{' | b'\r' | b'\n', ..]) => Ok(Self::Json),
             // Text has no such bytes; recordings, and whatever is compressed, begin with them.
             _ if text
                 .iter()

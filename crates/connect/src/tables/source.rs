@@ -241,8 +241,13 @@ impl Source for TableSource {
 
     fn status(&self) -> Status {
         let counts = Table::counts_of(&self.reader.shared);
-        let mut status =
-            Status { read: self.read, points: self.points, newest: self.judge.newest(), ..Status::default() };
+        let mut status = Status {
+            read: self.read,
+            points: self.points,
+            newest: self.judge.newest(),
+            unread: Table::unread_of(&self.reader.shared),
+            ..Status::default()
+        };
         self.judge.report(&mut status);
         let reasons = [
             ("misfitting values", counts.misfits),

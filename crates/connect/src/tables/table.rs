@@ -18,9 +18,7 @@ use super::lock::Lock;
 use super::piped::PipeError;
 use super::reader::{Mark, Reader};
 use super::value::{Value, across, unknown};
-use crate::columns::{
-    Chunk, Fitted, Indexed, Names, Roles, fitted, known, ordinals, plain, present, read, times,
-};
+use crate::columns::{Chunk, Fitted, Names, Roles, fitted, known, ordinals, plain, present, read, times};
 
 /// Rows gathered one by one that make a chunk of their own at the latest.
 const OPEN_ROWS: usize = 4096;
@@ -103,7 +101,7 @@ pub(super) struct Shared {
     pub(super) definition: Definition,
     pub(super) origin: Origin,
     /// Its columns by their names.
-    known: Names<Indexed>,
+    known: Names,
     time: usize,
     subsort: Option<usize>,
     pub(super) state: Lock<State>,
@@ -120,6 +118,8 @@ pub(super) struct State {
     last: Option<(i64, u64)>,
     is_unordered: bool,
     counts: TableCounts,
+    /// The first value that is no time.
+    unread: Option<String>,
     readers: Vec<Weak<Mark>>,
     /// No more is pushed, and why, if that is no end but an error.
     pub(super) ended: Option<Option<Arc<PipeError>>>,
@@ -368,6 +368,11 @@ impl Table {
         shared.state.lock().counts
     }
 
+    /// The first value of its column of times that is none, as text.
+    pub(super) fn unread_of(shared: &Shared) -> Option<String> {
+        shared.state.lock().unread.clone()
+    }
+
     /// Someone who takes its rows: from the first on where they are kept, else from now on, though rows may
     /// be there for others. `stalled` says that it cannot go on.
     pub(super) fn reader(&self, bell: &Bell, stalled: &Arc<AtomicBool>) -> Result<Reader, TableError> {
@@ -413,6 +418,9 @@ impl Shared {
         let mut chunk = Chunk { time: times.values().clone(), ordinal: ordinal.into(), columns };
         if untimed > 0 {
             state.counts.untimed += untimed as u64;
+            if state.unread.is_none() {
+                state.unread = times::first_unread(&chunk.columns[self.time], &times);
+            }
             let timed: Vec<u32> =
                 (0..).take(times.len()).filter(|row| times.is_valid(*row as usize)).collect();
             chunk = chunk.select(&timed)?;

@@ -1,5 +1,6 @@
 //! Rows as text: CSV, and JSON a line.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -12,15 +13,16 @@ use skytide_timestream::types;
 
 use super::cell::Fraction;
 use super::error::TableError;
-use super::json::{For, read_line, wrong_at};
+use super::json::{For, read_row};
 use super::place::{UNCLOSED, line_of, unclosed};
+use super::seen::Seen;
 use super::table::Table;
-use super::value::{Value, infer, infer_json};
+use super::value::{Value, infer, infer_json, seen_type};
 use crate::columns::known;
 
 /// Rows that are read of CSV at a time, at most.
 const CSV_ROWS: usize = 8192;
-/// Cells that are read at a time: as many rows as have so many.
+/// Cells that are read at a time: the library that reads CSV has a place for each before it reads one.
 const CELLS: usize = 1 << 20;
 
 /// By which rules text is read.
@@ -45,6 +47,68 @@ pub(crate) fn csv_format() -> Format {
     Format::default().with_header(true)
 }
 
+/// How many rows of so many columns are read at a time, of so many at most.
+pub(crate) fn rows_at_once(columns: usize, most: usize) -> usize {
+    (CELLS / columns.max(1)).clamp(1, most)
+}
+
+/// Types of columns as the library has them, but for those that it takes for texts and whose first rows, `most`
+/// of them at most, hold numbers: it has no whole ones beyond `i64`.
+pub(crate) fn csv_numbers(
+    fields: &Fields,
+    format: Format,
+    most: Option<usize>,
+    text: impl Read,
+) -> Result<Fields, ArrowError> {
+    let is_text = |at: &usize| *fields[*at].data_type() == DataType::Utf8;
+    let texts: Vec<usize> = (0..fields.len()).filter(is_text).collect();
+    if texts.is_empty() {
+        return Ok(fields.clone());
+    }
+    let of_cells = fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
+    let mut rows = ReaderBuilder::new(Arc::new(Schema::new(of_cells.collect::<Fields>())))
+        .with_format(format)
+        .with_projection(texts.clone())
+        .with_batch_size(rows_at_once(fields.len(), CSV_ROWS));
+    if let Some(most) = most {
+        rows = rows.with_bounds(0, most);
+    }
+    let mut numbers: Vec<Option<Seen>> = texts.iter().map(|_| Some(Seen::default())).collect();
+    for cells in rows.build(text)? {
+        for (column, seen) in cells?.columns().iter().zip(&mut numbers) {
+            let mut cells = column.as_string::<i32>().iter().flatten();
+            *seen = seen.take().and_then(|seen| cells.try_fold(seen, with_number));
+        }
+        if numbers.iter().all(Option::is_none) {
+            break;
+        }
+    }
+    let mut fields: Vec<_> = fields.iter().cloned().collect();
+    for (at, seen) in texts.into_iter().zip(numbers) {
+        if let Some(seen) = seen {
+            fields[at] = Arc::new(Field::new(fields[at].name(), seen_type(&seen), true));
+        }
+    }
+    Ok(fields.into())
+}
+
+/// What was seen of numbers, and one more of 64 bits; none if the cell has another text.
+fn with_number(mut seen: Seen, cell: &str) -> Option<Seen> {
+    let is_written = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    if cell.starts_with('+') || !cell.bytes().all(is_written) {
+        return None;
+    }
+    let is_whole = !cell.contains(['.', 'e', 'E']);
+    let number = match (cell.parse(), cell.parse()) {
+        (Ok(signed), _) => Value::Int(signed),
+        (_, Ok(unsigned)) => Value::UInt(unsigned),
+        _ if is_whole => return None,
+        _ => Value::Float(cell.parse().ok()?),
+    };
+    seen.see(&number);
+    Some(seen)
+}
+
 /// What cells that look so are read as: moments to the nanosecond, whatever the first ones have of it, and in UTC.
 /// Columns without values have no type.
 pub(crate) fn csv_types(fields: &Fields) -> Fields {
@@ -53,12 +117,6 @@ pub(crate) fn csv_types(fields: &Fields) -> Fields {
         other => other.clone(),
     };
     fields.iter().map(|field| Field::new(field.name(), data_type(field), true)).collect()
-}
-
-/// How many rows of so many columns are read at a time: the library makes room for all cells of a batch,
-/// wanted or not, before it has read one.
-pub(crate) fn rows_at_once(columns: usize) -> usize {
-    (CELLS / columns.max(1)).max(1)
 }
 
 impl Rules {
@@ -73,6 +131,7 @@ impl Rules {
         }
         let text = if cells.is_empty() { text.as_bytes() } else { &cells };
         let fields = csv_types(&csv_format().infer_schema(text, None)?.0.fields);
+        let fields = csv_numbers(&fields, csv_format(), None, text)?;
         Ok(fields.iter().map(|field| known(field)).collect())
     }
 
@@ -101,7 +160,7 @@ impl Rules {
             names.fields.iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
         let reader = ReaderBuilder::new(Arc::new(Schema::new(texts)))
             .with_format(csv_format())
-            .with_batch_size(CSV_ROWS.min(rows_at_once(names.fields.len())))
+            .with_batch_size(rows_at_once(names.fields.len(), CSV_ROWS))
             .build(text.as_bytes())?;
         let valued = |column: &ArrayRef| -> ArrayRef {
             let cells = column.as_string::<i32>().iter();
@@ -161,12 +220,8 @@ pub fn json_fields(text: &str) -> Result<Fields, TableError> {
 fn json_rows(text: &str, of: For) -> Result<Vec<serde_json::Value>, TableError> {
     let mut rows = Vec::new();
     for (at, line) in unmarked(text).lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong = |reason: String| TableError::Line { line: at + 1, reason };
-        let row = read_line(line.as_bytes(), of).map_err(|error| wrong(wrong_at(&error)))?;
-        if !row.is_object() {
-            return Err(wrong("a row is a JSON object".to_owned()));
-        }
-        rows.push(row);
+        let wrong = |reason| TableError::Line { line: at + 1, reason };
+        rows.push(read_row(line.as_bytes(), of).map_err(wrong)?);
     }
     Ok(rows)
 }
@@ -218,6 +273,6 @@ mod tests {
         };
         assert_eq!(rows(64), [100]);
         assert_eq!(rows(1 << 15), [32, 32, 32, 4]);
-        assert_eq!(rows_at_once(usize::MAX), 1);
+        assert_eq!(rows_at_once(usize::MAX, CSV_ROWS), 1);
     }
 }

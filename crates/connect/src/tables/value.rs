@@ -8,7 +8,8 @@ use arrow_schema::{
 };
 use skytide_timestream::{times, types};
 
-use crate::columns::{Indexed, MAX_DEPTH, Names, Unlike, filled, known};
+use super::seen::Seen;
+use crate::columns::{MAX_DEPTH, Names, Within, filled, known};
 
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,10 +91,10 @@ impl<'a> Value<'a> {
         within + size_of::<u64>()
     }
 
-    /// The type of this value by itself.
-    fn natural_type(&self) -> DataType {
-        match self {
-            Self::Null | Self::Other => DataType::Null,
+    /// The type of this value by itself; none of those that have none, or are made of others.
+    pub(super) fn natural_type(&self) -> Option<DataType> {
+        Some(match self {
+            Self::Null | Self::Other | Self::List(_) | Self::Record(_) => return None,
             Self::Bool(_) => DataType::Boolean,
             Self::Int(value) if *value >= 0 => COUNT,
             Self::Int(_) => DataType::Int64,
@@ -105,27 +106,8 @@ impl<'a> Value<'a> {
             Self::Time(_) => types::timestamp(),
             Self::Duration(_) => types::duration(),
             Self::TimeOfDay(_) => DataType::Time64(TimeUnit::Nanosecond),
-            Self::List(items) => types::list(shared(items)),
-            Self::Record(fields) => DataType::Struct(
-                fields
-                    .iter()
-                    .map(|(name, value)| Field::new(name.as_ref(), value.natural_type(), true))
-                    .collect(),
-            ),
-        }
+        })
     }
-}
-
-/// The type of some values: that of the first ones, as far as those behind them do not ask for another.
-fn shared<'a>(values: impl IntoIterator<Item = &'a Value<'a>>) -> DataType {
-    let mut all = Indexed::Other(DataType::Null);
-    for value in values {
-        let one = value.natural_type();
-        if all.add(&one, Unlike::IsFirst).is_none() {
-            all = Indexed::of(&one);
-        }
-    }
-    all.data_type()
 }
 
 /// Stands for whole numbers that `i64` and `u64` both hold, while types are found: which of the two it is,
@@ -142,10 +124,17 @@ pub fn infer<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
 
 /// The same, but what is null in all of them is of the type `null`.
 pub(crate) fn seen<'a>(rows: impl IntoIterator<Item = &'a Value<'a>>) -> Fields {
-    match filled(&numbered(&shared(rows)), &DataType::Null) {
+    let mut seen = Seen::default();
+    rows.into_iter().for_each(|row| seen.see(row));
+    match filled(&seen_type(&seen), &DataType::Null) {
         DataType::Struct(fields) => fields,
         _ => Fields::empty(),
     }
+}
+
+/// The type of the values that were seen.
+pub(super) fn seen_type(seen: &Seen) -> DataType {
+    numbered(&seen.data_type())
 }
 
 /// The same of rows of JSON, which writes moments as text: where all texts of a field are moments, it is one
@@ -222,7 +211,7 @@ fn numbered(data_type: &DataType) -> DataType {
 }
 
 /// What a row has in each of these columns; null where it has nothing. Of two of one name the last counts.
-pub(super) fn across<'a>(row: &'a Value<'a>, columns: &Names<Indexed>) -> Vec<&'a Value<'a>> {
+pub(super) fn across<'a>(row: &'a Value<'a>, columns: &Names) -> Vec<&'a Value<'a>> {
     let mut values = vec![&Value::Null; columns.len()];
     if let Value::Record(fields) = row {
         for (at, (name, value)) in fields.iter().enumerate() {
@@ -236,7 +225,7 @@ pub(super) fn across<'a>(row: &'a Value<'a>, columns: &Names<Indexed>) -> Vec<&'
 }
 
 /// How many values a row has in no column, and its records in no field.
-pub(crate) fn unknown(row: &Value<'_>, columns: &Names<Indexed>) -> u64 {
+pub(crate) fn unknown(row: &Value<'_>, columns: &Names) -> u64 {
     let Value::Record(fields) = row else { return 0 };
     let inside = |(at, (name, value)): (usize, &(Cow<'_, str>, Value<'_>))| match columns.get(name, at) {
         Some(column) => unknown_inside(value, column),
@@ -245,10 +234,10 @@ pub(crate) fn unknown(row: &Value<'_>, columns: &Names<Indexed>) -> u64 {
     fields.iter().enumerate().map(inside).sum()
 }
 
-fn unknown_inside(value: &Value<'_>, of: &Indexed) -> u64 {
+fn unknown_inside(value: &Value<'_>, of: &Within) -> u64 {
     match (value, of) {
-        (Value::Record(_), Indexed::Record(fields)) => unknown(value, fields),
-        (Value::List(items), Indexed::List(item)) if !matches!(**item, Indexed::Other(_)) => {
+        (Value::Record(_), Within::Record(fields)) => unknown(value, fields),
+        (Value::List(items), Within::List(item)) if !matches!(**item, Within::Nothing) => {
             items.iter().map(|value| unknown_inside(value, item)).sum()
         }
         _ => 0,

@@ -10,7 +10,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use arrow_array::{
     Array, ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
-    TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, UInt64Array,
 };
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
@@ -795,4 +795,41 @@ fn answers_are_computed_as_they_are_taken() {
     let outcome = answers.outcome().unwrap();
     assert_eq!((outcome.end, outcome.rows), (End::Limit, 30_000));
     assert!(rest > 0);
+}
+
+#[test]
+fn a_subsort_that_no_whole_number_holds_is_told_by_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write_as = |name: &str, numbers: ArrayRef| {
+        let path = folder.path().join(name);
+        let columns = [("t", ints([1])), ("k", Arc::new(StringArray::from(vec!["A"])) as _), ("s", numbers)];
+        write(&path, &RecordBatch::try_from_iter(columns).unwrap());
+        path
+    };
+    let unsigned = write_as("a.parquet", Arc::new(UInt64Array::from(vec![1])));
+    let signed = write_as("b.parquet", ints([1]));
+    let narrow = write_as("c.parquet", Arc::new(arrow_array::UInt32Array::from(vec![1])));
+    let of = |paths: &[&PathBuf]| {
+        let paths = paths.iter().map(|path| (*path).clone()).collect();
+        Files::open(Definition { paths, subsort: Some("s".into()), ..define(&unsigned) })
+    };
+    let said = of(&[&unsigned, &signed]).unwrap_err().to_string();
+    assert!(said.ends_with("b.parquet: the column \"s\" is i64; in the files before it is u64"), "{said}");
+    assert!(of(&[&unsigned, &narrow]).is_ok() && of(&[&signed, &narrow]).is_ok());
+}
+
+#[test]
+fn the_first_value_that_is_no_time_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("a.csv", "t,k\n,A\n2026-01-01,A\n01/02/2026,A\n01/03/2026,B\n"),
+        ("a.jsonl", "{\"t\": \"01/02/2026\", \"k\": \"A\"}\n{\"t\": \"x\", \"k\": \"A\"}\n"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        for memory in [64, 64 << 20] {
+            let (_, status) = answer("m.count()", Definition { memory, ..define(&path) }).unwrap();
+            assert_eq!(status.unread.as_deref(), Some("01/02/2026"), "{name}");
+        }
+    }
 }

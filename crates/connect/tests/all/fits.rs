@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DurationMillisecondArray,
-    FixedSizeBinaryArray, Float64Array, Int8Array, Int64Array, ListArray, MapArray, RecordBatch, StringArray,
-    StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-    TimestampNanosecondArray, TimestampSecondArray, UInt32Array, UInt64Array,
+    FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array, Int64Array, ListArray, MapArray,
+    RecordBatch, StringArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array, UInt64Array,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_cast::cast;
@@ -385,6 +385,51 @@ fn what_does_not_fit_within_lists_is_counted() {
     let (rows, misfits) = read_together(&[lists(far, &[2]), lists(near, &[1])]);
     assert_eq!(rows[0], r#"{"result":[null,"1970-01-01T00:00:00"]}"#);
     assert_eq!(misfits, 1);
+}
+
+#[test]
+fn what_an_array_has_under_a_null_is_no_value() {
+    let items: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 300, 400]));
+    let to = lists(Arc::new(Int8Array::from(vec![1])), &[1]);
+    let given = |is_valid: bool| -> ArrayRef {
+        let item = Arc::new(Field::new("item", DataType::Int64, true));
+        let offsets = OffsetBuffer::from_lengths([1, 2, 1]);
+        Arc::new(ListArray::new(item, offsets, Arc::clone(&items), Some(vec![true, is_valid, true].into())))
+    };
+    let rows = |middle: &str| ["[1]", middle, "[null]"].map(|row| format!("{{\"result\":{row}}}")).to_vec();
+    assert_eq!(pushed(&given(false), to.data_type()), (rows("null"), 1, 0));
+    assert_eq!(pushed(&given(true), to.data_type()), (rows("[2,null]"), 2, 0));
+    assert_eq!(pushed(&given(false).slice(0, 2), to.data_type()).1, 0);
+}
+
+#[test]
+fn floats_are_decimals_by_their_own_digits() {
+    let narrow: ArrayRef = Arc::new(Float32Array::from(vec![0.7, 2.3, -0.7, 1.1e10, f32::NAN, 1e30]));
+    let wide: ArrayRef = Arc::new(Float64Array::from(vec![0.7, 2.3, -0.7, 1.1e10, f64::NAN, 1e30]));
+    let to = DataType::Decimal128(14, 2);
+    let of = pushed(&narrow, &to);
+    assert_eq!(of, pushed(&wide, &to));
+    assert_eq!(of.0[..3], ["0.7", "2.3", "-0.7"].map(|number| format!("{{\"result\":{number}}}")));
+    assert_eq!(of.1, 2);
+    // As whole numbers they are what they are.
+    let whole: ArrayRef = Arc::new(Float32Array::from(vec![123_456_792.0]));
+    assert_eq!(pushed(&whole, &DataType::Int64).0, [r#"{"result":123456792}"#]);
+}
+
+#[test]
+fn maps_are_of_one_type_whether_their_keys_are_said_to_be_sorted() {
+    let map = |is_sorted: bool| -> ArrayRef {
+        let (keys, values): (ArrayRef, ArrayRef) =
+            (Arc::new(StringArray::from(vec!["a"])), Arc::new(Int64Array::from(vec![i64::from(is_sorted)])));
+        let fields =
+            vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Int64, true)];
+        let entries = StructArray::new(fields.clone().into(), vec![keys, values], None);
+        let field = Arc::new(Field::new("entries", DataType::Struct(fields.into()), false));
+        Arc::new(MapArray::new(field, OffsetBuffer::from_lengths([1]), entries, None, is_sorted))
+    };
+    let both = record(&[("s", map(true)), ("u", map(false))]);
+    let (rows, _) = read_batches("m.x.s.else_(m.x.u)", &[batch(&both)], "arrow");
+    assert_eq!(rows, [r#"{"result":{"a":1}}"#]);
 }
 
 #[test]

@@ -231,12 +231,18 @@ fn a_column_without_a_form_is_refused_by_name_before_anything_is_written() {
         Arc::new(Field::new("x", empty.data_type().clone(), true)),
         Arc::clone(&empty),
     )]);
+    let nothing: ArrayRef = Arc::new(FixedSizeBinaryArray::new_null(0, 1));
+    let field = |of: &ArrayRef| Arc::new(Field::new("x", of.data_type().clone(), true));
+    let hundreds = Decimal128Array::from(vec![1]).with_precision_and_scale(5, -2).unwrap();
     let folder = tempfile::tempdir().unwrap();
     for (column, what) in [
         (Arc::clone(&union), "values of several types (a union)"),
         (interval, "intervals of months, days and nanoseconds"),
         (empty, "records without fields"),
         (Arc::new(inner), "records without fields"),
+        (Arc::clone(&nothing), "bytes of no length"),
+        (Arc::new(StructArray::from(vec![(field(&nothing), nothing)])), "bytes of no length"),
+        (Arc::new(hundreds), "decimals of whole tens, hundreds and so on (a negative scale)"),
     ] {
         let schema = answer(vec![("odd", column)]).schema();
         let refused = |path: &Path| {

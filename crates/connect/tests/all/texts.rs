@@ -220,3 +220,61 @@ fn whole_numbers_beyond_i64_are_keys_apart() {
     assert_eq!(fields[1], "k decimal");
     assert_eq!(last(&rows, 3), ids.map(|id| format!("{id} 1")));
 }
+
+#[test]
+fn whole_numbers_of_csv_are_of_the_type_that_those_of_json_are_of() {
+    let (high, most) = ("9223372036854775808", "18446744073709551615");
+    for (cells, of) in [
+        (["1", "", high], "u64"),
+        ([most, "1", ""], "u64"),
+        (["-1", most, "5"], "decimal"),
+        (["0.5", most, "-1"], "f64"),
+        ([high, "18446744073709551616", "1"], "utf8"),
+        ([high, "x", "1"], "utf8"),
+        ([high, "+5", "1"], "utf8"),
+    ] {
+        let rows = (1..).zip(cells).map(|(at, cell)| format!("{at},A,{cell},\"a,b\"\n"));
+        let text = format!("t,k,x,s\n{}", rows.collect::<String>());
+        let (fields, found, counted) = answer("m.x", "m.csv", &text).unwrap();
+        assert_eq!(fields[2..], [format!("x {of}"), "s utf8".to_owned()], "{cells:?}");
+        assert_eq!(counted, BTreeMap::new());
+        let pushed = tables::csv_fields(&text).unwrap();
+        assert_eq!(shown(&pushed), fields);
+        if of == "u64" || of == "decimal" {
+            let numbers = found.iter().map(|row| row.rsplit(' ').next().unwrap());
+            assert_eq!(
+                numbers.collect::<Vec<_>>(),
+                cells.map(|cell| if cell.is_empty() { "null" } else { cell })
+            );
+        }
+    }
+}
+
+#[test]
+fn an_array_of_json_is_told_from_rows() {
+    for text in ["[{\"t\": 1, \"k\": 1}]", "[\n  {\"t\": 1}\n]\n"] {
+        let (_folder, path) = put("m.jsonl", text);
+        for said in [
+            by_file("m.t", &path, TimeUnit::Nanosecond).unwrap_err(),
+            by_pipe("m.t", text, TimeUnit::Nanosecond).unwrap_err(),
+            tables::json_fields(text).unwrap_err().to_string(),
+        ] {
+            assert!(said.contains("line 1: a row is a JSON object, and this begins an array"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn rows_that_each_have_fields_of_their_own_are_read_in_the_time_of_their_fields() {
+    // Of each field against each other it would be some minutes.
+    let field = |at: usize| format!("\"f{at:06}\": {at}");
+    let row = |time: usize| {
+        let fields: Vec<_> = (0..30).map(|at| field(time * 30 + at)).collect();
+        format!("{{\"t\": {time}, \"k\": \"A\", \"m\": {{{0}}}, {0}}}\n", fields.join(", "))
+    };
+    let text: String = (0..1200).map(row).collect();
+    let (_folder, path) = put("m.jsonl", &text);
+    let (fields, rows, counted) = by_file("m.f000031", &path, TimeUnit::Nanosecond).unwrap();
+    assert_eq!((fields.len(), counted), (36_003, BTreeMap::new()));
+    assert_eq!(last(&rows[..3], 3), ["\"A\" null", "\"A\" 31", "\"A\" null"]);
+}

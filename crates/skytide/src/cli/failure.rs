@@ -8,6 +8,8 @@ use skytide_connect::run::RunError;
 use skytide_connect::source::{SourceError, Status, Unreached};
 use skytide_firehose::{ConnectionError, Error, RecordingError, Timeout};
 
+use super::visible::visible_lines;
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -37,9 +39,9 @@ impl Failure {
 
     /// Says it on stderr.
     pub(crate) fn report(&self) -> ExitCode {
-        super::status::say(&format!("skytide: {}\n", self.message.trim_end()));
+        super::status::say(&format!("skytide: {}\n", visible_lines(self.message.trim_end())));
         if let Some(hint) = &self.hint {
-            super::status::say(&format!("  hint: {hint}\n"));
+            super::status::say(&format!("  hint: {}\n", visible_lines(hint)));
         }
         ExitCode::from(self.code)
     }

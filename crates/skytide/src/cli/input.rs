@@ -20,6 +20,7 @@ use skytide_firehose::recording::Last;
 use skytide_firehose::{Cursor, Service};
 use skytide_sim::{Config, Labeler, LabelerConfig, Network, Pacing, Relay, RelayHandle, SUBSCRIBE_LABELS};
 use skytide_timestream::plan::Plan;
+use skytide_timestream::times::timestamp_text;
 use skytide_timestream::types;
 
 use super::args::{FromArgs, SocketArgs};
@@ -275,6 +276,28 @@ fn definition(pattern: &Path, settings: &Settings, sources: &SourcesArgs) -> Res
         spill: std::env::temp_dir(),
         ..definition
     })
+}
+
+/// What is said where times that are numbers seem to count something else than nanoseconds, which they do as
+/// nobody says otherwise: the newest of them would be of our days.
+pub(crate) fn doubt(source: &SourceArgs, offer: &Offer, newest: i64) -> Option<String> {
+    let stream = match offer {
+        Offer::Files(files) => files.stream(0),
+        Offer::Table { table, .. } => table.stream(0),
+        Offer::Network(_) => return None,
+    };
+    let (_, time) = stream.fields.find(stream.time.as_deref()?)?;
+    if source.settings.time_unit.is_some() || !types::is_number(time.data_type()) {
+        return None;
+    }
+    // Years 2001 to 5138.
+    let (unit, _) = [("s", 1), ("ms", 1_000), ("us", 1_000_000)]
+        .into_iter()
+        .find(|(_, per)| (1_000_000_000 * per..100_000_000_000 * per).contains(&newest))?;
+    Some(format!(
+        "the newest time is {}, since numbers are nanoseconds unless --time-unit says otherwise: is it --time-unit {unit}?\n",
+        timestamp_text(newest)
+    ))
 }
 
 impl Settings {

@@ -22,13 +22,14 @@ mod tagged;
 mod tail;
 mod target;
 mod values;
+mod visible;
 mod waiting;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use skytide_connect::files::hush_caught;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -43,9 +44,9 @@ const LOG: &str = "SKYTIDE_LOG";
 /// Parses the command line and carries it out.
 pub(crate) fn main() -> ExitCode {
     hush_caught();
-    let cli = match Cli::try_parse() {
+    let cli = match parsed() {
         Ok(cli) => cli,
-        Err(error) => match query_like_a_flag(&error) {
+        Err(error) => match query_like_a_flag(&error).or_else(|| query_for_a_file(&error)) {
             Some(failure) => return failure.report(),
             None => error.exit(),
         },
@@ -83,6 +84,32 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// The command line.
+fn parsed() -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches(&matches).map_err(|error| told_of(error, &mut command, &matches))
+}
+
+/// An error with the usage of the command that was given.
+fn told_of(error: clap::Error, command: &mut clap::Command, matches: &ArgMatches) -> clap::Error {
+    if let Some((name, matches)) = matches.subcommand()
+        && let Some(command) = command.find_subcommand_mut(name)
+    {
+        return told_of(error, command, matches);
+    }
+    error.format(command)
+}
+
+/// What is said where `--svg`, which may have a file, has the query for it.
+fn query_for_a_file(error: &clap::Error) -> Option<Failure> {
+    let given: Vec<String> = std::env::args_os().skip(1).filter_map(|text| text.into_string().ok()).collect();
+    let is_meant = error.kind() == ErrorKind::MissingRequiredArgument && given.first()? == "explain";
+    let query = given.iter().skip_while(|text| *text != "--svg").nth(1).filter(|_| is_meant)?;
+    let failure = Failure::new(failure::USAGE, format!("`{query}` is taken for the file of --svg"));
+    Some(failure.hint(format!("the query stands before it: skytide explain '{query}' --svg")))
 }
 
 /// What is said where a query begins as flags do, so that its first letter is taken for one.

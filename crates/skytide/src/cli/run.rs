@@ -161,6 +161,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         late_misfits = side.misfits();
     }
     finish(&lock(&status), &outcomes, late_misfits);
+    let newest = outcomes.iter().filter_map(|outcome| outcome.source.newest).max();
+    if let ([source], [offer], Some(newest)) = (args.sources.sources.as_slice(), offers.as_slice(), newest)
+        && !args.status.quiet
+        && let Some(doubt) = input::doubt(source, offer, newest)
+    {
+        say(&doubt);
+    }
     if outcomes.iter().any(|outcome| outcome.job.is_cut) {
         say("the run was stopped at work: the last of what was read is not answered\n");
     }
@@ -316,6 +323,7 @@ fn finish(status: &StatusLine, outcomes: &[Outcome], late_misfits: u64) {
     for outcome in outcomes {
         source.read = source.read.max(outcome.source.read);
         source.spilled += outcome.source.spilled;
+        source.unread = source.unread.or_else(|| outcome.source.unread.clone());
         for (reason, count) in &outcome.source.dropped {
             let most = source.dropped.entry(reason).or_default();
             *most = (*most).max(*count);

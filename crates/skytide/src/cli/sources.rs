@@ -338,7 +338,7 @@ impl FromArgMatches for SourcesArgs {
         words.extend(late.into_iter().zip(given.late.into_iter().map(Word::Late)));
         words.sort_by_key(|(place, _)| *place);
         Self::of(words.into_iter().map(|(_, word)| word), given.memory, given.readers)
-            .map_err(|message| clap::Error::raw(ErrorKind::ArgumentConflict, format!("{message}\n")))
+            .map_err(|message| clap::Error::raw(ErrorKind::ArgumentConflict, message))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -8,6 +8,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use skytide_connect::source::Status;
 
+use super::visible::visible;
 use super::waiting::waits;
 
 /// How often the line is brought up to date.
@@ -129,6 +130,9 @@ fn drops(status: &Status) -> String {
     let mut text = String::new();
     for (reason, count) in status.dropped.iter().filter(|(_, count)| **count > 0) {
         text.push_str(&format!(", {} {}", HumanCount(*count), of_count(reason, *count)));
+        if let Some(first) = status.unread.as_ref().filter(|_| *reason == "without a time") {
+            text.push_str(&format!(" (the first: \"{}\")", visible(first)));
+        }
     }
     if status.spilled > 0 {
         text.push_str(&format!(", {} kept on disk while sorting", HumanBytes(status.spilled)));

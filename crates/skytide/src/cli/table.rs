@@ -15,6 +15,7 @@ use skytide_connect::sink::{Sink, SinkError, printable};
 use skytide_timestream::engine::hash;
 
 use super::status::{StatusLine, lock};
+use super::visible::visible;
 
 /// How often a table on a terminal is drawn anew.
 const EVERY: Duration = Duration::from_millis(200);
@@ -213,8 +214,7 @@ fn header(batch: &RecordBatch) -> (Vec<String>, Vec<bool>) {
     fields.map(|field| (visible(field.name()), field.data_type().is_numeric())).unzip()
 }
 
-/// The rows as text a person reads, and how many of their values have none; control characters of hostile
-/// text are shown, not obeyed.
+/// The rows as text a person reads, and how many of their values have none.
 fn cells(batch: &RecordBatch) -> Result<(Vec<Vec<String>>, u64), SinkError> {
     let (batch, lost) = printable(batch)?;
     let options = FormatOptions::new().with_null("null");
@@ -225,10 +225,6 @@ fn cells(batch: &RecordBatch) -> Result<(Vec<Vec<String>>, u64), SinkError> {
         .collect::<Result<Vec<_>, _>>()?;
     let row = |row: usize| columns.iter().map(|column| visible(&column.value(row).to_string())).collect();
     Ok(((0..batch.num_rows()).map(row).collect(), lost))
-}
-
-fn visible(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// The last column that holds numbers.

@@ -210,6 +210,21 @@ fn hints_are_of_what_is_wrong() {
 }
 
 #[test]
+fn an_error_has_the_usage_of_its_command() {
+    let ran = output(&["run", "one.x", "--from", "one.csv", "--lateness", "5s", "--time", "t", "--key", "k"]);
+    let said = err(&ran);
+    assert!(said.contains("never late\n\nUsage: skytide run "), "{said}");
+    let ran = output(&["explain", "--svg", "posts.count()"]);
+    assert_eq!(ran.status.code(), Some(2));
+    let said = err(&ran);
+    assert!(said.contains("`posts.count()` is taken for the file of --svg"), "{said}");
+    assert!(
+        said.contains("hint: the query stands before it: skytide explain 'posts.count()' --svg"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_time_that_no_clock_counts_to_is_no_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = recording(&folder, 100, "few.frames");

@@ -177,6 +177,24 @@ fn a_shell_is_told_of_queries_alone() {
 }
 
 #[test]
+fn columns_of_the_file_that_is_named_are_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = rows(folder.path(), "one.csv", "ts,user,the time\n2026-07-04T00:00:00Z,ann,1\n");
+    let other = rows(folder.path(), "other.csv", "at,id\n2026-07-04T00:00:00Z,ann\n");
+    assert_eq!(told("bash", &format!("skytide run x {one} --time ")), ["", "ts", "user", r"the\ time"]);
+    assert_eq!(told("bash", &format!("skytide run x {one} {other} --key i")), ["i", "id"]);
+    assert_eq!(told("fish", &format!("skytide check x {one} --subsort 'th")), ["the time"]);
+    assert_eq!(told_amid("zsh", "skytide run x --key t", &format!(" {one}")), ["t", "ts", "the time"]);
+    for line in [
+        "skytide run x --time ",
+        "skytide run x --from wss://a --time t",
+        "skytide run x --from no.csv --key ",
+    ] {
+        assert!(told("bash", line).is_empty(), "{line}");
+    }
+}
+
+#[test]
 fn candidates_are_quoted_as_their_word() {
     for (line, told_of) in [
         ("skytide run posts.wi", ["wi", r"with_key\("]),

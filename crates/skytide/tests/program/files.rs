@@ -705,3 +705,25 @@ fn a_stream_by_a_name_in_quotes_is_told_what_it_takes() {
     }
     assert!(fails(&["check", "source(posts)"], 1).contains("`source` takes one text in quotes"));
 }
+
+#[test]
+fn times_that_are_read_as_no_one_means_are_told() {
+    let folder = Folder::new();
+    let seconds = folder.put("seconds.csv", "at,id\n1767225600,a\n1767225601,b\n");
+    let said = |more: &[&str]| {
+        let ran = output(&[&["run", "m.count()", "--as", "m", "--time", "at", "--key", "id"], more].concat());
+        assert!(ran.status.success(), "{}", err(&ran));
+        err(&ran)
+    };
+    let doubt = "the newest time is 1970-01-01T00:00:01.767225601Z, since numbers are nanoseconds unless --time-unit \
+                 says otherwise: is it --time-unit s?";
+    assert!(said(&["--from", &seconds]).contains(doubt), "{}", said(&["--from", &seconds]));
+    for more in [&["--from", &seconds, "--time-unit", "s"][..], &["--from", &seconds, "-q"]] {
+        assert!(!said(more).contains("1970"), "{more:?}");
+    }
+    let small = folder.put("small.csv", "at,id\n1,a\n2000,b\n");
+    assert!(!said(&["--from", &small]).contains("1970"));
+    let american = folder.put("american.csv", "at,id\n01/02/2026,a\n01/03/2026,b\n");
+    let told = said(&["--from", &american]);
+    assert!(told.contains("2 without a time (the first: \"01/02/2026\")"), "{told}");
+}

@@ -47,7 +47,16 @@ fn an_argument_that_is_no_text_is_refused() {
 }
 
 #[test]
-fn names_of_columns_are_shown_not_obeyed() {
-    let table = table("t,k,\u{1b}]0;x\u{7}\n2026-01-01T00:00:01,a,1\n", "rows.last()", "snapshot");
-    assert!(!table.contains(['\u{1b}', '\u{7}']) && table.contains("\\u{1b}]0;x"), "{table}");
+fn what_would_steer_a_terminal_is_shown() {
+    let rows = "t,k,c\u{1b}]0;name\u{7}\u{202e}\n2026-01-01T00:00:01,a\u{202e}b\u{9b}2J,1\n";
+    for results in ["history", "snapshot"] {
+        let table = table(rows, "rows", results);
+        assert!(!table.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}']), "{table}");
+        assert!(
+            table.contains(r"c\u{1b}]0;name\u{7}\u{202e}") && table.contains(r"a\u{202e}b\u{9b}2J"),
+            "{table}"
+        );
+    }
+    let ran = output(&["run", "rows", "--from", "\u{1b}[31mnone.csv", "--time", "t", "--key", "k"]);
+    assert!(err(&ran).contains(r"\u{1b}[31mnone.csv") && !err(&ran).contains('\u{1b}'), "{}", err(&ran));
 }

@@ -7,13 +7,16 @@
 
 mod line;
 
+use arrow_schema::Fields;
 use clap::{Arg, CommandFactory, Parser};
 use serde_json::json;
+use skytide_connect::files::{Files, matching};
 use skytide_timestream::completion::{self, Completion};
-use skytide_timestream::functions;
+use skytide_timestream::{functions, types};
 
 use super::args::{Cli, Command, CompleteArgs, CompletionsArgs};
 use super::failure::{Failure, USAGE};
+use super::location::Location;
 use super::query::nameable;
 use super::sources::SourcesArgs;
 use super::values::{CandidatesArg, LineShellArg, NamedQuery};
@@ -81,6 +84,7 @@ fn of_line(before: &str, after: &str, shell: LineShellArg) -> String {
     };
     let line = Line::read(before, after, rules);
     let Some((asked, word)) = asked(&line) else { return String::new() };
+    let is_column = matches!(asked, Asked::Column);
     let (stem, Completion { range, candidates }) = match asked {
         Asked::Function => {
             let begins = |name: &&str| name.starts_with(word.text.as_str());
@@ -102,6 +106,17 @@ fn of_line(before: &str, after: &str, shell: LineShellArg) -> String {
             let Ok(sources) = sources else { return String::new() };
             (word.text.len() - query.len(), completion::complete(&query, query.len(), &sources))
         }
+        Asked::Column => {
+            let columns = columns(&line).unwrap_or_else(Fields::empty);
+            let begins = columns.iter().filter(|field| field.name().starts_with(&word.text));
+            let candidates = begins.map(|field| completion::Candidate {
+                text: field.name().clone(),
+                kind: completion::Kind::Field,
+                signature: types::name(field.data_type()),
+                summary: String::new(),
+            });
+            (0, Completion { range: 0..word.text.len(), candidates: candidates.collect() })
+        }
     };
     let start = stem + range.start;
     let (stem, typed) = word.text.split_at(start);
@@ -115,7 +130,7 @@ fn of_line(before: &str, after: &str, shell: LineShellArg) -> String {
     };
     let candidates: Vec<_> =
         candidates.iter().filter(|candidate| word.takes(&candidate.text, rules)).collect();
-    if let ([only], LineShellArg::Fish) = (candidates.as_slice(), shell)
+    if let ([only], LineShellArg::Fish, false) = (candidates.as_slice(), shell, is_column)
         && only.text != typed
     {
         // A query goes on: fish would close the quote of the only word there is.
@@ -134,38 +149,47 @@ fn of_line(before: &str, after: &str, shell: LineShellArg) -> String {
     out
 }
 
+/// The flags that name columns of a file.
+const COLUMNS: [&str; 3] = ["time", "key", "subsort"];
+
 /// What the last word of a line is.
 enum Asked {
     /// A query, which may have a name.
     Query { has_name: bool },
     /// The name of a function.
     Function,
+    /// The name of a column of a file.
+    Column,
 }
 
-/// What is asked for at the cursor; none where it is a command, a flag or a flag's value.
+/// What is asked for at the cursor; none where it is a command, a flag or another flag's value.
 fn asked(line: &Line) -> Option<(Asked, &Word)> {
     let (word, words) = line.before.split_last()?;
     let mut command = Cli::command();
     command.build();
     let mut words = words.iter().skip(1);
     let mut command = &command;
-    let (mut is_value, mut only_words, mut passed) = (false, false, 0);
+    let (mut value_of, mut only_words, mut passed) = (None, false, 0);
     for word in &mut words {
         let text = word.text.as_str();
-        if std::mem::take(&mut is_value) {
+        if value_of.take().is_some() {
             continue;
         }
         if text == "--" {
             only_words = true;
         } else if !only_words && text.starts_with('-') && text.len() > 1 {
-            is_value = flag(command, text).is_some_and(|of| of.wants_value);
+            value_of = flag(command, text).filter(|of| of.wants_value).map(|of| of.arg);
         } else if let Some(sub) = command.find_subcommand(text).filter(|_| passed == 0) {
             command = sub;
         } else {
             passed += 1;
         }
     }
-    if is_value || !only_words && word.text.starts_with('-') {
+    if let Some(of) = value_of {
+        let is_column = COLUMNS.contains(&of.get_id().as_str());
+        return is_column.then_some((Asked::Column, word));
+    }
+    if !only_words && word.text.starts_with('-') {
         return None;
     }
     let positional = command.get_positionals().last()?;
@@ -207,6 +231,29 @@ fn flag<'c>(command: &'c clap::Command, word: &str) -> Option<Flag<'c>> {
         }
     }
     None
+}
+
+/// The columns of the file that the line names before the cursor, or else after it.
+fn columns(line: &Line) -> Option<Fields> {
+    let mut command = Cli::command();
+    command.build();
+    let check = command.find_subcommand("check")?;
+    let named = |words: &[Word]| {
+        let mut found = Vec::new();
+        let mut words = words.iter().map(|word| word.text.as_str());
+        while let Some(word) = words.next() {
+            let Some(of) = flag(check, word).filter(|of| of.arg.get_id() == "from") else { continue };
+            let value =
+                if of.wants_value { words.next() } else { word.split_once('=').map(|(_, value)| value) };
+            found.extend(value.and_then(|value| value.parse::<Location>().ok()));
+        }
+        found
+    };
+    let (_, before) = line.before.split_last()?;
+    let location = named(before).pop().or_else(|| named(&line.after).into_iter().next())?;
+    let Location::Rows(path) = location else { return None };
+    let first = matching(&path).ok()?.into_iter().next()?;
+    Files::columns(&first).ok()
 }
 
 /// The sources that a line names: its flags that `skytide check` has, too.
