@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use arrow_schema::{DataType, Field, FieldRef, Fields, TimeUnit};
 
 use crate::error::is_unseen;
 
@@ -244,6 +244,33 @@ pub fn entry(data_type: &DataType) -> Option<(&DataType, &DataType)> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Whether two types are one but for what has no meaning in a value: how the items of lists and the entries of
+/// maps are called, and what may be null.
+#[must_use]
+pub(crate) fn is_alike(a: &DataType, b: &DataType) -> bool {
+    match (a, b) {
+        (DataType::List(a), DataType::List(b)) | (DataType::LargeList(a), DataType::LargeList(b)) => {
+            is_alike(a.data_type(), b.data_type())
+        }
+        (DataType::FixedSizeList(a, length), DataType::FixedSizeList(b, other_length)) => {
+            length == other_length && is_alike(a.data_type(), b.data_type())
+        }
+        (DataType::Struct(a), DataType::Struct(b)) => {
+            let is_alike = |(a, b): (&FieldRef, &FieldRef)| {
+                a.name() == b.name() && is_alike(a.data_type(), b.data_type())
+            };
+            a.len() == b.len() && a.iter().zip(b).all(is_alike)
+        }
+        (DataType::Map(_, sorted), DataType::Map(_, also_sorted)) => match (entry(a), entry(b)) {
+            (Some((key, value)), Some((other_key, other_value))) => {
+                sorted == also_sorted && is_alike(key, other_key) && is_alike(value, other_value)
+            }
+            _ => false,
+        },
+        _ => a == b,
     }
 }
 

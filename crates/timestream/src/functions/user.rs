@@ -45,6 +45,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arrow_array::ArrayRef;
+use arrow_cast::cast;
 use arrow_schema::DataType;
 
 use super::find;
@@ -70,8 +71,9 @@ pub trait UserFunction: Send + Sync + 'static {
     ///
     /// `arguments` are arrays of one length, which is not 0, of the types that checking chose for this call;
     /// constants are repeated, and an argument that is left out is all null. Rows are those at which the call
-    /// has a point, or holds a value. The result has the same length and the type `result`. Several threads
-    /// may call it at once.
+    /// has a point, or holds a value. The result has the same length and the type `result`, but for what has
+    /// no meaning in it: how the items of lists and the entries of maps are called, and whether they may be
+    /// null. Several threads may call it at once.
     ///
     /// # Errors
     /// What ends the query, in words.
@@ -102,7 +104,7 @@ const QUICK: Duration = Duration::from_millis(20);
 pub enum DefineError {
     /// The signature does not read.
     #[error(
-        "`{signature}` is no signature: {reason}; one is `f<N: number>(x: N, y: f64) -> N`, with the types {}, binary and list<…>",
+        "`{signature}` is no signature: {reason}; one is `f<N: number>(x: N, y: f64) -> N`, with the types {}, binary, list<…> and map<…>",
         types::CASTABLE.join(", ")
     )]
     Signature {
@@ -226,11 +228,15 @@ impl UserDefined {
         if values.len() != rows {
             return Err(failed(Failure::Length { expected: rows, found: values.len() }));
         }
-        if values.data_type() != result {
+        if values.data_type() == result {
+            return Ok(values);
+        }
+        if !types::is_alike(values.data_type(), result) {
             let found = values.data_type().clone();
             return Err(failed(Failure::Type { expected: result.clone(), found }));
         }
-        Ok(values)
+        // It gives the inner fields their names, and looks whether there is null where the type has none.
+        cast(&values, result).map_err(|error| failed(Failure::Refused(error.into())))
     }
 }
 
@@ -377,6 +383,10 @@ impl Catalog for Over<'_> {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::types::Int64Type;
+    use arrow_array::{ListArray, new_null_array};
+    use arrow_schema::Field;
+
     use super::*;
 
     struct Named(&'static str);
@@ -420,6 +430,45 @@ mod tests {
         }
         let deep = format!("f(x: {}i64{}) -> i64", "list<".repeat(100_000), ">".repeat(100_000));
         assert!(UserDefined::new(Named(Box::leak(deep.into_boxed_str()))).is_err());
+    }
+
+    #[test]
+    fn names_of_entries_and_items_are_no_part_of_a_type() {
+        let field = |name: &str, of: DataType, nullable| Arc::new(Field::new(name, of, nullable));
+        let map = |key: &str, value: &str, is_sorted| {
+            let entry = [field(key, DataType::Utf8, false), field(value, DataType::Int64, true)];
+            DataType::Map(field("entries", DataType::Struct(entry.into_iter().collect()), false), is_sorted)
+        };
+        let list = |item: &str, of, nullable| DataType::List(field(item, of, nullable));
+        let record = |of, nullable| DataType::Struct([field("x", of, nullable)].into_iter().collect());
+        let same = UserDefined::new(Named("same<T: any>(x: T) -> T")).unwrap();
+        let call = |given: &DataType, result: &DataType| {
+            same.call(&[new_null_array(given, 2)], 2, result).map(|values| values.data_type().clone())
+        };
+        let (ours, others) = (map("keys", "values", false), map("key", "value", false));
+        for (given, result) in [
+            (others.clone(), ours.clone()),
+            (list("element", others.clone(), false), list("item", ours.clone(), true)),
+            (list("item", DataType::Int64, true), list("item", DataType::Int64, false)),
+            (record(others.clone(), true), record(ours.clone(), true)),
+        ] {
+            assert_eq!(call(&given, &result).unwrap(), result);
+        }
+        for (given, result) in [
+            (
+                record(DataType::Int64, true),
+                DataType::Struct([field("y", DataType::Int64, true)].into_iter().collect()),
+            ),
+            (list("item", DataType::Int32, true), list("item", DataType::Int64, true)),
+            (map("keys", "values", true), ours.clone()),
+            (map("keys", "values", false), types::map(DataType::Utf8, DataType::Int32)),
+        ] {
+            let error = call(&given, &result).unwrap_err();
+            assert!(matches!(error.failure, Failure::Type { .. }), "{error}");
+        }
+        let nulls: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([None])]));
+        let error = same.call(&[nulls], 1, &list("item", DataType::Int64, false)).unwrap_err();
+        assert!(matches!(error.failure, Failure::Refused(_)), "{error}");
     }
 
     #[test]
