@@ -3,51 +3,59 @@
 //! A thread that waits for Python's lock, or gives it back, while the interpreter ends is hung, or ends the
 //! process. So before it ends calls are let finish and no new one begins.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
 /// The interpreter that ends waits so long for calls to finish.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// So often it looks whether they have.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// Does what needs the interpreter; nothing once it ends.
 pub(crate) fn attached<T>(call: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     Call::begin().and_then(|_call| Python::try_attach(call))
 }
 
-/// Calls under way.
-struct Calls {
-    count: usize,
-    has_ended: bool,
+/// Calls under way: the process that they are of in the upper half, how many in the lower. A process that is
+/// forked has the number and not the threads, so it counts anew; and no lock, which a thread that it does not
+/// have could hold for ever.
+static UNDER_WAY: AtomicU64 = AtomicU64::new(0);
+static HAS_ENDED: AtomicBool = AtomicBool::new(false);
+
+/// What stands for this process in the upper half.
+fn process() -> u64 {
+    u64::from(process::id()) << 32
 }
 
-static CALLS: Mutex<Calls> = Mutex::new(Calls { count: 0, has_ended: false });
-static FINISHED: Condvar = Condvar::new();
-
-fn calls() -> MutexGuard<'static, Calls> {
-    CALLS.lock().unwrap_or_else(PoisonError::into_inner)
+/// How many of the calls are of a process.
+fn count(calls: u64, process: u64) -> u64 {
+    calls.checked_sub(process).filter(|count| *count <= u32::MAX.into()).unwrap_or(0)
 }
 
-/// A call under way.
-struct Call;
+/// A call under way, of this process.
+struct Call(u64);
 
 impl Call {
     /// None once the interpreter ends.
     fn begin() -> Option<Self> {
-        let mut calls = calls();
-        if calls.has_ended {
-            return None;
-        }
-        calls.count += 1;
-        Some(Self)
+        let process = process();
+        // It is counted before it looks: who ends says so before it counts.
+        UNDER_WAY.update(Ordering::SeqCst, Ordering::SeqCst, |calls| process + count(calls, process) + 1);
+        let call = Self(process);
+        (!HAS_ENDED.load(Ordering::SeqCst)).then_some(call)
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        calls().count -= 1;
-        FINISHED.notify_all();
+        // One that was begun before the process was forked is not counted in this.
+        if self.0 == process() {
+            UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -56,14 +64,9 @@ impl Drop for Call {
 fn end_calls(py: Python<'_>) {
     py.detach(|| {
         let until = Instant::now() + PATIENCE;
-        let mut calls = calls();
-        calls.has_ended = true;
-        while calls.count > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            calls = FINISHED.wait_timeout(calls, left).unwrap_or_else(PoisonError::into_inner).0;
+        HAS_ENDED.store(true, Ordering::SeqCst);
+        while count(UNDER_WAY.load(Ordering::SeqCst), process()) > 0 && Instant::now() < until {
+            thread::sleep(GLANCE);
         }
     });
 }

@@ -6,6 +6,7 @@ The package must be built and importable. A test holds the file to what this giv
 from __future__ import annotations
 
 import keyword
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,17 @@ def params_of(function: dict[str, Any]) -> list[tuple[str, str, bool, bool]]:
     return params
 
 
+def in_python(text: str, function: dict[str, Any]) -> str:
+    """Return a signature or a text with the parameters as the method calls them, the first of which is ``self``."""
+    names = {function["params"][0][0]: "self"}
+    names |= {engine: called for called, engine, _, _ in params_of(function)}
+
+    def renamed(found: re.Match[str]) -> str:
+        return found[1] + names.get(found[2], found[2]) + found[3]
+
+    return re.sub(r"([(`]|, )(\w+)(`|: |\?: )", renamed, text)
+
+
 def written(function: dict[str, Any]) -> list[str]:
     """Return a function's parameters as its method has them.
 
@@ -119,8 +131,9 @@ def method(function: dict[str, Any]) -> str:
     if len(lines[0]) > 100:
         lines = [f"    def {name}(", f"        {params_of_it}", "    ) -> Timestream:"]
     lines += [f'        """{function["summary"]}', ""]
-    lines += wrapped(function["details"], "        ")
-    lines += ["", f"        ``{function['signature']}``", '        """']
+    lines += wrapped(in_python(function["details"], function), "        ")
+    signature = in_python(function["signature"], function)
+    lines += ["", f"        ``{signature}``", '        """']
     lines += [f"        return self._call({call})"]
     return "\n".join(lines)
 

@@ -390,6 +390,11 @@ mod tests {
         assert_eq!(types(&[of("1.10"), of("0.001"), Value::Int(1)]), DataType::Decimal128(38, 3));
         assert_eq!(types(&[Value::Int(1), of("0.001")]), DataType::Decimal128(38, 3));
         assert_eq!(types(&[of("0.001"), Value::Float(1.0)]), DataType::Float64);
+        let (long, small) =
+            ("1234567890123456789012345678901234567890", "-0.0000000000000000000000000000000000000001");
+        assert_eq!(types(&[of(long)]), DataType::Decimal256(76, 0));
+        assert_eq!(types(&[of(small), of("1")]), DataType::Decimal256(76, 40));
+        assert_eq!(types(&[of("0.12345678901234567890123456789012345678")]), DataType::Decimal128(38, 38));
     }
 
     #[test]

@@ -186,13 +186,18 @@ fn with_moments<'a>(data_type: &DataType, values: &[&'a Value<'a>], depth: usize
     }
 }
 
-/// The decimals that have as many digits before and after the point as these.
+/// The decimals that have as many digits before and after the point as these; of more than there is room for,
+/// the first.
 fn decimal(digits: &str) -> DataType {
     let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
-    let most = usize::from(DECIMAL128_MAX_PRECISION);
-    let places = places.len().min(most);
-    let precision = whole.len().saturating_add(places).clamp(1, most);
-    DataType::Decimal128(precision as u8, places as i8)
+    let most = usize::from(DECIMAL256_MAX_PRECISION);
+    let whole = whole.trim_start_matches(['-', '0']).len().min(most);
+    let places = places.len().min(most - whole);
+    let precision = (whole + places).max(1) as u8;
+    if precision <= DECIMAL128_MAX_PRECISION {
+        return DataType::Decimal128(precision, places as i8);
+    }
+    DataType::Decimal256(precision, places as i8)
 }
 
 /// A type whose whole numbers are of a type of their own: `i64` where nothing says otherwise. Decimals have

@@ -26,7 +26,7 @@ class Functions:
         condition of another stream has that one's points, too; `lookup` asks for its value at the
         points of this one alone.
 
-        ``filter<T: any>(stream: T, condition: bool) -> T``
+        ``filter<T: any>(self: T, condition: bool) -> T``
         """
         return self._call("filter", self, condition, input=self)
 
@@ -37,7 +37,7 @@ class Functions:
         share to be used in one expression, is called as the key is written, unless `grouping`
         names it.
 
-        ``with_key<T: any, K: any>(stream: T, key: K, grouping: utf8?) -> T``
+        ``with_key<T: any, K: any>(self: T, key: K, grouping: utf8?) -> T``
         """
         return self._call("with_key", self, key, input=self, grouping=grouping)
 
@@ -49,7 +49,7 @@ class Functions:
         end of its nanosecond. A value that does not hold between its points answers at that very
         time only. Null for a null key and for one that has had no point.
 
-        ``lookup<T: any, K: any>(value: T, key: K) -> T``
+        ``lookup<T: any, K: any>(self: T, key: K) -> T``
         """
         return self._call("lookup", self, key, input=self)
 
@@ -58,7 +58,7 @@ class Functions:
 
         The hash of null is 0. It is the hash that decides which worker holds a key.
 
-        ``hash<T: any>(value: T) -> u64``
+        ``hash<T: any>(self: T) -> u64``
         """
         return self._call("hash", self, input=self)
 
@@ -67,7 +67,7 @@ class Functions:
 
         Never null from the key's first point on. Of a whole stream it counts the points.
 
-        ``count<T: any>(values: T) -> i64``
+        ``count<T: any>(self: T) -> i64``
         """
         return self._call("count", self, input=self, window=window)
 
@@ -76,7 +76,7 @@ class Functions:
 
         Never null from the key's first point on.
 
-        ``count_if(condition: bool) -> i64``
+        ``count_if(self: bool) -> i64``
         """
         return self._call("count_if", self, input=self, window=window)
 
@@ -86,7 +86,7 @@ class Functions:
         Null before the first value. Signed numbers are summed as i64, unsigned as u64, floats as
         f64 in the order of the points. An overflow makes it null, from then on, and is counted.
 
-        ``sum<N: wide>(values: N) -> N``
+        ``sum<N: wide>(self: N) -> N``
         """
         return self._call("sum", self, input=self, window=window)
 
@@ -95,7 +95,7 @@ class Functions:
 
         Null before the first value. Text is compared by its bytes in UTF-8.
 
-        ``min<T: ordered>(values: T) -> T``
+        ``min<T: ordered>(self: T) -> T``
         """
         return self._call("min", self, input=self, window=window)
 
@@ -104,7 +104,7 @@ class Functions:
 
         Null before the first value. Text is compared by its bytes in UTF-8.
 
-        ``max<T: ordered>(values: T) -> T``
+        ``max<T: ordered>(self: T) -> T``
         """
         return self._call("max", self, input=self, window=window)
 
@@ -113,7 +113,7 @@ class Functions:
 
         Null before the first value. Values are summed as f64 in the order of the points.
 
-        ``mean<N: number>(values: N) -> f64``
+        ``mean<N: number>(self: N) -> f64``
         """
         return self._call("mean", self, input=self, window=window)
 
@@ -123,7 +123,7 @@ class Functions:
         The mean square of the distances from the mean. Null below two values. By Welford's method
         as f64, in the order of the points.
 
-        ``variance<N: number>(values: N) -> f64``
+        ``variance<N: number>(self: N) -> f64``
         """
         return self._call("variance", self, input=self, window=window)
 
@@ -132,7 +132,7 @@ class Functions:
 
         The square root of the variance. Null below two values.
 
-        ``stddev<N: number>(values: N) -> f64``
+        ``stddev<N: number>(self: N) -> f64``
         """
         return self._call("stddev", self, input=self, window=window)
 
@@ -141,7 +141,7 @@ class Functions:
 
         Null before the first value. Of a whole stream it is the struct of its columns.
 
-        ``first<T: any>(values: T) -> T``
+        ``first<T: any>(self: T) -> T``
         """
         return self._call("first", self, input=self, window=window)
 
@@ -151,7 +151,7 @@ class Functions:
         Null before the first value. It holds between points: beside another stream it is the
         newest value as of that stream's points.
 
-        ``last<T: any>(values: T) -> T``
+        ``last<T: any>(self: T) -> T``
         """
         return self._call("last", self, input=self, window=window)
 
@@ -160,7 +160,7 @@ class Functions:
 
         `n` is a constant; 0 is the newest. Null before there are that many.
 
-        ``lag<T: any>(values: T, n: i64) -> T``
+        ``lag<T: any>(self: T, n: i64) -> T``
         """
         return self._call("lag", self, n, input=self, window=window)
 
@@ -173,7 +173,7 @@ class Functions:
         while it has less than `min` values. Without values it is empty. A list without `max` grows
         for ever.
 
-        ``collect<T: any>(values: T, max: i64?, min: i64?) -> list<T>``
+        ``collect<T: any>(self: T, max: i64?, min: i64?) -> list<T>``
         """
         return self._call("collect", self, input=self, max=max, min=min, window=window)
 
@@ -183,7 +183,7 @@ class Functions:
         Null where one is null. A whole number beside a float becomes a float. An overflow of whole
         numbers, moments or lengths of time is null and counted.
 
-        ``add<N: number>(x: N, y: N) -> N``
+        ``add<N: number>(self: N, rhs: N) -> N``
         """
         return self._call("add", self, rhs, input=self)
 
@@ -193,7 +193,7 @@ class Functions:
         Null where one is null. An overflow of whole numbers, as below 0 of unsigned ones, of
         moments or lengths of time is null and counted.
 
-        ``sub<N: number>(x: N, y: N) -> N``
+        ``sub<N: number>(self: N, rhs: N) -> N``
         """
         return self._call("sub", self, rhs, input=self)
 
@@ -202,7 +202,7 @@ class Functions:
 
         Null where one is null. An overflow of whole numbers is null and counted.
 
-        ``mul<N: number>(x: N, y: N) -> N``
+        ``mul<N: number>(self: N, rhs: N) -> N``
         """
         return self._call("mul", self, rhs, input=self)
 
@@ -212,7 +212,7 @@ class Functions:
         Of whole numbers it is cut towards zero, and null where the divisor is 0; of floats it is
         as IEEE 754 says. Null where one is null.
 
-        ``div<N: number>(x: N, y: N) -> N``
+        ``div<N: number>(self: N, divisor: N) -> N``
         """
         return self._call("div", self, divisor, input=self)
 
@@ -222,7 +222,7 @@ class Functions:
         It has the sign of the dividend. Null where one is null, and of whole numbers where the
         divisor is 0.
 
-        ``rem<N: number>(x: N, y: N) -> N``
+        ``rem<N: number>(self: N, rhs: N) -> N``
         """
         return self._call("rem", self, rhs, input=self)
 
@@ -232,7 +232,7 @@ class Functions:
         An unsigned number becomes the signed type that holds it; of a u64 what i64 does not hold
         is null and counted.
 
-        ``neg<N: signed>(x: N) -> N``
+        ``neg<N: signed>(self: N) -> N``
         """
         return self._call("neg", self, input=self)
 
@@ -241,7 +241,7 @@ class Functions:
 
         It keeps its type: a float is rounded up, a whole number is itself.
 
-        ``ceil<N: number>(x: N) -> N``
+        ``ceil<N: number>(self: N) -> N``
         """
         return self._call("ceil", self, input=self)
 
@@ -250,7 +250,7 @@ class Functions:
 
         It keeps its type: a float is rounded down, a whole number is itself.
 
-        ``floor<N: number>(x: N) -> N``
+        ``floor<N: number>(self: N) -> N``
         """
         return self._call("floor", self, input=self)
 
@@ -260,7 +260,7 @@ class Functions:
         Halves go away from zero: 0.5 becomes 1.0, -0.5 becomes -1.0. It keeps its type; a whole
         number is itself.
 
-        ``round<N: number>(x: N) -> N``
+        ``round<N: number>(self: N) -> N``
         """
         return self._call("round", self, input=self)
 
@@ -270,7 +270,7 @@ class Functions:
         Whole numbers become floats. The last digit may depend on the machine's mathematical
         library.
 
-        ``exp(power: f64) -> f64``
+        ``exp(self: f64) -> f64``
         """
         return self._call("exp", self, input=self)
 
@@ -281,7 +281,7 @@ class Functions:
         number to a power that is not whole is NaN. The last digit may depend on the machine's
         mathematical library.
 
-        ``powf(base: f64, power: f64) -> f64``
+        ``powf(self: f64, power: f64) -> f64``
         """
         return self._call("powf", self, power, input=self)
 
@@ -290,7 +290,7 @@ class Functions:
 
         Whole numbers become floats. Of a number below 0 it is NaN.
 
-        ``sqrt(x: f64) -> f64``
+        ``sqrt(self: f64) -> f64``
         """
         return self._call("sqrt", self, input=self)
 
@@ -300,7 +300,7 @@ class Functions:
         A bound that is left out, null or NaN is no bound. Null where the number is null, and where
         `max` is below `min`.
 
-        ``clamp<N: number>(x: N, min: N?, max: N?) -> N``
+        ``clamp<N: number>(self: N, min: N?, max: N?) -> N``
         """
         return self._call("clamp", self, input=self, min=min, max=max)
 
@@ -310,7 +310,7 @@ class Functions:
         Null where one is null. Of a number and NaN it is the number, of equal values the first.
         Text goes by bytes.
 
-        ``greatest<T: ordered>(x: T, y: T) -> T``
+        ``greatest<T: ordered>(self: T, rhs: T) -> T``
         """
         return self._call("greatest", self, rhs, input=self)
 
@@ -320,7 +320,7 @@ class Functions:
         Null where one is null. Of a number and NaN it is the number, of equal values the first.
         Text goes by bytes.
 
-        ``least<T: ordered>(x: T, y: T) -> T``
+        ``least<T: ordered>(self: T, rhs: T) -> T``
         """
         return self._call("least", self, rhs, input=self)
 
@@ -331,7 +331,7 @@ class Functions:
         by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
         length of time beside a count of seconds (`seconds_since…`) is as many.
 
-        ``eq<T: any>(x: T, y: T) -> bool``
+        ``eq<T: any>(self: T, other: T) -> bool``
         """
         return self._call("eq", self, other, input=self)
 
@@ -342,7 +342,7 @@ class Functions:
         by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
         length of time beside a count of seconds (`seconds_since…`) is as many.
 
-        ``ne<T: any>(x: T, y: T) -> bool``
+        ``ne<T: any>(self: T, other: T) -> bool``
         """
         return self._call("ne", self, other, input=self)
 
@@ -353,7 +353,7 @@ class Functions:
         by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
         length of time beside a count of seconds (`seconds_since…`) is as many.
 
-        ``lt<T: ordered>(x: T, y: T) -> bool``
+        ``lt<T: ordered>(self: T, rhs: T) -> bool``
         """
         return self._call("lt", self, rhs, input=self)
 
@@ -364,7 +364,7 @@ class Functions:
         by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
         length of time beside a count of seconds (`seconds_since…`) is as many.
 
-        ``le<T: ordered>(x: T, y: T) -> bool``
+        ``le<T: ordered>(self: T, rhs: T) -> bool``
         """
         return self._call("le", self, rhs, input=self)
 
@@ -375,7 +375,7 @@ class Functions:
         by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
         length of time beside a count of seconds (`seconds_since…`) is as many.
 
-        ``gt<T: ordered>(x: T, y: T) -> bool``
+        ``gt<T: ordered>(self: T, rhs: T) -> bool``
         """
         return self._call("gt", self, rhs, input=self)
 
@@ -386,7 +386,7 @@ class Functions:
         by its bytes in UTF-8. A text literal beside a moment or a length of time is read as one; a
         length of time beside a count of seconds (`seconds_since…`) is as many.
 
-        ``ge<T: ordered>(x: T, y: T) -> bool``
+        ``ge<T: ordered>(self: T, rhs: T) -> bool``
         """
         return self._call("ge", self, rhs, input=self)
 
@@ -395,7 +395,7 @@ class Functions:
 
         False where one is false, whatever the other; else null where one is null.
 
-        ``and(x: bool, y: bool) -> bool``
+        ``and(self: bool, rhs: bool) -> bool``
         """
         return self._call("and", self, rhs, input=self)
 
@@ -404,7 +404,7 @@ class Functions:
 
         True where one is true, whatever the other; else null where one is null.
 
-        ``or(x: bool, y: bool) -> bool``
+        ``or(self: bool, rhs: bool) -> bool``
         """
         return self._call("or", self, rhs, input=self)
 
@@ -413,7 +413,7 @@ class Functions:
 
         Null where it is null.
 
-        ``not(x: bool) -> bool``
+        ``not(self: bool) -> bool``
         """
         return self._call("not", self, input=self)
 
@@ -422,7 +422,7 @@ class Functions:
 
         Never null at its own points.
 
-        ``is_null<T: any>(x: T) -> bool``
+        ``is_null<T: any>(self: T) -> bool``
         """
         return self._call("is_null", self, input=self)
 
@@ -431,7 +431,7 @@ class Functions:
 
         Never null at its own points.
 
-        ``is_not_null<T: any>(x: T) -> bool``
+        ``is_not_null<T: any>(self: T) -> bool``
         """
         return self._call("is_not_null", self, input=self)
 
@@ -440,7 +440,7 @@ class Functions:
 
         Null where the condition is false or null.
 
-        ``if_<T: any>(value: T, condition: bool) -> T``
+        ``if_<T: any>(self: T, condition: bool) -> T``
         """
         return self._call("if_", self, condition, input=self)
 
@@ -451,7 +451,7 @@ class Functions:
         stream's first point, with a default or without: joined with another, the whole is given
         one.
 
-        ``else_<T: any>(value: T, default: T) -> T``
+        ``else_<T: any>(self: T, other: T) -> T``
         """
         return self._call("else_", self, other, input=self)
 
@@ -460,7 +460,7 @@ class Functions:
 
         Null where the condition is true or null.
 
-        ``null_if<T: any>(value: T, condition: bool) -> T``
+        ``null_if<T: any>(self: T, condition: bool) -> T``
         """
         return self._call("null_if", self, condition, input=self)
 
@@ -469,7 +469,7 @@ class Functions:
 
         Takes any number of values. Null only where all are null.
 
-        ``coalesce<T: any>(value: T, others: T...) -> T``
+        ``coalesce<T: any>(self: T, args: T...) -> T``
         """
         return self._call("coalesce", self, arg, *args, input=self)
 
@@ -478,7 +478,7 @@ class Functions:
 
         Characters are Unicode's code points, not bytes. Null where the text is null.
 
-        ``len(text: utf8) -> i64``
+        ``len(self: utf8) -> i64``
         """
         return self._call("len", self, input=self)
 
@@ -487,7 +487,7 @@ class Functions:
 
         Null where the text is null.
 
-        ``lower(text: utf8) -> utf8``
+        ``lower(self: utf8) -> utf8``
         """
         return self._call("lower", self, input=self)
 
@@ -496,7 +496,7 @@ class Functions:
 
         Null where the text is null.
 
-        ``upper(text: utf8) -> utf8``
+        ``upper(self: utf8) -> utf8``
         """
         return self._call("upper", self, input=self)
 
@@ -508,7 +508,7 @@ class Functions:
         lies beyond the text is cut off; a text that ends before it starts is empty. Null where the
         text is null.
 
-        ``substring(text: utf8, start: i64?, end: i64?) -> utf8``
+        ``substring(self: utf8, start: i64?, end: i64?) -> utf8``
         """
         return self._call("substring", self, input=self, start=start, end=end)
 
@@ -538,7 +538,7 @@ class Functions:
         the start, in no list; and where a map has no such key. Of equal keys in a map the last
         counts.
 
-        ``index<T: any>(list: list<T>, index: i64) -> T``
+        ``index<T: any>(self: list<T>, key: i64) -> T``
         """
         return self._call("index", self, key, input=self)
 
@@ -548,7 +548,7 @@ class Functions:
         Items that are null count. Of a text it is the same as `len`. Null where the list or text
         is null.
 
-        ``length<T: any>(value: list<T>) -> i64``
+        ``length<T: any>(self: list<T>) -> i64``
         """
         return self._call("length", self, input=self)
 
@@ -567,7 +567,7 @@ class Functions:
 
         One level is taken away. A null among the lists has no items; null where the whole is null.
 
-        ``flatten<T: any>(lists: list<list<T>>) -> list<T>``
+        ``flatten<T: any>(self: list<list<T>>) -> list<T>``
         """
         return self._call("flatten", self, input=self)
 
@@ -577,7 +577,7 @@ class Functions:
         In the order in which they first stand, null among them. A null list has no items, so the
         union is never null.
 
-        ``union<T: any>(list: list<T>, other: list<T>) -> list<T>``
+        ``union<T: any>(self: list<T>, other: list<T>) -> list<T>``
         """
         return self._call("union", self, other, input=self)
 
@@ -587,7 +587,7 @@ class Functions:
         Never null at its own points, whatever the value there. Of a value that holds between
         points it is the time of its newest point.
 
-        ``time<T: any>(stream: T) -> timestamp``
+        ``time<T: any>(self: T) -> timestamp``
         """
         return self._call("time", self, input=self)
 
@@ -597,7 +597,7 @@ class Functions:
         A moved point stands before the events of its new time. A point that would move back, or by
         null, is left out and counted. A point moved by zero stays what it is.
 
-        ``shift_by<T: any>(stream: T, duration: duration) -> T``
+        ``shift_by<T: any>(self: T, delta: duration) -> T``
         """
         return self._call("shift_by", self, delta, input=self)
 
@@ -606,7 +606,7 @@ class Functions:
 
         As `shift_by`: a point that would move back, or to null, is left out and counted.
 
-        ``shift_to<T: any>(stream: T, time: timestamp) -> T``
+        ``shift_to<T: any>(self: T, time: timestamp) -> T``
         """
         return self._call("shift_to", self, time, input=self)
 
@@ -616,7 +616,7 @@ class Functions:
         A point at which it is true stays what it is; those held since the time before stand before
         the events of that time. Points that are still held at the end are left out and counted.
 
-        ``shift_until<T: any>(stream: T, predicate: bool) -> T``
+        ``shift_until<T: any>(self: T, predicate: bool) -> T``
         """
         return self._call("shift_until", self, predicate, input=self)
 
@@ -625,16 +625,16 @@ class Functions:
 
         Null where there is no such point. `n` is a constant; 1 where it is left out.
 
-        ``seconds_since_previous<T: any>(stream: T, n: i64?) -> i64``
+        ``seconds_since_previous<T: any>(self: T, n: i64?) -> i64``
         """
         return self._call("seconds_since_previous", self, input=self, n=n)
 
     def seconds_since(self, time: Arg) -> Timestream:
         """The whole seconds from one moment to another.
 
-        Cut towards zero; negative where `since` is the later one. Null where one is null.
+        Cut towards zero; negative where `time` is the later one. Null where one is null.
 
-        ``seconds_since(time: timestamp, since: timestamp) -> i64``
+        ``seconds_since(self: timestamp, time: timestamp) -> i64``
         """
         return self._call("seconds_since", self, time, input=self)
 
@@ -643,7 +643,7 @@ class Functions:
 
         In UTC. Null where the moment is null.
 
-        ``year(time: timestamp) -> i64``
+        ``year(self: timestamp) -> i64``
         """
         return self._call("year", self, input=self)
 
@@ -652,7 +652,7 @@ class Functions:
 
         1 to 12, in UTC. Null where the moment is null.
 
-        ``month(time: timestamp) -> i64``
+        ``month(self: timestamp) -> i64``
         """
         return self._call("month", self, input=self)
 
@@ -661,7 +661,7 @@ class Functions:
 
         1 to 31, in UTC. Null where the moment is null.
 
-        ``day(time: timestamp) -> i64``
+        ``day(self: timestamp) -> i64``
         """
         return self._call("day", self, input=self)
 
@@ -670,7 +670,7 @@ class Functions:
 
         0 to 23, in UTC. Null where the moment is null.
 
-        ``hour(time: timestamp) -> i64``
+        ``hour(self: timestamp) -> i64``
         """
         return self._call("hour", self, input=self)
 
@@ -679,7 +679,7 @@ class Functions:
 
         0 to 59, in UTC. Null where the moment is null.
 
-        ``minute(time: timestamp) -> i64``
+        ``minute(self: timestamp) -> i64``
         """
         return self._call("minute", self, input=self)
 
@@ -688,6 +688,6 @@ class Functions:
 
         0 is Monday, 6 is Sunday, in UTC. Null where the moment is null.
 
-        ``weekday(time: timestamp) -> i64``
+        ``weekday(self: timestamp) -> i64``
         """
         return self._call("weekday", self, input=self)

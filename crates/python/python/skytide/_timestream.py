@@ -204,6 +204,18 @@ class Timestream(Functions):
         """Return records of the fields that a function makes of this Timestream."""
         return record(fields(self), input=self)
 
+    def with_key(self, key: Arg, grouping: Arg = None) -> Timestream:
+        """Return the same points under another key, with a warning where it is a text that a field is called by.
+
+        Args:
+            key: The key. Null is a key of its own. Points keep their order.
+            grouping: What two streams must share to be used in one expression; called as the key is written unless given.
+        """
+        if isinstance(key, str) and key in self._stream.data_type.columns:
+            text = f"with_key({key!r}) is one key for all points: col({key!r}) is the field"
+            warnings.warn(text, stacklevel=2)
+        return super().with_key(key, grouping)
+
     def cast(self, data_type: str | pa.DataType) -> Timestream:
         """Return the values in another type; what does not fit is null.
 
@@ -214,9 +226,10 @@ class Timestream(Functions):
         count = self
         nanos = _NANOS.get(getattr(data_type, "unit", "ns"), 1)
         of = _type_name(self.data_type)
-        if nanos > 1 and of in _NUMBERS:
+        if nanos > 1 and (of in _NUMBERS or of.startswith("decimal")):
+            has_places = of.startswith("f") or getattr(self.data_type, "scale", 0) > 0
             # Wide enough for the nanoseconds.
-            count = self.cast("f64" if of.startswith("f") else "i64").mul(nanos)
+            count = self.cast("f64" if has_places else "i64").mul(nanos)
         return Timestream._call("cast", count, _type_name(data_type), input=count)
 
     # Operators
@@ -307,6 +320,15 @@ class Timestream(Functions):
             return self.col(key)
         return self.index(key)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Refuse: fields are items, as many have names that methods have."""
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_") and name in self._stream.data_type.columns:
+                text += f": a field is an item, [{name!r}]"
+            raise AttributeError(text, name=name, obj=self)
+
     def _ipython_key_completions_(self) -> list[str]:
         """Return the names of fields, which a notebook offers after ``self["``."""
         return self._stream.data_type.columns
@@ -366,6 +388,10 @@ class Timestream(Functions):
         Args:
             limit: How many points.
             results: Which points; every one unless given.
+
+        Raises:
+            ValueError: A number of rows is below zero, or a time of the results does not read.
+            RuntimeError: The query failed.
         """
         return self.to_pandas(results, row_limit=limit)
 
@@ -377,6 +403,10 @@ class Timestream(Functions):
         Args:
             results: Which points; every one unless given.
             row_limit: How many rows at most.
+
+        Raises:
+            ValueError: A number of rows is below zero, or a time of the results does not read.
+            RuntimeError: The query failed.
         """
         return _in_pandas(self.to_arrow(results, row_limit=row_limit))
 
@@ -386,6 +416,10 @@ class Timestream(Functions):
         Args:
             results: Which points; every one unless given.
             row_limit: How many rows at most.
+
+        Raises:
+            ValueError: A number of rows is below zero, or a time of the results does not read.
+            RuntimeError: The query failed.
         """
         import pyarrow as pa
 
@@ -399,6 +433,10 @@ class Timestream(Functions):
         Args:
             results: Which points; every one unless given.
             row_limit: How many rows at most.
+
+        Raises:
+            ValueError: A number of rows is below zero, or a time of the results does not read.
+            RuntimeError: The query failed.
         """
         import polars as pl
 
@@ -416,6 +454,10 @@ class Timestream(Functions):
         Args:
             results: Which points; every one unless given.
             row_limit: How many rows at most.
+
+        Raises:
+            ValueError: A number of rows is below zero, or a time of the results does not read.
+            RuntimeError: The query failed.
         """
         return self._run(results, row_limit=row_limit).collect().rows()
 
@@ -469,6 +511,10 @@ class Timestream(Functions):
             results: Which points; every one unless given.
             row_limit: How many rows at most.
             max_batch_size: How many rows a batch has at most.
+
+        Raises:
+            ValueError: There is no such kind or mode, a number of rows is below zero, or a time of the results does not read.
+            RuntimeError: The query failed, which the iterator raises.
         """
         converters: dict[str, Callable[[_skytide.Batch], Any]] = {
             "pandas": _as_pandas,
@@ -497,9 +543,9 @@ class Timestream(Functions):
         """Write the answer to a file; return the number of rows.
 
         Args:
-            destination: Its path, which ends in ``.parquet``, ``.arrow``, ``.csv`` or ``.jsonl``. A Parquet or Arrow
-                file has its name once it is whole; what fails before leaves none. Values that the form does not have,
-                as a date beyond all calendars in text, are null.
+            destination: Its path, which ends in ``.parquet`` (or ``.pq``), ``.arrow`` (``.arrows``, ``.feather``, ``.ipc``), ``.csv``
+                or ``.jsonl`` (``.ndjson``, ``.json``). A Parquet or Arrow file has its name once it is whole; what fails before
+                leaves none. Values that the form does not have, as a date beyond all calendars in text, are null.
             mode: ``"once"`` over what is there, ``"live"`` also over what comes, up to ``row_limit``.
             results: Which points; every one unless given.
             row_limit: How many rows at most.
@@ -606,7 +652,14 @@ def query(text: str, **sources: Timestream | Udf) -> Timestream:
         else:
             kind = type(one).__name__
             raise TypeError(f"{name}= takes a Timestream or a function of skytide.udf, not {kind}")
-    return Timestream(_skytide.Stream.text(text, streams, udfs))
+    try:
+        return Timestream(_skytide.Stream.text(text, streams, udfs))
+    except QueryError as error:
+        if not streams:
+            error.add_note(
+                "A text reads what it is given by name: query(text, posts=firehose.posts)."
+            )
+        raise
 
 
 def _as_pyarrow(batch: _skytide.Batch) -> list[pa.RecordBatch]:
@@ -622,20 +675,26 @@ def _as_pandas(batch: _skytide.Batch) -> list[pd.DataFrame]:
 def _in_pandas(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
     import pyarrow as pa
 
-    def shown(of: pa.DataType) -> pa.DataType:
-        if pa.types.is_list(of) and pa.types.is_nested(of.value_type):
+    is_a = pa.types
+
+    def shown(of: pa.DataType, within: str = "") -> pa.DataType:
+        # Of nanoseconds within records, and of all times in maps, pyarrow makes whole numbers; of microseconds datetimes, as rows
+        # have them.
+        if within and is_a.is_timestamp(of) and of.unit == "ns":
+            return pa.timestamp("us", of.tz)
+        if within == "map" and is_a.is_duration(of) and of.unit == "ns":
+            return pa.duration("us")
+        if is_a.is_map(of):
+            key, item = of.key_field, of.item_field
+            return pa.map_(
+                key.with_type(shown(key.type, "map")), item.with_type(shown(item.type, "map"))
+            )
+        if is_a.is_struct(of):
+            inner = within or "record"
+            return pa.struct([field.with_type(shown(field.type, inner)) for field in of])
+        if is_a.is_list(of) and is_a.is_nested(of.value_type):
             return pa.list_(of.value_field.with_type(shown(of.value_type)))
-        if not pa.types.is_struct(of):
-            return of
-        # Of nanoseconds within records pyarrow makes whole numbers; of microseconds datetimes, as rows have them.
-        micros = {
-            field.name: pa.timestamp("us", field.type.tz)
-            for field in of
-            if pa.types.is_timestamp(field.type) and field.type.unit == "ns"
-        }
-        return pa.struct(
-            [field.with_type(micros.get(field.name) or shown(field.type)) for field in of]
-        )
+        return of
 
     if isinstance(table, pa.RecordBatch):
         table = pa.Table.from_batches([table])

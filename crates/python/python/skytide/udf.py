@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import _skytide
+from ._arrow import whole
 from ._timestream import Arg, Timestream
 
 if TYPE_CHECKING:
@@ -38,9 +39,14 @@ class Udf:
             ValueError: The signature does not read.
             ImportError: There is no pyarrow.
         """
-        _needed("pyarrow")
+        arrow = _needed("pyarrow")
+
+        def call(result: pa.DataType, *args: pa.Array) -> Any:
+            values = func(result, *args)
+            return whole(values) if isinstance(values, arrow.Array) else values
+
         self.__name__ = signature.partition("(")[0].partition("<")[0].strip()
-        self._native = _skytide.Udf(signature, func)
+        self._native = _skytide.Udf(signature, call)
 
     @property
     def signature(self) -> str:
@@ -72,7 +78,7 @@ def udf(signature: str, *, arrow: bool = False) -> Callable[[Callable[..., Any]]
 
     Args:
         signature: Its name, what it takes and what it gives, as ``"add_one<N: number>(x: N) -> N"``. Types are ``bool``, ``i8`` to
-            ``i64``, ``u8`` to ``u64``, ``f32``, ``f64``, ``utf8``, ``binary``, ``timestamp``, ``duration``, ``list<…>``, and
+            ``i64``, ``u8`` to ``u64``, ``f32``, ``f64``, ``utf8``, ``binary``, ``timestamp``, ``duration``, ``list<…>``, ``map<…>``, and
             variables of the classes ``number``, ``signed``, ``wide``, ``ordered`` and ``any``. A parameter with ``?`` may be left
             out, which is the same as null.
         arrow: Whether it takes and gives arrays of pyarrow. Else it takes Series of pandas, as pandas makes them of such a

@@ -16,6 +16,7 @@ mod stream;
 mod table;
 mod udf;
 mod window;
+mod write;
 
 use pyo3::prelude::*;
 

@@ -137,7 +137,7 @@ fn record(of: &Bound<'_, PyAny>, fields: Option<&Fields>, depth: usize) -> PyRes
             if values.len() < dict.len() {
                 for (name, value) in dict.iter() {
                     let is_text = name.is_instance_of::<PyString>();
-                    let name: String = name.str()?.extract()?;
+                    let name = name.str()?.to_string_lossy().into_owned();
                     if !is_text || fields.find(&name).is_none() {
                         let value = if value.is_none() { Value::Null } else { Value::Other };
                         values.push((Cow::Owned(name), value));

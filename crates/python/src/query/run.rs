@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,14 +12,13 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 use arrow_schema::{ArrowError, SchemaRef};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use pyo3_arrow::ffi::to_schema_pycapsule;
-use skytide_connect::files::Format;
 use skytide_connect::late::Side;
 use skytide_connect::run::{Outcome, RunError, RunOptions, Stop, run};
-use skytide_connect::sink::{Csv, FileFormat, FileSink, GrowingFile, Ndjson, Sink, SinkError, text_form};
+use skytide_connect::sink::{Sink, SinkError};
 use skytide_connect::source::{Source, Status};
 use skytide_connect::sources::Sources;
 use skytide_timestream::engine::{Mode, answer_schema};
@@ -30,6 +29,7 @@ use super::answer::{self, Answer};
 use super::batch::Batch;
 use super::errors::{self, Failed};
 use super::schema::Schema;
+use super::write;
 use crate::calls;
 
 /// Batches that wait for the reader before the query does.
@@ -40,32 +40,7 @@ const LATE_WAITING: usize = 100_000;
 /// What is told in a process that was forked.
 const ELSEWHERE: &str = "the query runs in the process that this one was forked from: it is read there";
 /// So often a waiting reader looks for Ctrl-C.
-const GLANCE: Duration = Duration::from_millis(20);
-
-/// What writes a file of the form that its name tells.
-fn to_file(path: &Path, schema: &SchemaRef) -> PyResult<Box<dyn Sink + Send>> {
-    let failed = |error| errors::sink(error, path);
-    if let Some(Format::Csv | Format::JsonLines) = Format::of_name(path) {
-        text_form(schema).map_err(failed)?;
-    }
-    Ok(match Format::of_name(path) {
-        Some(Format::Parquet) => Box::new(FileSink::file(path, FileFormat::Parquet, schema).map_err(failed)?),
-        Some(Format::Arrow) => Box::new(FileSink::file(path, FileFormat::Arrow, schema).map_err(failed)?),
-        Some(Format::Csv) => {
-            let schema = Arc::clone(schema);
-            let file = GrowingFile::new(path, move |target| Ok(Csv::new(target, schema)));
-            Box::new(file.map_err(failed)?)
-        }
-        Some(Format::JsonLines) => {
-            Box::new(GrowingFile::new(path, |target| Ok(Ndjson::new(target))).map_err(failed)?)
-        }
-        Some(Format::Tsv) | None => {
-            let name = path.display();
-            let message = format!("{name}: the name tells no form: .parquet, .arrow, .csv and .jsonl do");
-            return Err(PyValueError::new_err(message));
-        }
-    })
-}
+pub(super) const GLANCE: Duration = Duration::from_millis(20);
 
 /// How a query is to be run.
 pub(super) struct RunArgs {
@@ -83,7 +58,7 @@ pub(super) struct Execution {
 }
 
 /// What stands between the one who computes and the one who reads.
-struct Line {
+pub(super) struct Line {
     /// The process whose thread computes.
     process: u32,
     state: Mutex<State>,
@@ -202,7 +177,7 @@ impl Line {
     }
 
     /// The next batch, waiting for it until then.
-    fn next(&self, until: Instant) -> Waited {
+    pub(super) fn next(&self, until: Instant) -> Waited {
         let mut state = self.wait(until);
         if let Some(batch) = state.batches.pop_front() {
             self.emptied.notify_all();
@@ -218,7 +193,7 @@ impl Line {
     }
 }
 
-enum Waited {
+pub(super) enum Waited {
     Batch(RecordBatch),
     Nothing,
     End,
@@ -375,20 +350,9 @@ impl Execution {
     /// Parquet or Arrow file has its name once it is whole.
     #[expect(clippy::needless_pass_by_value, reason = "what Python gives is made anew")]
     fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
-        let write = || {
-            // A named pipe waits for its reader, which may be a thread of this program.
-            let mut sink = py.detach(|| to_file(&path, &self.schema))?;
-            let failed = |error| errors::sink(error, &path);
-            let mut rows = 0;
-            while let Some(batch) = self.next(py)? {
-                rows += batch.num_rows();
-                py.detach(|| sink.write(&batch)).map_err(failed)?;
-            }
-            py.detach(|| sink.finish()).map_err(failed)?;
-            Ok(rows)
-        };
+        self.line.enter()?;
         // Nobody reads on where the file failed.
-        write().inspect_err(|_| self.line.stop())
+        write::write(py, &self.line.0, &self.schema, &path).inspect_err(|_| self.line.stop())
     }
 
     /// The late points of sources that keep them that came since the last call; the batches of each source in

@@ -70,9 +70,29 @@ impl Schema {
         self.0.fields().iter().map(|field| (field.name().clone(), types::name(field.data_type()))).collect()
     }
 
+    /// Whether a column has records within records, or within lists of one length.
+    #[getter]
+    fn has_layers(&self) -> bool {
+        self.0.fields().iter().any(|field| has_layers(field.data_type(), false))
+    }
+
     fn __repr__(&self) -> String {
         let fields: Vec<_> = self.fields().into_iter().map(|(name, of)| format!("{name}: {of}")).collect();
         format!("Schema({})", fields.join(", "))
+    }
+}
+
+/// Whether there are records where others, or lists of one length, hold them value by value.
+fn has_layers(of: &ArrowType, is_held: bool) -> bool {
+    match of {
+        ArrowType::Struct(fields) => {
+            is_held || fields.iter().any(|field| has_layers(field.data_type(), true))
+        }
+        ArrowType::FixedSizeList(item, _) => has_layers(item.data_type(), true),
+        ArrowType::List(item) | ArrowType::LargeList(item) | ArrowType::Map(item, _) => {
+            has_layers(item.data_type(), false)
+        }
+        _ => false,
     }
 }
 

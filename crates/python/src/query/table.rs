@@ -127,6 +127,12 @@ impl Table {
         py.detach(|| table.push_json(text)).map_err(value)
     }
 
+    /// No more rows are added: queries need not wait for any.
+    fn end(&self) -> PyResult<()> {
+        self.entered()?.end();
+        Ok(())
+    }
+
     /// Whether no reader is far behind.
     fn has_room(&self) -> PyResult<bool> {
         Ok(self.entered()?.has_room())

@@ -234,7 +234,7 @@ except KeyboardInterrupt:
 """
 
 
-def assert_interrupted(program: str) -> None:
+def assert_interrupted(program: str, within: float = 0.1) -> None:
     """Run a program, send it Ctrl-C while it waits, and see that it tells of it within 100 ms."""
     with watched([sys.executable, "-c", program]) as process:
         assert process.stdout is not None
@@ -245,7 +245,7 @@ def assert_interrupted(program: str) -> None:
         os.kill(process.pid, signal.SIGINT)
         word, at = process.stdout.readline().split()
         assert word == "interrupted"
-        assert float(at) - begun < 0.1
+        assert float(at) - begun < within
         assert process.wait(LIMIT) == 0
 
 
@@ -394,6 +394,35 @@ def test_ctrl_c_ends_a_query_that_another_library_drains(drain: str) -> None:
     assert_interrupted(CTRL_C_IN_A_LIBRARY % drain)
 
 
+CTRL_C_WHILE_A_PIPE_IS_WRITTEN = """
+import os, sys, tempfile, time
+import skytide as kd
+rows = [{"t": at, "k": "A"} for at in range(20_000)]
+m = kd.sources.PyDict(rows, time_column="t", key_column="k")
+with tempfile.TemporaryDirectory() as folder:
+    pipe = os.path.join(folder, "rows.%s")
+    os.mkfifo(pipe)
+    if %s:
+        # Someone who opens it, and reads nothing.
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    print("running", flush=True)
+    try:
+        m.count().write(pipe)
+    except KeyboardInterrupt:
+        print("interrupted", time.monotonic(), flush=True)
+    # Nothing is poisoned.
+    assert m.count().write(os.path.join(folder, "file.%s")) == 20_000
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="it has no named pipes")
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("has_reader", [False, True])
+def test_ctrl_c_ends_the_writing_of_a_pipe_that_nobody_reads(form: str, has_reader: bool) -> None:
+    program = CTRL_C_WHILE_A_PIPE_IS_WRITTEN % (form, has_reader, form)
+    assert_interrupted(program, within=5)
+
+
 class Stopped(Exception):
     """What a handler of a program's own raises."""
 
@@ -536,6 +565,23 @@ def test_a_silent_table_holds_the_others_no_longer_than_its_time_of_idleness() -
     assert [next(running)["result"] for _ in range(3)] == [None, 11, 12]
     assert time.monotonic() - begun > 0.1
     running.stop()
+
+
+def test_a_table_that_is_complete_holds_nobody() -> None:
+    m, n = table(), table()
+    n.add_rows(row(1, 10))
+    running = (m.col("x").sum() + n.col("x").sum()).run_iter("row", mode="live")
+    m.add_rows([row(2, 1), row(3, 1), row(9, 1)])
+    n.end()
+    n.end()
+    assert [next(running)["result"] for _ in range(3)] == [None, 11, 12]
+    with pytest.raises(ValueError, match="the table has ended"):
+        n.add_rows(row(4, 10))
+    m.end()
+    assert [one["result"] for one in running] == [13]
+    # What is there can be asked for, once or live.
+    for sums in (n.col("x").run_iter("row"), n.col("x").run_iter("row", mode="live")):
+        assert [one["result"] for one in sums] == [10]
 
 
 def test_20000_rows_a_second_are_pushed_one_by_one_whatever_is_resident() -> None:

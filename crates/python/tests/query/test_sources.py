@@ -237,6 +237,26 @@ def test_moments_within_lists_and_records_are_moments_in_pandas() -> None:
     ] == [[at], [at, None]]
 
 
+def test_times_within_maps_are_times_in_pandas() -> None:
+    at, length = datetime(2022, 1, 1, tzinfo=UTC), timedelta(hours=1)
+    moment, span = pa.timestamp("ns", "UTC"), pa.duration("ns")
+    given: list[tuple[pa.DataType, Any]] = [
+        (pa.map_(pa.string(), moment), [("a", at), ("b", None)]),
+        (pa.map_(moment, pa.string()), [(at, "a")]),
+        (pa.map_(pa.string(), span), [("a", length)]),
+        (
+            pa.map_(pa.string(), pa.struct([("x", moment), ("y", span)])),
+            [("a", {"x": at, "y": length})],
+        ),
+        (pa.map_(pa.string(), pa.map_(pa.string(), moment)), [("a", [("b", at)])]),
+    ]
+    for of, value in given:
+        held = pa.array([{"x": value}], pa.struct([("x", of)]))
+        rows = pa.table({"t": [1], "k": ["A"], "x": pa.array([value], of), "held": held})
+        shown = kd.sources.Arrow(rows, **KEYS).to_pandas()
+        assert shown["x"][0] == shown["held"][0]["x"] == value
+
+
 def test_lengths_of_time_that_python_has_not_are_their_nanoseconds() -> None:
     lengths = pa.table({"t": [1, 2], "k": ["A", "A"], "x": pa.array([10**14, 1], pa.duration("s"))})
     rows = kd.sources.Arrow(lengths, **KEYS).to_rows()
@@ -364,6 +384,11 @@ def test_decimals_keep_their_digits() -> None:
     source = kd.sources.PyDict(rows, **KEYS)
     assert source.to_arrow()["x"].to_pylist() == [Decimal("1.10"), Decimal("25.00"), Decimal(3)]
     assert source.col("x").cast("f64").sum().to_rows()[-1]["result"] == 29.1
+    for wide in (["1E-40", "1"], ["1" * 40], ["1" * 40, "-1.5"], ["-1E-76"], ["1E+75", None]):
+        given = [None if x is None else Decimal(x) for x in wide]
+        wider = kd.sources.PyDict([{"t": 1, "k": "A", "x": x} for x in given], **KEYS)
+        assert wider.to_arrow()["x"].to_pylist() == given
+        assert wider.counts["misfits"] == 0
     money = pa.schema([("t", pa.int64()), ("k", pa.string()), ("x", pa.decimal128(4, 2))])
     small = kd.sources.PyDict(schema=money, **KEYS)
     small.add_rows([{"t": 1, "k": "A", "x": Decimal(x)} for x in ("1.1", "100", "1E+1000000")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib.util
 import subprocess
 import sys
@@ -68,6 +69,24 @@ def test_operators_are_those_of_the_engine(m: kd.Timestream) -> None:
     assert results(x.cast("f32").cast(pa.duration("s")))[0] == timedelta(seconds=1)
 
 
+def test_decimals_are_counted_in_the_unit_that_they_are_cast_to() -> None:
+    rows = pa.table(
+        {
+            "t": [1, 2],
+            "k": ["A", "A"],
+            "x": pa.array([Decimal("1.50"), Decimal("-0.25")], pa.decimal128(10, 2)),
+            "y": pa.array([Decimal(2**40), None], pa.decimal256(50, 0)),
+        }
+    )
+    m = kd.sources.Arrow(rows, time_column="t", key_column="k")
+    for unit, micros in (("s", 1_000_000), ("ms", 1_000), ("us", 1)):
+        lengths = results(m["x"].cast(pa.duration(unit)))
+        assert lengths == [timedelta(microseconds=x * micros // 1) for x in (1.5, -0.25)]
+        moments = results(m["x"].cast(pa.timestamp(unit)))
+        assert moments == [datetime(1970, 1, 1, tzinfo=UTC) + length for length in lengths]
+    assert results(m["y"].cast(pa.duration("us"))) == [timedelta(microseconds=2**40), None]
+
+
 def test_values_of_maps_are_found_by_their_keys() -> None:
     seen = pa.array([[("en", 1), ("de", 2)], [], None], pa.map_(pa.string(), pa.int64()))
     rows = pa.table({"t": [1, 2, 3], "k": ["A", "A", "A"], "seen": seen, "at": ["de", "en", "en"]})
@@ -94,6 +113,14 @@ def test_fields_are_items_and_are_offered_as_such(m: kd.Timestream) -> None:
         m["y"]
     with pytest.raises(kd.QueryError, match="Cannot access column 'y' of non-record type"):
         m["x"]["y"]
+    unknown = cast(Any, m)
+    with pytest.raises(
+        AttributeError, match=r"no attribute 'text': a field is an item, \['text'\]"
+    ):
+        unknown.text()
+    with pytest.raises(AttributeError, match="no attribute 'texts'$"):
+        unknown.texts()
+    assert copy.copy(m["x"]).data_type == pa.int64()
     # All that is offered after a dot is there: fields are no attributes, for some are called as methods are.
     names = dir(m)
     assert all(hasattr(m, name) for name in names)
@@ -279,6 +306,16 @@ def test_equality_warns(m: kd.Timestream) -> None:
         m.col("x").eq(1)
 
 
+def test_a_key_that_is_a_fields_name_warns(m: kd.Timestream) -> None:
+    with pytest.warns(UserWarning, match=r"one key for all points: col\('text'\) is the field"):
+        keyed = m.with_key("text")
+    assert {row["_key"] for row in keyed.to_rows()} == {"text"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        m.with_key("all")
+        m.with_key(m["text"], "text")
+
+
 def test_results_are_cut(m: kd.Timestream) -> None:
     def at(seconds: int) -> datetime:
         return datetime.fromtimestamp(seconds, UTC)
@@ -404,6 +441,9 @@ def test_an_error_of_a_text_is_in_the_text_as_it_was_written(m: kd.sources.PyDic
     assert lines[1] == " 1 | let a = g.x; zz.count()"
     assert lines[3] == "expected: a, f, g"
     assert "1 | m.x.summ()" in told("m.x.summ()", m=m)
+    with pytest.raises(kd.QueryError) as without:
+        kd.query("posts.count()")
+    assert "query(text, posts=" in without.value.__notes__[0]
 
 
 def test_arguments_that_cannot_be_are_refused_in_a_sentence(m: kd.sources.PyDict) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -118,6 +119,31 @@ def test_values_of_every_kind_go_there_and_back(m: kd.Timestream) -> None:
     for name in ("timestamp", "duration", "binary", "string", "list<f64>"):
         null = kd.udf(f"null_of(x: i64) -> {name}")(lambda x: pd.Series([None] * len(x)))
         assert results(null(m.col("x"))) == [None] * 4
+
+
+def test_maps_go_there_and_back() -> None:
+    seen = pa.map_(pa.string(), pa.int64())
+    rows = pa.table(
+        {
+            "t": [1, 2],
+            "k": ["A", "A"],
+            "map": pa.array([[("a", 1)], None], seen),
+            "maps": pa.array([[[("a", 1)]], []], pa.list_(seen)),
+            "held": pa.array([[{"m": [("a", 1)]}], None], pa.list_(pa.struct([("m", seen)]))),
+        }
+    )
+    m = kd.sources.Arrow(rows, time_column="t", key_column="k")
+    for column in ("map", "maps", "held"):
+        for arrow in (True, False):
+            same = kd.udf("same<T: any>(x: T) -> T", arrow=arrow)(lambda x: x)
+            assert results(same(m.col(column))) == results(m.col(column)), (column, arrow)
+
+    @kd.udf("items(x: i64) -> list<i64>", arrow=True)
+    def items(x: pa.Array) -> pa.Array:
+        item = pa.field("element", pa.int64(), nullable=False)
+        return pa.array([[1]] * len(x), pa.list_(item))
+
+    assert results(items(m.col("t"))) == [[1], [1]]
 
 
 def test_a_name_of_the_engines_can_be_ones_own(m: kd.Timestream) -> None:
@@ -367,3 +393,35 @@ def test_the_interpreter_ends_while_it_is_called() -> None:
             [sys.executable, "-c", ENDING], timeout=60, capture_output=True, text=True
         )
         assert (done.returncode, done.stderr) == (0, "")
+
+
+FORKED = """
+import os, sys, threading, time, warnings
+import skytide as kd
+
+warnings.simplefilter("ignore", DeprecationWarning)
+entered, leave = threading.Event(), threading.Event()
+
+@kd.udf("waiting(x: i64) -> i64", arrow=True)
+def waiting(x):
+    entered.set()
+    leave.wait(30)
+    return x
+
+m = kd.sources.PyDict({"t": 1, "k": "A", "x": 1}, time_column="t", key_column="k")
+running = waiting(m.col("x")).run_iter("row", mode="live")
+assert entered.wait(30)
+begun = time.monotonic()
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+_, status = os.waitpid(child, 0)
+took = time.monotonic() - begun
+leave.set()
+assert (status, took < 4) == (0, True), (status, took)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="it cannot fork")
+def test_a_forked_process_ends_without_calls_that_it_does_not_have() -> None:
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60)

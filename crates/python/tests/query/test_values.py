@@ -128,6 +128,9 @@ def test_no_value_vanishes_uncounted() -> None:
     digits = kd.sources.PyDict({"t": 1, "k": "A", "x": {"1": 2}}, **KEYS)
     digits.add_rows({"t": 2, "k": "A", "x": {1: 3}})
     assert digits.counts == {"rows": 2, **NOTHING, "misfits": 1}
+    # Nor is one that is no text of Unicode.
+    digits.add_rows({"t": 3, "k": "A", "cut \ud83d": 4})
+    assert digits.counts == {"rows": 3, "misfits": 1, "untimed": 0, "unknown": 1}
     assert kd.sources.PyDict({"t": 1, "k": "A", "x": {1, 2}}, **KEYS).counts["misfits"] == 1
 
 
@@ -204,6 +207,57 @@ def test_columns_of_polars_that_arrow_does_not_have() -> None:
     wide = pl.DataFrame({"t": [1], "k": ["A"], "x": pl.Series([1], dtype=pl.Int128)})
     with pytest.raises(ValueError, match="column 'x' is Int128"):
         kd.sources.Arrow(wide, **KEYS)
+
+
+#: Records and lists that begin late wherever a slice is taken of them, and those in them that do so by themselves.
+LATE = pa.array([{"c": {"d": at, "e": [{"f": {"g": at}}]}} for at in range(-1, 6)])[1:]
+NESTED: dict[str, pa.Array] = {
+    "records": LATE,
+    "pairs": pa.FixedSizeListArray.from_arrays(LATE, 2),
+    "lists": pa.ListArray.from_arrays(pa.array([0, 2, 2, 5]), LATE),
+    "maps": pa.MapArray.from_arrays(pa.array([0, 1, 2, 4]), pa.array(list("abcd")), LATE[:4]),
+    "held": pa.StructArray.from_arrays([LATE, pa.array(range(6))], ["late", "plain"]),
+}
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_slices_of_records_within_records_are_their_rows(kind: str) -> None:
+    values = NESTED[kind]
+    table = pa.table({"t": range(len(values)), "k": ["A"] * len(values), "x": values})
+    frame = pd.DataFrame({"t": range(len(values)), "k": "A"})
+    frame["x"] = pd.Series(values, dtype=pd.ArrowDtype(values.type))
+    expected = values.to_pylist(maps_as_pydicts="strict")
+
+    def held(source: kd.Timestream) -> list[Any]:
+        return [row["x"] for row in kd.record({"x": source.col("x")}).to_rows()]
+
+    given: list[tuple[Any, Any]] = [
+        (kd.sources.Arrow, table.slice(1)),
+        (kd.sources.Arrow, table.slice(1).to_batches()[0]),
+        (kd.sources.Arrow, table.slice(1).to_reader()),
+        (kd.sources.Arrow, pa.concat_tables([table.slice(1, 1), table.slice(2)])),
+        (kd.sources.Pandas, frame.iloc[1:]),
+        (kd.sources.Arrow, frame.iloc[1:]),
+    ]
+    for source, rows in given:
+        assert held(source(rows, **KEYS)) == expected[1:], type(rows)
+    pushed = kd.sources.Arrow(schema=table.schema, **KEYS)
+    for batch in table.to_batches(max_chunksize=2):
+        pushed.add_data(batch)
+    alone = kd.sources.Arrow(schema=table.schema, **KEYS)
+    alone.add_data(table.slice(2).to_struct_array().chunk(0))
+    # A column that the table does not have begins late, too.
+    flat = kd.sources.Arrow(schema=table.schema.remove(2), **KEYS)
+    flat.add_data(table.slice(1))
+    flat.add_data(frame.iloc[1:])
+    assert (held(pushed), held(alone)) == (expected, expected[2:])
+    assert flat.counts["rows"] == 2 * len(values) - 2
+
+    @kd.udf("cut<T: any>(x: T) -> T", arrow=True)
+    def cut(x: pa.Array) -> pa.Array:
+        return pa.concat_arrays([x[:1], x])[1:]
+
+    assert held(kd.record({"x": cut(pushed.col("x"))})) == held(pushed)
 
 
 def test_a_column_without_values_is_text() -> None:

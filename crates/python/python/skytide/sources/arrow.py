@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from .. import _skytide
+from .. import _arrow, _skytide
 from .source import Late, Pushed, Source, TimeUnit
 
 if TYPE_CHECKING:
@@ -158,7 +158,15 @@ class PyDict(Source):
         return Pushed(self._table)
 
 
-class Arrow(Source):
+class _OfArrow(Source):
+    """A table of what speaks Arrow's interface."""
+
+    def _add(self, data: Any) -> None:
+        """Add rows."""
+        self._table.add_arrow(_arrow.taken(data))
+
+
+class Arrow(_OfArrow):
     """Anything that offers ``__arrow_c_stream__`` or ``__arrow_c_array__``: tables of pyarrow, polars, DuckDB, …."""
 
     def __init__(
@@ -178,7 +186,7 @@ class Arrow(Source):
         data = _offered(data)
         super().__init__(_found(schema, data, _skytide.Table.schema_of_arrow, "data"), **options)
         if data is not None:
-            self._table.add_arrow(data)
+            self._add(data)
 
     @classmethod
     async def create(
@@ -199,11 +207,11 @@ class Arrow(Source):
 
     def add_data(self, data: object) -> Pushed:
         """Add rows. They are there at once; awaiting waits for room."""
-        self._table.add_arrow(_offered(data))
+        self._add(_offered(data))
         return Pushed(self._table)
 
 
-class Pandas(Source):
+class Pandas(_OfArrow):
     """Rows of DataFrames of pandas (which needs pyarrow)."""
 
     def __init__(
@@ -245,7 +253,7 @@ class Pandas(Source):
 
     def add_data(self, data: pd.DataFrame) -> Pushed:
         """Add rows. They are there at once; awaiting waits for room."""
-        self._table.add_arrow(data)
+        self._add(data)
         return Pushed(self._table)
 
 

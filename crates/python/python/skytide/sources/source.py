@@ -98,8 +98,8 @@ class Source(Timestream):
             late: What becomes of late points: ``"drop"``, they are counted; ``"side"``, they are there to be taken, whole, by the run's
                 ``late_rows()``; ``"error"``, the first one ends the query with a RuntimeError, once the rows before it are read.
             idle_timeout: After so long a silence (seconds) a live query of several sources does not wait for this one. Unless given
-                it waits for ever: only the program knows whether a table that is silent has nothing to say, or not yet. A row that comes
-                after all, and is older than what has gone out, is late then.
+                it waits until the table's :meth:`end`: only the program knows whether a table that is silent has nothing to say, or not
+                yet. A row that comes after all, and is older than what has gone out, is late then.
             beside: A table whose source this one is a stream of too: points of both stand in the order in which they were pushed.
 
         Raises:
@@ -141,3 +141,10 @@ class Source(Timestream):
         values of columns that the table does not have, or of fields that its records do not have.
         """
         return self._table.counts
+
+    def end(self) -> None:
+        """Say that it is complete: live queries do not wait for its rows any more, and end where they read nothing else.
+
+        What is there can still be asked for; adding rows is a ValueError from now on.
+        """
+        self._table.end()
