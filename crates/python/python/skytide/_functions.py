@@ -23,8 +23,9 @@ class Functions:
 
         Points at which it is false or null are left out. Bare names in the condition are fields of
         the stream. A value that holds between its points is cut to the points of the condition. A
-        condition of another stream has that one's points, too; `lookup` asks for its value at the
-        points of this one alone.
+        condition on another stream's value has that stream's points, too, at which there is
+        nothing to filter: `posts.filter(likes.count().lookup(did) > 10)` asks for it at posts
+        alone.
 
         ``filter<T: any>(self: T, condition: bool) -> T``
         """
@@ -447,9 +448,10 @@ class Functions:
     def else_(self, other: Arg) -> Timestream:
         """The value, or another where there is none.
 
-        Null only where both are null. What is made of one stream alone has no value before that
-        stream's first point, with a default or without: joined with another, the whole is given
-        one.
+        Null only where both are null. It has no points but those of its arguments, and of an
+        aggregation none before its first: `a.count() - b.count().else_(0)` is null until the key
+        has a point of `b`. A default until then is given to the whole: `(a.count() -
+        b.count()).else_(a.count())`.
 
         ``else_<T: any>(self: T, other: T) -> T``
         """
@@ -518,7 +520,7 @@ class Functions:
         Capitals count: `text.lower().starts_with("re:")` takes both. Null where one of the two is
         null.
 
-        ``starts_with(text: utf8, start: utf8) -> bool``
+        ``starts_with(self: utf8, start: utf8) -> bool``
         """
         return self._call("starts_with", self, start, input=self)
 
@@ -527,7 +529,7 @@ class Functions:
 
         Capitals count. Null where one of the two is null.
 
-        ``ends_with(text: utf8, end: utf8) -> bool``
+        ``ends_with(self: utf8, end: utf8) -> bool``
         """
         return self._call("ends_with", self, end, input=self)
 
@@ -558,7 +560,7 @@ class Functions:
         Capitals count: `text.lower().contains("rust")` takes all. The empty text is in every text;
         an item that is null equals nothing. Null where one of the two is null.
 
-        ``contains(value: utf8, part: utf8) -> bool``
+        ``contains(self: utf8, part: utf8) -> bool``
         """
         return self._call("contains", self, part, input=self)
 
