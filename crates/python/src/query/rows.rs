@@ -136,9 +136,9 @@ fn record(of: &Bound<'_, PyAny>, fields: Option<&Fields>, depth: usize) -> PyRes
             // They are counted, not read. A key that is no text is the name of no field.
             if values.len() < dict.len() {
                 for (name, value) in dict.iter() {
-                    let is_text = name.is_instance_of::<PyString>();
-                    let name = name.str()?.to_string_lossy().into_owned();
-                    if !is_text || fields.find(&name).is_none() {
+                    let text = name.cast::<PyString>().ok().map(|text| text.to_str()).transpose()?;
+                    if text.is_none_or(|name| fields.find(name).is_none()) {
+                        let name = name.str()?.to_string_lossy().into_owned();
                         let value = if value.is_none() { Value::Null } else { Value::Other };
                         values.push((Cow::Owned(name), value));
                     }

@@ -128,10 +128,6 @@ def test_no_value_vanishes_uncounted() -> None:
     digits = kd.sources.PyDict({"t": 1, "k": "A", "x": {"1": 2}}, **KEYS)
     digits.add_rows({"t": 2, "k": "A", "x": {1: 3}})
     assert digits.counts == {"rows": 2, **NOTHING, "misfits": 1}
-    # Nor is one that is no text of Unicode.
-    digits.add_rows({"t": 3, "k": "A", "cut \ud83d": 4})
-    assert digits.counts == {"rows": 3, "misfits": 1, "untimed": 0, "unknown": 1}
-    assert kd.sources.PyDict({"t": 1, "k": "A", "x": {1, 2}}, **KEYS).counts["misfits"] == 1
 
 
 def test_values_without_a_schema_have_types() -> None:

@@ -78,6 +78,9 @@ calls! {
     "The number of characters of a text." len();
     "The text in lower case." lower();
     "The text in upper case." upper();
+    "Whether a text begins with another." starts_with(start);
+    "Whether a text ends with another." ends_with(end);
+    "Whether a text has another in it, or a list an item." contains(part);
 }
 
 /// Methods that take any number of arguments, one at least.
