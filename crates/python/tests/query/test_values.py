@@ -128,6 +128,7 @@ def test_no_value_vanishes_uncounted() -> None:
     digits = kd.sources.PyDict({"t": 1, "k": "A", "x": {"1": 2}}, **KEYS)
     digits.add_rows({"t": 2, "k": "A", "x": {1: 3}})
     assert digits.counts == {"rows": 2, **NOTHING, "misfits": 1}
+    assert kd.sources.PyDict({"t": 1, "k": "A", "x": {1, 2}}, **KEYS).counts["misfits"] == 1
 
 
 def test_values_without_a_schema_have_types() -> None:
