@@ -9,12 +9,15 @@
 //! time. What is believed is the same for whoever asks, of a connection and of a recording: what the event
 //! clock says ([`EventClock`]).
 
-use skytide_atproto::clock::EventClock;
+use skytide_atproto::clock::{BELIEVED, EventClock};
 
 use crate::subscription::Cursor;
 
 /// A frame this much later than the newest, in nanoseconds, cannot be a repetition.
 const RESTART_AFTER: i64 = 60 * 1_000_000_000;
+
+/// An event that lies further ahead of the one before it, in microseconds, is no place by itself.
+const AHEAD: u64 = BELIEVED.unsigned_abs() / 1000;
 
 /// Whether a frame of this time cannot be a repetition of those whose newest time is that.
 pub(crate) fn is_anew(time: i64, newest: i64) -> bool {
@@ -35,20 +38,21 @@ pub(crate) enum Sight {
 /// A place in a stream, after the frames that were passed: the number of the last one, and the newest time
 /// among them that is believed.
 ///
-/// A time that lies more than five minutes ahead is not believed, until 16 in a row do: then it is the clock
-/// here that is wrong. Of numbered frames that is ahead of their arrival. One absurd time would otherwise
-/// hide a numbering that begins anew for as long as it lies ahead, or, come again, be taken for one. Of a
-/// Jetstream's events, whose numbers are their times, it is ahead of the events before: one that is not
-/// believed is no place, or whoever reads what was long ago would lose all that lies between.
+/// The time of a numbered frame that lies more than five minutes ahead of its arrival is not believed, until 16
+/// in a row do: then it is the clock here that is wrong. One absurd time would otherwise hide a numbering that
+/// begins anew for as long as it lies ahead, or, come again, be taken for one.
+///
+/// A Jetstream's events have their times for numbers, which may lie days apart where little is asked for, and
+/// fall back by a little: the highest is the place. One that lies more than five minutes ahead of the one before
+/// is none until another follows it, and one that lies as far behind the place is it from there on: were it
+/// absurd, whoever reads what was long ago would lose all that lies between.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     seq: Option<u64>,
     newest: Option<i64>,
     clock: EventClock,
-    /// When the last event of a Jetstream came.
-    arrival: Option<i64>,
-    /// How many nanoseconds have passed between a Jetstream's events, by their arrival, that their times have not.
-    behind: i64,
+    /// The number of the last event of a Jetstream.
+    event: Option<u64>,
 }
 
 impl Place {
@@ -59,13 +63,13 @@ impl Place {
     }
 
     /// The number to go on after; none before the first frame that has one. Of a Jetstream, whose numbers are
-    /// times in microseconds, the highest.
+    /// times in microseconds, the highest of the last ones.
     #[must_use]
     pub fn seq(&self) -> Option<u64> {
         self.seq
     }
 
-    /// The newest time seen that is believed, in UTC nanoseconds.
+    /// The newest time seen that is believed, in UTC nanoseconds; of a Jetstream the last one.
     #[must_use]
     pub fn newest(&self) -> Option<i64> {
         self.newest
@@ -80,14 +84,9 @@ impl Place {
         })
     }
 
-    /// Whether a time (UTC nanoseconds) that was told is believed.
-    pub(crate) fn believes(&self, time: i64) -> bool {
-        self.clock.believes(time, self.due())
-    }
-
-    /// The time that it is by what has passed since the newest.
-    fn due(&self) -> Option<i64> {
-        self.clock.newest.map(|newest| newest.saturating_add(self.behind))
+    /// Whether the time (UTC nanoseconds) of a frame that was passed, which arrived then, is believed.
+    pub(crate) fn believes(&self, time: i64, arrival: i64) -> bool {
+        self.clock.believes(time, Some(arrival))
     }
 
     /// Takes in a frame that is known to be new. Its time and that of its arrival are UTC nanoseconds; what
@@ -106,22 +105,16 @@ impl Place {
 
     /// Takes in a frame that was made of a Jetstream's new event.
     fn pass_event(&mut self, seq: u64, time: i64, arrival: i64) {
-        let waited = self.arrival.replace(arrival).map_or(0, |before| arrival.saturating_sub(before));
-        self.behind = self.behind.saturating_add(waited.max(0));
-        let (before, due) = (self.clock.newest, self.due().or(Some(arrival)));
-        let is_leap = !self.clock.believes(time, due);
-        let (_, held) = self.clock.tell(time, due);
-        // What has passed before a leap is still to come.
-        if let Some((before, newest)) = before.zip(self.clock.newest).filter(|_| !is_leap) {
-            self.behind = self.behind.saturating_sub(newest.saturating_sub(before)).max(0);
-        }
-        if held || !self.believes(time) {
-            return;
-        }
         // No place lies ahead of the clock here: a server that is asked for it leaves out what is before.
-        let by_now = u64::try_from(arrival / 1000).unwrap_or_default();
-        self.seq = self.seq.max(Some(seq.min(by_now)));
-        self.newest = self.newest.max(Some(time));
+        let event = seq.min(u64::try_from(arrival / 1000).unwrap_or_default());
+        if self.believes(time, arrival) {
+            self.newest = Some(time);
+        }
+        let is_far = |later: u64, sooner: u64| later > sooner.saturating_add(AHEAD);
+        let before = self.event.replace(event).or(self.seq);
+        let place = before.filter(|before| is_far(event, *before)).unwrap_or(event);
+        // From one that was absurd it comes back; where times fall back a little, the highest is it.
+        self.seq = self.seq.filter(|seq| !is_far(*seq, place)).max(Some(place));
     }
 
     /// The time of a numbered frame, if it is believed.
@@ -162,8 +155,6 @@ pub(crate) fn is_its_time(seq: u64, time: i64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use skytide_atproto::clock::BELIEVED;
-
     use super::*;
 
     const SECOND: i64 = 1_000_000_000;
@@ -248,26 +239,29 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_events_goes_by_those_before() {
+    fn an_event_far_ahead_is_no_place_before_another_follows() {
         const MINUTE: u64 = 60_000_000;
-        let (mut place, now) = (Place::default(), 1000 * 60 * SECOND);
-        let mut pass = |time_us: u64, arrival| {
-            place.pass(Some(time_us), Some(time_us.cast_signed() * 1000), arrival);
-            place.seq()
+        let (mut place, now) = (Place::default(), 10_000 * 60 * SECOND);
+        let pass = |place: &mut Place, minute: u64| {
+            place.pass(Some(minute * MINUTE), Some((minute * MINUTE).cast_signed() * 1000), now);
+            place.seq().map(|seq| seq / MINUTE)
         };
-        assert_eq!(pass(MINUTE, now), Some(MINUTE));
-        assert_eq!(pass(MINUTE - 5, now), Some(MINUTE), "times go back");
-        // Far ahead of now, a little, and of long ago, too.
-        for absurd in [5000, 1004, 100] {
-            assert_eq!(pass(absurd * MINUTE, now), Some(MINUTE));
+        // Times fall back, and lie days apart where little is asked for.
+        let passed = [(10, 10), (9, 10), (11, 11), (5000, 11), (5001, 5001), (9000, 5001)];
+        // One that is absurd does not last, be it far ahead of now or not.
+        let absurd = [(20_000, 9000), (9001, 9001), (9002, 9002), (9999, 9002), (9003, 9003)];
+        for (minute, expected) in passed.into_iter().chain(absurd) {
+            assert_eq!(pass(&mut place, minute), Some(expected), "{minute}");
         }
-        // As many minutes later as have passed.
-        assert_eq!(pass(100 * MINUTE, now + 100 * 60 * SECOND), Some(100 * MINUTE));
+        // Nor does the first, nor the first after a place that was kept.
+        let mut first = Place::default();
+        assert_eq!([9999, 10, 11].map(|minute| pass(&mut first, minute)), [9999, 10, 11].map(Some));
+        let mut kept = Place::new(place.seq(), place.newest());
+        assert_eq!([9999, 9004, 9005].map(|minute| pass(&mut kept, minute)), [9003, 9004, 9005].map(Some));
         // None lies ahead of now.
-        let now = now + 200 * 60 * SECOND;
-        assert!((0..20).map(|at| pass(1300 * MINUTE + at, now)).all(|seq| seq <= Some(1200 * MINUTE)));
-        assert_eq!(place.seq(), Some(1200 * MINUTE));
-        assert_eq!(place.newest(), Some(1300 * 60 * SECOND + 19_000));
+        let ahead = [20_000, 20_001].map(|minute| pass(&mut kept, minute));
+        assert_eq!(ahead, [9005, 10_000].map(Some));
+        assert_eq!(kept.newest(), Some(9005 * 60 * SECOND));
     }
 
     #[test]

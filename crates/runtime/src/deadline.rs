@@ -21,16 +21,18 @@ pub struct Deadline {
     grace: Duration,
     /// Since when an end is asked for, as the work at hand saw it.
     since: Mutex<Option<Instant>>,
-    /// Nobody will take what the work gives.
+    /// Nobody will take what the work gives, as who would take it says.
     left: Arc<AtomicBool>,
+    /// The job is gone. That is not what `left` says: what it gave before may still be taken.
+    is_gone: AtomicBool,
 }
 
 impl Deadline {
     /// An end is asked for by `asked`, or at a moment; what is not done `grace` later is left.
     #[must_use]
     pub fn new(asked: Arc<AtomicBool>, at: Option<Instant>, grace: Duration) -> Self {
-        let (since, left) = (Mutex::default(), Arc::default());
-        Self { began: Instant::now(), asked, at, grace, since, left }
+        let (since, left, is_gone) = (Mutex::default(), Arc::default(), AtomicBool::new(false));
+        Self { began: Instant::now(), asked, at, grace, since, left, is_gone }
     }
 
     /// Nothing is waited for where this says that nobody will take the answer; dropping the job says so, too.
@@ -39,9 +41,9 @@ impl Deadline {
         Self { left, ..self }
     }
 
-    /// Nobody will take what the work gives.
+    /// The job is dropped.
     pub(crate) fn leave(&self) {
-        self.left.store(true, Ordering::Release);
+        self.is_gone.store(true, Ordering::Release);
     }
 
     /// Other work begins, to which the whole time is given.
@@ -52,7 +54,7 @@ impl Deadline {
 
 impl Watch for Deadline {
     fn is_due(&self) -> bool {
-        if self.left.load(Ordering::Acquire) {
+        if self.left.load(Ordering::Acquire) || self.is_gone.load(Ordering::Acquire) {
             return true;
         }
         let is_asked = self.asked.load(Ordering::Acquire) || self.at.is_some_and(|at| Instant::now() >= at);

@@ -88,7 +88,7 @@ pub const EVERY: Duration = Duration::from_secs(10);
 pub struct Recovery {
     path: PathBuf,
     /// Held while this is there: the system lets go of it when the process ends, however it does.
-    _lock: File,
+    _lock: Lock,
     every: Duration,
     /// What it was opened for.
     plan: u64,
@@ -97,6 +97,18 @@ pub struct Recovery {
     /// Until it runs.
     state: Option<State>,
     saved: Instant,
+}
+
+/// A file that is locked.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close it is not enough: a process that is just being started has it open, too, for a moment. What fails
+        // here is done when that has closed it.
+        self.0.unlock().unwrap_or_default();
+    }
 }
 
 impl Recovery {
@@ -136,7 +148,7 @@ impl Recovery {
             fits(standing, state, plan, mode, &path)?;
         }
         let (every, plan, saved) = (EVERY, plan_hash(plan), Instant::now());
-        Ok(Self { path, _lock: lock, every, plan, mode, standing, state, saved })
+        Ok(Self { path, _lock: Lock(lock), every, plan, mode, standing, state, saved })
     }
 
     /// Saves so often; with no time between, after each epoch. Unless told otherwise, every 10 seconds.

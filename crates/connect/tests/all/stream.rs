@@ -65,9 +65,13 @@ impl Drop for Watched {
 
 /// A query over frames in memory, without end unless there is a limit.
 fn opened(query: &str, limit: Option<u64>) -> (Arc<Plan>, Watched, Arc<Seen>) {
+    showing(Results::history(), query, limit)
+}
+
+fn showing(results: Results, query: &str, limit: Option<u64>) -> (Arc<Plan>, Watched, Arc<Seen>) {
     let catalog = FirehoseCatalog::new();
     let query = skytide_timestream::compile(query, &catalog).unwrap();
-    let plan = Arc::new(skytide_timestream::plan(Arc::new(query), Results::history()));
+    let plan = Arc::new(skytide_timestream::plan(Arc::new(query), results));
     let network = Network::new(Config { accounts: 40, ..Config::default() });
     let frames: Vec<Bytes> = network.take(400).map(|frame| frame.bytes).collect();
     let frames = Frames::repeating(frames.into()).until(limit);
@@ -98,6 +102,23 @@ async fn it_has_the_rows_that_the_iterator_has() {
     let outcome = stream.outcome().unwrap();
     assert_eq!((outcome.end, outcome.rows, outcome.source.read), (End::Source, expected.num_rows(), 50_000));
     assert!(stream.next().await.is_none() && seen.is_gone.load(Ordering::Acquire));
+}
+
+#[tokio::test]
+async fn what_comes_at_the_end_is_in_it() {
+    // The ticks of the end, the last of what several workers are at, and a snapshot, which is nothing else.
+    let query = "likes.count(window=since.minutely())";
+    for (results, workers) in [(Results::history(), 1), (Results::history(), 2), (Results::snapshot(), 1)] {
+        let options = RunOptions { workers, ..RunOptions::once() };
+        let (plan, source, _) = showing(results, query, Some(400));
+        let answers = Answers::start(Arc::clone(&plan), source, &options).unwrap();
+        let expected: Vec<_> = answers.map(Result::unwrap).collect();
+        let expected = concat_batches(&answer_schema(&plan).unwrap(), &expected).unwrap();
+        let (_, source, _) = showing(results, query, Some(400));
+        let mut stream = AnswerStream::start(Arc::clone(&plan), source, options).unwrap();
+        let rows = rows(&mut stream, &plan).await;
+        assert!(rows == expected && rows.num_rows() > 30, "{results:?} {workers}: {}", rows.num_rows());
+    }
 }
 
 /// Waits until something holds.

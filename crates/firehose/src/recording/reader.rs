@@ -319,6 +319,11 @@ impl Recording {
                 highest.see(peek);
             }
         }
+        // What stands near the end may have no numbers.
+        if place.seq().is_none() && mark.highest != Highest::NONE {
+            let time = Some(mark.highest.time).filter(|time| *time != Highest::NONE.time);
+            place = Place::new(Some(mark.highest.seq), time);
+        }
         // At the end the chunk begins with what is not a whole frame.
         let whole = self.offset;
         let mut end = Mark { file: whole, offset: whole, frames: self.frames, highest };

@@ -325,5 +325,7 @@ impl Drop for Recorder {
         {
             tracing::error!(%error, "a recording was dropped unfinished");
         }
+        // To close it is not enough: a process that is just being started has it open, too, for a moment.
+        self.file.unlock().unwrap_or_default();
     }
 }

@@ -158,7 +158,8 @@ impl Subscription {
         };
         let passed = self.last_arrival.map_or(0, |last| frame.arrival.saturating_sub(last).max(0));
         let jump = to.saturating_sub(from).saturating_sub(passed);
-        if self.place.believes(to) && u128::try_from(jump).is_ok_and(|jump| jump > limit.as_nanos()) {
+        let is_believed = self.place.believes(to, frame.arrival);
+        if is_believed && u128::try_from(jump).is_ok_and(|jump| jump > limit.as_nanos()) {
             tracing::warn!(endpoint = %self.endpoint, from, to, seq = frame.seq, "the time of the events jumped");
             self.shared.ledger.enter(frame.arrival, Cause::TimeJump { seq: frame.seq, from, to });
         }
