@@ -72,37 +72,42 @@ impl Builder {
     }
 
     fn nested(data_type: &DataType, depth: usize) -> Self {
+        // Room is made as it is needed: the library's own would be 8 KB a column, of which there may be many.
         let inside = |field: &FieldRef| Box::new(Self::nested(field.data_type(), depth + 1));
         let cells = match data_type {
             _ if depth > MAX_DEPTH => Cells::Nulls(0),
-            DataType::Boolean => Cells::Bool(BooleanBuilder::new()),
-            DataType::UInt64 => Cells::UInt(UInt64Builder::new()),
+            DataType::Boolean => Cells::Bool(BooleanBuilder::with_capacity(0)),
+            DataType::UInt64 => Cells::UInt(UInt64Builder::with_capacity(0)),
             DataType::Timestamp(..)
             | DataType::Duration(_)
             | DataType::Date32
             | DataType::Date64
             | DataType::Time32(_)
-            | DataType::Time64(_) => Cells::Int(Int64Builder::new()),
-            other if other.is_integer() => Cells::Int(Int64Builder::new()),
-            other if other.is_floating() => Cells::Float(Float64Builder::new()),
+            | DataType::Time64(_) => Cells::Int(Int64Builder::with_capacity(0)),
+            other if other.is_integer() => Cells::Int(Int64Builder::with_capacity(0)),
+            other if other.is_floating() => Cells::Float(Float64Builder::with_capacity(0)),
             &DataType::Decimal32(precision, scale)
             | &DataType::Decimal64(precision, scale)
             | &DataType::Decimal128(precision, scale) => {
                 let of = DataType::Decimal128(precision, scale);
-                Cells::Decimal { cells: Decimal128Builder::new().with_data_type(of), precision, scale }
+                Cells::Decimal {
+                    cells: Decimal128Builder::with_capacity(0).with_data_type(of),
+                    precision,
+                    scale,
+                }
             }
             &DataType::Decimal256(precision, scale) => {
-                let cells = Decimal256Builder::new().with_data_type(data_type.clone());
+                let cells = Decimal256Builder::with_capacity(0).with_data_type(data_type.clone());
                 Cells::Wide { cells, precision, scale }
             }
             DataType::Interval(IntervalUnit::MonthDayNano) => {
-                Cells::Interval(IntervalMonthDayNanoBuilder::new())
+                Cells::Interval(IntervalMonthDayNanoBuilder::with_capacity(0))
             }
-            other if types::is_text(other) => Cells::Text(StringBuilder::new()),
+            other if types::is_text(other) => Cells::Text(StringBuilder::with_capacity(0, 0)),
             DataType::Binary
             | DataType::LargeBinary
             | DataType::BinaryView
-            | DataType::FixedSizeBinary(_) => Cells::Bytes(BinaryBuilder::new()),
+            | DataType::FixedSizeBinary(_) => Cells::Bytes(BinaryBuilder::with_capacity(0, 0)),
             DataType::List(item) => {
                 Cells::List { items: inside(item), lengths: Vec::new(), valid: NullBufferBuilder::new(0) }
             }

@@ -655,7 +655,7 @@ def query(text: str, **sources: Timestream | Udf) -> Timestream:
     try:
         return Timestream(_skytide.Stream.text(text, streams, udfs))
     except QueryError as error:
-        if not streams:
+        if not streams and "no source is called" in str(error):
             error.add_note(
                 "A text reads what it is given by name: query(text, posts=firehose.posts)."
             )

@@ -107,7 +107,9 @@ fn told_of(error: clap::Error, command: &mut clap::Command, matches: &ArgMatches
 fn query_for_a_file(error: &clap::Error) -> Option<Failure> {
     let given: Vec<String> = std::env::args_os().skip(1).filter_map(|text| text.into_string().ok()).collect();
     let is_meant = error.kind() == ErrorKind::MissingRequiredArgument && given.first()? == "explain";
-    let query = given.iter().skip_while(|text| *text != "--svg").nth(1).filter(|_| is_meant)?;
+    let is_query = |text: &&String| !text.starts_with('-') && !text.ends_with(".svg");
+    let query = given.iter().skip_while(|text| *text != "--svg").nth(1).filter(|_| is_meant);
+    let query = query.filter(is_query)?;
     let failure = Failure::new(failure::USAGE, format!("`{query}` is taken for the file of --svg"));
     Some(failure.hint(format!("the query stands before it: skytide explain '{query}' --svg")))
 }

@@ -347,10 +347,8 @@ impl<'a> Checker<'a> {
         let (name, found) = (spoken(function), self.found(argument));
         let message = format!("Incompatible argument types: {name} needs {needs}, found {found}");
         let error = about(function, QueryError::new(argument.expr.span.clone(), message));
-        let takes = function.signatures().iter().flat_map(|signature| &signature.params);
-        let mut takes = takes.map(|param| &param.takes);
-        let takes_times = takes.any(|takes| matches!(takes, Type::Exactly(of) if types::is_time(of)));
-        self.cast_first(error, std::iter::once(argument), takes_times)
+        let needs_time = [types::timestamp(), types::duration()].iter().any(|of| types::name(of) == needs);
+        self.cast_first(error, std::iter::once(argument), needs_time)
     }
 
     /// An error about an argument of a type that the class of its variable does not hold.
