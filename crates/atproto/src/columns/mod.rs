@@ -99,7 +99,8 @@ pub enum Literal {
 /// What the time of a point is. Where a point has none of its own by the chosen clock, it is that of its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Clock {
-    /// The running maximum of the frames' `time`, of labels that of their `cts`: see [`EventClock`].
+    /// The running maximum of the frames' `time`, of labels that of their `cts`: see
+    /// [`EventClock`](crate::clock::EventClock).
     #[default]
     FrameTime,
     /// The time in the revision (a TID), by the author's server. Commits and `#sync` have it. It is not in order.
