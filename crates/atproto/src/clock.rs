@@ -6,7 +6,7 @@
 //! beyond its frame's arrival is therefore no leap. It can be true, and the worst that one does which is not
 //! is to put the clock where it will be anyway. The state is plain data, to be kept with the cursor.
 //!
-//! Whoever keeps a place in a stream goes by the same clock: what it does not believe is no place either.
+//! A place in a stream of numbered frames goes by the same clock.
 
 /// How far above the later of the maximum and its arrival a `time` is believed, and above what is believed of
 /// its frame a time by another clock: five minutes.

@@ -6,8 +6,8 @@
 //! low number whose time is well after the newest seen is taken for that.
 //!
 //! A time is evidence only where it is believed, and the number of a Jetstream's event is nothing but its
-//! time. What is believed is the same for whoever asks, of a connection and of a recording: what the event
-//! clock says ([`EventClock`]).
+//! time. The rule is here for whoever asks, of a connection and of a recording: numbered frames go by the event
+//! clock ([`EventClock`]), events by the one before.
 
 use skytide_atproto::clock::{BELIEVED, EventClock};
 

@@ -109,6 +109,7 @@ impl Writer {
         Ok(match self.format {
             Format::Parquet => Box::new(FileSink::file(path, FileFormat::Parquet, schema)?),
             Format::Arrow => Box::new(FileSink::file(path, FileFormat::Arrow, schema)?),
+            // The ending of tabs is refused where the path is looked at.
             Format::Csv | Format::Tsv => {
                 let schema = Arc::clone(schema);
                 Box::new(GrowingFile::new(path, move |target| Ok(Csv::new(target, schema)))?)
